@@ -1,0 +1,259 @@
+use std::{borrow::Borrow, cmp::Ordering, fmt};
+
+/// The longest name in wire form, in bytes, the root label included ([RFC 1035 §3.1]).
+///
+/// [RFC 1035 §3.1]: https://www.rfc-editor.org/rfc/rfc1035#section-3.1
+pub const MAX_NAME_LEN: usize = 255;
+
+const MAX_LABEL_LEN: usize = 63;
+
+/// A fully qualified domain name, in lower-case wire form: length-prefixed labels and the root's zero byte.
+///
+/// Names compare without regard to case ([RFC 4343]); this type holds the one form that all spellings share, so that
+/// equality, hashing and lookup work on bytes. The order is the canonical one of [RFC 4034 §6.1]: a zone's names
+/// stand directly behind its apex.
+///
+/// [RFC 4343]: https://www.rfc-editor.org/rfc/rfc4343
+/// [RFC 4034 §6.1]: https://www.rfc-editor.org/rfc/rfc4034#section-6.1
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub struct Name(Box<[u8]>);
+
+/// Why a text is not a domain name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NameError {
+    /// No characters at all.
+    #[error("a name can't be empty")]
+    Empty,
+    /// Two dots in a row, or one at the start.
+    #[error("a label can't be empty")]
+    EmptyLabel,
+    /// A label of more than 63 bytes.
+    #[error("a label has at most 63 characters")]
+    LabelTooLong,
+    /// More than 255 bytes in wire form.
+    #[error("a name has at most 255 bytes in wire form")]
+    TooLong,
+}
+
+impl Name {
+    /// The root, `.`.
+    pub fn root() -> Self {
+        Self(Box::new([0]))
+    }
+
+    /// Reads a name as manifests and flags write it: dots between labels, an optional one at the end, no escapes.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError`] where no DNS message could carry the name. Which characters a host may have is the caller's rule.
+    pub fn from_text(text: &str) -> Result<Self, NameError> {
+        if text == "." {
+            return Ok(Self::root());
+        }
+        let text = text.strip_suffix('.').unwrap_or(text);
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        let mut wire = Vec::with_capacity(text.len() + 2);
+        for label in text.split('.') {
+            let length = match label.len() {
+                0 => return Err(NameError::EmptyLabel),
+                length @ 1..=MAX_LABEL_LEN => u8::try_from(length).expect("a label's length fits a byte"),
+                _ => return Err(NameError::LabelTooLong),
+            };
+            wire.push(length);
+            wire.extend(label.bytes().map(|byte| byte.to_ascii_lowercase()));
+        }
+        wire.push(0);
+        if wire.len() > MAX_NAME_LEN {
+            return Err(NameError::TooLong);
+        }
+        Ok(Self(wire.into()))
+    }
+
+    /// A name from bytes that already are in lower-case wire form, as the message reader leaves them.
+    pub fn from_lowercase_wire(wire: &[u8]) -> Self {
+        debug_assert!(wire.last() == Some(&0) && wire.len() <= MAX_NAME_LEN, "a whole name in wire form");
+        Self(wire.into())
+    }
+
+    /// The lower-case wire form, the root's zero byte included.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The name without its first label; `None` at the root.
+    pub fn parent(&self) -> Option<Self> {
+        self.parent_wire().map(|wire| Self(wire.into()))
+    }
+
+    /// The name `*.<name>`; `None` where it would be too long for a name.
+    pub fn wildcard_below(&self) -> Option<Self> {
+        let wire = [b"\x01*", &*self.0].concat();
+        (wire.len() <= MAX_NAME_LEN).then(|| Self(wire.into()))
+    }
+
+    /// The names above this one, the nearest first, the root last.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> + use<> {
+        std::iter::successors(self.parent(), Self::parent)
+    }
+
+    /// The labels from the left, without the root's.
+    pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            let (&length, tail) = rest.split_first()?;
+            let label = tail.get(..usize::from(length)).filter(|label| !label.is_empty())?;
+            rest = &tail[label.len()..];
+            Some(label)
+        })
+    }
+
+    /// Whether the first label is `*` ([RFC 4592 §2.1.1]).
+    ///
+    /// [RFC 4592 §2.1.1]: https://www.rfc-editor.org/rfc/rfc4592#section-2.1.1
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with(b"\x01*")
+    }
+
+    /// Whether this name is `ancestor` or stands below it.
+    pub fn is_at_or_below(&self, ancestor: &Self) -> bool {
+        let mut rest = &*self.0;
+        while rest.len() > ancestor.0.len() {
+            rest = &rest[1 + usize::from(rest[0])..];
+        }
+        *rest == *ancestor.0
+    }
+
+    fn parent_wire(&self) -> Option<&[u8]> {
+        match self.0[0] {
+            0 => None,
+            length => Some(&self.0[1 + usize::from(length)..]),
+        }
+    }
+}
+
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let starts = |name: &Self| {
+            let mut starts = smallvec::SmallVec::<[u8; 32]>::new();
+            let mut at = 0;
+            while name.0[at] != 0 {
+                starts.push(u8::try_from(at).expect("a name has at most 255 bytes"));
+                at += 1 + usize::from(name.0[at]);
+            }
+            starts
+        };
+        let label = |name: &Self, start: u8| {
+            let start = usize::from(start);
+            start + 1..start + 1 + usize::from(name.0[start])
+        };
+        let (left, right) = (starts(self), starts(other));
+        for (&a, &b) in left.iter().rev().zip(right.iter().rev()) {
+            match self.0[label(self, a)].cmp(&other.0[label(other, b)]) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            }
+        }
+        left.len().cmp(&right.len())
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Dots between labels and one at the end; bytes that would mislead are escaped as `\DDD` ([RFC 1035 §5.1]).
+///
+/// [RFC 1035 §5.1]: https://www.rfc-editor.org/rfc/rfc1035#section-5.1
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self.0 == [0] {
+            return f.write_str(".");
+        }
+        for label in self.labels() {
+            for &byte in label {
+                match byte {
+                    b'.' | b'\\' => write!(f, "\\{}", char::from(byte))?,
+                    0x21..=0x7e => write!(f, "{}", char::from(byte))?,
+                    _ => write!(f, "\\{byte:03}")?,
+                }
+            }
+            f.write_str(".")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({self})")
+    }
+}
+
+impl std::str::FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::from_text(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn name(text: &str) -> Name {
+        Name::from_text(text).expect("a valid name")
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, NameError>) {
+        assert_eq!(Name::from_text(text).map(|name| name.to_string()), expected.map(str::to_owned));
+    }
+
+    #[test]
+    fn reads_and_prints_names() {
+        check("Svc1.Internal.COM", Ok("svc1.internal.com."));
+        check("a.test.", Ok("a.test."));
+        check("*.a.test", Ok("*.a.test."));
+        check(".", Ok("."));
+        check("", Err(NameError::Empty));
+        check("a..b", Err(NameError::EmptyLabel));
+        check(".a", Err(NameError::EmptyLabel));
+        check(&"a".repeat(64), Err(NameError::LabelTooLong));
+        check(&["a".repeat(63).as_str(); 4].join("."), Err(NameError::TooLong));
+    }
+
+    #[test]
+    fn orders_canonically() {
+        let mut names = ["b.test", "test", "a.b.test", "z.a.test", "a.test", "other", "*.a.test"].map(name);
+        names.sort();
+        let texts: Vec<_> = names.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["other.", "test.", "a.test.", "*.a.test.", "z.a.test.", "b.test.", "a.b.test."]);
+    }
+
+    #[test]
+    fn knows_what_is_below() {
+        assert!(name("a.b.test").is_at_or_below(&name("b.test")));
+        assert!(name("b.test").is_at_or_below(&name("b.test")));
+        assert!(name("b.test").is_at_or_below(&Name::root()));
+        assert!(!name("ab.test").is_at_or_below(&name("b.test")));
+        assert!(!name("test").is_at_or_below(&name("b.test")));
+    }
+
+    #[test]
+    fn walks_up_to_the_root() {
+        let above: Vec<_> = name("a.b.test").ancestors().map(|name| name.to_string()).collect();
+        assert_eq!(above, ["b.test.", "test.", "."]);
+    }
+}

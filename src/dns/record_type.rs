@@ -1,0 +1,122 @@
+use std::fmt;
+
+/// A record type or query type, as its 16-bit number.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RecordType(pub u16);
+
+impl RecordType {
+    /// An IPv4 address ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
+    pub const A: Self = Self(1);
+    /// A name server of the zone ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
+    pub const NS: Self = Self(2);
+    /// The start of authority ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
+    pub const SOA: Self = Self(6);
+    /// Host information; carries the minimal answer to ANY ([RFC 8482](https://www.rfc-editor.org/rfc/rfc8482)).
+    pub const HINFO: Self = Self(13);
+    /// Text; carries what CHAOS queries ask ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
+    pub const TXT: Self = Self(16);
+    /// An IPv6 address ([RFC 3596](https://www.rfc-editor.org/rfc/rfc3596)).
+    pub const AAAA: Self = Self(28);
+    /// The EDNS pseudo-record ([RFC 6891](https://www.rfc-editor.org/rfc/rfc6891)).
+    pub const OPT: Self = Self(41);
+    /// An incremental zone transfer ([RFC 1995](https://www.rfc-editor.org/rfc/rfc1995)).
+    pub const IXFR: Self = Self(251);
+    /// A full zone transfer ([RFC 5936](https://www.rfc-editor.org/rfc/rfc5936)).
+    pub const AXFR: Self = Self(252);
+    /// All types ([RFC 8482](https://www.rfc-editor.org/rfc/rfc8482)).
+    pub const ANY: Self = Self(255);
+
+    /// The mnemonic of the types that resolvers commonly ask, `None` for the rest.
+    pub fn mnemonic(self) -> Option<&'static str> {
+        Some(match self.0 {
+            1 => "A",
+            2 => "NS",
+            5 => "CNAME",
+            6 => "SOA",
+            12 => "PTR",
+            13 => "HINFO",
+            15 => "MX",
+            16 => "TXT",
+            28 => "AAAA",
+            33 => "SRV",
+            35 => "NAPTR",
+            41 => "OPT",
+            43 => "DS",
+            46 => "RRSIG",
+            47 => "NSEC",
+            48 => "DNSKEY",
+            64 => "SVCB",
+            65 => "HTTPS",
+            251 => "IXFR",
+            252 => "AXFR",
+            255 => "ANY",
+            257 => "CAA",
+            _ => return None,
+        })
+    }
+}
+
+/// The mnemonic, or `TYPE1000` for a type without one ([RFC 3597 §5](https://www.rfc-editor.org/rfc/rfc3597#section-5)).
+impl fmt::Display for RecordType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.mnemonic() {
+            Some(mnemonic) => f.write_str(mnemonic),
+            None => write!(f, "TYPE{}", self.0),
+        }
+    }
+}
+
+/// A class, as its 16-bit number.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Class(pub u16);
+
+impl Class {
+    /// The Internet.
+    pub const IN: Self = Self(1);
+    /// CHAOS, used to ask a server who it is ([RFC 4892](https://www.rfc-editor.org/rfc/rfc4892)).
+    pub const CH: Self = Self(3);
+    /// Any class, in a query.
+    pub const ANY: Self = Self(255);
+}
+
+/// A response code, the extended ones included
+/// ([RFC 6895 §2.3](https://www.rfc-editor.org/rfc/rfc6895#section-2.3)).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[repr(u16)]
+pub enum Rcode {
+    /// The name exists; the answer may be empty.
+    NoError = 0,
+    /// The message can't be read as a query.
+    FormErr = 1,
+    /// The server can't answer at present.
+    ServFail = 2,
+    /// The name does not exist.
+    NxDomain = 3,
+    /// The server does not do this kind of query.
+    NotImp = 4,
+    /// The server does not answer this for this name.
+    Refused = 5,
+    /// The EDNS version is not known; needs the OPT record's upper bits.
+    BadVers = 16,
+}
+
+impl Rcode {
+    /// The mnemonic, as dig and the metrics spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoError => "NOERROR",
+            Self::FormErr => "FORMERR",
+            Self::ServFail => "SERVFAIL",
+            Self::NxDomain => "NXDOMAIN",
+            Self::NotImp => "NOTIMP",
+            Self::Refused => "REFUSED",
+            Self::BadVers => "BADVERS",
+        }
+    }
+}
+
+impl fmt::Display for Rcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,185 @@
+//! The objects as their manifests state them, checked: what a value of these types holds passed every rule.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use crate::{
+    diagnostic::{Diagnostic, Kind, ObjectKey, Origin},
+    dns::Name,
+};
+
+/// One object of a file, or what stands in its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Where the object begins; the items of a list share the document's number.
+    pub origin: Origin,
+    /// What was read.
+    pub outcome: Outcome,
+}
+
+/// What became of a document or list item.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// A valid object.
+    Object(Object),
+    /// Not usable; a diagnostic says why. The key, where it could be told, lets the last good version stay.
+    Rejected(Option<ObjectKey>),
+    /// An object of a kind that meshdns does not read (its `kind`, or `?` without one).
+    Ignored(Box<str>),
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contents {
+    /// Every object in the file's order; empty documents leave none.
+    pub documents: Vec<Document>,
+    /// What is wrong with them, in the file's order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A valid object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    /// A host and where its endpoints come from.
+    ServiceEntry(Box<ServiceEntry>),
+    /// A VM.
+    WorkloadEntry(Box<WorkloadEntry>),
+    /// A template of VMs.
+    WorkloadGroup(Metadata),
+    /// A Pod.
+    Pod(Box<Pod>),
+}
+
+impl Object {
+    /// The object's metadata.
+    pub fn metadata(&self) -> &Metadata {
+        match self {
+            Self::ServiceEntry(entry) => &entry.metadata,
+            Self::WorkloadEntry(entry) => &entry.metadata,
+            Self::WorkloadGroup(metadata) => metadata,
+            Self::Pod(pod) => &pod.metadata,
+        }
+    }
+
+    /// The object's kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::ServiceEntry(_) => Kind::ServiceEntry,
+            Self::WorkloadEntry(_) => Kind::WorkloadEntry,
+            Self::WorkloadGroup(_) => Kind::WorkloadGroup,
+            Self::Pod(_) => Kind::Pod,
+        }
+    }
+
+    /// What identifies the object.
+    pub fn key(&self) -> ObjectKey {
+        let metadata = self.metadata();
+        ObjectKey { kind: self.kind(), namespace: metadata.namespace.clone(), name: metadata.name.clone() }
+    }
+}
+
+/// Label keys and values.
+pub type LabelMap = BTreeMap<Box<str>, Box<str>>;
+
+/// The parts of `metadata` that have a meaning here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metadata {
+    /// `metadata.name`.
+    pub name: Box<str>,
+    /// `metadata.namespace`, or `default`.
+    pub namespace: Arc<str>,
+    /// `metadata.labels`.
+    pub labels: LabelMap,
+    /// `metadata.creationTimestamp` in seconds since 1970; 0, the oldest, where there is none (Istio sorts so too).
+    pub created: i64,
+}
+
+/// A checked ServiceEntry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceEntry {
+    /// Name, namespace, labels, age.
+    pub metadata: Metadata,
+    /// `spec.hosts` that can answer: names and `*.` wildcards. Partial wildcards (`*foo.com`) are left out, with a
+    /// warning.
+    pub hosts: Vec<Name>,
+    /// The single IPs of `spec.addresses`, `/32` and `/128` included; wider blocks are left out.
+    pub addresses: Vec<IpAddr>,
+    /// `spec.resolution`.
+    pub resolution: Resolution,
+    /// `spec.endpoints` or `spec.workloadSelector`.
+    pub endpoints: EndpointSource,
+    /// Whether `spec.exportTo` is `~` alone, which hides the hosts from everyone.
+    pub hidden: bool,
+}
+
+/// How a ServiceEntry's clients find its endpoints: `spec.resolution`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Resolution {
+    /// `NONE`, the default: the connection's own destination.
+    None,
+    /// `STATIC`: the endpoints' IPs.
+    Static,
+    /// `DNS`: every address that the endpoints' names have.
+    Dns,
+    /// `DNS_ROUND_ROBIN`: the first address that the endpoint's name has.
+    DnsRoundRobin,
+    /// `DYNAMIC_DNS`: the name that the client asks for, at the proxy.
+    DynamicDns,
+}
+
+/// Where a ServiceEntry's endpoints come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EndpointSource {
+    /// Neither `endpoints` nor `workloadSelector`.
+    Neither,
+    /// `spec.endpoints`, in the manifest's order.
+    Inline(Vec<Address>),
+    /// `spec.workloadSelector.labels`: the Pods and WorkloadEntries of the same namespace that have them all. Empty
+    /// selects nothing.
+    Selector(LabelMap),
+}
+
+/// An endpoint's address in any form that Istio takes.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Address {
+    /// An IPv4 or IPv6 address; an IPv4-mapped one stays IPv6, as in Istio.
+    Ip(IpAddr),
+    /// A name, as written.
+    Name(Box<str>),
+    /// A `unix://` socket, as written.
+    Unix(Box<str>),
+    /// No address but a network: whatever is behind that network's gateway.
+    Network(Box<str>),
+}
+
+/// A checked WorkloadEntry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadEntry {
+    /// Name, namespace, age and `metadata.labels`.
+    pub metadata: Metadata,
+    /// What a selector sees: `spec.labels`, overlaid with `metadata.labels`, and the topology labels that Istio derives
+    /// from locality and network.
+    pub labels: LabelMap,
+    /// `spec.address`.
+    pub address: Address,
+    /// The `status` of the first condition of type `Healthy`, as written.
+    pub healthy: Option<Box<str>>,
+    /// Whether the annotation `proxy.istio.io/health-checks-enabled` is true as Go's `ParseBool` reads it.
+    pub health_checks_enabled: bool,
+}
+
+/// A checked Pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pod {
+    /// Name, namespace, age and `metadata.labels`.
+    pub metadata: Metadata,
+    /// What a selector sees: `metadata.labels` and `kubernetes.io/hostname` (the node's name).
+    pub labels: LabelMap,
+    /// `status.phase`; empty where there is none.
+    pub phase: Box<str>,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub terminating: bool,
+    /// The `status` of the condition `Ready`, as written.
+    pub ready: Option<Box<str>>,
+    /// `status.podIPs`, or `status.podIP` alone, in order and once each.
+    pub addresses: Vec<IpAddr>,
+}

@@ -1,0 +1,17 @@
+//! The records we answer from, and how a change reaches them.
+//!
+//! [`Snapshot`] is what a query reads: immutable, precompiled, shared by all threads. [`compile`] turns a selection into
+//! records; [`Editor`] decides which names exist (apexes, empty non-terminals, what a wildcard covers) and makes the next
+//! snapshot from the last one, copying only what a change touches.
+//!
+//! Never reads a file, a clock or a random number: equal inputs give equal snapshots.
+
+mod compile;
+mod editor;
+mod records;
+mod snapshot;
+
+pub use compile::{Compiled, compile};
+pub use editor::{Change, Editor};
+pub use records::{HostRecords, RRset};
+pub use snapshot::{Below, Found, Here, Identity, Node, Owner, Settings, Snapshot};

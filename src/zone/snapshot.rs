@@ -1,0 +1,295 @@
+use std::{
+    hash::{BuildHasher, Hasher},
+    sync::Arc,
+};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::records::{HostRecords, push_behind_owner, push_record};
+use crate::dns::{Name, RecordType, Serial, Ttl};
+
+/// A power of two, large enough that a change copies few names and small enough that copying the pointers is cheap.
+const SHARDS: usize = 4096;
+
+/// How the server names itself to those who ask.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Identity {
+    /// What `version.bind` and `version.server` answer in class CHAOS; `None` refuses.
+    pub version: Option<Box<str>>,
+    /// What `id.server` and `hostname.bind` answer in class CHAOS; `None` refuses.
+    pub server_id: Option<Box<str>>,
+    /// The name server identifier ([RFC 5001](https://www.rfc-editor.org/rfc/rfc5001)) for queries that ask for it.
+    pub nsid: Option<Box<[u8]>>,
+}
+
+/// What holds for all zones, fixed between two loads of the configuration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// Domains that are ours as a whole. Every host outside of them is the apex of its own zone.
+    pub zones: Vec<Name>,
+    /// The names in each apex's NS RRset; the first is the SOA's MNAME. At least one.
+    pub name_servers: Vec<Name>,
+    /// The TTL of address and NS records.
+    pub ttl: Ttl,
+    /// The TTL and the MINIMUM of the SOA: how long "no such name" and "no such data" are kept (RFC 2308).
+    pub negative_ttl: Ttl,
+    /// How the server names itself.
+    pub identity: Identity,
+    /// Seeds the hash of names; random in a server, so that nobody can choose names that collide.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            zones: Vec::new(),
+            name_servers: vec![Name::from_text("ns.meshdns.invalid").expect("a valid name")],
+            ttl: Ttl::FIVE_SECONDS,
+            negative_ttl: Ttl::FIVE_SECONDS,
+            identity: Identity::default(),
+            seed: 0,
+        }
+    }
+}
+
+/// Everything that queries are answered from: one immutable value, replaced as a whole.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(super) settings: Arc<Settings>,
+    /// Counts publishes; 0 before the first load.
+    pub(super) generation: u64,
+    pub(super) serial: Serial,
+    pub(super) soa: Arc<[u8]>,
+    ns: Arc<[u8]>,
+    hasher: FixedState,
+    shards: Box<[Arc<Shard>]>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Shard(HashTable<Arc<Node>>);
+
+/// One existing name: a host, an apex or an empty non-terminal.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Node {
+    /// The name.
+    pub name: Name,
+    /// How many bytes of the name's wire form stand before its zone's apex; 0 at the apex itself.
+    pub apex_at: u8,
+    /// What the name itself answers.
+    pub here: Here,
+    /// What names below it that don't exist answer: the records of `*.<name>`.
+    pub below: Option<Below>,
+}
+
+/// What an existing name answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Here {
+    /// A host's own records; both RRsets may be empty.
+    Records(HostRecords),
+    /// No host's name, but covered by the wildcard below this name, as Istio's suffix walk has it.
+    CopyOf(Name),
+    /// An apex or an empty non-terminal without records of its own.
+    Empty,
+}
+
+/// What a wildcard answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Below {
+    /// The records of the wildcard host directly below this name.
+    Records(HostRecords),
+    /// The records of the wildcard below this other name, further up.
+    CopyOf(Name),
+}
+
+/// What a lookup finds.
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'s> {
+    /// The name exists, by itself or through a wildcard.
+    Name(Owner<'s>),
+    /// The name is in one of our zones and doesn't exist.
+    NoName {
+        /// Where in the asked name the zone's apex begins.
+        apex_at: usize,
+    },
+    /// The name is in none of our zones.
+    NotOurs,
+}
+
+/// An existing name's part of an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'s> {
+    /// The addresses; `None` where there is no host.
+    pub records: Option<&'s HostRecords>,
+    /// Where in the asked name the zone's apex begins; 0 at the apex itself, which has SOA and NS.
+    pub apex_at: usize,
+}
+
+impl Snapshot {
+    /// The snapshot before the first load: [`Snapshot::is_ready`] says no, and nothing is found in it.
+    pub fn not_ready(settings: Arc<Settings>) -> Self {
+        let serial = Serial(0);
+        Self {
+            generation: 0,
+            serial,
+            soa: encode_soa(&settings, serial),
+            ns: encode_ns(&settings),
+            hasher: FixedState::with_seed(settings.seed),
+            shards: std::iter::repeat_with(Arc::default).take(SHARDS).collect(),
+            settings,
+        }
+    }
+
+    /// Whether a mesh was loaded; until then nobody can tell which names exist.
+    pub fn is_ready(&self) -> bool {
+        self.generation > 0
+    }
+
+    /// How many snapshots this process has made, this one included.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The serial of every zone.
+    pub fn serial(&self) -> Serial {
+        self.serial
+    }
+
+    /// What holds for all zones.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A SOA record without its owner name: type, class, TTL, RDATA length, RDATA. The same for every zone.
+    pub fn soa_behind_owner(&self) -> &[u8] {
+        &self.soa
+    }
+
+    /// The NS records of every apex, each owned by the question's name, and how many they are.
+    pub fn ns_records(&self) -> (&[u8], usize) {
+        (&self.ns, self.settings.name_servers.len())
+    }
+
+    /// Looks up a name in lower-case wire form ([RFC 1034 §4.3.2]).
+    ///
+    /// [RFC 1034 §4.3.2]: https://www.rfc-editor.org/rfc/rfc1034#section-4.3.2
+    pub fn find(&self, name: &[u8]) -> Found<'_> {
+        if let Some(node) = self.node(name) {
+            let records = match &node.here {
+                Here::Records(records) => Some(records),
+                Here::CopyOf(source) => self.wildcard_below(source),
+                Here::Empty => None,
+            };
+            return Found::Name(Owner { records, apex_at: node.apex_at.into() });
+        }
+        let mut at = 0;
+        while name[at] != 0 {
+            at += 1 + usize::from(name[at]);
+            let Some(node) = self.node(&name[at..]) else { continue };
+            let apex_at = at + usize::from(node.apex_at);
+            let records = match &node.below {
+                Some(Below::Records(records)) => Some(records),
+                Some(Below::CopyOf(source)) => self.wildcard_below(source),
+                None => return Found::NoName { apex_at },
+            };
+            return Found::Name(Owner { records, apex_at });
+        }
+        Found::NotOurs
+    }
+
+    /// The existing name, if it exists by itself.
+    pub fn node(&self, name: &[u8]) -> Option<&Node> {
+        let hash = self.hash(name);
+        let node = self.shards[shard_of(hash)].0.find(hash, |node| node.name.as_wire() == name)?;
+        Some(node)
+    }
+
+    /// Every existing name, in no order.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.shards.iter().flat_map(|shard| shard.0.iter().map(|node| &**node))
+    }
+
+    /// The records of the wildcard directly below `name`.
+    fn wildcard_below(&self, name: &Name) -> Option<&HostRecords> {
+        match &self.node(name.as_wire())?.below {
+            Some(Below::Records(records)) => Some(records),
+            _ => None,
+        }
+    }
+
+    /// Puts `node` where `name` stands, or removes the name.
+    pub(super) fn replace(&mut self, name: &Name, node: Option<Node>) {
+        let hash = self.hash(name.as_wire());
+        let hasher = self.hasher.clone();
+        let table = &mut Arc::make_mut(&mut self.shards[shard_of(hash)]).0;
+        let entry = table.find_entry(hash, |held| held.name == *name);
+        match (entry, node) {
+            (Ok(mut held), Some(node)) => *held.get_mut() = Arc::new(node),
+            (Ok(held), None) => {
+                held.remove();
+            }
+            (Err(_), Some(node)) => {
+                table.insert_unique(hash, Arc::new(node), |held| hash_of(&hasher, held.name.as_wire()));
+            }
+            (Err(_), None) => {}
+        }
+    }
+
+    /// Stamps a changed snapshot.
+    pub(super) fn stamp(&mut self, generation: u64, serial: Serial) {
+        self.generation = generation;
+        self.serial = serial;
+        self.soa = encode_soa(&self.settings, serial);
+    }
+
+    fn hash(&self, name: &[u8]) -> u64 {
+        hash_of(&self.hasher, name)
+    }
+}
+
+/// Equal where every query gets the same answer.
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        let count = |snapshot: &Self| snapshot.shards.iter().map(|shard| shard.0.len()).sum::<usize>();
+        self.settings == other.settings
+            && self.soa == other.soa
+            && count(self) == count(other)
+            && self.nodes().all(|node| other.node(node.name.as_wire()) == Some(node))
+    }
+}
+
+fn hash_of(hasher: &FixedState, name: &[u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(name);
+    hasher.finish()
+}
+
+/// Takes bits that the table inside the shard does not use: it takes the lowest and the highest ones.
+fn shard_of(hash: u64) -> usize {
+    usize::try_from(hash >> 32).expect("32 bits fit") & (SHARDS - 1)
+}
+
+/// Refresh, retry and expire are what a secondary would do: hours without NOTIFY would be too slow for a mesh.
+fn encode_soa(settings: &Settings, serial: Serial) -> Arc<[u8]> {
+    const REFRESH: u32 = 60;
+    const RETRY: u32 = 10;
+    const EXPIRE: u32 = 86_400;
+    let name_server = settings.name_servers.first().expect("settings have a name server");
+    let mut rdata = name_server.as_wire().to_vec();
+    rdata.extend(b"\x0ahostmaster");
+    rdata.extend(name_server.parent().unwrap_or_else(Name::root).as_wire());
+    for number in [serial.0, REFRESH, RETRY, EXPIRE, settings.negative_ttl.as_secs()] {
+        rdata.extend(number.to_be_bytes());
+    }
+    let mut soa = Vec::new();
+    push_behind_owner(&mut soa, RecordType::SOA, settings.negative_ttl, &rdata);
+    soa.into()
+}
+
+fn encode_ns(settings: &Settings) -> Arc<[u8]> {
+    let mut ns = Vec::new();
+    for name in &settings.name_servers {
+        push_record(&mut ns, RecordType::NS, settings.ttl, name.as_wire());
+    }
+    ns.into()
+}
