@@ -66,7 +66,11 @@ pub struct Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.position.line, self.position.column)
+        write!(
+            f,
+            "{}:{}:{}",
+            self.file, self.position.line, self.position.column
+        )
     }
 }
 
@@ -85,7 +89,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which outputs list them.
-    pub const ALL: [Self; 4] = [Self::ServiceEntry, Self::WorkloadEntry, Self::WorkloadGroup, Self::Pod];
+    pub const ALL: [Self; 4] = [
+        Self::ServiceEntry,
+        Self::WorkloadEntry,
+        Self::WorkloadGroup,
+        Self::Pod,
+    ];
 
     /// The kind as manifests spell it.
     pub fn as_str(self) -> &'static str {

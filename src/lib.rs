@@ -3,3 +3,8 @@
 pub mod diagnostic;
 pub mod dns;
 pub mod manifest;
+pub mod mesh;
+pub mod pipeline;
+pub mod select;
+pub mod status;
+pub mod zone;

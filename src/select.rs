@@ -8,6 +8,7 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use crate::{
+    diagnostic::{Code, Diagnostic, Severity, code},
     dns::Name,
     manifest::{Address, Resolution},
     mesh::{Endpoints, Exclusion, Mesh, Service, Workload},
@@ -82,7 +83,10 @@ pub fn select(mesh: &Mesh, host: &Name, when_all_unhealthy: WhenAllUnhealthy) ->
         return None;
     }
     services.sort_by(|a, b| a.age().cmp(&b.age()));
-    let winner = services.iter().find(|service| !service.hidden).map(|service| service.key.namespace.clone());
+    let winner = services
+        .iter()
+        .find(|service| !service.hidden)
+        .map(|service| service.key.namespace.clone());
     let (mut chosen, mut lost) = (Vec::new(), Vec::new());
     for service in services {
         if service.hidden {
@@ -93,28 +97,51 @@ pub fn select(mesh: &Mesh, host: &Name, when_all_unhealthy: WhenAllUnhealthy) ->
             lost.push((service, Loss::OtherNamespace));
         }
     }
-    let candidates: Vec<Candidate> =
-        chosen.iter().enumerate().flat_map(|(index, service)| candidates(mesh, index, service)).collect();
-    let elsewhere = !chosen.is_empty() && chosen.iter().all(|service| leaves_the_lookup_to_others(service));
+    let candidates: Vec<Candidate> = chosen
+        .iter()
+        .enumerate()
+        .flat_map(|(index, service)| candidates(mesh, index, service))
+        .collect();
+    let elsewhere = !chosen.is_empty()
+        && chosen
+            .iter()
+            .all(|service| leaves_the_lookup_to_others(service));
     let mut addresses: BTreeSet<IpAddr> = addresses_of(&candidates, |excluded| excluded.is_none());
     let mut all_unhealthy = false;
     if addresses.is_empty() && when_all_unhealthy == WhenAllUnhealthy::All {
-        addresses = addresses_of(&candidates, |excluded| excluded.is_some_and(Exclusion::is_unready));
+        addresses = addresses_of(&candidates, |excluded| {
+            excluded.is_some_and(Exclusion::is_unready)
+        });
         all_unhealthy = !addresses.is_empty();
     }
     let addresses = addresses.into_iter().collect();
-    Some(Selection { host: host.clone(), chosen, lost, candidates, all_unhealthy, elsewhere, addresses })
+    Some(Selection {
+        host: host.clone(),
+        chosen,
+        lost,
+        candidates,
+        all_unhealthy,
+        elsewhere,
+        addresses,
+    })
 }
 
 fn candidates(mesh: &Mesh, service: usize, entry: &Service) -> Vec<Candidate> {
     match &entry.endpoints {
         Endpoints::Neither if entry.addresses.is_empty() => Vec::new(),
         Endpoints::Neither => {
-            vec![Candidate { service, source: Source::Addresses, addresses: entry.addresses.to_vec(), excluded: None }]
+            vec![Candidate {
+                service,
+                source: Source::Addresses,
+                addresses: entry.addresses.to_vec(),
+                excluded: None,
+            }]
         }
-        Endpoints::Inline(endpoints) => {
-            endpoints.iter().enumerate().map(|(index, address)| inline_candidate(service, index, address)).collect()
-        }
+        Endpoints::Inline(endpoints) => endpoints
+            .iter()
+            .enumerate()
+            .map(|(index, address)| inline_candidate(service, index, address))
+            .collect(),
         Endpoints::Selector(selector) => mesh
             .selected(&entry.key.namespace, selector)
             .map(|workload| Candidate {
@@ -132,7 +159,12 @@ fn inline_candidate(service: usize, index: usize, address: &Address) -> Candidat
         Address::Ip(ip) => (vec![*ip], None),
         other => (Vec::new(), Some(Exclusion::NotAnAddress(other.clone()))),
     };
-    Candidate { service, source: Source::Inline(index), addresses, excluded }
+    Candidate {
+        service,
+        source: Source::Inline(index),
+        addresses,
+        excluded,
+    }
 }
 
 /// With nothing to answer from, `DNS`, `DNS_ROUND_ROBIN` and `DYNAMIC_DNS` mean the host's own DNS name, and `NONE` the
@@ -143,7 +175,77 @@ fn leaves_the_lookup_to_others(service: &Service) -> bool {
         && service.resolution != Resolution::Static
 }
 
-fn addresses_of(candidates: &[Candidate], is_in: impl Fn(Option<&Exclusion>) -> bool) -> BTreeSet<IpAddr> {
-    let chosen = candidates.iter().filter(|candidate| is_in(candidate.excluded.as_ref()));
-    chosen.flat_map(|candidate| candidate.addresses.iter().copied()).collect()
+fn addresses_of(
+    candidates: &[Candidate],
+    is_in: impl Fn(Option<&Exclusion>) -> bool,
+) -> BTreeSet<IpAddr> {
+    let chosen = candidates
+        .iter()
+        .filter(|candidate| is_in(candidate.excluded.as_ref()));
+    chosen
+        .flat_map(|candidate| candidate.addresses.iter().copied())
+        .collect()
+}
+
+/// What is noteworthy about a host: ServiceEntries that lose it, endpoints that add nothing, a selector that picks
+/// nobody.
+pub fn remarks(selection: &Selection) -> Vec<Diagnostic> {
+    let host = &selection.host;
+    let mut remarks = Vec::new();
+    if let Some(winner) = selection.chosen.first() {
+        for (loser, _) in selection
+            .lost
+            .iter()
+            .filter(|(_, loss)| *loss == Loss::OtherNamespace)
+        {
+            let message = format!(
+                "host {host} is answered by the older {} ({}), not by this one",
+                winner.key, winner.origin
+            );
+            remarks.push(remark(loser, Severity::Warning, code::HOST_TAKEN, message));
+        }
+    }
+    for (index, service) in selection.chosen.iter().enumerate() {
+        let mut candidates = selection
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.service == index)
+            .peekable();
+        if let (Endpoints::Selector(_), None) = (&service.endpoints, candidates.peek()) {
+            let message = format!(
+                "the selector of host {host} picks no Pod and no WorkloadEntry of namespace {}",
+                service.key.namespace
+            );
+            remarks.push(remark(
+                service,
+                Severity::Info,
+                code::SELECTS_NOTHING,
+                message,
+            ));
+        }
+        for candidate in candidates {
+            if let Some(Exclusion::NotAnAddress(Address::Name(name))) = &candidate.excluded {
+                let message = format!(
+                    "endpoint {name} of host {host} is a name: without an upstream it adds no address"
+                );
+                remarks.push(remark(
+                    service,
+                    Severity::Warning,
+                    code::NAME_ENDPOINT,
+                    message,
+                ));
+            }
+        }
+    }
+    remarks
+}
+
+fn remark(service: &Service, severity: Severity, code: Code, message: String) -> Diagnostic {
+    Diagnostic {
+        origin: service.origin.clone(),
+        severity,
+        code,
+        message,
+        object: Some((*service.key).clone()),
+    }
 }

@@ -58,7 +58,9 @@ impl Name {
         for label in text.split('.') {
             let length = match label.len() {
                 0 => return Err(NameError::EmptyLabel),
-                length @ 1..=MAX_LABEL_LEN => u8::try_from(length).expect("a label's length fits a byte"),
+                length @ 1..=MAX_LABEL_LEN => {
+                    u8::try_from(length).expect("a label's length fits a byte")
+                }
                 _ => return Err(NameError::LabelTooLong),
             };
             wire.push(length);
@@ -73,7 +75,10 @@ impl Name {
 
     /// A name from bytes that already are in lower-case wire form, as the message reader leaves them.
     pub fn from_lowercase_wire(wire: &[u8]) -> Self {
-        debug_assert!(wire.last() == Some(&0) && wire.len() <= MAX_NAME_LEN, "a whole name in wire form");
+        debug_assert!(
+            wire.last() == Some(&0) && wire.len() <= MAX_NAME_LEN,
+            "a whole name in wire form"
+        );
         Self(wire.into())
     }
 
@@ -103,7 +108,9 @@ impl Name {
         let mut rest = &*self.0;
         std::iter::from_fn(move || {
             let (&length, tail) = rest.split_first()?;
-            let label = tail.get(..usize::from(length)).filter(|label| !label.is_empty())?;
+            let label = tail
+                .get(..usize::from(length))
+                .filter(|label| !label.is_empty())?;
             rest = &tail[label.len()..];
             Some(label)
         })
@@ -218,7 +225,10 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Result<&str, NameError>) {
-        assert_eq!(Name::from_text(text).map(|name| name.to_string()), expected.map(str::to_owned));
+        assert_eq!(
+            Name::from_text(text).map(|name| name.to_string()),
+            expected.map(str::to_owned)
+        );
     }
 
     #[test]
@@ -231,15 +241,32 @@ mod tests {
         check("a..b", Err(NameError::EmptyLabel));
         check(".a", Err(NameError::EmptyLabel));
         check(&"a".repeat(64), Err(NameError::LabelTooLong));
-        check(&["a".repeat(63).as_str(); 4].join("."), Err(NameError::TooLong));
+        check(
+            &["a".repeat(63).as_str(); 4].join("."),
+            Err(NameError::TooLong),
+        );
     }
 
     #[test]
     fn orders_canonically() {
-        let mut names = ["b.test", "test", "a.b.test", "z.a.test", "a.test", "other", "*.a.test"].map(name);
+        let mut names = [
+            "b.test", "test", "a.b.test", "z.a.test", "a.test", "other", "*.a.test",
+        ]
+        .map(name);
         names.sort();
         let texts: Vec<_> = names.iter().map(ToString::to_string).collect();
-        assert_eq!(texts, ["other.", "test.", "a.test.", "*.a.test.", "z.a.test.", "b.test.", "a.b.test."]);
+        assert_eq!(
+            texts,
+            [
+                "other.",
+                "test.",
+                "a.test.",
+                "*.a.test.",
+                "z.a.test.",
+                "b.test.",
+                "a.b.test."
+            ]
+        );
     }
 
     #[test]
@@ -253,7 +280,10 @@ mod tests {
 
     #[test]
     fn walks_up_to_the_root() {
-        let above: Vec<_> = name("a.b.test").ancestors().map(|name| name.to_string()).collect();
+        let above: Vec<_> = name("a.b.test")
+            .ancestors()
+            .map(|name| name.to_string())
+            .collect();
         assert_eq!(above, ["b.test.", "test.", "."]);
     }
 }

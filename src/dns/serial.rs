@@ -22,7 +22,9 @@ impl Serial {
 
     /// The serial of a zone that changes at `now`, the first of this process.
     pub fn at(now: SystemTime) -> Self {
-        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let steps = since.as_millis() / STEP.as_millis();
         Self(u32::try_from(steps & u128::from(u32::MAX)).expect("masked to 32 bits"))
     }
@@ -31,7 +33,11 @@ impl Serial {
     #[must_use]
     pub fn next(self, now: SystemTime) -> Self {
         let clock = Self::at(now);
-        if clock.is_after(self) { clock } else { Self(self.0.wrapping_add(1)) }
+        if clock.is_after(self) {
+            clock
+        } else {
+            Self(self.0.wrapping_add(1))
+        }
     }
 
     /// Whether this serial is later than `other`: at most half the circle ahead of it.

@@ -33,7 +33,9 @@ impl TryFrom<Duration> for Ttl {
 
     fn try_from(duration: Duration) -> Result<Self, TtlOutOfRange> {
         match u32::try_from(duration.as_secs()) {
-            Ok(seconds) if seconds <= i32::MAX.unsigned_abs() && duration.subsec_nanos() == 0 => Ok(Self(seconds)),
+            Ok(seconds) if seconds <= i32::MAX.unsigned_abs() && duration.subsec_nanos() == 0 => {
+                Ok(Self(seconds))
+            }
             _ => Err(TtlOutOfRange),
         }
     }
@@ -53,7 +55,13 @@ mod tests {
     fn takes_whole_seconds_up_to_31_bits() {
         assert_eq!(Ttl::try_from(Duration::from_secs(5)), Ok(Ttl::FIVE_SECONDS));
         assert_eq!(Ttl::try_from(Duration::ZERO).map(Ttl::as_secs), Ok(0));
-        assert_eq!(Ttl::try_from(Duration::from_secs(1 << 31)), Err(TtlOutOfRange));
-        assert_eq!(Ttl::try_from(Duration::from_millis(1500)), Err(TtlOutOfRange));
+        assert_eq!(
+            Ttl::try_from(Duration::from_secs(1 << 31)),
+            Err(TtlOutOfRange)
+        );
+        assert_eq!(
+            Ttl::try_from(Duration::from_millis(1500)),
+            Err(TtlOutOfRange)
+        );
     }
 }

@@ -9,6 +9,6 @@
 mod object;
 
 pub use object::{
-    Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome, Pod, Resolution, ServiceEntry,
-    WorkloadEntry,
+    Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome, Pod,
+    Resolution, ServiceEntry, WorkloadEntry,
 };

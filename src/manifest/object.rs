@@ -73,7 +73,11 @@ impl Object {
     /// What identifies the object.
     pub fn key(&self) -> ObjectKey {
         let metadata = self.metadata();
-        ObjectKey { kind: self.kind(), namespace: metadata.namespace.clone(), name: metadata.name.clone() }
+        ObjectKey {
+            kind: self.kind(),
+            namespace: metadata.namespace.clone(),
+            name: metadata.name.clone(),
+        }
     }
 }
 

@@ -1,7 +1,4 @@
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use crate::manifest::LabelMap;
 
@@ -30,7 +27,9 @@ impl Labels {
     /// Whether every label of this set is in `other` with the same value (`SubsetOf` in Istio's
     /// `pkg/config/labels/instance.go`).
     pub fn is_subset_of(&self, other: &Self) -> bool {
-        self.0.iter().all(|label| other.0.binary_search(label).is_ok())
+        self.0
+            .iter()
+            .all(|label| other.0.binary_search(label).is_ok())
     }
 }
 
@@ -44,8 +43,10 @@ pub struct Symbols {
 impl Symbols {
     /// Turns texts into numbers.
     pub fn intern(&mut self, labels: &LabelMap) -> Labels {
-        let mut interned: Vec<Label> =
-            labels.iter().map(|(key, value)| (self.symbol(key), self.symbol(value))).collect();
+        let mut interned: Vec<Label> = labels
+            .iter()
+            .map(|(key, value)| (self.symbol(key), self.symbol(value)))
+            .collect();
         interned.sort_unstable();
         Labels(interned.into())
     }
@@ -53,7 +54,10 @@ impl Symbols {
     /// Turns numbers back into texts, in the order of the keys' texts.
     pub fn texts<'a>(&'a self, labels: &'a Labels) -> Vec<(&'a str, &'a str)> {
         let text = |symbol: Symbol| &*self.texts[symbol.0 as usize];
-        let mut texts: Vec<_> = labels.iter().map(|(key, value)| (text(key), text(value))).collect();
+        let mut texts: Vec<_> = labels
+            .iter()
+            .map(|(key, value)| (text(key), text(value)))
+            .collect();
         texts.sort_unstable();
         texts
     }
@@ -62,7 +66,9 @@ impl Symbols {
         if let Some(&symbol) = self.numbers.get(text) {
             return symbol;
         }
-        let symbol = Symbol(u32::try_from(self.texts.len()).expect("fewer than 2^32 label texts fit the memory"));
+        let symbol = Symbol(
+            u32::try_from(self.texts.len()).expect("fewer than 2^32 label texts fit the memory"),
+        );
         let text: Arc<str> = text.into();
         self.texts.push(text.clone());
         self.numbers.insert(text, symbol);

@@ -58,7 +58,10 @@ impl Exclusion {
 
     /// Whether the workload is expected to come back by itself: it has an address and waits for its health.
     pub fn is_unready(&self) -> bool {
-        matches!(self, Self::PodNotReady(_) | Self::Unhealthy(_) | Self::HealthUnknown)
+        matches!(
+            self,
+            Self::PodNotReady(_) | Self::Unhealthy(_) | Self::HealthUnknown
+        )
     }
 }
 
@@ -68,15 +71,24 @@ impl fmt::Display for Exclusion {
         match self {
             Self::PodNotReady(Some(status)) => write!(f, "condition Ready is {status}"),
             Self::PodNotReady(None) => f.write_str("has no Ready condition"),
-            Self::PodTerminating => f.write_str("is terminating (metadata.deletionTimestamp is set)"),
+            Self::PodTerminating => {
+                f.write_str("is terminating (metadata.deletionTimestamp is set)")
+            }
             Self::PodFinished(phase) => write!(f, "phase is {phase}"),
             Self::PodHasNoAddress => f.write_str("has no status.podIP"),
             Self::Unhealthy(status) => write!(f, "condition Healthy is {status}"),
-            Self::HealthUnknown => f.write_str("health checks are enabled and no Healthy condition was reported"),
-            Self::NotAnAddress(Address::Name(name)) => {
-                write!(f, "address {name} is a name, which needs an upstream to resolve it")
+            Self::HealthUnknown => {
+                f.write_str("health checks are enabled and no Healthy condition was reported")
             }
-            Self::NotAnAddress(Address::Unix(path)) => write!(f, "address {path} is a socket, not an IP"),
+            Self::NotAnAddress(Address::Name(name)) => {
+                write!(
+                    f,
+                    "address {name} is a name, which needs an upstream to resolve it"
+                )
+            }
+            Self::NotAnAddress(Address::Unix(path)) => {
+                write!(f, "address {path} is a socket, not an IP")
+            }
             Self::NotAnAddress(Address::Network(network)) => {
                 write!(f, "has no address of its own, only network {network}")
             }

@@ -25,6 +25,8 @@ pub struct Editor {
     hosts: BTreeSet<Name>,
     declared: BTreeSet<Name>,
     latest: Arc<Snapshot>,
+    /// Whether nothing was applied yet: then even an empty mesh makes a snapshot, with the declared zones.
+    is_new: bool,
 }
 
 /// What [`Editor::apply`] did.
@@ -40,7 +42,21 @@ impl Editor {
     /// An editor without hosts, whose snapshot is not ready.
     pub fn new(settings: Arc<Settings>) -> Self {
         let declared = settings.zones.iter().cloned().collect();
-        Self { hosts: BTreeSet::new(), declared, latest: Arc::new(Snapshot::not_ready(settings)) }
+        Self {
+            hosts: BTreeSet::new(),
+            declared,
+            latest: Arc::new(Snapshot::not_ready(settings)),
+            is_new: true,
+        }
+    }
+
+    /// An editor without hosts under other settings, whose snapshots follow `before` in generation and serial.
+    pub fn succeeding(settings: Arc<Settings>, before: &Snapshot) -> Self {
+        let mut editor = Self::new(settings);
+        let mut latest = Snapshot::clone(&editor.latest);
+        latest.stamp(before.generation(), before.serial());
+        editor.latest = Arc::new(latest);
+        editor
     }
 
     /// The newest snapshot.
@@ -50,7 +66,10 @@ impl Editor {
 
     /// Whether `name` is in a zone that the settings declare.
     pub fn in_declared_zone(&self, name: &Name) -> bool {
-        self.declared.contains(name) || name.ancestors().any(|ancestor| self.declared.contains(&ancestor))
+        self.declared.contains(name)
+            || name
+                .ancestors()
+                .any(|ancestor| self.declared.contains(&ancestor))
     }
 
     /// Gives each host of `updates` what it answers from now on, `None` taking it away.
@@ -58,7 +77,7 @@ impl Editor {
     /// The first call makes the snapshot ready, whatever it holds.
     #[must_use]
     pub fn apply(&mut self, updates: BTreeMap<Name, Option<Compiled>>, serial: Serial) -> Change {
-        let first = !self.latest.is_ready();
+        let first = std::mem::take(&mut self.is_new);
         let mut dirty = BTreeSet::new();
         if first {
             dirty.extend(self.declared.iter().cloned());
@@ -68,7 +87,9 @@ impl Editor {
         for (host, compiled) in updates {
             let records = match compiled {
                 Some(Compiled::Records(records)) => Some(records),
-                Some(Compiled::Elsewhere) if self.in_declared_zone(&host) => Some(HostRecords::default()),
+                Some(Compiled::Elsewhere) if self.in_declared_zone(&host) => {
+                    Some(HostRecords::default())
+                }
                 Some(Compiled::Elsewhere) | None => None,
             };
             let base = base_of(&host);
@@ -123,15 +144,25 @@ impl Editor {
             next.stamp(self.latest.generation() + 1, serial);
             self.latest = Arc::new(next);
         }
-        Change { snapshot: self.latest.clone(), names_changed }
+        Change {
+            snapshot: self.latest.clone(),
+            names_changed,
+        }
     }
 
     /// What stands at `name`, from the set of hosts, the records that `fresh` brings and those that are `held`.
-    fn node(&self, name: &Name, held: Option<&Node>, fresh: &mut BTreeMap<Name, HostRecords>) -> Option<Node> {
+    fn node(
+        &self,
+        name: &Name,
+        held: Option<&Node>,
+        fresh: &mut BTreeMap<Name, HostRecords>,
+    ) -> Option<Node> {
         let is_host = self.hosts.contains(name);
         let exists = is_host || self.declared.contains(name) || self.below(name).next().is_some();
         let apex_at = self.apex_at(name).filter(|_| exists)?;
-        let covered_by = name.ancestors().find(|above| self.wildcard_below(above).is_some());
+        let covered_by = name
+            .ancestors()
+            .find(|above| self.wildcard_below(above).is_some());
         let here = if is_host {
             let kept = || match held.map(|node| &node.here) {
                 Some(Here::Records(records)) => records.clone(),
@@ -150,7 +181,12 @@ impl Editor {
         } else {
             covered_by.map(Below::CopyOf)
         };
-        Some(Node { name: name.clone(), apex_at, here, below })
+        Some(Node {
+            name: name.clone(),
+            apex_at,
+            here,
+            below,
+        })
     }
 
     /// How many bytes of `name` stand before the apex of its zone; `None` where it is in none of our zones.
@@ -162,24 +198,33 @@ impl Editor {
             }
             self.hosts.contains(candidate) || self.wildcard_below(candidate).is_some()
         };
-        let apex = std::iter::once(name.clone()).chain(name.ancestors()).find(is_apex)?;
+        let apex = std::iter::once(name.clone())
+            .chain(name.ancestors())
+            .find(is_apex)?;
         let before = name.as_wire().len() - apex.as_wire().len();
         Some(u8::try_from(before).expect("a name has at most 255 bytes"))
     }
 
     /// The wildcard host directly below `name`.
     fn wildcard_below(&self, name: &Name) -> Option<Name> {
-        name.wildcard_below().filter(|wildcard| self.hosts.contains(wildcard))
+        name.wildcard_below()
+            .filter(|wildcard| self.hosts.contains(wildcard))
     }
 
     /// The hosts below `name`, without `name` itself.
     fn below<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Name> {
-        let after: btree_set::Range<'a, Name> = self.hosts.range((Bound::Excluded(name.clone()), Bound::Unbounded));
+        let after: btree_set::Range<'a, Name> = self
+            .hosts
+            .range((Bound::Excluded(name.clone()), Bound::Unbounded));
         after.take_while(move |host| host.is_at_or_below(name))
     }
 }
 
 /// The name whose node holds a host's records: itself, or for `*.shop.test` the node of `shop.test`.
 fn base_of(host: &Name) -> Name {
-    if host.is_wildcard() { host.parent().expect("a wildcard has a parent") } else { host.clone() }
+    if host.is_wildcard() {
+        host.parent().expect("a wildcard has a parent")
+    } else {
+        host.clone()
+    }
 }

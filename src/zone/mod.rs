@@ -11,7 +11,7 @@ mod editor;
 mod records;
 mod snapshot;
 
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, compile, oversize};
 pub use editor::{Change, Editor};
 pub use records::{HostRecords, RRset};
 pub use snapshot::{Below, Found, Here, Identity, Node, Owner, Settings, Snapshot};

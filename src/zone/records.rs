@@ -43,17 +43,26 @@ impl HostRecords {
                 a_bytes = bytes.len();
             }
         }
-        Self { bytes: bytes.into(), a_bytes }
+        Self {
+            bytes: bytes.into(),
+            a_bytes,
+        }
     }
 
     /// The IPv4 addresses.
     pub fn a(&self) -> RRset<'_> {
-        RRset { bytes: &self.bytes[..self.a_bytes], width: A_LEN }
+        RRset {
+            bytes: &self.bytes[..self.a_bytes],
+            width: A_LEN,
+        }
     }
 
     /// The IPv6 addresses.
     pub fn aaaa(&self) -> RRset<'_> {
-        RRset { bytes: &self.bytes[self.a_bytes..], width: AAAA_LEN }
+        RRset {
+            bytes: &self.bytes[self.a_bytes..],
+            width: AAAA_LEN,
+        }
     }
 
     /// All addresses, IPv4 first, ascending.
@@ -61,8 +70,12 @@ impl HostRecords {
         let octets = |record: &[u8]| record[FIXED_LEN..].to_vec();
         let a = self.a().bytes.chunks_exact(A_LEN).map(octets);
         let aaaa = self.aaaa().bytes.chunks_exact(AAAA_LEN).map(octets);
-        let v4 = a.map(|octets| Ipv4Addr::from(<[u8; 4]>::try_from(octets).expect("an A record has four octets")));
-        let v6 = aaaa.map(|octets| Ipv6Addr::from(<[u8; 16]>::try_from(octets).expect("an AAAA record has sixteen")));
+        let v4 = a.map(|octets| {
+            Ipv4Addr::from(<[u8; 4]>::try_from(octets).expect("an A record has four octets"))
+        });
+        let v6 = aaaa.map(|octets| {
+            Ipv6Addr::from(<[u8; 16]>::try_from(octets).expect("an AAAA record has sixteen"))
+        });
         v4.map(IpAddr::V4).chain(v6.map(IpAddr::V6))
     }
 }
@@ -102,7 +115,8 @@ impl<'s> RRset<'s> {
     /// the end. Where not all records fit a message, as many as fit.
     pub fn rotated(self, turn: u32) -> (&'s [u8], &'s [u8], usize) {
         let count = self.len();
-        let first = usize::try_from((u64::from(turn) * count as u64) >> 32).expect("below the count");
+        let first =
+            usize::try_from((u64::from(turn) * count as u64) >> 32).expect("below the count");
         let (tail, head) = self.bytes.split_at(first * self.width);
         let kept = count.min(MAX_ANSWER_BYTES / self.width);
         if kept == count {
@@ -125,11 +139,20 @@ pub(super) fn push_record(out: &mut Vec<u8>, record_type: RecordType, ttl: Ttl, 
 }
 
 /// Appends what follows a record's owner name: type, class IN, TTL, RDATA length, RDATA.
-pub(super) fn push_behind_owner(out: &mut Vec<u8>, record_type: RecordType, ttl: Ttl, rdata: &[u8]) {
+pub(super) fn push_behind_owner(
+    out: &mut Vec<u8>,
+    record_type: RecordType,
+    ttl: Ttl,
+    rdata: &[u8],
+) {
     out.extend(record_type.0.to_be_bytes());
     out.extend(Class::IN.0.to_be_bytes());
     out.extend(ttl.as_secs().to_be_bytes());
-    out.extend(u16::try_from(rdata.len()).expect("RDATA has a 16-bit length").to_be_bytes());
+    out.extend(
+        u16::try_from(rdata.len())
+            .expect("RDATA has a 16-bit length")
+            .to_be_bytes(),
+    );
     out.extend(rdata);
 }
 
@@ -138,14 +161,20 @@ mod tests {
     use super::*;
 
     fn records(addresses: &[&str]) -> HostRecords {
-        let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().expect("an address")).collect();
+        let addresses: Vec<IpAddr> = addresses
+            .iter()
+            .map(|text| text.parse().expect("an address"))
+            .collect();
         HostRecords::encode(&addresses, Ttl::FIVE_SECONDS)
     }
 
     #[test]
     fn sorts_and_keeps_each_address_once() {
         let records = records(&["10.0.0.2", "2001:db8::1", "10.0.0.1", "10.0.0.2"]);
-        let texts: Vec<_> = records.addresses().map(|address| address.to_string()).collect();
+        let texts: Vec<_> = records
+            .addresses()
+            .map(|address| address.to_string())
+            .collect();
         assert_eq!(texts, ["10.0.0.1", "10.0.0.2", "2001:db8::1"]);
         assert_eq!((records.a().len(), records.aaaa().len()), (2, 1));
     }
@@ -164,12 +193,17 @@ mod tests {
 
     #[test]
     fn an_rrset_too_large_for_a_message_is_cut_from_the_turn_on() {
-        let addresses: Vec<IpAddr> = (0..5000_u32).map(|n| Ipv4Addr::from(0x0a00_0000 + n).into()).collect();
+        let addresses: Vec<IpAddr> = (0..5000_u32)
+            .map(|n| Ipv4Addr::from(0x0a00_0000 + n).into())
+            .collect();
         let records = HostRecords::encode(&addresses, Ttl::FIVE_SECONDS);
         assert!(!records.a().fits_a_message());
         let (head, tail, count) = records.a().rotated(u32::MAX);
         assert_eq!(count, MAX_ANSWER_BYTES / A_LEN);
         assert_eq!(head.len() + tail.len(), count * A_LEN);
-        assert_eq!(head[FIXED_LEN..A_LEN], Ipv4Addr::from(0x0a00_0000 + 4999).octets());
+        assert_eq!(
+            head[FIXED_LEN..A_LEN],
+            Ipv4Addr::from(0x0a00_0000 + 4999).octets()
+        );
     }
 }

@@ -180,12 +180,17 @@ impl Snapshot {
                 Here::CopyOf(source) => self.wildcard_below(source),
                 Here::Empty => None,
             };
-            return Found::Name(Owner { records, apex_at: node.apex_at.into() });
+            return Found::Name(Owner {
+                records,
+                apex_at: node.apex_at.into(),
+            });
         }
         let mut at = 0;
         while name[at] != 0 {
             at += 1 + usize::from(name[at]);
-            let Some(node) = self.node(&name[at..]) else { continue };
+            let Some(node) = self.node(&name[at..]) else {
+                continue;
+            };
             let apex_at = at + usize::from(node.apex_at);
             let records = match &node.below {
                 Some(Below::Records(records)) => Some(records),
@@ -200,13 +205,17 @@ impl Snapshot {
     /// The existing name, if it exists by itself.
     pub fn node(&self, name: &[u8]) -> Option<&Node> {
         let hash = self.hash(name);
-        let node = self.shards[shard_of(hash)].0.find(hash, |node| node.name.as_wire() == name)?;
+        let node = self.shards[shard_of(hash)]
+            .0
+            .find(hash, |node| node.name.as_wire() == name)?;
         Some(node)
     }
 
     /// Every existing name, in no order.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.shards.iter().flat_map(|shard| shard.0.iter().map(|node| &**node))
+        self.shards
+            .iter()
+            .flat_map(|shard| shard.0.iter().map(|node| &**node))
     }
 
     /// The records of the wildcard directly below `name`.
@@ -229,7 +238,9 @@ impl Snapshot {
                 held.remove();
             }
             (Err(_), Some(node)) => {
-                table.insert_unique(hash, Arc::new(node), |held| hash_of(&hasher, held.name.as_wire()));
+                table.insert_unique(hash, Arc::new(node), |held| {
+                    hash_of(&hasher, held.name.as_wire())
+                });
             }
             (Err(_), None) => {}
         }
@@ -250,11 +261,19 @@ impl Snapshot {
 /// Equal where every query gets the same answer.
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
-        let count = |snapshot: &Self| snapshot.shards.iter().map(|shard| shard.0.len()).sum::<usize>();
+        let count = |snapshot: &Self| {
+            snapshot
+                .shards
+                .iter()
+                .map(|shard| shard.0.len())
+                .sum::<usize>()
+        };
         self.settings == other.settings
             && self.soa == other.soa
             && count(self) == count(other)
-            && self.nodes().all(|node| other.node(node.name.as_wire()) == Some(node))
+            && self
+                .nodes()
+                .all(|node| other.node(node.name.as_wire()) == Some(node))
     }
 }
 
@@ -274,11 +293,20 @@ fn encode_soa(settings: &Settings, serial: Serial) -> Arc<[u8]> {
     const REFRESH: u32 = 60;
     const RETRY: u32 = 10;
     const EXPIRE: u32 = 86_400;
-    let name_server = settings.name_servers.first().expect("settings have a name server");
+    let name_server = settings
+        .name_servers
+        .first()
+        .expect("settings have a name server");
     let mut rdata = name_server.as_wire().to_vec();
     rdata.extend(b"\x0ahostmaster");
     rdata.extend(name_server.parent().unwrap_or_else(Name::root).as_wire());
-    for number in [serial.0, REFRESH, RETRY, EXPIRE, settings.negative_ttl.as_secs()] {
+    for number in [
+        serial.0,
+        REFRESH,
+        RETRY,
+        EXPIRE,
+        settings.negative_ttl.as_secs(),
+    ] {
         rdata.extend(number.to_be_bytes());
     }
     let mut soa = Vec::new();
