@@ -250,7 +250,16 @@ impl Ledger {
         let after = self.winner(&key);
         match (before.is_some(), after.is_some()) {
             (false, true) => *self.objects.entry(key.kind).or_default() += 1,
-            (true, false) => *self.objects.entry(key.kind).or_default() -= 1,
+            (true, false) => {
+                let count = self
+                    .objects
+                    .get_mut(&key.kind)
+                    .expect("what was served was counted");
+                *count -= 1;
+                if *count == 0 {
+                    self.objects.remove(&key.kind);
+                }
+            }
             _ => {}
         }
         if before != after {
