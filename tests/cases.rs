@@ -49,12 +49,20 @@ impl Mesh {
             .collect();
         files.sort();
         let changes = files.iter().map(|file| {
-            let name = file.file_name().expect("a listed file has a name").to_string_lossy().into_owned();
+            let name = file
+                .file_name()
+                .expect("a listed file has a name")
+                .to_string_lossy()
+                .into_owned();
             read(&format!("mesh/{name}"), file)
         });
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         let report = pipeline.apply(changes.collect(), now);
-        Self { pipeline, snapshots: Arc::new(ArcSwap::new(report.snapshot)), now }
+        Self {
+            pipeline,
+            snapshots: Arc::new(ArcSwap::new(report.snapshot)),
+            now,
+        }
     }
 
     fn apply(&mut self, change: FileChange) {
@@ -68,7 +76,10 @@ fn read(name: &str, file: &Path) -> FileChange {
     let file_name: Arc<str> = name.into();
     let bytes = fs::read(file).unwrap_or_else(|error| panic!("read {}: {error}", file.display()));
     let contents = manifest::parse_bytes(&file_name, &bytes);
-    FileChange { file: file_name, reading: Reading::Read(contents) }
+    FileChange {
+        file: file_name,
+        reading: Reading::Read(contents),
+    }
 }
 
 /// What `$ serve` says, or the defaults.
@@ -97,12 +108,18 @@ fn policy(arguments: &str) -> Policy {
             other => panic!("a case can't say {other}"),
         }
     }
-    Policy { settings: Arc::new(settings), when_all_unhealthy }
+    Policy {
+        settings: Arc::new(settings),
+        when_all_unhealthy,
+    }
 }
 
 /// Replays one transcript and returns what it prints.
 fn replay(case: &Path, transcript: &str, transport: Transport) -> String {
-    let arguments = transcript.lines().find_map(|line| line.strip_prefix("$ serve ")).unwrap_or_default();
+    let arguments = transcript
+        .lines()
+        .find_map(|line| line.strip_prefix("$ serve "))
+        .unwrap_or_default();
     let mut mesh = Mesh::load(case, policy(arguments));
     let mut server = dns_client::Subject::start(transport, mesh.snapshots.clone());
     let mut printed = String::new();
@@ -125,7 +142,10 @@ fn replay(case: &Path, transcript: &str, transport: Transport) -> String {
                 let (target, source) = arguments.split_once(' ').expect("$ write TARGET SOURCE");
                 mesh.apply(read(target, &case.join(source)));
             }
-            "rm" => mesh.apply(FileChange { file: arguments.into(), reading: Reading::Gone }),
+            "rm" => mesh.apply(FileChange {
+                file: arguments.into(),
+                reading: Reading::Gone,
+            }),
             "check" => {
                 for diagnostic in mesh.pipeline.diagnostics() {
                     writeln!(printed, "{diagnostic}").expect("a string can be written to");
@@ -140,13 +160,21 @@ fn replay(case: &Path, transcript: &str, transport: Transport) -> String {
 fn cases() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let folders = |path: &Path| {
-        let mut folders: Vec<PathBuf> =
-            fs::read_dir(path).expect("the folder can be listed").map(|entry| entry.expect("an entry").path()).collect();
+        let mut folders: Vec<PathBuf> = fs::read_dir(path)
+            .expect("the folder can be listed")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
         folders.sort();
         folders
     };
-    let cases: Vec<_> = folders(&root).iter().flat_map(|topic| folders(topic)).collect();
-    assert!(cases.len() > 10, "the cases are where this test looks for them");
+    let cases: Vec<_> = folders(&root)
+        .iter()
+        .flat_map(|topic| folders(topic))
+        .collect();
+    assert!(
+        cases.len() > 10,
+        "the cases are where this test looks for them"
+    );
     cases
 }
 
@@ -155,7 +183,8 @@ fn replay_all(transport: Transport) {
     let mut failures = Vec::new();
     for case in cases() {
         let file = case.join("dig.txt");
-        let expected = fs::read_to_string(&file).unwrap_or_else(|error| panic!("read {}: {error}", file.display()));
+        let expected = fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("read {}: {error}", file.display()));
         let printed = replay(&case, &expected, transport);
         if printed == expected {
             continue;
@@ -163,10 +192,18 @@ fn replay_all(transport: Transport) {
         if update && transport == Transport::Core {
             fs::write(&file, printed).expect("a transcript can be written");
         } else {
-            failures.push(format!("{}\n--- expected\n{expected}--- printed\n{printed}", file.display()));
+            failures.push(format!(
+                "{}\n--- expected\n{expected}--- printed\n{printed}",
+                file.display()
+            ));
         }
     }
-    assert!(failures.is_empty(), "{} transcripts differ:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} transcripts differ:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 #[test]

@@ -236,10 +236,10 @@ fn check_against_istio(
         let found = snapshot.find(name.as_wire());
         match (istio_lookup(hosts, &name), found) {
             (Some(expected), Found::Name(owner)) => {
-                prop_assert_eq!(owner.records, Some(expected), "{}", name)
+                prop_assert_eq!(owner.records, Some(expected), "{}", name);
             }
             (Some(_), other) => {
-                prop_assert!(false, "{name} should have an answer, found {other:?}")
+                prop_assert!(false, "{name} should have an answer, found {other:?}");
             }
             (None, Found::Name(owner)) => {
                 prop_assert!(owner.records.is_none(), "{} should have no records", name);

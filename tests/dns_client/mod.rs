@@ -50,7 +50,14 @@ impl Question {
         let mut words = arguments.split_whitespace();
         let name = words.next().expect("a name").to_owned();
         let record_type = type_number(words.next().expect("a type"));
-        let mut question = Self { name, record_type, class: 1, recursion_desired: false, edns: Some(1232), nsid: false };
+        let mut question = Self {
+            name,
+            record_type,
+            class: 1,
+            recursion_desired: false,
+            edns: Some(1232),
+            nsid: false,
+        };
         for word in words {
             match word {
                 "CH" => question.class = 3,
@@ -70,8 +77,24 @@ impl Question {
     pub fn encode(&self, id: u16) -> Vec<u8> {
         let mut packet = Vec::new();
         packet.extend(id.to_be_bytes());
-        packet.extend([u8::from(self.recursion_desired), 0, 0, 1, 0, 0, 0, 0, 0, u8::from(self.edns.is_some())]);
-        for label in self.name.trim_end_matches('.').split('.').filter(|label| !label.is_empty()) {
+        packet.extend([
+            u8::from(self.recursion_desired),
+            0,
+            0,
+            1,
+            0,
+            0,
+            0,
+            0,
+            0,
+            u8::from(self.edns.is_some()),
+        ]);
+        for label in self
+            .name
+            .trim_end_matches('.')
+            .split('.')
+            .filter(|label| !label.is_empty())
+        {
             packet.push(u8::try_from(label.len()).expect("a short label"));
             packet.extend(label.as_bytes());
         }
@@ -82,7 +105,11 @@ impl Question {
             packet.extend([0, 0, 41]);
             packet.extend(size.to_be_bytes());
             packet.extend([0, 0, 0, 0]);
-            packet.extend(if self.nsid { &[0, 4, 0, 3, 0, 0][..] } else { &[0, 0][..] });
+            packet.extend(if self.nsid {
+                &[0, 4, 0, 3, 0, 0][..]
+            } else {
+                &[0, 0][..]
+            });
         }
         packet
     }
@@ -99,7 +126,10 @@ fn type_number(text: &str) -> u16 {
         "SRV" => 33,
         "HTTPS" => 65,
         "ANY" => 255,
-        other => other.strip_prefix("TYPE").and_then(|number| number.parse().ok()).expect("a known type"),
+        other => other
+            .strip_prefix("TYPE")
+            .and_then(|number| number.parse().ok())
+            .expect("a known type"),
     }
 }
 
@@ -115,7 +145,10 @@ impl Subject {
     /// Starts a server on a free loopback port, unless the core itself is asked.
     pub fn start(transport: Transport, snapshots: Arc<ArcSwap<Snapshot>>) -> Self {
         let server = (transport != Transport::Core).then(|| {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build();
             let runtime = runtime.expect("a runtime");
             let _inside = runtime.enter();
             let settings = ServeSettings {
@@ -130,7 +163,12 @@ impl Subject {
             drop(_inside);
             (runtime, running, address)
         });
-        Self { transport, snapshots, server, next_id: 1 }
+        Self {
+            transport,
+            snapshots,
+            server,
+            next_id: 1,
+        }
     }
 
     /// Asks and prints.
@@ -143,8 +181,15 @@ impl Subject {
             (None, _) => ask_the_core(&self.snapshots.load(), &query),
         };
         let message = Message::from_vec(&reply).expect("a well-formed reply");
-        assert_eq!(message.metadata.id, self.next_id, "the reply has the query's id");
-        assert_eq!(message.edns.is_some(), question.edns.is_some(), "an OPT answers an OPT, and nothing else");
+        assert_eq!(
+            message.metadata.id, self.next_id,
+            "the reply has the query's id"
+        );
+        assert_eq!(
+            message.edns.is_some(),
+            question.edns.is_some(),
+            "an OPT answers an OPT, and nothing else"
+        );
         print(&message)
     }
 }
@@ -161,14 +206,21 @@ impl Drop for Subject {
 fn ask_the_core(snapshot: &Snapshot, packet: &[u8]) -> Vec<u8> {
     let mut reply = Vec::new();
     let query = wire::parse(packet, 0).expect("a query that is answered");
-    wire::write(&query, &answer::answer(snapshot, &query), usize::from(u16::MAX), &mut reply);
+    wire::write(
+        &query,
+        &answer::answer(snapshot, &query),
+        usize::from(u16::MAX),
+        &mut reply,
+    );
     reply
 }
 
 fn ask_over_udp(server: SocketAddr, packet: &[u8]) -> Vec<u8> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     socket.connect(server).expect("loopback is reachable");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    socket
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a time-out can be set");
     socket.send(packet).expect("a query can be sent");
     let mut reply = vec![0; 65_535];
     let length = socket.recv(&mut reply).expect("a reply in time");
@@ -178,9 +230,13 @@ fn ask_over_udp(server: SocketAddr, packet: &[u8]) -> Vec<u8> {
 
 fn ask_over_tcp(server: SocketAddr, packet: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(server).expect("the server listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a time-out can be set");
     let length = u16::try_from(packet.len()).expect("a short query");
-    stream.write_all(&[&length.to_be_bytes(), packet].concat()).expect("a query can be sent");
+    stream
+        .write_all(&[&length.to_be_bytes(), packet].concat())
+        .expect("a query can be sent");
     let mut length = [0; 2];
     stream.read_exact(&mut length).expect("a reply in time");
     let mut reply = vec![0; u16::from_be_bytes(length).into()];
@@ -205,23 +261,39 @@ fn print(message: &Message) -> String {
         }
     }
     let status = format!("{:?}", header.response_code).to_uppercase();
-    let mut printed = format!(";; {} {flags}\n", if status == "NXDOMAIN" { "NXDOMAIN" } else { &status });
+    let mut printed = format!(
+        ";; {} {flags}\n",
+        if status == "NXDOMAIN" {
+            "NXDOMAIN"
+        } else {
+            &status
+        }
+    );
     for (code, data) in message.edns.iter().flat_map(|edns| edns.options().as_ref()) {
         let bytes = Vec::<u8>::from(data);
         match u16::from(*code) {
-            15 => writeln!(printed, ";; EDE {}", u16::from_be_bytes([bytes[0], bytes[1]])),
+            15 => writeln!(
+                printed,
+                ";; EDE {}",
+                u16::from_be_bytes([bytes[0], bytes[1]])
+            ),
             3 => writeln!(printed, ";; NSID {}", String::from_utf8_lossy(&bytes)),
             other => writeln!(printed, ";; OPTION {other}"),
         }
         .expect("a string can be written to");
     }
-    for (title, records) in
-        [("", &message.answers), (";; AUTHORITY\n", &message.authorities), (";; ADDITIONAL\n", &message.additionals)]
-    {
+    for (title, records) in [
+        ("", &message.answers),
+        (";; AUTHORITY\n", &message.authorities),
+        (";; ADDITIONAL\n", &message.additionals),
+    ] {
         if !records.is_empty() {
             printed.push_str(title);
         }
-        let mut lines: Vec<_> = records.iter().map(|record| (address(record), line(record))).collect();
+        let mut lines: Vec<_> = records
+            .iter()
+            .map(|record| (address(record), line(record)))
+            .collect();
         lines.sort();
         printed.extend(lines.into_iter().map(|(_, line)| line));
     }
@@ -244,5 +316,11 @@ fn line(record: &Record) -> String {
         ),
         other => other.to_string(),
     };
-    format!("{} {} {} {} {data}\n", record.name, record.ttl, record.dns_class, record.record_type())
+    format!(
+        "{} {} {} {} {data}\n",
+        record.name,
+        record.ttl,
+        record.dns_class,
+        record.record_type()
+    )
 }
