@@ -1,7 +1,7 @@
 //! What the YAML says.
 //!
 //! Owns the way from a file's text to checked objects: splitting it into documents, reading YAML and JSON, unfolding
-//! lists, and every rule that Istio's CRDs and webhook have for ServiceEntry, WorkloadEntry and WorkloadGroup. What
+//! lists, and every rule that Istio's CRDs and webhook have for `ServiceEntry`, `WorkloadEntry` and `WorkloadGroup`. What
 //! passes is an [`Object`]; what does not is a [`Diagnostic`](crate::diagnostic::Diagnostic) with the exact place.
 //!
 //! ```text
@@ -35,7 +35,7 @@ mod workload_group;
 pub use document::parse_document;
 pub use file::{MAX_FILE_BYTES, parse, parse_bytes, text_of, too_large, unreadable};
 pub use object::{
-    Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome, Pod, Resolution, ServiceEntry,
-    WorkloadEntry,
+    Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome, Pod,
+    Resolution, ServiceEntry, WorkloadEntry,
 };
 pub use raw::{RawDocument, split};

@@ -188,13 +188,15 @@ impl Reading {
             _ if error.contains("repetition limit exceeded") => Some(code::ALIAS_EXPANSION),
             _ => None,
         });
-        let (line, column) = if error.contains("control characters are not allowed") {
-            forbidden_character(raw.text).unwrap_or(place)
-        } else {
-            place
-        };
+        let forbidden =
+            forbidden_character(raw.text).filter(|_| error.contains("control characters"));
+        let (line, column) = forbidden.map_or(place, |(place, _)| place);
         let number = |count: usize| u32::try_from(count.max(1)).unwrap_or(u32::MAX);
-        let position = raw.place(number(line), number(column));
+        let position = match limit {
+            // Where the allowance ends says nothing about what uses it up.
+            Some(code::ALIAS_EXPANSION) => raw.start(),
+            _ => raw.place(number(line), number(column)),
+        };
         let message = match limit {
             Some(code::TOO_DEEP) => {
                 format!("more than {MAX_DEPTH} mappings and lists are nested: flatten them")
@@ -203,13 +205,21 @@ impl Reading {
                 "the aliases unfold to far more than the document holds: write the values out"
                     .to_owned()
             }
-            None => self.explain(
-                error,
-                raw.text
-                    .split('\n')
-                    .nth(line.saturating_sub(1))
-                    .unwrap_or_default(),
-            ),
+            None => match forbidden {
+                Some((_, character)) => {
+                    format!(
+                        "the character U+{:04X} can't stand here: take it out",
+                        u32::from(character)
+                    )
+                }
+                None => self.explain(
+                    error,
+                    raw.text
+                        .split('\n')
+                        .nth(line.saturating_sub(1))
+                        .unwrap_or_default(),
+                ),
+            },
         };
         Unreadable {
             position,
@@ -250,15 +260,19 @@ fn without_places(error: &str) -> String {
         .collect()
 }
 
-/// The first character that YAML does not allow in a text, which libyaml's error does not place.
-fn forbidden_character(text: &str) -> Option<(usize, usize)> {
+/// The place and character that YAML does not allow in a text, which libyaml's error does not tell.
+fn forbidden_character(text: &str) -> Option<((usize, usize), char)> {
     let allowed = |c: char| {
         matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
             || c >= '\u{10000}'
     };
-    text.split('\n')
-        .enumerate()
-        .find_map(|(line, row)| Some((line + 1, row.chars().position(|c| !allowed(c))? + 1)))
+    text.split('\n').zip(1..).find_map(|(row, line)| {
+        let (character, column) = row
+            .chars()
+            .zip(1..)
+            .find(|(character, _)| !allowed(*character))?;
+        Some(((line, column), character))
+    })
 }
 
 /// Reads one value.
