@@ -23,6 +23,9 @@ use crate::diagnostic::{Code, Position, code};
 /// How deep mappings and lists may be nested; Kubernetes objects need less than 20.
 const MAX_DEPTH: usize = 64;
 
+/// How many brackets may be open before a document's nesting is looked at, strings and comments included.
+const SUSPICIOUS_DEPTH: usize = 256;
+
 /// What aliases may add to a document, in values and bytes, beyond twice its own size.
 const ALIAS_ALLOWANCE: usize = 100_000;
 
@@ -70,11 +73,10 @@ pub(super) fn read<'t>(raw: &RawDocument<'t>, as_json: bool) -> Result<Tree<'t>,
         Ok(tree) => return Ok(tree),
         Err(refused) => refused,
     };
-    let meant_as_json = as_json
-        || raw.text.trim_start()[1..]
-            .trim_start()
-            .starts_with(['"', '{', '[', '}', ']']);
-    if refused.code == code::SYNTAX {
+    let meant_as_json = raw.text.trim_start()[1..]
+        .trim_start()
+        .starts_with(['"', '{', '[', '}', ']']);
+    if refused.code == code::SYNTAX && !as_json {
         // YAML's flow style looks like JSON too: `{kind: Pod}`.
         read_yaml(raw).map_err(|other| if meant_as_json { refused } else { other })
     } else {
@@ -82,7 +84,61 @@ pub(super) fn read<'t>(raw: &RawDocument<'t>, as_json: bool) -> Result<Tree<'t>,
     }
 }
 
+/// Refuses a text whose nesting would keep libyaml busy: its time grows with the square of it.
+///
+/// Brackets in quotes and comments count too, so that many of them only call for a look with the other parser, which
+/// has a limit.
+fn check_nesting(raw: &RawDocument<'_>) -> Result<(), Unreadable> {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in raw.text.bytes() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    if deepest <= SUSPICIOUS_DEPTH {
+        return Ok(());
+    }
+    let error = granit_parser::Parser::new_from_str(raw.text).find_map(Result::err);
+    error.map_or(Ok(()), |error| {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let marker = error.marker();
+        let position = raw.place(
+            number(marker.line()),
+            number(marker.col()).saturating_add(1),
+        );
+        let too_deep = matches!(
+            error.kind(),
+            granit_parser::ErrorKind::RecursionLimitExceeded
+        );
+        let code = if too_deep {
+            code::TOO_DEEP
+        } else {
+            code::SYNTAX
+        };
+        let message = if too_deep {
+            too_deep_message()
+        } else {
+            format!("not YAML: {}", error.info())
+        };
+        Err(Unreadable {
+            position,
+            code,
+            message,
+        })
+    })
+}
+
+fn too_deep_message() -> String {
+    format!("more than {MAX_DEPTH} mappings and lists are nested: flatten them")
+}
+
 fn read_yaml<'t>(raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
+    check_nesting(raw)?;
     let reading = Reading::new(raw.text, Format::Yaml);
     let seed = NodeSeed {
         reading: &reading,
@@ -198,9 +254,7 @@ impl Reading {
             _ => raw.place(number(line), number(column)),
         };
         let message = match limit {
-            Some(code::TOO_DEEP) => {
-                format!("more than {MAX_DEPTH} mappings and lists are nested: flatten them")
-            }
+            Some(code::TOO_DEEP) => too_deep_message(),
             Some(_) => {
                 "the aliases unfold to far more than the document holds: write the values out"
                     .to_owned()
