@@ -70,11 +70,15 @@
 //! **NODATA over NXDOMAIN**: a host without a healthy endpoint exists. An NXDOMAIN for AAAA would take the A record with
 //! it in musl, glibc and .NET (istio/istio#31250).
 
+pub mod answer;
 pub mod diagnostic;
 pub mod dns;
 pub mod manifest;
 pub mod mesh;
+pub mod metrics;
 pub mod pipeline;
 pub mod select;
+pub mod serve;
 pub mod status;
+pub mod wire;
 pub mod zone;
