@@ -70,11 +70,13 @@
 //! **NODATA over NXDOMAIN**: a host without a healthy endpoint exists. An NXDOMAIN for AAAA would take the A record with
 //! it in musl, glibc and .NET (istio/istio#31250).
 
+pub mod control;
 pub mod diagnostic;
 pub mod dns;
 pub mod manifest;
 pub mod mesh;
 pub mod pipeline;
 pub mod select;
+pub mod source;
 pub mod status;
 pub mod zone;
