@@ -117,7 +117,6 @@ fn measure(
     let queries = mix.write_queries(data, folder)?;
     let mut size = None;
     for server in servers {
-        eprintln!("{}: waiting for {}", mix.key, server.name);
         let answer = load::first_answer(server, mix, data, PATIENCE)?;
         size.get_or_insert(answer);
     }
@@ -126,16 +125,10 @@ fn measure(
     let all = [&reflector, &servers[0], &servers[1], &servers[2]];
     let mut runs: [Vec<Run>; 4] = Default::default();
     for round in 0..options.rounds {
+        eprintln!("{}: round {} of {}", mix.key, round + 1, options.rounds);
         for turn in 0..all.len() {
             let who = (round as usize + turn) % all.len();
             let server = all[who];
-            eprintln!(
-                "{}: round {} of {}: {}",
-                mix.key,
-                round + 1,
-                options.rounds,
-                server.name
-            );
             let run = load::run(server, mix, &queries, options.seconds, options.rate)
                 .with_context(|| format!("load on {}", server.name))?;
             ensure!(run.answered > 0, "{} answered nothing", server.name);
