@@ -14,12 +14,12 @@ if ! command -v cargo-deny >/dev/null 2>&1; then
     rm -rf "$tools/cargo/target"
 fi
 
-cargo deny --locked check bans licenses sources
+cargo deny --locked check --hide-inclusion-graph bans licenses sources
 
 # The database is a git repository, which not every machine may reach. What was fetched is checked; and that nothing
 # could be fetched is said, not hidden.
 if cargo deny --locked fetch db >/dev/null 2>&1; then
-    cargo deny --locked check --disable-fetch advisories
+    cargo deny --locked check --disable-fetch --hide-inclusion-graph advisories
 else
     echo "NOT CHECKED: advisories. The RustSec database could not be fetched from this machine." >&2
 fi
