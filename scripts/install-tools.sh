@@ -54,7 +54,10 @@ install_packages() {
     # shellcheck disable=SC2086 # command lines
     $sudo $install >/dev/null 2>&1 || {
         $sudo apt-get update -qq
-        $sudo $install >/dev/null
+        log=$($sudo $install 2>&1) || {
+            echo "$log" >&2
+            exit 1
+        }
     }
     # A server that was just installed shall not start at the next boot either.
     if [ -d /run/systemd/system ]; then
@@ -80,12 +83,11 @@ unpack_packages() {
         dpkg-deb --extract "$archive" "$root"
     done
     libraries=$(find "$root" -name '*.so*' -exec dirname {} + | sort -u | paste -sd:)
-    for folder in "$root"/usr/bin "$root"/usr/sbin; do
-        for program in "$folder"/*; do
-            [ -x "$program" ] || continue
-            wrapper="$tools/bin/${program##*/}"
-            printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$libraries" "$program" >"$wrapper"
-            chmod 755 "$wrapper"
+    wanted | while read -r _ program _; do
+        for file in "$root/usr/bin/$program" "$root/usr/sbin/$program"; do
+            [ -x "$file" ] || continue
+            printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$libraries" "$file" >"$tools/bin/$program"
+            chmod 755 "$tools/bin/$program"
         done
     done
 }
