@@ -36,7 +36,7 @@ const ALLOCATION_LABEL: &str = "networking.istio.io/enable-autoallocate-ip";
 
 const WAYPOINT_LABEL: &str = "istio.io/use-waypoint";
 
-/// Reads a `ServiceEntry`'s `spec`.
+/// Reads a ServiceEntry's `spec`.
 pub(super) fn decode(
     findings: &mut Findings,
     spec: Fields<'_, '_>,
