@@ -99,7 +99,7 @@ pub struct Look {
     pub every_file: bool,
     /// How far to trust what is found.
     pub trust: Trust,
-    /// Whether to give up where a file vanishes between listing and reading, so that one can list again.
+    /// Whether to give up where something was swapped on the way, so that one can list again.
     pub strict: bool,
 }
 
@@ -211,9 +211,12 @@ impl Folder {
         Ok(())
     }
 
-    /// Reads the files of `listing` that changed. `None` where one of them vanished meanwhile and the look is strict:
-    /// then nothing was taken in.
+    /// Reads the files of `listing` that changed. `None` where the look is strict and one of them vanished meanwhile, as
+    /// all do on one side of a swapped link: then nothing was taken in.
     pub fn read(&mut self, listing: Listing, look: &Look) -> Option<Scan> {
+        if listing.is_torn && look.strict {
+            return None;
+        }
         let mut scan = Scan {
             files: listing.files.len(),
             missing: listing
@@ -489,6 +492,10 @@ enum Verdict {
 
 /// When a changed file may be complete; `None` where it is to be taken as it is.
 fn wait_until(held: Option<&Held>, stamp: Stamp, listed: &Listed, look: &Look) -> Option<Instant> {
+    let is_as_read = held.is_some_and(|held| held.stamp == Some(stamp));
+    if is_as_read && matches!(look.trust, Trust::Stillness(_)) {
+        return None;
+    }
     let waiting = held.and_then(|held| held.waiting);
     let same_since = waiting
         .filter(|waiting| waiting.stamp == stamp)

@@ -41,6 +41,8 @@ pub struct Listing {
     /// Real paths of entries elsewhere that decide where a path leads: links and their targets, the given paths
     /// themselves, and names that are missing.
     pub(super) turns: BTreeSet<PathBuf>,
+    /// Whether something was swapped during the walk, again and again.
+    pub(super) is_torn: bool,
 }
 
 /// One mesh file.
@@ -69,7 +71,11 @@ pub(super) fn walk(roots: &[PathBuf]) -> Listing {
     loop {
         let mut walk = Walk::default();
         walk.everything(roots);
-        if attempt == MAX_ATTEMPTS || walk.still_holds() {
+        if walk.still_holds() {
+            return walk.listing;
+        }
+        if attempt == MAX_ATTEMPTS {
+            walk.listing.is_torn = true;
             return walk.listing;
         }
         attempt += 1;
