@@ -7,7 +7,11 @@ use std::{
 use arc_swap::ArcSwap;
 use tracing::info;
 
-use super::{Control, Options, Orders, chronicle::Chronicle, pace};
+use super::{
+    Control, Options, Orders,
+    chronicle::{self, Chronicle},
+    pace,
+};
 use crate::{
     diagnostic::{ObjectKey, Severity},
     manifest::Outcome,
@@ -172,7 +176,7 @@ impl Worker {
                 trust: self.trust(watch, every_file),
                 strict,
             };
-            if let Some(scan) = self.folder.read(listing, &look) {
+            if let Some(scan) = self.folder.read(&listing, &look) {
                 self.evidence.use_up();
                 self.torn_since = None;
                 return Some(scan);
@@ -214,10 +218,9 @@ impl Worker {
         }
         self.renew_status(&report, began, is_reload);
         if is_first {
-            self.chronicle.first_load(&self.status, &report);
+            chronicle::first_load(&self.status, &report);
         } else if is_reload {
-            self.chronicle
-                .reload([added, changed, removed], &self.status, &report);
+            chronicle::reload([added, changed, removed], &self.status, &report);
         }
         self.chronicle.news(&self.status, &mended);
     }

@@ -20,21 +20,21 @@ use meshdns::{
 };
 
 /// How long a test waits for anything, on a machine as busy as it may be.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server.
-pub struct Mesh {
+pub(crate) struct Mesh {
     control: Control,
 }
 
 impl Mesh {
     /// Serves `folder` and waits until it is ready.
-    pub fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         Self::start_with(folder, Wish::Events)
     }
 
     /// Serves `folder`, noticing changes as wished, and waits until it is ready.
-    pub fn start_with(folder: &Path, wish: Wish) -> Self {
+    pub(crate) fn start_with(folder: &Path, wish: Wish) -> Self {
         log();
         let options = Options {
             folders: vec![folder.to_owned()],
@@ -48,7 +48,7 @@ impl Mesh {
     }
 
     /// The addresses of `name`, ascending; `None` where the name is not there.
-    pub fn answers(&self, name: &str) -> Option<Vec<IpAddr>> {
+    pub(crate) fn answers(&self, name: &str) -> Option<Vec<IpAddr>> {
         let name = Name::from_text(name).expect("a valid name");
         match self.control.snapshots().load().find(name.as_wire()) {
             Found::Name(owner) => Some(
@@ -61,7 +61,7 @@ impl Mesh {
     }
 
     /// The addresses of several names at one moment.
-    pub fn answers_together(&self, names: &[String]) -> Vec<Vec<IpAddr>> {
+    pub(crate) fn answers_together(&self, names: &[String]) -> Vec<Vec<IpAddr>> {
         let snapshot = self.control.snapshots().load();
         let addresses = |name: &String| {
             let name = Name::from_text(name).expect("a valid name");
@@ -77,7 +77,7 @@ impl Mesh {
 
     /// Waits until `name` has exactly these addresses.
     #[track_caller]
-    pub fn wait_for(&self, name: &str, addresses: &[&str]) {
+    pub(crate) fn wait_for(&self, name: &str, addresses: &[&str]) {
         let expected: BTreeSet<IpAddr> = addresses
             .iter()
             .map(|address| address.parse().expect("an address"))
@@ -90,13 +90,13 @@ impl Mesh {
 
     /// Waits until `name` is not there.
     #[track_caller]
-    pub fn wait_for_none(&self, name: &str) {
+    pub(crate) fn wait_for_none(&self, name: &str) {
         self.wait(&format!("no {name}"), || self.answers(name).is_none());
     }
 
     /// Checks that `name` has this address alone for as long as `time`.
     #[track_caller]
-    pub fn holds(&self, name: &str, address: &str, time: Duration) {
+    pub(crate) fn holds(&self, name: &str, address: &str, time: Duration) {
         let expected = Some(vec![address.parse().expect("an address")]);
         let start = Instant::now();
         while start.elapsed() < time {
@@ -107,7 +107,7 @@ impl Mesh {
 
     /// Waits until `condition` holds.
     #[track_caller]
-    pub fn wait(&self, what: &str, condition: impl Fn() -> bool) {
+    pub(crate) fn wait(&self, what: &str, condition: impl Fn() -> bool) {
         let start = Instant::now();
         while !condition() {
             assert!(
@@ -120,24 +120,24 @@ impl Mesh {
     }
 
     /// What the server says of itself.
-    pub fn status(&self) -> Arc<Status> {
+    pub(crate) fn status(&self) -> Arc<Status> {
         self.control.status().load_full()
     }
 
     /// How many snapshots were published.
-    pub fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.control.snapshots().load().generation()
     }
 
     /// Waits until the server has looked at everything, as after SIGHUP.
-    pub fn reload(&self) {
+    pub(crate) fn reload(&self) {
         let before = self.status().totals.reloads;
         self.control.reload();
         self.wait("the reload", || self.status().totals.reloads > before);
     }
 
     /// Whether changes are noticed by polling, and why.
-    pub fn polling_because(&self) -> Option<String> {
+    pub(crate) fn polling_because(&self) -> Option<String> {
         match &self.status().watching {
             Watching::Polling { why, .. } => Some(why.clone()),
             Watching::Events | Watching::Starting => None,
@@ -145,27 +145,28 @@ impl Mesh {
     }
 
     /// Hands the server what the operating system would: the queue of events ran over.
-    pub fn overflow(&self) {
+    pub(crate) fn overflow(&self) {
         use notify::event::{Event, EventKind, Flag};
         let event = Event::new(EventKind::Other).set_flag(Flag::Rescan);
         self.control.signals().note(Ok(event));
     }
 
     /// Hands the server what the operating system would: watching failed.
-    pub fn break_watch(&self, kind: notify::ErrorKind) {
+    pub(crate) fn break_watch(&self, kind: notify::ErrorKind) {
         self.control.signals().note(Err(notify::Error::new(kind)));
     }
 
     /// Waits until a line of the log holds all of these texts.
     #[track_caller]
-    pub fn wait_for_log(&self, texts: &[&str]) {
+    pub(crate) fn wait_for_log(&self, texts: &[&str]) {
         self.wait(&format!("a log line with {texts:?}"), || {
             self.log_lines(texts) > 0
         });
     }
 
     /// How many lines of the log hold all of these texts.
-    pub fn log_lines(&self, texts: &[&str]) -> usize {
+    pub(crate) fn log_lines(&self, texts: &[&str]) -> usize {
+        let _ = self;
         let log = log().lock().expect("no writer panics");
         let log = String::from_utf8_lossy(&log);
         log.lines()
@@ -175,14 +176,14 @@ impl Mesh {
 }
 
 /// A folder that goes with the test, at a path without links.
-pub struct Folder {
+pub(crate) struct Folder {
     _above: tempfile::TempDir,
     path: PathBuf,
 }
 
 impl Folder {
     /// An empty folder, alone in a folder of its own.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let above = tempfile::tempdir().expect("a temporary folder");
         let path = fs::canonicalize(above.path())
             .expect("it is there")
@@ -195,30 +196,30 @@ impl Folder {
     }
 
     /// A folder with `svc1.internal.com` at 10.0.0.1 in `svc1.yaml`.
-    pub fn with_one_service() -> Self {
+    pub(crate) fn with_one_service() -> Self {
         let folder = Self::new();
         fs::write(folder.join("svc1.yaml"), service(1, "10.0.0.1")).expect("a new file");
         folder
     }
 
     /// The folder's path.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The folder above, which holds nothing else.
-    pub fn above(&self) -> &Path {
+    pub(crate) fn above(&self) -> &Path {
         self.path.parent().expect("made inside another")
     }
 
     /// A path in the folder.
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 }
 
 /// A ServiceEntry for `svc<number>.internal.com` with one endpoint.
-pub fn service(number: usize, address: &str) -> String {
+pub(crate) fn service(number: usize, address: &str) -> String {
     format!(
         "apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -241,7 +242,7 @@ spec:
 }
 
 /// Replaces a file as careful programs do: a new one beside it, renamed over it.
-pub fn replace(path: &Path, text: &str) {
+pub(crate) fn replace(path: &Path, text: &str) {
     let beside = path.with_extension("tmp");
     fs::write(&beside, text).expect("a new file");
     fs::rename(beside, path).expect("a rename");

@@ -70,7 +70,7 @@ fn without_watches_left_the_folder_is_polled() {
 fn sighup_reads_every_file_again() {
     let folder = Folder::with_one_service();
     fs::write(folder.join("svc2.yaml"), service(2, "10.0.0.2")).unwrap();
-    let mesh = Mesh::start_with(folder.path(), Wish::Poll(Duration::from_secs(3600)));
+    let mesh = Mesh::start_with(folder.path(), Wish::Poll(Duration::from_hours(1)));
     let before = mesh.status();
     replace(&folder.join("svc1.yaml"), &service(1, "10.0.0.3"));
     mesh.reload();
