@@ -70,8 +70,10 @@
 //! **NODATA over NXDOMAIN**: a host without a healthy endpoint exists. An NXDOMAIN for AAAA would take the A record with
 //! it in musl, glibc and .NET (istio/istio#31250).
 
+pub mod config;
 pub mod diagnostic;
 pub mod dns;
+pub mod explain;
 pub mod manifest;
 pub mod mesh;
 pub mod pipeline;
