@@ -17,15 +17,18 @@ use std::{
     time::Duration,
 };
 
+use file::TcpKeys;
 pub use file::{File, FileError};
 use value::{
-    Domain, Folder, Http, Listen, LogFormat, LogLevel, OneOrMore, Period, TtlPeriod, Workers,
+    Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel, OneOrMore, Period, TtlPeriod, Wait,
+    Workers,
 };
 
 use crate::{
     dns::{Name, Ttl},
     pipeline::Policy,
     select::WhenAllUnhealthy,
+    serve::TcpLimits,
     zone::{Identity, Settings},
 };
 
@@ -48,7 +51,7 @@ pub struct Overrides {
     pub ttl: Option<TtlPeriod>,
     pub http: Option<Http>,
     pub workers: Option<Workers>,
-    pub poll: Option<Period>,
+    pub poll: Option<Wait>,
     pub lameduck: Option<Period>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<LogLevel>,
@@ -69,6 +72,8 @@ pub struct Config {
     pub poll: Option<Duration>,
     /// How long to keep answering after SIGTERM.
     pub lameduck: Duration,
+    /// Limits on TCP connections.
+    pub tcp: TcpLimits,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -118,11 +123,12 @@ impl Config {
                 .workers
                 .or(file.workers)
                 .map_or_else(one_per_core, |workers| workers.0),
-            poll: flags.poll.or(file.poll).map(|period| period.0),
+            poll: flags.poll.or(file.poll).map(|wait| wait.0),
             lameduck: flags
                 .lameduck
                 .or(file.lameduck)
                 .map_or(Duration::ZERO, |period| period.0),
+            tcp: tcp(file.tcp.unwrap_or_default()),
             log_format: flags
                 .log_format
                 .or(file.log_format)
@@ -173,10 +179,27 @@ impl Config {
             ("http", self.http != next.http),
             ("workers", self.workers != next.workers),
             ("poll", self.poll != next.poll),
+            ("tcp", self.tcp != next.tcp),
             ("logFormat", self.log_format != next.log_format),
         ];
         let differing = differences.into_iter().filter(|(_, differs)| *differs);
         differing.map(|(key, _)| key).collect()
+    }
+}
+
+fn tcp(keys: TcpKeys) -> TcpLimits {
+    let defaults = TcpLimits::default();
+    let limit = |key: Option<Limit>, default: usize| key.map_or(default, |limit| limit.0);
+    let wait = |key: Option<Wait>, default: Duration| key.map_or(default, |wait| wait.0);
+    TcpLimits {
+        connections: limit(keys.max_connections, defaults.connections),
+        connections_per_client: limit(
+            keys.max_connections_per_client,
+            defaults.connections_per_client,
+        ),
+        idle_timeout: wait(keys.idle_timeout, defaults.idle_timeout),
+        message_timeout: wait(keys.message_timeout, defaults.message_timeout),
+        write_timeout: wait(keys.write_timeout, defaults.write_timeout),
     }
 }
 

@@ -70,7 +70,10 @@
 //! **NODATA over NXDOMAIN**: a host without a healthy endpoint exists. An NXDOMAIN for AAAA would take the A record with
 //! it in musl, glibc and .NET (istio/istio#31250).
 
+pub mod answer;
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod diagnostic;
 pub mod dns;
 pub mod explain;
@@ -80,5 +83,8 @@ pub mod mesh;
 pub mod metrics;
 pub mod pipeline;
 pub mod select;
+pub mod serve;
+pub mod source;
 pub mod status;
+pub mod wire;
 pub mod zone;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::value::{
     AllUnhealthy, CharacterString, Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel,
-    OneOrMore, Period, TtlPeriod, Workers,
+    OneOrMore, Period, TtlPeriod, Wait, Workers,
 };
 use crate::diagnostic::Position;
 
@@ -51,7 +51,7 @@ pub struct File {
     pub name_servers: Option<OneOrMore<Domain>>,
     pub http: Option<Http>,
     pub workers: Option<Workers>,
-    pub poll: Option<Period>,
+    pub poll: Option<Wait>,
     pub lameduck: Option<Period>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<LogLevel>,
@@ -85,7 +85,9 @@ pub struct AnswerKeys {
 pub struct TcpKeys {
     pub max_connections: Option<Limit>,
     pub max_connections_per_client: Option<Limit>,
-    pub idle_timeout: Option<Period>,
+    pub idle_timeout: Option<Wait>,
+    pub message_timeout: Option<Wait>,
+    pub write_timeout: Option<Wait>,
 }
 
 impl File {

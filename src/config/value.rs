@@ -45,6 +45,9 @@ pub enum ValueError {
     /// A time that is longer than makes sense.
     #[error("expected at most 1day")]
     PeriodTooLong,
+    /// No time at all.
+    #[error("expected at least 1ms")]
+    WaitTooShort,
     /// A time that no TTL can hold.
     #[error(transparent)]
     Ttl(#[from] TtlOutOfRange),
@@ -157,6 +160,22 @@ impl FromStr for Period {
         let duration = humantime::parse_duration(text).map_err(|_| ValueError::Period)?;
         if duration > LONGEST_PERIOD {
             return Err(ValueError::PeriodTooLong);
+        }
+        Ok(Self(duration))
+    }
+}
+
+/// A time span of at least a millisecond and at most [`LONGEST_PERIOD`]: how long to wait for something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Wait(pub Duration);
+
+impl FromStr for Wait {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let Period(duration) = text.parse()?;
+        if duration < Duration::from_millis(1) {
+            return Err(ValueError::WaitTooShort);
         }
         Ok(Self(duration))
     }
@@ -371,6 +390,7 @@ reads_as_text!(
     LogLevel,
     Period,
     TtlPeriod,
+    Wait,
     Workers,
 );
 
@@ -461,6 +481,9 @@ mod tests {
         check::<Period>("5", false);
         check::<Period>("-5s", false);
         check::<Period>("2days", false);
+        check::<Period>("0s", true);
+        check::<Wait>("0s", false);
+        check::<Wait>("1ms", true);
         check::<TtlPeriod>("5s", true);
         check::<TtlPeriod>("0s", true);
         check::<TtlPeriod>("500ms", false);

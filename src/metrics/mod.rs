@@ -9,12 +9,15 @@
 mod process;
 mod reload;
 mod text;
+mod traffic;
 mod write;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use prometheus_client::{collector::Collector, registry::Registry};
+
+pub use traffic::{Exchange, Protocol, Recorder, Traffic};
 
 use crate::{status::Status, zone::Snapshot};
 
@@ -32,9 +35,10 @@ impl Page {
         traffic: Box<dyn Collector>,
     ) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(process::Build));
-        registry.register_collector(Box::new(reload::Reloads { status, snapshots }));
-        registry.register_collector(traffic);
+        let ours = registry.sub_registry_with_prefix("meshdns");
+        ours.register_collector(Box::new(process::Build));
+        ours.register_collector(Box::new(reload::Reloads { status, snapshots }));
+        ours.register_collector(traffic);
         registry.register_collector(Box::new(process::Process));
         Self { registry }
     }

@@ -23,7 +23,7 @@ impl Collector for Build {
             ("rustversion", env!("MESHDNS_RUST_VERSION")),
         ];
         let mut family = page.encode_descriptor(
-            "meshdns_build_info",
+            "build_info",
             "Always 1; the labels tell which build runs.",
             None,
             MetricType::Gauge,

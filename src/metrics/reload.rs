@@ -30,13 +30,13 @@ impl Collector for Reloads {
         work(page, &status)?;
         gauge(
             page,
-            "meshdns_generation",
+            "generation",
             "Snapshots published by this process; 0 before the first load.",
             snapshot.generation(),
         )?;
         gauge(
             page,
-            "meshdns_zone_serial",
+            "zone_serial",
             "The SOA serial of every zone.",
             snapshot.serial().0,
         )?;
@@ -50,33 +50,33 @@ fn work(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
     let totals = &status.totals;
     let counters = [
         (
-            "meshdns_reload",
+            "reload",
             "Reloads that found something changed.",
             totals.reloads,
         ),
         (
-            "meshdns_reload_failed",
+            "reload_failed",
             "Reloads after which a file or an object could not be used.",
             totals.failed_reloads,
         ),
-        ("meshdns_files_read", "Mesh files read.", totals.files_read),
+        ("files_read", "Mesh files read.", totals.files_read),
         (
-            "meshdns_documents_parsed",
+            "documents_parsed",
             "YAML documents parsed.",
             totals.documents_parsed,
         ),
         (
-            "meshdns_hosts_recompiled",
+            "hosts_recompiled",
             "Hosts whose answer was compiled again.",
             totals.hosts_recompiled,
         ),
         (
-            "meshdns_names_changed",
+            "names_changed",
             "Names whose answer changed.",
             totals.names_changed,
         ),
         (
-            "meshdns_watch_overflows",
+            "watch_overflows",
             "Times that the kernel dropped file events and everything was looked at again.",
             totals.event_overflows,
         ),
@@ -86,19 +86,19 @@ fn work(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
     }
     gauge(
         page,
-        "meshdns_reload_last_timestamp_seconds",
+        "reload_last_timestamp_seconds",
         "When the last reload ended, whatever came of it; 0 before the first.",
         seconds_since_1970(status.last_reload),
     )?;
     gauge(
         page,
-        "meshdns_reload_last_success_timestamp_seconds",
+        "reload_last_success_timestamp_seconds",
         "When the last reload ended in which every file and object could be used; 0 before the first.",
         seconds_since_1970(status.last_success),
     )?;
     gauge(
         page,
-        "meshdns_reload_last_duration_seconds",
+        "reload_last_duration_seconds",
         "How long the last reload took.",
         status.last_duration.as_secs_f64(),
     )
@@ -107,11 +107,11 @@ fn work(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
 /// What is served.
 fn mesh(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
     let endpoints = &status.endpoints;
-    gauge(page, "meshdns_files", "Mesh files held.", status.files)?;
-    gauge(page, "meshdns_hosts", "Hosts answered.", status.hosts)?;
+    gauge(page, "files", "Mesh files held.", status.files)?;
+    gauge(page, "hosts", "Hosts answered.", status.hosts)?;
     gauges(
         page,
-        "meshdns_objects",
+        "objects",
         "Objects served.",
         "kind",
         Kind::ALL.map(|kind| {
@@ -121,7 +121,7 @@ fn mesh(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
     )?;
     gauges(
         page,
-        "meshdns_endpoints",
+        "endpoints",
         "Workloads and inline endpoints by state, each once, whichever host they serve.",
         "state",
         [
@@ -139,7 +139,7 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
     let count = |severity: Severity| counts.get(&severity).copied().unwrap_or_default();
     gauges(
         page,
-        "meshdns_diagnostics",
+        "diagnostics",
         "What `meshdns check` would say at present.",
         "severity",
         [Severity::Error, Severity::Warning, Severity::Info]
@@ -147,32 +147,32 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
     )?;
     gauges(
         page,
-        "meshdns_objects_ignored",
+        "objects_ignored",
         "Objects of kinds that meshdns does not read.",
         "kind",
         status.ignored.iter().map(|(kind, count)| (&**kind, *count)),
     )?;
     gauge(
         page,
-        "meshdns_objects_kept",
+        "objects_kept",
         "Objects whose newest version can't be used: the last good one is served.",
         status.kept.len(),
     )?;
     gauge(
         page,
-        "meshdns_objects_kept_oldest_timestamp_seconds",
+        "objects_kept_oldest_timestamp_seconds",
         "Since when the oldest of these is served; 0 where there is none.",
         seconds_since_1970(status.kept.iter().map(|kept| kept.since).min()),
     )?;
     gauge(
         page,
-        "meshdns_folders_missing",
+        "folders_missing",
         "Mesh folders that are not there at present.",
         status.missing_folders.len(),
     )?;
     gauge(
         page,
-        "meshdns_watch_polling",
+        "watch_polling",
         "1 where changes are noticed by looking again, 0 where the operating system tells.",
         u32::from(matches!(status.watching, Watching::Polling { .. })),
     )

@@ -37,7 +37,11 @@ const ALLOCATION_LABEL: &str = "networking.istio.io/enable-autoallocate-ip";
 const WAYPOINT_LABEL: &str = "istio.io/use-waypoint";
 
 /// Reads a ServiceEntry's `spec`.
-pub(super) fn decode(findings: &mut Findings, spec: Fields<'_, '_>, decoded: Decoded<'_>) -> Option<ServiceEntry> {
+pub(super) fn decode(
+    findings: &mut Findings,
+    spec: Fields<'_, '_>,
+    decoded: Decoded<'_>,
+) -> Option<ServiceEntry> {
     let metadata = decoded.metadata;
     findings.check_known(spec, FIELDS);
     let resolution = resolution(findings, spec);
@@ -52,7 +56,13 @@ pub(super) fn decode(findings: &mut Findings, spec: Fields<'_, '_>, decoded: Dec
 
     check_exclusions(findings, spec, resolution);
     hosts::check_against(findings, &hosts, resolution, endpoints.is_empty());
-    ports::check_against(findings, &ports, hosts.stated.len(), !addresses.stated.is_empty(), resolution);
+    ports::check_against(
+        findings,
+        &ports,
+        hosts.stated.len(),
+        !addresses.stated.is_empty(),
+        resolution,
+    );
     if addresses.stated.is_empty() && !istio_allocates(resolution, &metadata.labels) {
         ports::warn_of_tcp(findings, &ports);
     }
@@ -64,7 +74,14 @@ pub(super) fn decode(findings: &mut Findings, spec: Fields<'_, '_>, decoded: Dec
         None if endpoints.is_empty() => EndpointSource::Neither,
         None => EndpointSource::Inline(endpoints.addresses),
     };
-    Some(ServiceEntry { metadata, hosts: hosts.names, addresses: addresses.usable, resolution: resolution?, endpoints, hidden })
+    Some(ServiceEntry {
+        metadata,
+        hosts: hosts.names,
+        addresses: addresses.usable,
+        resolution: resolution?,
+        endpoints,
+        hidden,
+    })
 }
 
 /// `resolution`; `None` where it is wrong, so that no rule builds on a guess.
@@ -72,16 +89,23 @@ fn resolution(findings: &mut Findings, spec: Fields<'_, '_>) -> Option<Resolutio
     if spec.get("resolution").is_none() {
         return Some(Resolution::None);
     }
-    Some(match enumerated(findings, spec, "resolution", RESOLUTIONS)? {
-        "NONE" => Resolution::None,
-        "STATIC" => Resolution::Static,
-        "DNS" => Resolution::Dns,
-        "DNS_ROUND_ROBIN" => Resolution::DnsRoundRobin,
-        _ => Resolution::DynamicDns,
-    })
+    Some(
+        match enumerated(findings, spec, "resolution", RESOLUTIONS)? {
+            "NONE" => Resolution::None,
+            "STATIC" => Resolution::Static,
+            "DNS" => Resolution::Dns,
+            "DNS_ROUND_ROBIN" => Resolution::DnsRoundRobin,
+            _ => Resolution::DynamicDns,
+        },
+    )
 }
 
-fn enumerated(findings: &mut Findings, spec: Fields<'_, '_>, name: &str, known: &[&'static str]) -> Option<&'static str> {
+fn enumerated(
+    findings: &mut Findings,
+    spec: Fields<'_, '_>,
+    name: &str,
+    known: &[&'static str],
+) -> Option<&'static str> {
     let node = spec.get(name)?;
     let text = findings.text(node, &format!("`{name}`"))?;
     let found = known.iter().find(|known| **known == text).copied();
@@ -90,13 +114,19 @@ fn enumerated(findings: &mut Findings, spec: Fields<'_, '_>, name: &str, known: 
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("use one of {}", known.join(", ")),
         };
-        findings.error(node.id, code::UNKNOWN_ENUM, format!("`{name}` has no value {}: {hint}", quoted(text)));
+        findings.error(
+            node.id,
+            code::UNKNOWN_ENUM,
+            format!("`{name}` has no value {}: {hint}", quoted(text)),
+        );
     }
     found
 }
 
 fn check_alternative_names(findings: &mut Findings, spec: Fields<'_, '_>) {
-    let names = spec.get("subjectAltNames").and_then(|node| findings.items(node, "`subjectAltNames`"));
+    let names = spec
+        .get("subjectAltNames")
+        .and_then(|node| findings.items(node, "`subjectAltNames`"));
     for node in names.unwrap_or_default() {
         findings.text(node, "an entry of `subjectAltNames`");
     }
@@ -122,7 +152,10 @@ fn check_exclusions(findings: &mut Findings, spec: Fields<'_, '_>, resolution: O
             }
         }
         Some(Resolution::DynamicDns) => {
-            for (name, node) in [("addresses", spec.get("addresses")), ("endpoints", endpoints)] {
+            for (name, node) in [
+                ("addresses", spec.get("addresses")),
+                ("endpoints", endpoints),
+            ] {
                 if let Some(at) = node.and_then(not_empty) {
                     let message = format!("resolution DYNAMIC_DNS has no `{name}`: take them out");
                     findings.error(at, code::DYNAMIC_DNS_FIELD, message);
@@ -143,11 +176,15 @@ fn not_empty(node: &Node<'_>) -> Option<NodeId> {
 /// Whether Istio gives the hosts addresses of its own, which tell TCP services apart.
 fn istio_allocates(resolution: Option<Resolution>, labels: &LabelMap) -> bool {
     resolution != Some(Resolution::None)
-        && !labels.get(ALLOCATION_LABEL).is_some_and(|value| value.eq_ignore_ascii_case("false"))
+        && !labels
+            .get(ALLOCATION_LABEL)
+            .is_some_and(|value| value.eq_ignore_ascii_case("false"))
 }
 
 fn check_waypoint(findings: &mut Findings, spec: Fields<'_, '_>, labels: &LabelMap) {
-    let waypoint = labels.get(WAYPOINT_LABEL).filter(|value| !matches!(&***value, "" | "none"));
+    let waypoint = labels
+        .get(WAYPOINT_LABEL)
+        .filter(|value| !matches!(&***value, "" | "none"));
     if let (Some(waypoint), Some(resolution)) = (waypoint, spec.get("resolution")) {
         let message = format!(
             "resolution DYNAMIC_DNS inside the mesh can't go through the waypoint {}: take the label \
