@@ -270,7 +270,7 @@ fn print(message: &Message) -> String {
         }
     );
     for (code, data) in message.edns.iter().flat_map(|edns| edns.options().as_ref()) {
-        let bytes = Vec::<u8>::from(data);
+        let bytes = Vec::<u8>::try_from(data).expect("an option has bytes");
         match u16::from(*code) {
             15 => writeln!(
                 printed,
