@@ -96,6 +96,8 @@ pub enum Rcode {
     NotImp = 4,
     /// The server does not answer this for this name.
     Refused = 5,
+    /// The signature's key is not known, or the server does not speak for the zone.
+    NotAuth = 9,
     /// The EDNS version is not known; needs the OPT record's upper bits.
     BadVers = 16,
 }
@@ -110,6 +112,7 @@ impl Rcode {
             Self::NxDomain => "NXDOMAIN",
             Self::NotImp => "NOTIMP",
             Self::Refused => "REFUSED",
+            Self::NotAuth => "NOTAUTH",
             Self::BadVers => "BADVERS",
         }
     }

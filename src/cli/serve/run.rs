@@ -75,7 +75,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         ),
     })));
     let addresses = sockets.addresses();
-    let running = sockets.serve(control.snapshots(), &traffic)?;
+    let running = sockets.serve(control.snapshots().clone(), traffic)?;
     lifecycle.sockets_are_bound();
     for address in addresses {
         info!(%address, "answering over UDP and TCP");

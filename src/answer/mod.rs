@@ -1,0 +1,195 @@
+//! Answers a question from a snapshot.
+//!
+//! A [`Query`] and a [`Snapshot`] go in, an [`Answer`] comes out that borrows the snapshot's records: which answer it is,
+//! its response code, whether it is authoritative. "No such name", "no such data" and "not ours" are answers like any other.
+//!
+//! Total: never fails, waits, allocates, or reads a clock or a socket. What varies between two equal questions comes in
+//! with [`Query::turn`]. Never encodes a message: `wire` does.
+
+mod chaos;
+mod query;
+
+pub use query::{AskedName, Edns, Query};
+
+use crate::{
+    dns::{Class, Rcode, RecordType, Ttl},
+    zone::{Found, HostRecords, Owner, Snapshot},
+};
+
+/// What a query gets, borrowed from the snapshot.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'s> {
+    /// Which answer it is.
+    pub outcome: Outcome<'s>,
+    /// Where in the asked name the apex of its zone begins; `None` for a name that is not ours or was not looked up.
+    pub apex_at: Option<usize>,
+    /// The name server identifier, where the query asks for one and there is one.
+    pub nsid: Option<&'s [u8]>,
+}
+
+/// The kinds of answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'s> {
+    /// Records of the asked type.
+    Records(Records<'s>),
+    /// The zone's SOA, asked for at the apex: the record behind its owner name.
+    Soa(&'s [u8]),
+    /// All types were asked for at a name that has some: one HINFO record says that they are not given
+    /// ([RFC 8482 §4.2](https://www.rfc-editor.org/rfc/rfc8482#section-4.2)).
+    Minimal(Ttl),
+    /// How the server names itself, in class CHAOS.
+    Identity(&'s str),
+    /// The name exists and has no such records. Holds the zone's SOA behind its owner name.
+    NoData(&'s [u8]),
+    /// No such name in a zone of ours. Holds the zone's SOA behind its owner name.
+    NoName(&'s [u8]),
+    /// The name is in none of our zones.
+    NotOurs,
+    /// A class other than IN, for a name that is not one of the server's own in CHAOS.
+    OtherClass,
+    /// A zone transfer.
+    Transfer,
+    /// A type that stands for something other than data and can't be asked for.
+    MetaType,
+    /// A type that RFC 1035 has for mail and nobody implements.
+    MailType,
+    /// An EDNS version that is not spoken here.
+    BadVersion,
+    /// No mesh is loaded yet, so that nobody can tell which names exist.
+    NotReady,
+}
+
+/// Encoded records, all owned by the question's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Records<'s> {
+    /// The first records.
+    pub head: &'s [u8],
+    /// The records that follow them.
+    pub tail: &'s [u8],
+    /// How many records both hold.
+    pub count: usize,
+}
+
+/// Answers `query` from `snapshot`.
+pub fn answer<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'s> {
+    let identity = &snapshot.settings().identity;
+    let asks_nsid = query.edns.is_some_and(|edns| edns.nsid);
+    let (outcome, apex_at) = outcome(snapshot, query);
+    Answer {
+        outcome,
+        apex_at,
+        nsid: identity.nsid.as_deref().filter(|_| asks_nsid),
+    }
+}
+
+fn outcome<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> (Outcome<'s>, Option<usize>) {
+    if query.edns.is_some_and(|edns| edns.version > 0) {
+        return (Outcome::BadVersion, None);
+    }
+    if query.class != Class::IN {
+        let text = (query.class == Class::CH)
+            .then(|| chaos::text(&snapshot.settings().identity, query))
+            .flatten();
+        return (text.map_or(Outcome::OtherClass, Outcome::Identity), None);
+    }
+    if let Some(refused) = refused_type(query.record_type) {
+        return (refused, None);
+    }
+    if !snapshot.is_ready() {
+        return (Outcome::NotReady, None);
+    }
+    match snapshot.find(query.name.as_wire()) {
+        Found::Name(owner) => (at_name(snapshot, owner, query), Some(owner.apex_at)),
+        Found::NoName { apex_at } => (Outcome::NoName(snapshot.soa_behind_owner()), Some(apex_at)),
+        Found::NotOurs => (Outcome::NotOurs, None),
+    }
+}
+
+/// What a type gets that no name can have, following BIND: 128 to 255 are meta types
+/// ([RFC 6895 §3.1](https://www.rfc-editor.org/rfc/rfc6895#section-3.1)), and so is OPT.
+fn refused_type(record_type: RecordType) -> Option<Outcome<'static>> {
+    match record_type {
+        RecordType::ANY => None,
+        RecordType::AXFR | RecordType::IXFR => Some(Outcome::Transfer),
+        RecordType(253 | 254) => Some(Outcome::MailType),
+        RecordType::OPT | RecordType(128..=252) => Some(Outcome::MetaType),
+        _ => None,
+    }
+}
+
+fn at_name<'s>(snapshot: &'s Snapshot, owner: Owner<'s>, query: &Query<'_>) -> Outcome<'s> {
+    let is_apex = owner.apex_at == 0;
+    let addresses = |rrset: fn(&'s HostRecords) -> crate::zone::RRset<'s>| {
+        let rrset = owner.records.map(rrset).filter(|rrset| !rrset.is_empty())?;
+        let (head, tail, count) = rrset.rotated(query.turn);
+        Some(Outcome::Records(Records { head, tail, count }))
+    };
+    let positive = match query.record_type {
+        RecordType::A => addresses(HostRecords::a),
+        RecordType::AAAA => addresses(HostRecords::aaaa),
+        RecordType::SOA if is_apex => Some(Outcome::Soa(snapshot.soa_behind_owner())),
+        RecordType::NS if is_apex => {
+            let (head, count) = snapshot.ns_records();
+            Some(Outcome::Records(Records {
+                head,
+                tail: &[],
+                count,
+            }))
+        }
+        RecordType::ANY if is_apex || owner.records.is_some_and(has_any) => {
+            Some(Outcome::Minimal(snapshot.settings().ttl))
+        }
+        _ => None,
+    };
+    positive.unwrap_or(Outcome::NoData(snapshot.soa_behind_owner()))
+}
+
+fn has_any(records: &HostRecords) -> bool {
+    !records.a().is_empty() || !records.aaaa().is_empty()
+}
+
+/// Info codes of Extended DNS Errors ([RFC 8914 §4](https://www.rfc-editor.org/rfc/rfc8914#section-4)).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u16)]
+pub enum ExtendedError {
+    /// The server can't answer yet.
+    NotReady = 14,
+    /// The name is in none of the server's zones.
+    NotAuthoritative = 20,
+    /// The server does not do what is asked.
+    NotSupported = 21,
+}
+
+impl Outcome<'_> {
+    /// The response code.
+    pub fn rcode(&self) -> Rcode {
+        match self {
+            Self::Records(_)
+            | Self::Soa(_)
+            | Self::Minimal(_)
+            | Self::Identity(_)
+            | Self::NoData(_) => Rcode::NoError,
+            Self::NoName(_) => Rcode::NxDomain,
+            Self::NotOurs | Self::OtherClass | Self::Transfer => Rcode::Refused,
+            Self::MetaType => Rcode::FormErr,
+            Self::MailType => Rcode::NotImp,
+            Self::BadVersion => Rcode::BadVers,
+            Self::NotReady => Rcode::ServFail,
+        }
+    }
+
+    /// AA: whether the server speaks for the zone in question.
+    pub fn is_authoritative(&self) -> bool {
+        matches!(self.rcode(), Rcode::NoError | Rcode::NxDomain)
+    }
+
+    /// What more there is to say about a refusal.
+    pub fn extended_error(&self) -> Option<ExtendedError> {
+        match self {
+            Self::NotOurs => Some(ExtendedError::NotAuthoritative),
+            Self::OtherClass | Self::Transfer | Self::MailType => Some(ExtendedError::NotSupported),
+            Self::NotReady => Some(ExtendedError::NotReady),
+            _ => None,
+        }
+    }
+}

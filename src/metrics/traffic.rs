@@ -1,0 +1,241 @@
+//! Counts queries and answers as they pass.
+//!
+//! Each worker counts through a [`Recorder`] of its own, into numbers that nobody else writes: a relaxed load and store
+//! instead of a locked instruction, and no cache line that travels between cores. [`Traffic`] sums them when it is read.
+//!
+//! Names, labels and buckets are CoreDNS's ([`metrics.go`], [`monitor.go`]), without the prefix: a registry with the prefix
+//! `meshdns` makes `meshdns_dns_requests_total` of `dns_requests`. The label `zone` is a declared zone, `.` for hosts
+//! outside of those, `dropped` for names that are not ours: never a name that a client chose.
+//!
+//! [`metrics.go`]: https://github.com/coredns/coredns/blob/master/plugin/metrics/vars/vars.go
+//! [`monitor.go`]: https://github.com/coredns/coredns/blob/master/plugin/metrics/vars/monitor.go
+
+mod page;
+mod tally;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use hashbrown::HashMap;
+
+use self::tally::Tally;
+use crate::{
+    dns::{Name, Rcode, RecordType},
+    zone::Snapshot,
+};
+
+/// Index of the tally for hosts outside of declared zones.
+const NO_ZONE: usize = 0;
+/// Index of the tally for names that are not ours and for messages that are no queries.
+const DROPPED: usize = 1;
+
+/// What passed through all sockets since the start of the process.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    tallies: Mutex<Vec<(Labels, Arc<Tally>)>>,
+    panics: AtomicU64,
+    ignored: AtomicU64,
+    unsent: AtomicU64,
+    connections_accepted: AtomicU64,
+    connections_refused: AtomicU64,
+    connections_open: AtomicI64,
+}
+
+/// How a message travels.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Protocol {
+    /// Datagrams.
+    Udp,
+    /// A stream with lengths.
+    Tcp,
+}
+
+impl Protocol {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// What tells one tally from another.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Labels {
+    server: Arc<str>,
+    zone: Arc<str>,
+    protocol: Protocol,
+    /// `1` for IPv4, `2` for IPv6, as CoreDNS and the IANA number them.
+    family: &'static str,
+}
+
+/// One query and what was sent for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'q> {
+    /// The apex of the zone that the asked name is in; `None` where it is in none of ours or can't be read.
+    pub apex: Option<&'q [u8]>,
+    /// The asked type; `None` where it can't be read.
+    pub record_type: Option<RecordType>,
+    /// The response code.
+    pub rcode: Rcode,
+    /// Whether the client asked for DNSSEC records.
+    pub dnssec_ok: bool,
+    /// Whether records were left out because they did not fit.
+    pub truncated: bool,
+    /// The size of the query's message.
+    pub request_bytes: usize,
+    /// The size of the answer's message.
+    pub response_bytes: usize,
+}
+
+impl Traffic {
+    /// A recorder for one worker that serves `address`.
+    pub fn recorder(self: &Arc<Self>, address: SocketAddr, protocol: Protocol) -> Recorder {
+        let mut recorder = Recorder {
+            traffic: Arc::clone(self),
+            server: format!("dns://{address}").into(),
+            protocol,
+            family: if address.is_ipv4() { "1" } else { "2" },
+            generation: None,
+            zones: HashMap::default(),
+            tallies: Vec::new(),
+            unfinished: Vec::new(),
+        };
+        for zone in [".", "dropped"] {
+            recorder.add_tally(zone.into());
+        }
+        recorder
+    }
+
+    /// Counts a panic that was caught while a message was answered.
+    pub fn panicked(&self) {
+        self.panics.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a message that gets no reply: no header, or itself a response.
+    pub fn ignored(&self) {
+        self.ignored.fetch_add(1, Relaxed);
+    }
+
+    /// Counts answers that the operating system did not take.
+    pub fn unsent(&self, answers: u64) {
+        self.unsent.fetch_add(answers, Relaxed);
+    }
+
+    /// Counts a TCP connection that is served from now on.
+    pub fn connection_opened(&self) {
+        self.connections_accepted.fetch_add(1, Relaxed);
+        self.connections_open.fetch_add(1, Relaxed);
+    }
+
+    /// Counts the end of a TCP connection that was served.
+    pub fn connection_closed(&self) {
+        self.connections_open.fetch_sub(1, Relaxed);
+    }
+
+    /// Counts a TCP connection that was closed at once because a limit was reached.
+    pub fn connection_refused(&self) {
+        self.connections_refused.fetch_add(1, Relaxed);
+    }
+
+    /// How many TCP connections are served at present.
+    pub fn open_connections(&self) -> i64 {
+        self.connections_open.load(Relaxed)
+    }
+}
+
+/// Counts for one worker.
+#[derive(Debug)]
+pub struct Recorder {
+    traffic: Arc<Traffic>,
+    server: Arc<str>,
+    protocol: Protocol,
+    family: &'static str,
+    /// Of the snapshot whose declared zones are known.
+    generation: Option<u64>,
+    /// The declared zones, with the index of their tally.
+    zones: HashMap<Name, usize, foldhash::fast::RandomState>,
+    tallies: Vec<(Arc<str>, Arc<Tally>)>,
+    /// Which tallies count exchanges whose duration is not known yet, and how many.
+    unfinished: Vec<(usize, u64)>,
+}
+
+impl Recorder {
+    /// Makes itself familiar with the zones of `snapshot`: to be called before exchanges that it answers are recorded.
+    pub fn follow(&mut self, snapshot: &Snapshot) {
+        if self.generation == Some(snapshot.generation()) {
+            return;
+        }
+        self.generation = Some(snapshot.generation());
+        let declared = &snapshot.settings().zones;
+        if declared.len() == self.zones.len()
+            && declared.iter().all(|zone| self.zones.contains_key(zone))
+        {
+            return;
+        }
+        self.zones.clear();
+        for zone in declared {
+            let label = zone.to_string();
+            let held = self
+                .tallies
+                .iter()
+                .skip(DROPPED + 1)
+                .position(|(held, _)| **held == *label);
+            let index = match held {
+                Some(position) => DROPPED + 1 + position,
+                None => self.add_tally(label.into()),
+            };
+            self.zones.insert(zone.clone(), index);
+        }
+    }
+
+    /// Counts one exchange, without its duration.
+    pub fn record(&mut self, exchange: &Exchange<'_>) {
+        let index = match exchange.apex {
+            None => DROPPED,
+            Some(_) if self.zones.is_empty() => NO_ZONE,
+            Some(apex) => self.zones.get(apex).copied().unwrap_or(NO_ZONE),
+        };
+        self.tallies[index].1.count(exchange);
+        match self.unfinished.iter_mut().find(|(held, _)| *held == index) {
+            Some((_, exchanges)) => *exchanges += 1,
+            None => self.unfinished.push((index, 1)),
+        }
+    }
+
+    /// Gives every exchange recorded since the last call `duration`: the time from reading their queries to the last
+    /// answer's leaving. One pair of clock readings serves a whole batch.
+    pub fn finish(&mut self, duration: Duration) {
+        for (index, exchanges) in self.unfinished.drain(..) {
+            self.tallies[index].1.count_durations(duration, exchanges);
+        }
+    }
+
+    /// Where counts go that are too rare to be kept per worker.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    fn add_tally(&mut self, zone: Arc<str>) -> usize {
+        let labels = Labels {
+            server: Arc::clone(&self.server),
+            zone: Arc::clone(&zone),
+            protocol: self.protocol,
+            family: self.family,
+        };
+        let tally = Arc::new(Tally::default());
+        self.traffic
+            .tallies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((labels, Arc::clone(&tally)));
+        self.tallies.push((zone, tally));
+        self.tallies.len() - 1
+    }
+}

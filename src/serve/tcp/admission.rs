@@ -1,0 +1,134 @@
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::TcpLimits;
+
+/// How long a connection waits for an idle one to make room.
+const ROOM_WAIT: Duration = Duration::from_millis(100);
+
+/// Who may connect: the connections of all addresses, counted.
+#[derive(Debug)]
+pub(in crate::serve) struct Admission {
+    pub(super) limits: TcpLimits,
+    places: Arc<Semaphore>,
+    clients: Mutex<HashMap<IpAddr, usize>>,
+    /// Idle connections wait here, the longest idle first.
+    make_room: Notify,
+    idle: AtomicUsize,
+}
+
+/// Whether a connection may stay.
+pub(super) enum Admitted {
+    /// Yes, for as long as its place is held.
+    Yes(Place),
+    /// No: a limit is reached.
+    No,
+}
+
+/// A connection's place; free for another one when dropped.
+pub(super) struct Place {
+    admission: Arc<Admission>,
+    client: IpAddr,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    pub(in crate::serve) fn new(limits: TcpLimits) -> Self {
+        Self {
+            limits,
+            places: Arc::new(Semaphore::new(
+                limits.connections.min(Semaphore::MAX_PERMITS),
+            )),
+            clients: Mutex::default(),
+            make_room: Notify::new(),
+            idle: AtomicUsize::new(0),
+        }
+    }
+
+    /// Finds a place for a connection from `client`.
+    pub(super) async fn admit(self: &Arc<Self>, client: IpAddr) -> Admitted {
+        if !self.count_in(client) {
+            return Admitted::No;
+        }
+        let Some(permit) = self.permit().await else {
+            self.count_out(client);
+            return Admitted::No;
+        };
+        Admitted::Yes(Place {
+            admission: Arc::clone(self),
+            client,
+            _permit: permit,
+        })
+    }
+
+    /// Ends the connection that has been idle longest, if there is one.
+    pub(super) fn make_room(&self) {
+        // Without a connection that waits, the next to turn idle would end for no reason.
+        if self.idle.load(Relaxed) > 0 {
+            self.make_room.notify_one();
+        }
+    }
+
+    /// Returns when the connection that waits here is to end in favour of another one.
+    pub(super) async fn wanted_elsewhere(&self) {
+        struct Idle<'a>(&'a AtomicUsize);
+        impl Drop for Idle<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Relaxed);
+            }
+        }
+        self.idle.fetch_add(1, Relaxed);
+        let _idle = Idle(&self.idle);
+        self.make_room.notified().await;
+    }
+
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(permit);
+        }
+        self.make_room();
+        let freed = Arc::clone(&self.places).acquire_owned();
+        tokio::time::timeout(ROOM_WAIT, freed).await.ok()?.ok()
+    }
+
+    fn count_in(&self, client: IpAddr) -> bool {
+        let mut clients = self.clients();
+        let open = clients.entry(client).or_default();
+        let is_admitted = *open < self.limits.connections_per_client;
+        if is_admitted {
+            *open += 1;
+        } else if *open == 0 {
+            clients.remove(&client);
+        }
+        is_admitted
+    }
+
+    fn count_out(&self, client: IpAddr) {
+        let mut clients = self.clients();
+        if let Some(open) = clients.get_mut(&client) {
+            *open -= 1;
+            if *open == 0 {
+                clients.remove(&client);
+            }
+        }
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.admission.count_out(self.client);
+    }
+}

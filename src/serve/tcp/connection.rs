@@ -1,0 +1,195 @@
+use std::{pin::Pin, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    select,
+    time::{Instant, Sleep, sleep_until, timeout},
+};
+
+use super::{Service, TcpLimits, admission::Admission};
+use crate::{serve::responder::Responder, wire::HEADER_LEN, zone::Snapshot};
+
+/// How much is read at once.
+const READ_BYTES: usize = 4096;
+
+/// Answers are sent when this much has gathered, or when all messages that were read are answered.
+const GATHER_BYTES: usize = 16 << 10;
+
+/// A buffer that grew beyond this is given back when it is empty.
+const KEEP_BYTES: usize = 32 << 10;
+
+/// The length in front of each message.
+const LENGTH_LEN: usize = 2;
+
+/// How long a connection is idle before it may be closed in favour of another.
+const IDLE_GRACE: Duration = Duration::from_secs(1);
+
+/// Answers the messages of `stream` in the order that they come in, until the client ends it, breaks the framing or
+/// takes longer than the limits allow.
+///
+/// Holds at most one message and what was read behind it, and [`GATHER_BYTES`] of answers and one more answer.
+pub(super) async fn serve<S>(stream: S, service: &Service, admission: &Admission)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let now = Instant::now();
+    let mut connection = Connection {
+        stream,
+        limits: admission.limits,
+        inbox: Vec::with_capacity(READ_BYTES),
+        outbox: Vec::new(),
+        since: now,
+        alarm: Box::pin(sleep_until(now + IDLE_GRACE)),
+    };
+    while connection.read(admission).await && connection.answer(service).await {}
+}
+
+struct Connection<S> {
+    stream: S,
+    limits: TcpLimits,
+    /// What was read and not answered: at the time of reading, less than one message.
+    inbox: Vec<u8>,
+    /// Answers that are not sent.
+    outbox: Vec<u8>,
+    /// When the connection turned idle, or when the message that is being read began.
+    since: Instant,
+    /// Set anew when it goes off, not with every message: it may go off early and then is only set again.
+    alarm: Pin<Box<Sleep>>,
+}
+
+/// What stands behind the messages that were answered.
+enum Rest {
+    /// More whole messages, maybe.
+    Messages,
+    /// Nothing, or the beginning of a message.
+    Incomplete,
+    /// Something that is no message.
+    Garbage,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Reads more; `false` where the connection is to end.
+    async fn read(&mut self, admission: &Admission) -> bool {
+        let is_idle = self.inbox.is_empty();
+        let deadline = self.since
+            + if is_idle {
+                self.limits.idle_timeout
+            } else {
+                self.limits.message_timeout
+            };
+        let graceful = deadline.min(self.since + IDLE_GRACE);
+        if self.alarm.deadline() > graceful {
+            self.alarm.as_mut().reset(graceful);
+        }
+        if self.inbox.capacity() - self.inbox.len() < READ_BYTES / 2 {
+            self.inbox.reserve(READ_BYTES);
+        }
+        let mut may_yield = false;
+        loop {
+            select! {
+                biased;
+                read = self.stream.read_buf(&mut self.inbox) => {
+                    if is_idle {
+                        self.since = Instant::now();
+                    }
+                    return matches!(read, Ok(1..));
+                }
+                () = admission.wanted_elsewhere(), if may_yield => return false,
+                () = &mut self.alarm => {
+                    let now = Instant::now();
+                    if now >= deadline {
+                        return false;
+                    }
+                    may_yield = is_idle && now >= graceful;
+                    let next = if now >= graceful { deadline } else { graceful };
+                    self.alarm.as_mut().reset(next);
+                }
+            }
+        }
+    }
+
+    /// Answers the whole messages that were read; `false` where the connection is to end.
+    async fn answer(&mut self, service: &Service) -> bool {
+        let mut answered = 0;
+        loop {
+            let rest = service.with_responder(|responder, snapshot| {
+                let start = std::time::Instant::now();
+                let rest = self.gather(&mut answered, responder, snapshot);
+                responder.finish(start.elapsed());
+                rest
+            });
+            if !self.send().await {
+                return false;
+            }
+            match rest {
+                Some(Rest::Messages) => {}
+                Some(Rest::Incomplete) => break,
+                Some(Rest::Garbage) | None => return false,
+            }
+        }
+        if answered > 0 {
+            self.inbox.drain(..answered);
+            self.since = Instant::now();
+        }
+        if self.inbox.is_empty() && self.inbox.capacity() > KEEP_BYTES {
+            self.inbox = Vec::with_capacity(READ_BYTES);
+        }
+        true
+    }
+
+    /// Answers messages from `answered` on into the outbox until that is full enough, and counts their bytes in.
+    fn gather(
+        &mut self,
+        answered: &mut usize,
+        responder: &mut Responder,
+        snapshot: &Snapshot,
+    ) -> Rest {
+        while self.outbox.len() < GATHER_BYTES {
+            let Some((length, rest)) = self.inbox[*answered..].split_first_chunk::<LENGTH_LEN>()
+            else {
+                return Rest::Incomplete;
+            };
+            let length = usize::from(u16::from_be_bytes(*length));
+            if length < HEADER_LEN {
+                return Rest::Garbage;
+            }
+            let Some(message) = rest.get(..length) else {
+                return Rest::Incomplete;
+            };
+            *answered += LENGTH_LEN + length;
+            respond(responder, snapshot, message, &mut self.outbox);
+        }
+        Rest::Messages
+    }
+
+    /// Sends what the outbox holds; `false` where the client does not take it in time.
+    async fn send(&mut self) -> bool {
+        if self.outbox.is_empty() {
+            return true;
+        }
+        let sent = timeout(
+            self.limits.write_timeout,
+            self.stream.write_all(&self.outbox),
+        )
+        .await;
+        self.outbox.clear();
+        if self.outbox.capacity() > KEEP_BYTES {
+            self.outbox = Vec::new();
+        }
+        matches!(sent, Ok(Ok(())))
+    }
+}
+
+/// Appends the answer to `message` behind its length; nothing where no answer is due.
+fn respond(responder: &mut Responder, snapshot: &Snapshot, message: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; LENGTH_LEN]);
+    responder.respond(snapshot, message, out);
+    let length = out.len() - start - LENGTH_LEN;
+    if length == 0 {
+        out.truncate(start);
+        return;
+    }
+    let length = u16::try_from(length).expect("answers are limited to 65,535 bytes");
+    out[start..start + LENGTH_LEN].copy_from_slice(&length.to_be_bytes());
+}

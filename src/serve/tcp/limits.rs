@@ -1,0 +1,33 @@
+use std::time::Duration;
+
+/// What TCP connections may take.
+///
+/// The defaults suit CoreDNS and NodeLocal DNS in front: few clients, hundreds of connections each, reused after up to ten
+/// seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TcpLimits {
+    /// How many connections may be open. When another one comes, the connection that has been idle longest is closed in its
+    /// favour; where none is idle, the one that comes is closed.
+    pub connections: usize,
+    /// How many connections one client address may have open; further ones are closed at once.
+    pub connections_per_client: usize,
+    /// How long a connection may be idle between messages, and before the first.
+    pub idle_timeout: Duration,
+    /// How long a message may take from its first byte to its last.
+    pub message_timeout: Duration,
+    /// How long a client may take to accept answers that wait for it. Nothing is read from it meanwhile.
+    pub write_timeout: Duration,
+}
+
+impl Default for TcpLimits {
+    /// 4096 connections, 1024 per client address, 30 s idle, 10 s for a message in either direction.
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            connections_per_client: 1024,
+            idle_timeout: Duration::from_secs(30),
+            message_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Bytes: reads queries and writes answers, for every transport.
+//!
+//! [`parse`] reads a message into a [`Query`](crate::answer::Query) or says how to refuse it; [`write`] and
+//! [`write_refusal`] append a message to a buffer. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
+//! makes a query malformed, and truncation.
+//!
+//! The reader takes what resolvers and stubs send without allocating; messages with other records than one OPT go through
+//! hickory-proto, whose types never leave this module. Never looks a name up and never sends anything.
+//!
+//! [RFC 1035 §4]: https://www.rfc-editor.org/rfc/rfc1035#section-4
+//! [RFC 6891]: https://www.rfc-editor.org/rfc/rfc6891
+
+mod odd;
+mod parse;
+mod refusal;
+mod write;
+
+pub use parse::parse;
+pub use refusal::{Refusal, write_refusal};
+pub use write::{Written, udp_limit_bytes, write};
+
+/// The length of a message's header.
+pub const HEADER_LEN: usize = 12;
+
+/// The largest UDP message that we send, and the size that we advertise: passes every link without fragments
+/// ([RFC 9715](https://www.rfc-editor.org/rfc/rfc9715)).
+pub const MAX_UDP_BYTES: usize = 1232;
+
+/// The largest message over TCP, whose length has 16 bits.
+pub const MAX_TCP_BYTES: usize = 65_535;
+
+/// QR: the message is a response.
+const QR: u16 = 0x8000;
+/// The four bits of the kind of query; zero is QUERY.
+const OPCODE: u16 = 0x7800;
+/// AA: the answer comes from whom the zone belongs to.
+const AA: u16 = 0x0400;
+/// TC: the answer did not fit.
+const TC: u16 = 0x0200;
+/// RD: recursion desired.
+const RD: u16 = 0x0100;
+
+/// Where in the OPT record's TTL field the DO bit is.
+const DNSSEC_OK: u16 = 0x8000;
+
+/// EDNS option codes.
+const OPTION_NSID: u16 = 3;
+const OPTION_EXTENDED_ERROR: u16 = 15;

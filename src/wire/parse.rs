@@ -1,0 +1,128 @@
+use super::{DNSSEC_OK, HEADER_LEN, OPCODE, OPTION_NSID, QR, RD, odd, refusal::Refusal};
+use crate::{
+    answer::{AskedName, Edns, Query},
+    dns::{Class, MAX_NAME_LEN, RecordType},
+};
+
+/// Owner (the root), type, class, TTL and RDATA length of an OPT record.
+const OPT_FIXED_LEN: usize = 11;
+
+/// The first byte of a label that is a pointer, or reserved, is at least this.
+const FIRST_NON_LABEL: u8 = 0x40;
+
+/// Reads one message as a query, to be answered with the records that `turn` puts first.
+///
+/// # Errors
+///
+/// A [`Refusal`] for what is no query, or not one that can be answered; [`super::write_refusal`] writes what to send.
+pub fn parse(message: &[u8], turn: u32) -> Result<Query<'_>, Refusal<'_>> {
+    let Some((header, body)) = message.split_first_chunk::<HEADER_LEN>() else {
+        return Err(Refusal::Ignore);
+    };
+    let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let (id, flags) = (field(0), field(2));
+    if flags & QR != 0 {
+        return Err(Refusal::Ignore);
+    }
+    if flags & OPCODE != 0 {
+        return Err(Refusal::NotImplemented { id, flags });
+    }
+    let malformed = |question| Refusal::Malformed {
+        id,
+        flags,
+        question,
+    };
+    let question_count = field(4);
+    let question = match question_count {
+        1 => question(body).ok_or(malformed(&[][..]))?,
+        _ => return Err(malformed(&[])),
+    };
+    let rest = &body[question.bytes.len()..];
+    let edns = match (field(6), field(8), field(10)) {
+        (0, 0, 0) if rest.is_empty() => None,
+        (0, 0, 1) if rest.starts_with(b"\0\0\x29") => {
+            Some(opt(rest).ok_or(malformed(question.bytes))?)
+        }
+        (0, 0, 0) => return Err(malformed(question.bytes)),
+        (answers, authorities, additionals) => {
+            let counts = [answers, authorities, additionals];
+            let body_at = HEADER_LEN + question.bytes.len();
+            match odd::edns(message, body_at, counts) {
+                Ok(edns) => edns,
+                Err(odd::Unanswerable::Malformed) => return Err(malformed(question.bytes)),
+                Err(odd::Unanswerable::Signed) => {
+                    return Err(Refusal::UnknownKey {
+                        id,
+                        flags,
+                        question: question.bytes,
+                    });
+                }
+            }
+        }
+    };
+    Ok(Query {
+        id,
+        recursion_desired: flags & RD != 0,
+        name: AskedName::from_wire(question.name()),
+        record_type: question.record_type,
+        class: question.class,
+        question: question.bytes,
+        edns,
+        turn,
+    })
+}
+
+struct Question<'m> {
+    bytes: &'m [u8],
+    record_type: RecordType,
+    class: Class,
+}
+
+impl<'m> Question<'m> {
+    fn name(&self) -> &'m [u8] {
+        &self.bytes[..self.bytes.len() - 4]
+    }
+}
+
+/// Reads the only question. A compressed name is refused, as NSD and Knot do: it could point into the header only.
+fn question(body: &[u8]) -> Option<Question<'_>> {
+    let mut at = 0;
+    loop {
+        match *body.get(at)? {
+            0 => break,
+            length if length < FIRST_NON_LABEL => at += 1 + usize::from(length),
+            _ => return None,
+        }
+    }
+    let name_len = at + 1;
+    if name_len > MAX_NAME_LEN {
+        return None;
+    }
+    let &[type_high, type_low, class_high, class_low] = body.get(name_len..)?.first_chunk()?;
+    Some(Question {
+        bytes: &body[..name_len + 4],
+        record_type: RecordType(u16::from_be_bytes([type_high, type_low])),
+        class: Class(u16::from_be_bytes([class_high, class_low])),
+    })
+}
+
+/// Reads an OPT record that is the rest of the message. Unknown options and flags are passed over.
+fn opt(record: &[u8]) -> Option<Edns> {
+    let (fixed, mut options) = record.split_first_chunk::<OPT_FIXED_LEN>()?;
+    let field = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+    if usize::from(field(9)) != options.len() {
+        return None;
+    }
+    let mut edns = Edns {
+        payload_bytes: field(3),
+        version: fixed[6],
+        dnssec_ok: field(7) & DNSSEC_OK != 0,
+        nsid: false,
+    };
+    while !options.is_empty() {
+        let (&[code_high, code_low, len_high, len_low], rest) = options.split_first_chunk()?;
+        options = rest.get(usize::from(u16::from_be_bytes([len_high, len_low]))..)?;
+        edns.nsid |= u16::from_be_bytes([code_high, code_low]) == OPTION_NSID;
+    }
+    Some(edns)
+}

@@ -1,0 +1,269 @@
+use super::{
+    AA, DNSSEC_OK, HEADER_LEN, MAX_UDP_BYTES, OPTION_EXTENDED_ERROR, OPTION_NSID, QR, RD, TC,
+};
+use crate::{
+    answer::{Answer, Edns, ExtendedError, Outcome, Query},
+    dns::{Class, Rcode, RecordType},
+};
+
+/// What every receiver takes over UDP ([RFC 1035 §2.3.4](https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4)).
+const MIN_UDP_BYTES: usize = 512;
+
+/// A pointer to the question's name, which stands behind the header.
+const QUESTION_NAME: u16 = 0xc00c;
+
+/// The longest text of a TXT record of one string.
+const MAX_TEXT_LEN: usize = 255;
+
+/// "RFC8482" and an empty string ([RFC 8482 §4.2](https://www.rfc-editor.org/rfc/rfc8482#section-4.2)).
+const MINIMAL_HINFO: &[u8] = b"\x07RFC8482\0";
+
+const FIXED_LEN: usize = 12;
+const OPT_FIXED_LEN: usize = 11;
+const OPTION_HEADER_LEN: usize = 4;
+const EXTENDED_ERROR_LEN: usize = OPTION_HEADER_LEN + 2;
+
+/// What [`write`] appended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Written {
+    /// How many bytes.
+    pub bytes: usize,
+    /// Whether the records were left out because they did not fit.
+    pub truncated: bool,
+}
+
+/// How large an answer may be over UDP: what the client takes, but at least 512 bytes and at most [`MAX_UDP_BYTES`].
+pub fn udp_limit_bytes(query: &Query<'_>) -> usize {
+    query.edns.map_or(MIN_UDP_BYTES, |edns| {
+        usize::from(edns.payload_bytes).clamp(MIN_UDP_BYTES, MAX_UDP_BYTES)
+    })
+}
+
+/// Appends the message that answers `query`, at most `limit_bytes` of it.
+///
+/// What does not fit is left out as a whole and TC set: header, question and OPT remain ([RFC 2181 §9]). `limit_bytes` is
+/// at least 512, which those always fit. AD, RA, CD and Z are clear.
+///
+/// [RFC 2181 §9]: https://www.rfc-editor.org/rfc/rfc2181#section-9
+pub fn write(
+    query: &Query<'_>,
+    answer: &Answer<'_>,
+    limit_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Written {
+    debug_assert!(
+        limit_bytes >= MIN_UDP_BYTES,
+        "a question and OPT always fit"
+    );
+    let start = out.len();
+    let body = Body::of(query, answer);
+    let opt = query
+        .edns
+        .map(|edns| Opt::of(edns, query, answer, limit_bytes));
+    let opt_len = opt.as_ref().map_or(0, Opt::len);
+    let truncated = HEADER_LEN + query.question.len() + body.len() + opt_len > limit_bytes;
+    let body = if truncated { Body::default() } else { body };
+
+    let outcome = &answer.outcome;
+    let mut flags = QR | (outcome.rcode() as u16 & 0xf);
+    for (bit, is_set) in [
+        (RD, query.recursion_desired),
+        (AA, outcome.is_authoritative()),
+        (TC, truncated),
+    ] {
+        flags |= if is_set { bit } else { 0 };
+    }
+    let mut header = [0; HEADER_LEN];
+    for (field, value) in header.as_chunks_mut::<2>().0.iter_mut().zip([
+        query.id,
+        flags,
+        1,
+        body.answers,
+        body.authorities,
+        u16::from(opt.is_some()),
+    ]) {
+        *field = value.to_be_bytes();
+    }
+    out.extend_from_slice(&header);
+    out.extend_from_slice(query.question);
+    body.write(out);
+    if let Some(opt) = opt {
+        opt.write(outcome.rcode(), out);
+    }
+    Written {
+        bytes: out.len() - start,
+        truncated,
+    }
+}
+
+/// The records of a message: a short run of bytes made here, then two that the snapshot holds.
+#[derive(Default)]
+struct Body<'s> {
+    answers: u16,
+    authorities: u16,
+    made: Made,
+    head: &'s [u8],
+    tail: &'s [u8],
+}
+
+impl<'s> Body<'s> {
+    fn of(query: &Query<'_>, answer: &Answer<'s>) -> Self {
+        let one_answer = |made, head| Self {
+            answers: 1,
+            made,
+            head,
+            ..Self::default()
+        };
+        match answer.outcome {
+            Outcome::Records(records) => Self {
+                answers: u16::try_from(records.count).expect("a snapshot cuts to one message"),
+                head: records.head,
+                tail: records.tail,
+                ..Self::default()
+            },
+            Outcome::Soa(soa) => one_answer(Made::owner(QUESTION_NAME), soa),
+            Outcome::Minimal(ttl) => one_answer(
+                Made::record(
+                    RecordType::HINFO,
+                    Class::IN,
+                    ttl.as_secs(),
+                    MINIMAL_HINFO.len(),
+                ),
+                MINIMAL_HINFO,
+            ),
+            Outcome::Identity(text) => {
+                let text = &text.as_bytes()[..text.len().min(MAX_TEXT_LEN)];
+                let mut made = Made::record(RecordType::TXT, Class::CH, 0, 1 + text.len());
+                made.push(&[u8::try_from(text.len()).expect("cut to 255 bytes")]);
+                one_answer(made, text)
+            }
+            Outcome::NoData(soa) | Outcome::NoName(soa) => Self {
+                authorities: 1,
+                made: apex_owner(query, answer.apex_at),
+                head: soa,
+                ..Self::default()
+            },
+            Outcome::NotOurs
+            | Outcome::OtherClass
+            | Outcome::Transfer
+            | Outcome::MetaType
+            | Outcome::MailType
+            | Outcome::BadVersion
+            | Outcome::NotReady => Self::default(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.made.as_bytes().len() + self.head.len() + self.tail.len()
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.made.as_bytes());
+        out.extend_from_slice(self.head);
+        out.extend_from_slice(self.tail);
+    }
+}
+
+/// The owner of the zone's SOA: a pointer into the question's name, except for the root, which is shorter written out.
+fn apex_owner(query: &Query<'_>, apex_at: Option<usize>) -> Made {
+    let apex_at = apex_at.expect("a negative answer has a zone");
+    if query.name.as_wire()[apex_at] == 0 {
+        let mut root = Made::default();
+        root.push(&[0]);
+        return root;
+    }
+    let offset = u16::try_from(apex_at).expect("a name has at most 255 bytes");
+    Made::owner(QUESTION_NAME + offset)
+}
+
+/// The first bytes of a record: at most an owner, the fixed fields and the length of a text.
+#[derive(Default)]
+struct Made {
+    bytes: [u8; FIXED_LEN + 1],
+    length: usize,
+}
+
+impl Made {
+    fn owner(pointer: u16) -> Self {
+        let mut made = Self::default();
+        made.push(&pointer.to_be_bytes());
+        made
+    }
+
+    fn record(record_type: RecordType, class: Class, ttl_seconds: u32, data_len: usize) -> Self {
+        let data_len = u16::try_from(data_len).expect("RDATA made here is short");
+        let mut made = Self::owner(QUESTION_NAME);
+        made.push(&record_type.0.to_be_bytes());
+        made.push(&class.0.to_be_bytes());
+        made.push(&ttl_seconds.to_be_bytes());
+        made.push(&data_len.to_be_bytes());
+        made
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes[self.length..][..bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// The OPT record of an answer.
+struct Opt<'s> {
+    dnssec_ok: bool,
+    extended_error: Option<ExtendedError>,
+    nsid: Option<&'s [u8]>,
+}
+
+impl<'s> Opt<'s> {
+    /// Leaves an identifier out that would not even fit a message without records.
+    fn of(edns: Edns, query: &Query<'_>, answer: &Answer<'s>, limit_bytes: usize) -> Self {
+        let mut opt = Self {
+            dnssec_ok: edns.dnssec_ok,
+            extended_error: answer.outcome.extended_error(),
+            nsid: answer.nsid,
+        };
+        if HEADER_LEN + query.question.len() + opt.len() > limit_bytes {
+            opt.nsid = None;
+        }
+        opt
+    }
+
+    fn options_len(&self) -> usize {
+        self.extended_error.map_or(0, |_| EXTENDED_ERROR_LEN)
+            + self.nsid.map_or(0, |nsid| OPTION_HEADER_LEN + nsid.len())
+    }
+
+    fn len(&self) -> usize {
+        OPT_FIXED_LEN + self.options_len()
+    }
+
+    fn write(&self, rcode: Rcode, out: &mut Vec<u8>) {
+        let payload = u16::try_from(MAX_UDP_BYTES).expect("fits 16 bits");
+        let options_len = u16::try_from(self.options_len()).expect("options fit the message");
+        let flags = if self.dnssec_ok { DNSSEC_OK } else { 0 };
+        let [_, extended_rcode] = (rcode as u16 >> 4).to_be_bytes();
+        let mut fixed = [0; OPT_FIXED_LEN];
+        fixed[1..3].copy_from_slice(&RecordType::OPT.0.to_be_bytes());
+        fixed[3..5].copy_from_slice(&payload.to_be_bytes());
+        fixed[5] = extended_rcode;
+        fixed[7..9].copy_from_slice(&flags.to_be_bytes());
+        fixed[9..11].copy_from_slice(&options_len.to_be_bytes());
+        out.extend_from_slice(&fixed);
+        if let Some(error) = self.extended_error {
+            push_option(out, OPTION_EXTENDED_ERROR, &(error as u16).to_be_bytes());
+        }
+        if let Some(nsid) = self.nsid {
+            push_option(out, OPTION_NSID, nsid);
+        }
+    }
+}
+
+fn push_option(out: &mut Vec<u8>, code: u16, data: &[u8]) {
+    let len = u16::try_from(data.len()).expect("options fit the message");
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(data);
+}
