@@ -1,6 +1,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::Ordering},
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -100,11 +101,20 @@ impl Worker {
             }
             let policy = self.orders.policy().take();
             if let Some(policy) = policy {
+                self.pace();
                 self.change_policy(policy);
             }
             let every_file = self.orders.reload.swap(false, Ordering::AcqRel);
+            self.pace();
             self.look(&mut watch, every_file);
         }
+    }
+
+    /// Waits until another publish is allowed: an order may come at any time.
+    fn pace(&self) {
+        let now = Instant::now();
+        let due = pace::not_too_soon(now, self.last_publish);
+        thread::sleep(due - now);
     }
 
     /// When to look even if nothing stirs.
