@@ -90,6 +90,8 @@ pub mod wire;
 
 pub mod pipeline;
 
+pub mod explain;
+
 // ---- shell: files, sockets, clocks ----
 
 pub mod status;
@@ -101,3 +103,9 @@ pub mod source;
 pub mod control;
 
 pub mod serve;
+
+pub mod http;
+
+pub mod config;
+
+pub mod cli;
