@@ -26,6 +26,8 @@ const CLIENTS: &str = "8";
 pub(crate) struct Run {
     /// Time on a core that the server took.
     pub(crate) cpu: Duration,
+    /// The part of it that it was in its own code and not in the kernel, from 0 to 1: a sample.
+    pub(crate) user_share: f64,
     /// Queries that were answered.
     pub(crate) answered: u64,
     /// Queries that were not.
@@ -182,11 +184,19 @@ fn read(text: &str, before: Usage, after: Usage) -> Result<Run> {
     };
     Ok(Run {
         cpu: after.cpu.saturating_sub(before.cpu),
+        user_share: user_share(before, after),
         answered: first("Queries completed:")?.parse()?,
         lost: first("Queries lost:")?.parse()?,
         rate: first("Queries per second:")?.parse()?,
         memory_bytes: after.memory_bytes,
     })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn user_share(before: Usage, after: Usage) -> f64 {
+    let user = (after.user_ticks - before.user_ticks) as f64;
+    let kernel = (after.kernel_ticks - before.kernel_ticks) as f64;
+    user / (user + kernel)
 }
 
 /// What follows `label` on its line.

@@ -23,6 +23,10 @@ pub(crate) struct Process {
 pub(crate) struct Usage {
     /// Time on a core.
     pub(crate) cpu: Duration,
+    /// Clock ticks that came while it ran its own code: a sample, hundreds of times coarser than `cpu`.
+    pub(crate) user_ticks: u64,
+    /// Clock ticks that came while it was in the kernel.
+    pub(crate) kernel_ticks: u64,
     /// Memory, with pages that several of the processes share counted once.
     pub(crate) memory_bytes: u64,
 }
@@ -62,6 +66,8 @@ impl Process {
         for id in family(self.child.id()).context("list processes")? {
             let usage = usage_of(id).with_context(|| format!("read the usage of process {id}"))?;
             total.cpu += usage.cpu;
+            total.user_ticks += usage.user_ticks;
+            total.kernel_ticks += usage.kernel_ticks;
             total.memory_bytes += usage.memory_bytes;
         }
         Ok(total)
@@ -110,11 +116,18 @@ fn usage_of(id: u32) -> io::Result<Usage> {
         let statistics = fs::read_to_string(thread?.path().join("schedstat"))?;
         nanoseconds += number(statistics.split_whitespace().next())?;
     }
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    // The program's name stands in brackets and may hold anything; the times are the 12th and 13th fields behind it.
+    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let mut times = behind_name.split_whitespace().skip(11);
+    let (user_ticks, kernel_ticks) = (number(times.next())?, number(times.next())?);
     let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
     let shared_out = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kibibytes = number(shared_out.and_then(|rest| rest.split_whitespace().next()))?;
     Ok(Usage {
         cpu: Duration::from_nanos(nanoseconds),
+        user_ticks,
+        kernel_ticks,
         memory_bytes: kibibytes * 1024,
     })
 }

@@ -43,6 +43,11 @@ pub(crate) fn print_setting(options: &Options, programs: &Programs) {
         kernel.trim(),
         programs.versions()
     );
+    let load = read("/proc/loadavg");
+    println!(
+        "Load average at the start: {}. Whatever else runs makes every figure worse, the ratios too.",
+        load.split_whitespace().next().unwrap_or("unknown")
+    );
     println!(
         "Medians of the rounds; ratios are the median of each round's own ratio; (lowest to highest)."
     );
@@ -54,17 +59,24 @@ pub(crate) fn print(mix: &Mix, size: Size, servers: &[&Server; 4], runs: &[Vec<R
         "\n### {} ({} bytes in, {} out)\n",
         mix.title, size.query, size.answer
     );
-    println!("| server | CPU µs/query | × reflector | × Knot | queries/s | lost | memory |");
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!(
+        "| server | CPU µs/query | user µs | × reflector | × Knot | queries/s | lost | memory |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for (server, own) in servers.iter().zip(runs) {
         let cost: Vec<f64> = own.iter().map(Run::microseconds_per_query).collect();
+        let own_code: Vec<f64> = own
+            .iter()
+            .map(|run| run.microseconds_per_query() * run.user_share)
+            .collect();
         let rate: Vec<f64> = own.iter().map(|run| run.rate).collect();
         let lost: u64 = own.iter().map(|run| run.lost).sum();
         let memory = own.last().map_or(0, |run| run.memory_bytes / (1024 * 1024));
         println!(
-            "| {} | {} | {:.2} | {:.2} | {:.0} | {lost} | {memory} MiB |",
+            "| {} | {} | {:.1} | {:.2} | {:.2} | {:.0} | {lost} | {memory} MiB |",
             server.name,
             spread(&cost),
+            median(&own_code),
             median(&ratios(own, &runs[REFLECTOR])),
             median(&ratios(own, &runs[KNOT])),
             median(&rate),
