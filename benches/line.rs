@@ -26,27 +26,30 @@ use meshdns::{
     zone::{self, Settings},
 };
 
-const HOSTS: usize = 1_000;
+const HOSTS: usize = 10_000;
 const PODS_PER_HOST: usize = 4;
 
-/// A question for a host of the mesh, as a resolver asks it: without EDNS, and with a client cookie as dig sends it.
-const PLAIN: &[u8] = b"\x2f\x1c\0\0\0\x01\0\0\0\0\0\0\x08host-500\x04mesh\x07example\0\0\x01\0\x01";
-const COOKIE: &[u8] =
-    b"\x2f\x1c\0\0\0\x01\0\0\0\0\0\x01\x08host-500\x04mesh\x07example\0\0\x01\0\x01\
-    \0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08\x01\x23\x45\x67\x89\xab\xcd\xef";
+/// An OPT record with a client cookie, as dig sends it.
+const COOKIE: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08\x01\x23\x45\x67\x89\xab\xcd\xef";
 
 fn queries(criterion: &mut Criterion) {
     const TURN: u32 = 1 << 30;
+    /// A prime, so that steps of it visit every host.
+    const STEP: usize = 7_919;
     let pipeline = mesh();
     let snapshot = pipeline.snapshot();
     let mut out = Vec::with_capacity(wire::MAX_UDP_BYTES);
-    for (name, message) in [("plain", PLAIN), ("cookie", COOKIE)] {
+    for (name, additional) in [("plain", &b""[..]), ("cookie", COOKIE)] {
+        let messages: Vec<Vec<u8>> = (0..HOSTS)
+            .map(|index| question(index, additional))
+            .collect();
+        let message = &messages[HOSTS / 2][..];
         let query = wire::parse(message, TURN).expect("the question is well-formed");
         let answered = answer(snapshot, &query);
         let limit_bytes = wire::udp_limit_bytes(&query);
         let written = wire::write(&query, &answered, limit_bytes, &mut out);
         assert!(
-            written.bytes >= PLAIN.len() + PODS_PER_HOST * 16,
+            written.bytes >= question(HOSTS / 2, b"").len() + PODS_PER_HOST * 16,
             "the host answers"
         );
 
@@ -73,6 +76,18 @@ fn queries(criterion: &mut Criterion) {
                 out.clear();
                 let query =
                     wire::parse(black_box(message), TURN).expect("the question is well-formed");
+                let answered = answer(snapshot, &query);
+                wire::write(&query, &answered, wire::udp_limit_bytes(&query), &mut out)
+            });
+        });
+        // The same as `all`, but what is looked up is no longer in the core's nearest caches.
+        let mut next = 0;
+        group.bench_function("all, other names each time", |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                next = (next + STEP) % HOSTS;
+                let query =
+                    wire::parse(&messages[next], TURN).expect("the question is well-formed");
                 let answered = answer(snapshot, &query);
                 wire::write(&query, &answered, wire::udp_limit_bytes(&query), &mut out)
             });
@@ -109,7 +124,7 @@ fn changes(criterion: &mut Criterion) {
 
     let mut ready = false;
     let mut group = criterion.benchmark_group("pipeline");
-    group.bench_function("one Pod turns (un)ready among 1,000 hosts", |bencher| {
+    group.bench_function("one Pod turns (un)ready among 10,000 hosts", |bencher| {
         bencher.iter_batched(
             || {
                 ready = !ready;
@@ -145,6 +160,17 @@ fn mesh() -> Pipeline {
 
 fn host(index: usize) -> String {
     format!("host-{index}.mesh.example")
+}
+
+/// A query for the addresses of one host, with `additional` as its one additional record where that is not empty.
+fn question(index: usize, additional: &[u8]) -> Vec<u8> {
+    let count = u8::from(!additional.is_empty());
+    let mut message = vec![0x2f, 0x1c, 0, 0, 0, 1, 0, 0, 0, 0, 0, count];
+    let name: Name = host(index).parse().expect("a valid name");
+    message.extend(name.as_wire());
+    message.extend([0, 1, 0, 1]);
+    message.extend(additional);
+    message
 }
 
 /// A file with the ServiceEntry of one host.
