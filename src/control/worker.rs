@@ -222,7 +222,6 @@ impl Worker {
         self.publish(&report);
         let status = &mut self.status;
         status.missing_folders = scan.missing;
-        status.files = scan.files;
         if is_reload {
             status.totals.reloads += 1;
         }
@@ -264,6 +263,7 @@ impl Worker {
         status.generation = report.snapshot.generation();
         status.last_duration = began.elapsed();
         status.last_reload = Some(SystemTime::now());
+        status.files = mesh.file_count();
         status.objects = mesh.object_counts();
         status.ignored = mesh.ignored_counts();
         status.hosts = mesh.hosts().len();
