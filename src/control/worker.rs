@@ -105,6 +105,9 @@ impl Worker {
                 self.change_policy(policy);
             }
             let every_file = self.orders.reload.swap(false, Ordering::AcqRel);
+            if every_file {
+                watch.retry();
+            }
             self.pace();
             self.look(&mut watch, every_file);
         }

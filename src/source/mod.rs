@@ -7,16 +7,21 @@
 
 mod documents;
 mod folder;
+mod held;
+mod look;
 mod mounts;
 mod reading;
 mod signals;
 mod stamp;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod watch;
 
 use std::{fs, io, path::PathBuf};
 
-pub use folder::{Folder, Look, Scan, Trust};
+pub use folder::Folder;
+pub use look::{Look, Scan, Trust};
 pub use signals::{Evidence, Signals, Stir};
 pub use walk::Listing;
 pub use watch::{FALLBACK_INTERVAL, Watch, Wish};

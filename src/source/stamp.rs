@@ -23,6 +23,9 @@ pub(super) struct Stamp {
     changed_ns: i128,
 }
 
+/// What stays of a file when it is renamed: its device and inode.
+pub(super) type Identity = (u64, u64);
+
 impl Stamp {
     pub(super) fn of(metadata: &Metadata) -> Self {
         let nanos =
@@ -34,6 +37,10 @@ impl Stamp {
             modified_ns: nanos(metadata.mtime(), metadata.mtime_nsec()),
             changed_ns: nanos(metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        (self.device, self.inode)
     }
 
     /// Whether a write just after `now` could leave this very stamp: then an equal stamp proves nothing.

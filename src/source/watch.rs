@@ -38,11 +38,12 @@ pub enum Wish {
 /// The watches on all folders of one listing.
 #[derive(Debug)]
 pub struct Watch {
+    wish: Wish,
     signals: Arc<Signals>,
     /// `None` without events.
     watcher: Option<RecommendedWatcher>,
     watched: HashMap<PathBuf, Identity>,
-    /// The file systems of the folders, looked up once a folder.
+    /// The file system of a folder that others write to unnoticed.
     remote: Option<String>,
     /// Why there are no events, and how often to look instead.
     polling: Option<(Duration, String)>,
@@ -54,6 +55,7 @@ impl Watch {
     /// A watch on nothing yet, which reports to `signals`.
     pub fn new(wish: Wish, signals: Arc<Signals>) -> Self {
         let mut watch = Self {
+            wish,
             signals,
             watcher: None,
             watched: HashMap::new(),
@@ -65,6 +67,14 @@ impl Watch {
             Wish::Events => watch.open(),
         }
         watch
+    }
+
+    /// Tries events again where the operating system refused them before.
+    pub fn retry(&mut self) {
+        if self.wish == Wish::Events && self.watcher.is_none() {
+            self.polling = None;
+            self.open();
+        }
     }
 
     /// Watches what `listing` says and nothing else. Tells whether a watch was added: what happened before it was is not

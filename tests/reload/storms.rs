@@ -1,13 +1,19 @@
 //! Much at once, and how fast.
 
 use std::{
+    collections::HashSet,
     fs,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
 use meshdns::dns::Serial;
 
-use crate::harness::{Folder, Mesh, replace, service};
+use crate::harness::{Folder, Mesh, PATIENCE, replace, service};
 
 const FILES: usize = 1_000;
 
@@ -94,10 +100,42 @@ fn a_change_among_a_thousand_files_is_served_within_100_ms() {
             mesh.wait_for("svc500.internal.com", &[&address]);
             let took = written.elapsed();
             // Publishes keep a distance of 50 ms, which is not what is measured.
-            std::thread::sleep(Serial::STEP);
+            thread::sleep(Serial::STEP);
             took
         })
         .collect();
     times.sort_unstable();
     assert!(times[10] < Duration::from_millis(100), "{times:?}");
+}
+
+/// Nobody waits for a quiet moment that never comes.
+#[test]
+fn a_file_replaced_without_end_is_served_all_the_same() {
+    let folder = big_folder();
+    let mesh = Mesh::start(folder.path());
+    let (start, done) = (Instant::now(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in (1..=250).cycle() {
+                replace(
+                    &folder.join("svc1.yaml"),
+                    &service(1, &format!("10.0.1.{round}")),
+                );
+                if done.load(Ordering::Acquire) || start.elapsed() > 2 * PATIENCE {
+                    break;
+                }
+            }
+        });
+        let seen = Mutex::new(HashSet::new());
+        mesh.wait("five of the addresses", || {
+            let answer = mesh
+                .answers("svc1.internal.com")
+                .expect("it is always there");
+            assert_eq!(answer.len(), 1);
+            let mut seen = seen.lock().unwrap();
+            seen.extend(answer);
+            seen.len() >= 5
+        });
+        done.store(true, Ordering::Release);
+    });
 }

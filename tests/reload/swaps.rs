@@ -6,7 +6,6 @@ use std::{
     net::IpAddr,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
 };
 
 use crate::harness::{Folder, Mesh, service};
@@ -146,7 +145,6 @@ fn no_answer_ever_mixes_two_sides_of_a_swap() {
     };
     map.publish(&version(0));
     let mesh = Mesh::start(folder.path());
-    let done = AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             for round in 1..=60 {
@@ -157,11 +155,10 @@ fn no_answer_ever_mixes_two_sides_of_a_swap() {
                     mesh.wait_for("svc1.internal.com", &[&a, &b, &c]);
                 }
             }
-            done.store(true, Ordering::Release);
         });
         let mut seen = BTreeSet::from([0]);
         for number in (1..=NAMES).cycle() {
-            if done.load(Ordering::Acquire) {
+            if writer.is_finished() {
                 break;
             }
             let name = format!("svc{number}.internal.com");
