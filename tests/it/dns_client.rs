@@ -246,6 +246,11 @@ fn ask_over_tcp(server: SocketAddr, packet: &[u8]) -> Vec<u8> {
     reply
 }
 
+/// A reply's bytes in dig's words.
+pub(crate) fn print_reply(reply: &[u8]) -> String {
+    print(&Message::from_vec(reply).expect("a well-formed reply"))
+}
+
 /// Status and flags, extended errors, then each section; address records sorted, for their order is random by design.
 fn print(message: &Message) -> String {
     let header = &message.metadata;
