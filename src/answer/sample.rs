@@ -1,6 +1,10 @@
 //! A small mesh for the tests of this module and of `wire`.
 
-use std::{collections::BTreeMap, net::{IpAddr, Ipv4Addr}, sync::{Arc, LazyLock}};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::{Arc, LazyLock},
+};
 
 use super::{AskedName, Query};
 use crate::{
