@@ -5,6 +5,7 @@
 mod serving;
 
 use std::{
+    fmt::Write,
     net::SocketAddr,
     sync::{Arc, LazyLock},
 };
@@ -132,10 +133,11 @@ fn text(reply: &[u8]) -> String {
                 EdnsOption::NSID(nsid) => nsid.as_ref().to_vec(),
                 other => panic!("an option that nobody asked for: {other:?}"),
             };
-            line += &match code {
-                EdnsCode::NSID => format!(" nsid={}", String::from_utf8_lossy(&data)),
-                code => format!(" {}={data:?}", u16::from(*code)),
-            };
+            match code {
+                EdnsCode::NSID => write!(line, " nsid={}", String::from_utf8_lossy(&data)),
+                code => write!(line, " {}={data:?}", u16::from(*code)),
+            }
+            .expect("a string takes all");
         }
         lines.push(line);
     }

@@ -23,7 +23,7 @@ fn compile() -> Arc<Snapshot> {
         let addresses = addresses
             .iter()
             .map(|text| text.parse().expect("an address"));
-        records(text, addresses.collect())
+        records(text, &addresses.collect::<Vec<_>>())
     };
     let many = (0..100).map(|last| Ipv4Addr::new(10, 9, 0, last).into());
     let too_many = (0..5000_u32).map(|last| Ipv4Addr::from(0x0a0a_0000 + last).into());
@@ -35,8 +35,8 @@ fn compile() -> Arc<Snapshot> {
         host("a.b.internal.com", &["10.0.0.3"]),
         host("*.wild.internal.com", &["10.0.0.4"]),
         host("none.internal.com", &[]),
-        records("many.internal.com", many.collect()),
-        records("too-many.internal.com", too_many.collect()),
+        records("many.internal.com", &many.collect::<Vec<_>>()),
+        records("too-many.internal.com", too_many.collect::<Vec<_>>()),
         host("solo.test", &["10.0.0.5"]),
         host("*.open.test", &["2001:db8::2"]),
     ]);
@@ -94,8 +94,8 @@ fn settings() -> Settings {
     }
 }
 
-fn records(text: &str, addresses: Vec<IpAddr>) -> (Name, Option<Compiled>) {
-    let records = HostRecords::encode(&addresses, Ttl::FIVE_SECONDS);
+fn records(text: &str, addresses: &[IpAddr]) -> (Name, Option<Compiled>) {
+    let records = HostRecords::encode(addresses, Ttl::FIVE_SECONDS);
     (name(text), Some(Compiled::Records(records)))
 }
 

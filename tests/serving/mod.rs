@@ -108,7 +108,7 @@ pub(crate) fn sample() -> Arc<Snapshot> {
         let addresses = addresses
             .iter()
             .map(|text| text.parse().expect("an address"));
-        records(text, addresses.collect())
+        records(text, &addresses.collect::<Vec<_>>())
     };
     let hosts = BTreeMap::from([
         host(
@@ -147,11 +147,11 @@ pub(crate) fn sample_settings() -> Settings {
 
 fn many(text: &str, count: u32) -> (Name, Option<Compiled>) {
     let addresses = (0..count).map(|last| Ipv4Addr::from(0x0a0a_0000 + last).into());
-    records(text, addresses.collect())
+    records(text, &addresses.collect::<Vec<_>>())
 }
 
-fn records(text: &str, addresses: Vec<IpAddr>) -> (Name, Option<Compiled>) {
-    let records = HostRecords::encode(&addresses, Ttl::FIVE_SECONDS);
+fn records(text: &str, addresses: &[IpAddr]) -> (Name, Option<Compiled>) {
+    let records = HostRecords::encode(addresses, Ttl::FIVE_SECONDS);
     let name = Name::from_text(text).expect("a name");
     (name, Some(Compiled::Records(records)))
 }
