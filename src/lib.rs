@@ -1,14 +1,111 @@
 //! An authoritative DNS server for mesh hostnames.
+//!
+//! meshdns reads Istio `ServiceEntry`, `WorkloadEntry` and `WorkloadGroup` objects and Kubernetes Pods from folders of
+//! YAML, and answers a name such as `svc1.internal.com` with the addresses of the healthy Pods and VMs that the
+//! ServiceEntry selects. A machine without a sidecar, or CoreDNS forwarding a stub domain, then finds a service wherever
+//! it runs while it moves from VMs to Kubernetes.
+//!
+//! # The line
+//!
+//! One straight line turns files into answers. Every step is a function from values to values. A snapshot is compiled
+//! when the input changes, so a query only reads.
+//!
+//! ```text
+//!  source ──▶ manifest ──▶ mesh ──▶ select ──▶ zone ──▶ answer ──▶ wire ──▶ serve
+//!  folder     documents    Service  who is in  Snapshot sections   bytes    udp tcp
+//!             +diagnostics Workload and why not
+//! ```
+//!
+//! # The map
+//!
+//! Modules stand in the order of the line; a module names only modules above it.
+//!
+//! | Module | Owns |
+//! | --- | --- |
+//! | [`diagnostic`] | what is wrong with the user's input, and where |
+//! | [`dns`] | the RFCs' vocabulary: names, types, TTLs, serials |
+//! | [`manifest`] | what the YAML says: reading, and every validation rule |
+//! | [`mesh`] | what it means: services, workloads, which version of an object counts, the incremental index |
+//! | [`select`] | the endpoints each host answers with, and why not the others |
+//! | [`zone`] | which records exist: the snapshot, and how a change reaches it |
+//! | [`answer`] | a question against a snapshot |
+//! | [`wire`] | bytes: parsing queries, writing replies, EDNS, truncation |
+//! | [`pipeline`] | the line as one value: file changes in, snapshot out |
+//!
+//! Above this line the code does no I/O and reads no clock. Below it is the shell: files, sockets, clocks.
+//!
+//! # Invariants
+//!
+//! 1. A query loads the snapshot once. Nothing on its path joins two sources or takes a lock.
+//! 2. [`answer::answer`] is total: no `Result`, no `.await`, no clock, no I/O. Variation comes in with the query.
+//! 3. Every transport and every command reads the same [`zone::Snapshot`] and the same [`select::Selection`].
+//! 4. NODATA, NXDOMAIN and "not ours" are outcomes, never errors.
+//! 5. A bad document never hides a good one; what can't be read never replaces what is served.
+//! 6. After `mesh`, a Pod and a VM differ only in what `explain` prints.
+//! 7. Only `control` publishes. A change costs in proportion to what it touches, and the result equals a full rebuild
+//!    (`tests/properties.rs` says so).
+//! 8. One reader and one writer of DNS messages serve every transport: [`wire`]. hickory is named there alone.
+//! 9. Equal inputs give equal snapshots.
+//! 10. Every queue, buffer, cache and table has a limit.
+//!
+//! # Decisions
+//!
+//! **A wildcard answers as in Istio, written down as in DNS.** Istio's agent walks suffixes and knows no closest
+//! encloser; a DNS server that did the same would disagree with its secondaries. [`zone::Editor`] gives the names that
+//! exist for DNS a copy of the wildcard that reaches past them. A copy names its source, so that new endpoints touch one
+//! node. Cost: adding or removing a wildcard touches every name below it.
+//!
+//! **One serial for all zones**, counting 50 ms steps of the clock ([`dns::Serial`]): it grows over restarts without a
+//! state file, and a publish never touches a zone that did not change. Cost: a secondary of one zone looks again when
+//! another one changed. Revisit with transfers.
+//!
+//! **The order of addresses is random per query**, not counted: a client that asks A and AAAA in turn would always meet
+//! the same parity of a counter.
+//!
+//! **A name whose lookup Istio leaves to others is not ours.** Resolution `DNS`, `DNS_ROUND_ROBIN` and `DYNAMIC_DNS`
+//! without endpoints and addresses mean the host's own DNS name; `NONE` without them means the address that the client
+//! has looked up already (Istio's agent forwards both: `pkg/dns/client/dns.go`). Outside a declared zone such a name is
+//! REFUSED, inside it is NODATA. Revisit with forwarding.
+//!
+//! **NODATA over NXDOMAIN**: a host without a healthy endpoint exists. An NXDOMAIN for AAAA would take the A record with
+//! it in musl, glibc and .NET (istio/istio#31250).
+
+// ---- core: values in, values out; in the order of the line (blank lines keep rustfmt from sorting) ----
+
+pub mod diagnostic;
+
+pub mod dns;
+
+pub mod manifest;
+
+pub mod mesh;
+
+pub mod select;
+
+pub mod zone;
 
 pub mod answer;
-pub mod diagnostic;
-pub mod dns;
-pub mod manifest;
-pub mod mesh;
-pub mod metrics;
-pub mod pipeline;
-pub mod select;
-pub mod serve;
-pub mod status;
+
 pub mod wire;
-pub mod zone;
+
+pub mod pipeline;
+
+pub mod explain;
+
+// ---- shell: files, sockets, clocks ----
+
+pub mod status;
+
+pub mod metrics;
+
+pub mod source;
+
+pub mod control;
+
+pub mod serve;
+
+pub mod http;
+
+pub mod config;
+
+pub mod cli;

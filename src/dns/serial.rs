@@ -61,7 +61,7 @@ mod tests {
         let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         let first = Serial::at(noon);
         let same_instant = first.next(noon);
-        let clock_went_back = same_instant.next(noon - Duration::from_secs(3600));
+        let clock_went_back = same_instant.next(noon - Duration::from_hours(1));
         let later = clock_went_back.next(noon + Duration::from_secs(1));
         assert!(same_instant.is_after(first));
         assert!(clock_went_back.is_after(same_instant));

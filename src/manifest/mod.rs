@@ -1,14 +1,41 @@
 //! What the YAML says.
 //!
 //! Owns the way from a file's text to checked objects: splitting it into documents, reading YAML and JSON, unfolding
-//! lists, and every rule that Istio's CRDs and webhook have for ServiceEntry, WorkloadEntry and WorkloadGroup. What
+//! lists, and every rule that Istio's CRDs and webhook have for `ServiceEntry`, `WorkloadEntry` and `WorkloadGroup`. What
 //! passes is an [`Object`]; what does not is a [`Diagnostic`](crate::diagnostic::Diagnostic) with the exact place.
+//!
+//! ```text
+//! file ─▶ raw ─▶ read ─▶ document ─▶ metadata, service_entry, workload_entry, workload_group, pod ─▶ object
+//! bytes   cuts   values  lists, kinds                      rules ─▶ findings ─▶ locate ─▶ diagnostics
+//! ```
 //!
 //! One bad document, list item or value never hides its neighbours. Never opens a file and never joins two objects.
 
+mod address;
+mod document;
+mod file;
+mod findings;
+mod host;
+mod labels;
+mod locate;
+mod metadata;
 mod object;
+mod pod;
+mod probe;
+mod raw;
+mod read;
+mod service_entry;
+mod status;
+mod timestamp;
+mod value;
+mod workload;
+mod workload_entry;
+mod workload_group;
 
+pub use document::parse_document;
+pub use file::{MAX_FILE_BYTES, parse, parse_bytes, text_of, too_large, unreadable};
 pub use object::{
     Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome, Pod,
     Resolution, ServiceEntry, WorkloadEntry,
 };
+pub use raw::{RawDocument, split};

@@ -62,14 +62,14 @@ impl Index {
                 match before {
                     Some(Entry::Service(service)) => self.remove_service(&service, affected),
                     Some(Entry::Workload(workload)) => {
-                        self.remove_workload(key, &workload, affected)
+                        self.remove_workload(key, &workload, affected);
                     }
                     Some(Entry::Group) | None => {}
                 }
                 match after {
-                    Some(Entry::Service(service)) => self.insert_service(service, affected),
+                    Some(Entry::Service(service)) => self.insert_service(&service, affected),
                     Some(Entry::Workload(workload)) => {
-                        self.insert_workload(key, workload, affected)
+                        self.insert_workload(key, &workload, affected);
                     }
                     Some(Entry::Group) | None => {}
                 }
@@ -115,7 +115,7 @@ impl Index {
             .expect("the index names only slots that are in use")
     }
 
-    fn insert_service(&mut self, service: Arc<Service>, affected: &mut BTreeSet<Name>) {
+    fn insert_service(&mut self, service: &Arc<Service>, affected: &mut BTreeSet<Name>) {
         affected.extend(service.hosts.iter().cloned());
         for host in &service.hosts {
             self.hosts
@@ -123,7 +123,7 @@ impl Index {
                 .or_default()
                 .push(service.clone());
         }
-        self.count_service(&service, 1);
+        self.count_service(service, 1);
         if let Endpoints::Selector(selector) = &service.endpoints
             && let Some(label) = selector.iter().next()
         {
@@ -167,10 +167,10 @@ impl Index {
     fn insert_workload(
         &mut self,
         key: &Arc<ObjectKey>,
-        workload: Arc<Workload>,
+        workload: &Arc<Workload>,
         affected: &mut BTreeSet<Name>,
     ) {
-        let services = self.affect(&workload, affected);
+        let services = self.affect(workload, affected);
         self.counts.add(services, workload.excluded.as_ref(), 1);
         let picked = Some(Picked {
             workload: workload.clone(),
@@ -267,7 +267,7 @@ impl Index {
     }
 
     /// Counts a service's endpoints when it comes (`by` 1) or goes (`by` -1).
-    fn count_service(&mut self, service: &Service, by: isize) {
+    fn count_service(&mut self, service: &Service, by: i32) {
         match &service.endpoints {
             Endpoints::Neither => {}
             Endpoints::Inline(addresses) => {
@@ -294,7 +294,7 @@ impl Index {
                     self.counts.add(held.services, excluded, -1);
                     held.services = held
                         .services
-                        .checked_add_signed(by as i32)
+                        .checked_add_signed(by)
                         .expect("as many go as came");
                     self.counts.add(held.services, excluded, 1);
                 }
@@ -316,13 +316,15 @@ impl Namespace {
 }
 
 impl EndpointCounts {
-    fn add(&mut self, services: u32, excluded: Option<&Exclusion>, by: isize) {
+    fn add(&mut self, services: u32, excluded: Option<&Exclusion>, by: i32) {
         let count = match excluded {
             _ if services == 0 => &mut self.unselected,
             None => &mut self.selected,
             Some(exclusion) if exclusion.is_unready() => &mut self.unready,
             Some(_) => &mut self.excluded,
         };
-        *count = count.checked_add_signed(by).expect("as many go as came");
+        *count = count
+            .checked_add_signed(by as isize)
+            .expect("as many go as came");
     }
 }

@@ -35,14 +35,14 @@ impl Labels {
 
 /// The texts of all labels, each held once.
 #[derive(Clone, Debug, Default)]
-pub struct Symbols {
+pub(super) struct Symbols {
     numbers: HashMap<Arc<str>, Symbol>,
     texts: Vec<Arc<str>>,
 }
 
 impl Symbols {
     /// Turns texts into numbers.
-    pub fn intern(&mut self, labels: &LabelMap) -> Labels {
+    pub(super) fn intern(&mut self, labels: &LabelMap) -> Labels {
         let mut interned: Vec<Label> = labels
             .iter()
             .map(|(key, value)| (self.symbol(key), self.symbol(value)))
@@ -52,7 +52,7 @@ impl Symbols {
     }
 
     /// Turns numbers back into texts, in the order of the keys' texts.
-    pub fn texts<'a>(&'a self, labels: &'a Labels) -> Vec<(&'a str, &'a str)> {
+    pub(super) fn texts<'a>(&'a self, labels: &'a Labels) -> Vec<(&'a str, &'a str)> {
         let text = |symbol: Symbol| &*self.texts[symbol.0 as usize];
         let mut texts: Vec<_> = labels
             .iter()

@@ -60,7 +60,7 @@ pub(super) struct Ledger {
 #[derive(Clone, Debug, Default)]
 struct FileRecord {
     keys: Vec<Arc<ObjectKey>>,
-    kept: Vec<(Arc<ObjectKey>, SystemTime)>,
+    kept: BTreeMap<Arc<ObjectKey>, SystemTime>,
     diagnostics: Vec<Diagnostic>,
     ignored: BTreeMap<Box<str>, usize>,
 }
@@ -250,7 +250,16 @@ impl Ledger {
         let after = self.winner(&key);
         match (before.is_some(), after.is_some()) {
             (false, true) => *self.objects.entry(key.kind).or_default() += 1,
-            (true, false) => *self.objects.entry(key.kind).or_default() -= 1,
+            (true, false) => {
+                let count = self
+                    .objects
+                    .get_mut(&key.kind)
+                    .expect("what was served was counted");
+                *count -= 1;
+                if *count == 0 {
+                    self.objects.remove(&key.kind);
+                }
+            }
             _ => {}
         }
         if before != after {
@@ -339,12 +348,8 @@ impl Revision {
     }
 
     fn keep(&mut self, key: Arc<ObjectKey>, claim: Claim, old: &FileRecord, now: SystemTime) {
-        let since = old
-            .kept
-            .iter()
-            .find(|(kept, _)| *kept == key)
-            .map_or(now, |(_, since)| *since);
-        self.record.kept.push((key.clone(), since));
+        let since = old.kept.get(&key).copied().unwrap_or(now);
+        self.record.kept.insert(key.clone(), since);
         self.claims.push((key, claim.origin, claim.entry));
     }
 }

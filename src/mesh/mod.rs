@@ -162,3 +162,6 @@ impl Mesh {
 
 /// An object that changed: what was served before and what is served now.
 type Replacement = (Arc<ObjectKey>, Option<Entry>, Option<Entry>);
+
+#[cfg(test)]
+mod tests;

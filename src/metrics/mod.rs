@@ -1,5 +1,59 @@
-//! What the server counts, and how it is told to Prometheus.
+//! The metrics page.
+//!
+//! Owns what `/metrics` shows: build, process, reloads and, from `traffic`, queries. Everything is read when the page is
+//! asked for; nothing is counted here, so that a reload or a query pays nothing for it. `docs/metrics.md` lists every
+//! metric.
+//!
+//! Never listens: `http` does.
 
+mod process;
+mod reload;
+mod text;
 mod traffic;
+mod write;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use prometheus_client::{collector::Collector, registry::Registry};
 
 pub use traffic::{Exchange, Protocol, Recorder, Traffic};
+
+use crate::{status::Status, zone::Snapshot};
+
+/// All metrics of this process.
+#[derive(Debug)]
+pub struct Page {
+    registry: Registry,
+}
+
+impl Page {
+    /// A page over the newest `status` and snapshot, and over the metrics of queries.
+    pub fn new(
+        status: Arc<ArcSwap<Status>>,
+        snapshots: Arc<ArcSwap<Snapshot>>,
+        traffic: Box<dyn Collector>,
+    ) -> Self {
+        let mut registry = Registry::default();
+        let ours = registry.sub_registry_with_prefix("meshdns");
+        ours.register_collector(Box::new(process::Build));
+        ours.register_collector(Box::new(reload::Reloads { status, snapshots }));
+        ours.register_collector(traffic);
+        registry.register_collector(Box::new(process::Process));
+        Self { registry }
+    }
+
+    /// The page as [OpenMetrics 1.0](https://prometheus.io/docs/specs/om/open_metrics_spec/) writes it.
+    pub fn open_metrics(&self) -> String {
+        let mut page = String::new();
+        prometheus_client::encoding::text::encode(&mut page, &self.registry)
+            .expect("writing to a string can't fail");
+        page
+    }
+
+    /// The page in
+    /// [Prometheus's text format](https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format).
+    pub fn prometheus(&self) -> String {
+        text::from_open_metrics(&self.open_metrics())
+    }
+}

@@ -10,7 +10,7 @@
 //! [§3.3.1]: https://www.rfc-editor.org/rfc/rfc4592#section-3.3.1
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_set},
+    collections::{BTreeMap, BTreeSet},
     ops::Bound,
     sync::Arc,
 };
@@ -79,11 +79,13 @@ impl Editor {
     pub fn apply(&mut self, updates: BTreeMap<Name, Option<Compiled>>, serial: Serial) -> Change {
         let first = std::mem::take(&mut self.is_new);
         let mut dirty = BTreeSet::new();
-        if first {
-            dirty.extend(self.declared.iter().cloned());
-        }
         let mut fresh = BTreeMap::new();
-        let mut moved = Vec::new();
+        let mut moved: Vec<Name> = if first {
+            self.declared.iter().cloned().collect()
+        } else {
+            Vec::new()
+        };
+        dirty.extend(moved.iter().cloned());
         for (host, compiled) in updates {
             let records = match compiled {
                 Some(Compiled::Records(records)) => Some(records),
@@ -211,12 +213,16 @@ impl Editor {
             .filter(|wildcard| self.hosts.contains(wildcard))
     }
 
-    /// The hosts below `name`, without `name` itself.
+    /// The hosts and declared apexes below `name`, without `name` itself.
     fn below<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Name> {
-        let after: btree_set::Range<'a, Name> = self
-            .hosts
-            .range((Bound::Excluded(name.clone()), Bound::Unbounded));
-        after.take_while(move |host| host.is_at_or_below(name))
+        let behind = (Bound::Excluded(name), Bound::Unbounded);
+        let behind = [
+            self.hosts.range::<Name, _>(behind),
+            self.declared.range::<Name, _>(behind),
+        ];
+        behind
+            .into_iter()
+            .flat_map(move |names| names.take_while(move |below| below.is_at_or_below(name)))
     }
 }
 

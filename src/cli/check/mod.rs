@@ -1,0 +1,120 @@
+//! `check`: what is wrong with a mesh.
+
+mod github;
+mod json;
+mod text;
+
+use std::{io::Write as _, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    Exit, Failure, exit,
+    load::{self, Loaded},
+    output::{self, count},
+    policy::PolicyArgs,
+};
+use crate::{
+    diagnostic::{Diagnostic, Severity},
+    pipeline::Pipeline,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  meshdns check zones                        a folder with everything below it
+  meshdns check zones/reviews.yaml           one file
+  meshdns check zones --output json | jq     for programs
+  meshdns check zones --output github        annotations in a GitHub workflow
+  meshdns check zones --config meshdns.yaml  the configuration file too
+
+What check rejects, serve does not answer with; warnings don't change the exit code.";
+
+/// Look for mistakes in manifests, as serve would read them
+#[derive(Args, Debug)]
+#[command(
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP)
+)]
+pub(super) struct CheckArgs {
+    /// Mesh folders or files
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// How to print what was found
+    #[arg(long, short, value_enum, default_value_t = Format::Text)]
+    output: Format,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// For people: each problem under its line
+    Text,
+    /// One array of objects
+    Json,
+    /// Annotations in a GitHub workflow
+    Github,
+}
+
+impl CheckArgs {
+    /// Prints every diagnostic, and ends in an error where one is.
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let config = self.policy.config(self.paths)?;
+        let Loaded {
+            pipeline,
+            has_unreadable,
+        } = load::load(&config)?;
+        let diagnostics = pipeline.diagnostics();
+        let summary = summary(&pipeline, &diagnostics);
+        output::data(|out| match self.output {
+            Format::Text => {
+                text::write(out, &diagnostics)?;
+                writeln!(out, "{summary}")
+            }
+            Format::Json => json::write(out, &diagnostics),
+            Format::Github => github::write(out, &diagnostics),
+        })?;
+        if self.output != Format::Text {
+            output::talk(&summary);
+        }
+        Ok(if has_unreadable {
+            Exit::NoInput
+        } else if number(&diagnostics, Severity::Error) > 0 {
+            Exit::Errors
+        } else {
+            Exit::Fine
+        })
+    }
+}
+
+fn number(diagnostics: &[Diagnostic], severity: Severity) -> usize {
+    let of_severity = |diagnostic: &&Diagnostic| diagnostic.severity == severity;
+    diagnostics.iter().filter(of_severity).count()
+}
+
+/// What was read, and how much is wrong with it.
+fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic]) -> String {
+    let files = count(pipeline.mesh().file_count(), "file");
+    let objects = count(pipeline.mesh().object_counts().values().sum(), "object");
+    let kinds = [
+        (Severity::Error, "error"),
+        (Severity::Warning, "warning"),
+        (Severity::Info, "note"),
+    ];
+    let found: Vec<String> = kinds
+        .into_iter()
+        .map(|(severity, word)| (number(diagnostics, severity), word))
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| count(number, word))
+        .collect();
+    if diagnostics
+        .iter()
+        .all(|diagnostic| diagnostic.severity == Severity::Info)
+    {
+        let notes: String = found.iter().map(|notes| format!(" ({notes})")).collect();
+        return format!("✔ no problems in {files}, {objects}{notes}");
+    }
+    format!("{} in {files}", found.join(", "))
+}

@@ -1,0 +1,218 @@
+//! The story as one JSON object.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::Serialize;
+
+use super::super::output::host;
+use crate::{
+    diagnostic::Origin,
+    explain::{self, HostStory, Miss},
+    mesh::Endpoints,
+    select::{Candidate, Loss, Source},
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Explanation<'e> {
+    name: String,
+    r#type: String,
+    outcome: &'static str,
+    rcode: &'static str,
+    via: &'static str,
+    zone: Option<Zone>,
+    hosts: Vec<Host<'e>>,
+    answer: Vec<Record<'e>>,
+    authority: Vec<Record<'e>>,
+    /// Hosts that are spelt alike.
+    near: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Zone {
+    apex: String,
+    declared: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Host<'e> {
+    host: String,
+    answers: bool,
+    all_unhealthy: bool,
+    service_entries: Vec<Entry<'e>>,
+    endpoints: Vec<Endpoint<'e>>,
+    near: Vec<Near<'e>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'e> {
+    namespace: &'e str,
+    name: &'e str,
+    file: &'e str,
+    line: u32,
+    chosen: bool,
+    reason: Option<&'static str>,
+    source: &'static str,
+    selector: Option<BTreeMap<&'e str, &'e str>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Endpoint<'e> {
+    /// `Pod`, `WorkloadEntry`, or `ServiceEntry` for what stands in the ServiceEntry itself.
+    kind: &'static str,
+    namespace: &'e str,
+    name: &'e str,
+    file: &'e str,
+    line: u32,
+    addresses: &'e [IpAddr],
+    r#in: bool,
+    /// The stable name of the reason, and the reason in words.
+    reason: Option<&'static str>,
+    message: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Near<'e> {
+    kind: &'static str,
+    namespace: &'e str,
+    name: &'e str,
+    file: &'e str,
+    line: u32,
+    reason: &'static str,
+    label: Option<&'e str>,
+    wanted: Option<&'e str>,
+    found: Option<&'e str>,
+}
+
+#[derive(Serialize)]
+struct Record<'e> {
+    name: String,
+    ttl: u32,
+    r#type: String,
+    data: &'e str,
+}
+
+impl<'e> From<&'e explain::Explanation> for Explanation<'e> {
+    fn from(told: &'e explain::Explanation) -> Self {
+        Self {
+            name: told.name.to_string(),
+            r#type: told.record_type.to_string(),
+            outcome: told.outcome.as_str(),
+            rcode: told.outcome.rcode().as_str(),
+            via: told.via.as_str(),
+            zone: told.zone.as_ref().map(|zone| Zone {
+                apex: zone.apex.to_string(),
+                declared: zone.is_declared,
+            }),
+            hosts: told.hosts.iter().map(Host::from).collect(),
+            answer: told.answer.iter().map(Record::from).collect(),
+            authority: told.authority.iter().map(Record::from).collect(),
+            near: told.near.iter().map(host).collect(),
+        }
+    }
+}
+
+impl<'e> From<&'e HostStory> for Host<'e> {
+    fn from(story: &'e HostStory) -> Self {
+        let selection = &story.selection;
+        let candidates = selection.candidates.iter();
+        Self {
+            host: host(&selection.host),
+            answers: story.answers,
+            all_unhealthy: selection.all_unhealthy,
+            service_entries: entries(story),
+            endpoints: candidates
+                .map(|candidate| endpoint(story, candidate))
+                .collect(),
+            near: story.near.iter().map(Near::from).collect(),
+        }
+    }
+}
+
+fn entries(story: &HostStory) -> Vec<Entry<'_>> {
+    let mut entries = Vec::new();
+    for (index, (service, loss)) in story.service_entries().enumerate() {
+        let selector = story.selectors.get(index).and_then(Option::as_ref);
+        entries.push(Entry {
+            namespace: &service.key.namespace,
+            name: &service.key.name,
+            file: &service.origin.file,
+            line: service.origin.position.line,
+            chosen: loss.is_none(),
+            reason: loss.map(|loss| match loss {
+                Loss::OtherNamespace => "OtherNamespace",
+                Loss::Hidden => "Hidden",
+            }),
+            source: match &service.endpoints {
+                Endpoints::Selector(_) => "selector",
+                Endpoints::Inline(_) => "endpoints",
+                Endpoints::Neither if service.addresses.is_empty() => "none",
+                Endpoints::Neither => "addresses",
+            },
+            selector: selector.map(|labels| {
+                let labels = labels.iter();
+                labels.map(|(key, value)| (&**key, &**value)).collect()
+            }),
+        });
+    }
+    entries
+}
+
+fn endpoint<'e>(story: &'e HostStory, candidate: &'e Candidate) -> Endpoint<'e> {
+    let service = &story.selection.chosen[candidate.service];
+    let (key, origin): (_, &Origin) = match &candidate.source {
+        Source::Workload(workload) => (&workload.key, &workload.origin),
+        Source::Inline(_) | Source::Addresses => (&service.key, &service.origin),
+    };
+    let excluded = candidate.excluded.as_ref();
+    Endpoint {
+        kind: key.kind.as_str(),
+        namespace: &key.namespace,
+        name: &key.name,
+        file: &origin.file,
+        line: origin.position.line,
+        addresses: &candidate.addresses,
+        r#in: story.is_in(candidate),
+        reason: excluded.map(crate::mesh::Exclusion::name),
+        message: excluded.map(ToString::to_string),
+    }
+}
+
+impl<'e> From<&'e explain::NearWorkload> for Near<'e> {
+    fn from(near: &'e explain::NearWorkload) -> Self {
+        let workload = &near.workload;
+        let (reason, label, wanted, found) = match &near.miss {
+            Miss::OtherNamespace => ("OtherNamespace", None, None, None),
+            Miss::Label { key, wanted, found } => {
+                ("Label", Some(&**key), Some(&**wanted), found.as_deref())
+            }
+        };
+        Self {
+            kind: workload.key.kind.as_str(),
+            namespace: &workload.key.namespace,
+            name: &workload.key.name,
+            file: &workload.origin.file,
+            line: workload.origin.position.line,
+            reason,
+            label,
+            wanted,
+            found,
+        }
+    }
+}
+
+impl<'e> From<&'e explain::Record> for Record<'e> {
+    fn from(record: &'e explain::Record) -> Self {
+        Self {
+            name: record.owner.to_string(),
+            ttl: record.ttl,
+            r#type: record.record_type.to_string(),
+            data: &record.data,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `explain`: one name's story, told for people or programs.
+
+mod json;
+mod text;
+
+use std::{io::Write as _, path::PathBuf, str::FromStr};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use super::{Exit, Failure, exit, load, output, policy::PolicyArgs};
+use crate::{
+    config::value::ValueError,
+    dns::{Name, RecordType},
+    explain,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  meshdns explain svc1.internal.com                   why the name answers what it does
+  meshdns explain svc1.internal.com --type AAAA       the same for IPv6
+  meshdns explain nosuch.internal.com zones --zone internal.com
+                                                      why there is no such name
+  meshdns explain svc1.internal.com --output json | jq '.hosts[].endpoints[] | select(.in | not)'
+                                                      the endpoints that are left out
+
+A name that does not exist is an answer too: the exit code is 0.";
+
+/// Tell why a name answers what it does
+#[derive(Args, Debug)]
+#[command(
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP)
+)]
+pub(super) struct ExplainArgs {
+    /// Name to ask for
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// Mesh folders or files [env: MESHDNS_FOLDERS=] [default: zones]
+    #[arg(value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+
+    /// Record type to ask for, such as A, AAAA, SOA or TYPE65
+    #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "A")]
+    record_type: QueryType,
+
+    /// How to print the story
+    #[arg(long, short, value_enum, default_value_t = Format::Text)]
+    output: Format,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One object
+    Json,
+}
+
+/// A record type as `dig` takes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct QueryType(RecordType);
+
+impl FromStr for QueryType {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let text = text.to_ascii_uppercase();
+        let of_number = |number: &str| number.parse().ok().map(RecordType);
+        let named = || {
+            (0..=u16::MAX)
+                .map(RecordType)
+                .find(|record_type| record_type.mnemonic() == Some(&*text))
+        };
+        text.strip_prefix("TYPE")
+            .and_then(of_number)
+            .or_else(named)
+            .map(Self)
+            .ok_or(ValueError::Word(
+                "a record type such as A, AAAA or SOA, or TYPE and its number, as in TYPE65",
+            ))
+    }
+}
+
+impl ExplainArgs {
+    /// Prints the story of one name.
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let name = Name::from_text(&self.name)
+            .with_context(|| format!("`{}` is no domain name", self.name))
+            .map_err(|error| Failure::new(Exit::Usage, error))?;
+        let config = self.policy.config(self.folders)?;
+        let pipeline = load::load(&config)?.pipeline;
+        let explanation = explain::explain(&pipeline, &name, self.record_type.0);
+        output::data(|out| match self.output {
+            Format::Text => text::write(out, &explanation),
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut *out, &json::Explanation::from(&explanation))?;
+                writeln!(out)
+            }
+        })?;
+        Ok(Exit::Fine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<u16>) {
+        let parsed = text.parse::<QueryType>().ok();
+        assert_eq!(parsed.map(|query_type| query_type.0.0), expected);
+    }
+
+    #[test]
+    fn reads_types_as_dig_does() {
+        check("a", Some(1));
+        check("AAAA", Some(28));
+        check("type65", Some(65));
+        check("HTTPS", Some(65));
+        check("TYPE65536", None);
+        check("NOSUCH", None);
+        check("", None);
+    }
+}

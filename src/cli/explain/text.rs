@@ -1,0 +1,217 @@
+//! The story in text.
+
+use std::io::{self, Write};
+
+use super::super::{
+    output::{count, host},
+    table,
+};
+use crate::{
+    explain::{Explanation, HostStory, Miss, NearWorkload, Outcome, Via},
+    mesh::{Endpoints, Service},
+    select::{Candidate, Loss, Source},
+};
+
+pub(super) fn write(out: &mut dyn Write, told: &Explanation) -> io::Result<()> {
+    let Explanation {
+        name, record_type, ..
+    } = told;
+    writeln!(out, "{name} {record_type}: {}", headline(told))?;
+    writeln!(out)?;
+    writeln!(out, "name   {}", existence(told))?;
+    writeln!(out, "zone   {}", zone(told))?;
+    for story in &told.hosts {
+        writeln!(out)?;
+        write_host(out, story)?;
+    }
+    if !told.near.is_empty() {
+        let hosts: Vec<String> = told.near.iter().map(host).collect();
+        writeln!(out, "\nDid you mean {}?", hosts.join(" or "))?;
+    }
+    for (section, records) in [("ANSWER", &told.answer), ("AUTHORITY", &told.authority)] {
+        if !records.is_empty() {
+            writeln!(out, "\n;; {section} SECTION:")?;
+        }
+        for record in records {
+            writeln!(out, "{record}")?;
+        }
+    }
+    Ok(())
+}
+
+fn headline(told: &Explanation) -> String {
+    let rcode = told.outcome.rcode();
+    match told.outcome {
+        Outcome::Answer => format!("{rcode}, {}", count(told.answer.len(), "record")),
+        Outcome::NoData => {
+            format!("{rcode} without an answer (the name exists, it has no such record)")
+        }
+        Outcome::NoName => format!("{rcode} (no such name)"),
+        Outcome::NotOurs => format!("{rcode} (not a name of this server)"),
+    }
+}
+
+fn existence(told: &Explanation) -> String {
+    match &told.via {
+        Via::Host => "is a host".to_owned(),
+        Via::Wildcard(wildcard) => format!("is covered by the wildcard host {}", host(wildcard)),
+        Via::CopyOf(wildcard) => format!(
+            "exists because there are hosts below it; covered by the wildcard host {}",
+            host(wildcard)
+        ),
+        Via::Apex => "is the apex of a declared zone, and no host".to_owned(),
+        Via::EmptyNonTerminal => "exists only because there are hosts below it".to_owned(),
+        Via::Nothing if told.hosts.is_empty() => {
+            "no ServiceEntry has it, and no wildcard covers it".to_owned()
+        }
+        Via::Nothing => "does not answer: see the host below".to_owned(),
+    }
+}
+
+fn zone(told: &Explanation) -> String {
+    match &told.zone {
+        Some(zone) if zone.is_declared => format!("{} (declared)", zone.apex),
+        Some(zone) => format!("{} (of its own: no declared zone holds it)", zone.apex),
+        None => "none: neither a declared zone nor a host above it".to_owned(),
+    }
+}
+
+fn write_host(out: &mut dyn Write, story: &HostStory) -> io::Result<()> {
+    let selection = &story.selection;
+    let heading = if story.answers {
+        "answers"
+    } else {
+        "does not answer"
+    };
+    writeln!(out, "host {} {heading}", host(&selection.host))?;
+    let entries: Vec<_> = story
+        .service_entries()
+        .enumerate()
+        .map(|(index, (service, loss))| {
+            let selector = story.selectors.get(index).and_then(Option::as_ref);
+            [
+                if loss.is_none() { "chosen" } else { "lost" }.to_owned(),
+                format!("{}/{}", service.key.namespace, service.key.name),
+                service.origin.to_string(),
+                endpoints(service, selector.map(Vec::as_slice)),
+                loss.map_or_else(String::new, |loss| reason(loss).to_owned()),
+            ]
+        })
+        .collect();
+    table::write(
+        out,
+        2,
+        ["", "SERVICEENTRY", "AT", "ENDPOINTS FROM", "WHY"],
+        &entries,
+    )?;
+    let rows: Vec<_> = selection
+        .candidates
+        .iter()
+        .map(|candidate| candidate_row(story, candidate))
+        .collect();
+    writeln!(out)?;
+    if !rows.is_empty() {
+        table::write(out, 2, ["", "ENDPOINT", "ADDRESSES", "AT", "WHY"], &rows)?;
+    } else if !selection.chosen.is_empty() {
+        writeln!(out, "  no endpoint: {}", why_none(story))?;
+    }
+    for near in &story.near {
+        writeln!(out, "  {}", near_line(near))?;
+    }
+    if selection.all_unhealthy {
+        writeln!(
+            out,
+            "  no endpoint is healthy: all answer that have an address (answers.whenAllUnhealthy: all)"
+        )?;
+    }
+    Ok(())
+}
+
+fn endpoints(service: &Service, selector: Option<&[(String, String)]>) -> String {
+    match (&service.endpoints, selector) {
+        (Endpoints::Selector(_), Some([])) => "selector {} (empty, picks nobody)".to_owned(),
+        (Endpoints::Selector(_), Some(labels)) => {
+            let labels: Vec<String> = labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            format!("selector {}", labels.join(","))
+        }
+        (Endpoints::Selector(_), None) => "selector".to_owned(),
+        (Endpoints::Inline(_), _) => "spec.endpoints".to_owned(),
+        (Endpoints::Neither, _) if service.addresses.is_empty() => "nothing".to_owned(),
+        (Endpoints::Neither, _) => "spec.addresses".to_owned(),
+    }
+}
+
+fn reason(loss: Loss) -> &'static str {
+    match loss {
+        Loss::OtherNamespace => "an older ServiceEntry of another namespace has the host",
+        Loss::Hidden => "exportTo is ~, which hides it from everyone",
+    }
+}
+
+fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
+    let service = &story.selection.chosen[candidate.service];
+    let (what, origin) = match &candidate.source {
+        Source::Workload(workload) => (workload.key.to_string(), &workload.origin),
+        Source::Inline(index) => (format!("endpoints[{index}]"), &service.origin),
+        Source::Addresses => ("addresses".to_owned(), &service.origin),
+    };
+    let addresses: Vec<String> = candidate
+        .addresses
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let addresses = if addresses.is_empty() {
+        "-".to_owned()
+    } else {
+        addresses.join(",")
+    };
+    let why = candidate.excluded.as_ref();
+    [
+        if story.is_in(candidate) { "in" } else { "out" }.to_owned(),
+        what,
+        addresses,
+        origin.to_string(),
+        why.map_or_else(String::new, ToString::to_string),
+    ]
+}
+
+fn why_none(story: &HostStory) -> String {
+    let selection = &story.selection;
+    if selection.elsewhere {
+        return "the ServiceEntry has neither endpoints nor addresses, and its resolution leaves the lookup to \
+                someone else's DNS"
+            .to_owned();
+    }
+    let namespaces = selection
+        .chosen
+        .first()
+        .map(|service| &service.key.namespace);
+    let namespace = namespaces.map_or("", |namespace| namespace);
+    if story.selectors.iter().any(Option::is_some) {
+        format!("the selector picks no Pod and no WorkloadEntry of namespace {namespace}")
+    } else {
+        "the ServiceEntry has neither endpoints nor addresses".to_owned()
+    }
+}
+
+fn near_line(near: &NearWorkload) -> String {
+    let key = &near.workload.key;
+    let origin = &near.workload.origin;
+    match &near.miss {
+        Miss::OtherNamespace => format!(
+            "near: {key} ({origin}) has the labels, but is in namespace {}",
+            key.namespace
+        ),
+        Miss::Label {
+            key: label,
+            wanted,
+            found: Some(found),
+        } => format!("near: {key} ({origin}) has {label}={found}, not {label}={wanted}"),
+        Miss::Label {
+            key: label, wanted, ..
+        } => format!("near: {key} ({origin}) lacks the label {label}={wanted}"),
+    }
+}

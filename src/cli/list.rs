@@ -1,0 +1,187 @@
+//! `list`: every host, where its endpoints come from and how many are in.
+
+use std::{collections::BTreeSet, io::Write as _, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::{Exit, Failure, exit, load, output, policy::PolicyArgs, table};
+use crate::{
+    mesh::Endpoints,
+    pipeline::Pipeline,
+    select::{Loss, Selection},
+};
+
+/// How many addresses the table shows of one host.
+const SHOWN_ADDRESSES: usize = 3;
+
+const EXAMPLES: &str = "\
+Examples:
+  meshdns list                 the hosts of the folder zones
+  meshdns list zones --output json | jq -r '.[] | select(.in == 0) | .host'
+                               the hosts that have no endpoint at present";
+
+/// List every host with its endpoints
+#[derive(Args, Debug)]
+#[command(
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP)
+)]
+pub(super) struct ListArgs {
+    /// Mesh folders or files [env: MESHDNS_FOLDERS=] [default: zones]
+    #[arg(value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+
+    /// How to print the hosts
+    #[arg(long, short, value_enum, default_value_t = Format::Table)]
+    output: Format,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// One array of objects
+    Json,
+}
+
+/// One host.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    host: String,
+    /// The namespace that answers; `None` where none does.
+    namespace: Option<String>,
+    /// The ServiceEntries that answer.
+    service_entries: Vec<String>,
+    source: &'static str,
+    r#in: usize,
+    out: usize,
+    addresses: Vec<String>,
+    /// The ServiceEntries that have the host and do not answer, as `namespace/name`.
+    lost: Vec<String>,
+}
+
+impl ListArgs {
+    /// Prints the hosts in canonical order: what is below a name follows it.
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let config = self.policy.config(self.folders)?;
+        let pipeline = load::load(&config)?.pipeline;
+        let rows = rows(&pipeline);
+        output::data(|out| match self.output {
+            Format::Table => {
+                let headers = [
+                    "HOST",
+                    "NAMESPACE",
+                    "SERVICEENTRY",
+                    "SOURCE",
+                    "IN",
+                    "OUT",
+                    "ADDRESSES",
+                ];
+                let cells: Vec<_> = rows.iter().map(cells).collect();
+                table::write(out, 0, headers, &cells)
+            }
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut *out, &rows)?;
+                writeln!(out)
+            }
+        })?;
+        if rows.is_empty() {
+            output::talk("no ServiceEntry here has a host");
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+fn rows(pipeline: &Pipeline) -> Vec<Row> {
+    let hosts = pipeline.mesh().hosts().into_iter();
+    let selections = hosts.filter_map(|host| pipeline.select(host));
+    selections.map(|selection| row(&selection)).collect()
+}
+
+fn row(selection: &Selection) -> Row {
+    let chosen = &selection.chosen;
+    let left_out = selection
+        .candidates
+        .iter()
+        .filter(|candidate| candidate.excluded.is_some())
+        .count();
+    let all = selection.candidates.len();
+    let out = if selection.all_unhealthy { 0 } else { left_out };
+    Row {
+        host: output::host(&selection.host),
+        namespace: chosen
+            .first()
+            .map(|service| service.key.namespace.to_string()),
+        service_entries: chosen
+            .iter()
+            .map(|service| service.key.name.to_string())
+            .collect(),
+        source: source(selection),
+        r#in: all - out,
+        out,
+        addresses: selection
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        lost: selection
+            .lost
+            .iter()
+            .map(|(service, _)| format!("{}/{}", service.key.namespace, service.key.name))
+            .collect(),
+    }
+}
+
+/// Where the endpoints come from; `hidden` where `exportTo` keeps the host from everyone, `none` where the ServiceEntry
+/// has no endpoint to give.
+fn source(selection: &Selection) -> &'static str {
+    if selection.chosen.is_empty() {
+        let is_hidden = selection.lost.iter().any(|(_, loss)| *loss == Loss::Hidden);
+        return if is_hidden { "hidden" } else { "none" };
+    }
+    let kinds: BTreeSet<&str> = selection
+        .chosen
+        .iter()
+        .map(|service| match &service.endpoints {
+            Endpoints::Selector(_) => "selector",
+            Endpoints::Inline(_) => "endpoints",
+            Endpoints::Neither if service.addresses.is_empty() => "none",
+            Endpoints::Neither => "addresses",
+        })
+        .collect();
+    match kinds.first() {
+        Some(kind) if kinds.len() == 1 => kind,
+        _ => "several",
+    }
+}
+
+fn cells(row: &Row) -> [String; 7] {
+    let or_dash = |text: String| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text
+        }
+    };
+    let mut addresses = row.addresses.clone();
+    let hidden = addresses.len().saturating_sub(SHOWN_ADDRESSES);
+    addresses.truncate(SHOWN_ADDRESSES);
+    let mut addresses = addresses.join(",");
+    if hidden > 0 {
+        addresses.push_str(&format!(" + {hidden} more"));
+    }
+    [
+        row.host.clone(),
+        or_dash(row.namespace.clone().unwrap_or_default()),
+        or_dash(row.service_entries.join(",")),
+        row.source.to_owned(),
+        row.r#in.to_string(),
+        row.out.to_string(),
+        or_dash(addresses),
+    ]
+}

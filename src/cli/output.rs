@@ -1,0 +1,52 @@
+//! The two ways out: data on stdout, talk on stderr.
+
+use std::{
+    env,
+    io::{self, BufWriter, IsTerminal, Write},
+};
+
+use anyhow::Context as _;
+
+use super::{Exit, Failure};
+use crate::dns::Name;
+
+/// Hands stdout to `write`, buffered. A reader that has seen enough, such as `head`, is no failure.
+pub(super) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    let done = write(&mut stdout).and_then(|()| stdout.flush());
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done
+            .context("write to stdout")
+            .map_err(|error| Failure::new(Exit::Failed, error)),
+    }
+}
+
+/// Writes one line that begins with `meshdns: ` to stderr.
+pub(super) fn talk(line: &str) {
+    // Where stderr is closed nobody can be told that it is.
+    let _ = writeln!(io::stderr().lock(), "meshdns: {line}");
+}
+
+/// Whether to write colours to this stream: to a terminal, unless [`NO_COLOR`](https://no-color.org) says no.
+pub(super) fn is_coloured(stream: &impl IsTerminal) -> bool {
+    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !no_color
+}
+
+/// `1 error`, `2 errors`.
+pub(super) fn count(number: usize, one: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        number => format!("{number} {one}s"),
+    }
+}
+
+/// A host as ServiceEntries write it: without the root's dot.
+pub(super) fn host(name: &Name) -> String {
+    let text = name.to_string();
+    match text.strip_suffix('.') {
+        Some(host) if !host.is_empty() => host.to_owned(),
+        _ => text,
+    }
+}

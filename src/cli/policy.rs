@@ -1,0 +1,100 @@
+//! The flags that decide what a mesh answers: every command has them, so that `explain` tells what `serve` does.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Exit, Failure};
+use crate::config::{
+    Config, File, FileError, Overrides,
+    value::{Domain, TtlPeriod},
+};
+
+/// What decides the answers, besides the mesh.
+#[derive(Args, Clone, Debug)]
+pub(super) struct PolicyArgs {
+    /// Configuration file (YAML); flags and variables win over it
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MESHDNS_CONFIG",
+        hide_env_values = true
+    )]
+    config: Option<PathBuf>,
+
+    /// Domain to answer as a whole, such as internal.com; repeat for more
+    ///
+    /// Names below it that don't exist get NXDOMAIN, its apex has SOA and NS. Without a zone each host is a zone of its
+    /// own, and all other names are REFUSED.
+    #[arg(
+        long = "zone",
+        value_name = "NAME",
+        env = "MESHDNS_ZONE",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    zones: Vec<Domain>,
+
+    /// How long resolvers may keep an address, in whole seconds [default: 5s]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "MESHDNS_TTL",
+        hide_env_values = true
+    )]
+    ttl: Option<TtlPeriod>,
+}
+
+impl PolicyArgs {
+    /// These flags, and those given in `others`.
+    pub(super) fn overrides(&self, others: Overrides) -> Overrides {
+        Overrides {
+            zones: self.zones.clone(),
+            ttl: self.ttl,
+            ..others
+        }
+    }
+
+    /// Whether there is a configuration file.
+    pub(super) fn has_file(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// What the configuration file says, if there is one.
+    pub(super) fn file(&self) -> Result<File, FileError> {
+        self.config
+            .clone()
+            .map_or_else(|| Ok(File::default()), File::read)
+    }
+
+    /// Every setting, with the mesh folders of the command line.
+    pub(super) fn config(&self, folders: Vec<PathBuf>) -> Result<Config, Failure> {
+        let overrides = self.overrides(Overrides {
+            folders: folders_or_variable(folders),
+            ..Overrides::default()
+        });
+        let file = self.file().map_err(Failure::from)?;
+        Ok(Config::resolve(&overrides, &file))
+    }
+}
+
+/// The folders of the command line, else those of `MESHDNS_FOLDERS`, which are separated as in `PATH`: a comma may well
+/// be part of a path.
+pub(super) fn folders_or_variable(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    match std::env::var_os("MESHDNS_FOLDERS") {
+        Some(variable) if folders.is_empty() => std::env::split_paths(&variable)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect(),
+        _ => folders,
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let exit = match &error {
+            FileError::Read { .. } => Exit::NoInput,
+            FileError::Invalid { .. } => Exit::Config,
+        };
+        Self::new(exit, error)
+    }
+}

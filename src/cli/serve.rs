@@ -1,0 +1,149 @@
+//! `serve`: answers DNS until it is told to stop.
+//!
+//! Starts the parts in the order in which their failures are best told: sockets, then folders; and stops them in reverse.
+
+mod run;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Exit, Failure, exit, log, policy};
+use crate::config::{
+    Config, Overrides,
+    value::{Http, Listen, LogFormat, LogLevel, Period, Wait, Workers},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  meshdns serve                            the folder zones, at 127.0.0.1:5300
+  meshdns serve zones --listen :53         at port 53 of every address
+  meshdns serve zones --zone internal.com  NXDOMAIN for what internal.com has not
+  meshdns serve --config /etc/meshdns/meshdns.yaml
+
+Then ask it:
+  dig @127.0.0.1 -p 5300 svc1.internal.com
+  curl http://127.0.0.1:9153/ready";
+
+const ENVIRONMENT: &str = "\
+Environment:
+  Every flag has a variable, shown beside it: a flag wins over it, and it wins
+  over the configuration file. Lists are separated by commas, MESHDNS_FOLDERS as
+  PATH is. NO_COLOR turns colours off.
+
+Signals:
+  SIGHUP           read the configuration file and every manifest again
+  SIGTERM, SIGINT  turn unready, answer for --lameduck, then exit with 0;
+                   a second one exits at once";
+
+/// Answer DNS from a mesh folder, and follow its changes
+#[derive(Args, Debug)]
+#[command(
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{ENVIRONMENT}\n\n{}", exit::HELP)
+)]
+pub(super) struct ServeArgs {
+    /// Mesh folders or files [env: MESHDNS_FOLDERS=] [default: zones]
+    #[arg(value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+
+    #[command(flatten)]
+    policy: policy::PolicyArgs,
+
+    /// Address to answer at, over UDP and TCP; repeat for more [default: 127.0.0.1:5300]
+    ///
+    /// IP:PORT, [IPV6]:PORT, or IP for port 53; :PORT or PORT is every address of the machine, IPv4 and IPv6. Port 0
+    /// takes a free one. Below 1024 takes root or CAP_NET_BIND_SERVICE.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "MESHDNS_LISTEN",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    listen: Vec<Listen>,
+
+    /// Address of /health, /ready and /metrics, or off [default: 127.0.0.1:9153]
+    #[arg(
+        long,
+        value_name = "ADDR|off",
+        env = "MESHDNS_HTTP",
+        hide_env_values = true
+    )]
+    http: Option<Http>,
+
+    /// Threads that answer UDP queries [default: one a core]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "MESHDNS_WORKERS",
+        hide_env_values = true
+    )]
+    workers: Option<Workers>,
+
+    /// Look for changes this often, instead of waiting for events of the operating system
+    ///
+    /// For folders on network file systems, which have no events. Where the operating system has none to give, meshdns
+    /// finds out by itself and says so.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "MESHDNS_POLL",
+        hide_env_values = true
+    )]
+    poll: Option<Wait>,
+
+    /// How long to keep answering after SIGTERM, so that clients can turn away [default: 0s]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "MESHDNS_LAMEDUCK",
+        hide_env_values = true
+    )]
+    lameduck: Option<Period>,
+
+    /// How to write log lines to stderr: text or json [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "MESHDNS_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    log_format: Option<LogFormat>,
+
+    /// Which log lines to write: error, warn, info, debug, trace or off [default: info]
+    ///
+    /// Single modules by pairs, as in info,meshdns::control=debug.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "MESHDNS_LOG",
+        hide_env_values = true
+    )]
+    log_level: Option<LogLevel>,
+}
+
+impl ServeArgs {
+    /// Answers until a signal ends it.
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let overrides = self.policy.overrides(Overrides {
+            folders: policy::folders_or_variable(self.folders),
+            listen: self.listen,
+            http: self.http,
+            workers: self.workers,
+            poll: self.poll,
+            lameduck: self.lameduck,
+            log_format: self.log_format,
+            log_level: self.log_level,
+            ..Overrides::default()
+        });
+        let config = Config::resolve(&overrides, &self.policy.file()?);
+        let log = log::start(config.log_format, &config.log_level);
+        run::run(run::Plan {
+            policy: self.policy,
+            overrides,
+            config,
+            log,
+        })
+    }
+}

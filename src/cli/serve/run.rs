@@ -1,0 +1,238 @@
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::{
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    time,
+};
+use tracing::{error, info, warn};
+
+use super::super::{Exit, Failure, log::LogControl, policy::PolicyArgs};
+use crate::{
+    config::{Config, Overrides},
+    control::{self, Control, StartError},
+    http::{self, Lifecycle, Pages},
+    metrics::{Page, Traffic},
+    serve::{BindError, ServeSettings, Sockets},
+    source::Wish,
+};
+
+/// What `serve` was asked to do.
+pub(super) struct Plan {
+    /// Where the configuration file is, to read it again.
+    pub(super) policy: PolicyArgs,
+    /// What wins over the file, whenever it is read.
+    pub(super) overrides: Overrides,
+    pub(super) config: Config,
+    pub(super) log: LogControl,
+}
+
+pub(super) fn run(plan: Plan) -> Result<Exit, Failure> {
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(plan.config.workers.get())
+        .enable_all()
+        .build()
+        .context("start the threads for TCP and HTTP")?;
+    runtime.block_on(serve(plan))
+}
+
+async fn serve(plan: Plan) -> Result<Exit, Failure> {
+    let config = &plan.config;
+    let mut hangup = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
+    let mut stop = Stop::new().context("watch for SIGTERM and SIGINT")?;
+    let sockets = Sockets::bind(&ServeSettings {
+        listen: usable(&config.listen),
+        workers: config.workers,
+        tcp: config.tcp,
+    })?;
+    let pages = http::Sockets::bind(&usable(&config.http))?;
+    let seed = RandomState::new().hash_one(0);
+    let mut control = control::start(control::Options {
+        folders: config.folders.clone(),
+        policy: config.policy(seed),
+        wish: config.poll.map_or(Wish::Events, Wish::Poll),
+    })?;
+
+    let traffic = Arc::new(Traffic::default());
+    let lifecycle = Arc::new(Lifecycle::default());
+    for address in pages.addresses() {
+        info!(%address, "serving /health, /ready and /metrics");
+    }
+    pages.serve(&http::router(Arc::new(Pages {
+        lifecycle: lifecycle.clone(),
+        snapshots: control.snapshots().clone(),
+        metrics: Page::new(
+            control.status().clone(),
+            control.snapshots().clone(),
+            Box::new(traffic.clone()),
+        ),
+    })));
+    let addresses = sockets.addresses();
+    let running = sockets.serve(control.snapshots().clone(), traffic)?;
+    lifecycle.sockets_are_bound();
+    for address in addresses {
+        info!(%address, "answering over UDP and TCP");
+    }
+
+    let lameduck = follow(&plan, seed, &control, &mut hangup, &mut stop).await;
+    lifecycle.is_stopping();
+    if !lameduck.is_zero() {
+        info!(
+            "shutting down, and answering for {} more",
+            humantime::format_duration(lameduck)
+        );
+        tokio::select! {
+            () = time::sleep(lameduck) => {}
+            () = stop.signalled() => {
+                warn!("told twice to stop: exiting at once");
+                return Ok(Exit::Fine);
+            }
+        }
+    }
+    tokio::select! {
+        () = running.stop() => {}
+        () = stop.signalled() => {}
+    }
+    control.stop();
+    info!("stopped");
+    Ok(Exit::Fine)
+}
+
+/// Follows SIGHUP until told to stop, and returns how long to go on answering.
+async fn follow(
+    plan: &Plan,
+    seed: u64,
+    control: &Control,
+    hangup: &mut Signal,
+    stop: &mut Stop,
+) -> Duration {
+    let mut current = plan.config.clone();
+    loop {
+        tokio::select! {
+            () = stop.signalled() => return current.lameduck,
+            _ = hangup.recv() => {}
+        }
+        info!("SIGHUP: reading everything again");
+        if let Some(next) = reread(plan) {
+            let (was, policy) = (current.policy(seed), next.policy(seed));
+            if was.settings != policy.settings
+                || was.when_all_unhealthy != policy.when_all_unhealthy
+            {
+                control.set_policy(policy);
+            }
+            plan.log.set(&next.log_level);
+            current = next;
+        }
+        control.reload();
+    }
+}
+
+/// The settings as the file has them now; `None` where there is no file or it can't be used.
+fn reread(plan: &Plan) -> Option<Config> {
+    if !plan.policy.has_file() {
+        return None;
+    }
+    let file = match plan.policy.file() {
+        Ok(file) => file,
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            error!("the configuration stays as it was: {error:#}");
+            return None;
+        }
+    };
+    let next = Config::resolve(&plan.overrides, &file);
+    for key in plan.config.needs_restart(&next) {
+        warn!(
+            key,
+            "the configuration file changes `{key}`, which takes effect after a restart"
+        );
+    }
+    info!("configuration read again");
+    Some(next)
+}
+
+/// The signals that end the process.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one.
+    async fn signalled(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The addresses that can be had: on a machine without IPv6, "every address" means IPv4's.
+fn usable(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    const EVERY_V4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    const EVERY_V6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let has_ipv6 = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+    let can_go = |address: &SocketAddr| {
+        address.ip() == EVERY_V6 && addresses.contains(&(EVERY_V4, address.port()).into())
+    };
+    let usable = addresses.iter().copied();
+    usable
+        .filter(|address| has_ipv6 || !can_go(address))
+        .collect()
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        let exit = match &error {
+            BindError::AddressInUse { .. }
+            | BindError::AddressNotAvailable { .. }
+            | BindError::NoFreePort { .. } => Exit::Unavailable,
+            BindError::PermissionDenied { .. } => Exit::NoPermission,
+            BindError::Listen { .. } | BindError::Start { .. } => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<http::BindError> for Failure {
+    fn from(error: http::BindError) -> Self {
+        let (exit, advice) = match error.source.kind() {
+            io::ErrorKind::AddrInUse => (
+                Exit::Unavailable,
+                "another program uses it; choose another address with --http, or --http off",
+            ),
+            io::ErrorKind::PermissionDenied => (
+                Exit::NoPermission,
+                "a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher port with --http",
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                (Exit::Unavailable, "this machine does not have the address")
+            }
+            _ => return Self::new(Exit::Failed, error),
+        };
+        Self::new(exit, anyhow::anyhow!("{error}: {advice}"))
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Load(error) => error.into(),
+            StartError::Thread(_) => Self::new(Exit::Failed, error),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! What the user wants: settings from flags, `MESHDNS_*` variables and one file, with a default and a limit for each.
+//!
+//! A flag wins over a variable, a variable over the file (`clap` joins the first two; what comes out of it is
+//! [`Overrides`]). [`Config::resolve`] joins the rest. The file is read again on SIGHUP: [`Config::policy`] is what can
+//! change at run time, [`Config::needs_restart`] names what can't.
+//!
+//! Never opens a socket and never reads the mesh.
+
+pub mod file;
+pub mod value;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use file::TcpKeys;
+pub use file::{File, FileError};
+use value::{
+    Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel, OneOrMore, Period, TtlPeriod, Wait,
+    Workers,
+};
+
+use crate::{
+    dns::{Name, Ttl},
+    pipeline::Policy,
+    select::WhenAllUnhealthy,
+    serve::TcpLimits,
+    zone::{Identity, Settings},
+};
+
+/// The mesh folder where none is named.
+pub const DEFAULT_FOLDER: &str = "zones";
+
+/// Where DNS is answered where nothing is said: a port that needs no rights, on this machine only.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
+
+/// Where the HTTP pages are where nothing is said: CoreDNS's metrics port, on this machine only.
+const DEFAULT_HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
+
+/// What flags and variables say; each wins over the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "docs/configuration.md describes each flag")]
+pub struct Overrides {
+    pub folders: Vec<PathBuf>,
+    pub listen: Vec<Listen>,
+    pub zones: Vec<Domain>,
+    pub ttl: Option<TtlPeriod>,
+    pub http: Option<Http>,
+    pub workers: Option<Workers>,
+    pub poll: Option<Wait>,
+    pub lameduck: Option<Period>,
+    pub log_format: Option<LogFormat>,
+    pub log_level: Option<LogLevel>,
+}
+
+/// Every setting, decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The mesh folders or files.
+    pub folders: Vec<PathBuf>,
+    /// Where DNS is answered, over UDP and TCP.
+    pub listen: Vec<SocketAddr>,
+    /// Where the HTTP pages are; none for no HTTP.
+    pub http: Vec<SocketAddr>,
+    /// How many threads answer UDP queries.
+    pub workers: NonZeroUsize,
+    /// How often to look for changes, instead of waiting for events; `None` for events.
+    pub poll: Option<Duration>,
+    /// How long to keep answering after SIGTERM.
+    pub lameduck: Duration,
+    /// Limits on TCP connections.
+    pub tcp: TcpLimits,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// Which log lines are written.
+    pub log_level: LogLevel,
+    /// What hosts answer that have no healthy endpoint.
+    pub when_all_unhealthy: WhenAllUnhealthy,
+    /// Domains that are answered as a whole.
+    pub zones: Vec<Name>,
+    /// The names in each apex's NS RRset.
+    pub name_servers: Vec<Name>,
+    /// The TTL of addresses.
+    pub ttl: Ttl,
+    /// The TTL of negative answers.
+    pub negative_ttl: Ttl,
+    /// How the server names itself.
+    pub identity: Identity,
+}
+
+impl Config {
+    /// Joins what was said on the command line with what the file says.
+    pub fn resolve(overrides: &Overrides, file: &File) -> Self {
+        let defaults = Settings::default();
+        let flags = overrides.clone();
+        let file = file.clone();
+        let addresses = |listen: &[Listen]| -> Vec<SocketAddr> {
+            listen.iter().flat_map(Listen::addresses).copied().collect()
+        };
+        let http = flags.http.or(file.http);
+        let identity = file.identity.unwrap_or_default();
+        Self {
+            folders: first_said(
+                flags.folders,
+                file.folders.map(|folders| {
+                    let paths = folders.0.into_iter().map(|Folder(path)| path);
+                    OneOrMore(paths.collect())
+                }),
+            )
+            .unwrap_or_else(|| vec![DEFAULT_FOLDER.into()]),
+            listen: first_said(flags.listen, file.listen)
+                .map_or_else(|| vec![DEFAULT_LISTEN], |listen| addresses(&listen)),
+            http: match http {
+                None => vec![DEFAULT_HTTP],
+                Some(Http::Off) => Vec::new(),
+                Some(Http::At(listen)) => addresses(&[listen]),
+            },
+            workers: flags
+                .workers
+                .or(file.workers)
+                .map_or_else(one_per_core, |workers| workers.0),
+            poll: flags.poll.or(file.poll).map(|wait| wait.0),
+            lameduck: flags
+                .lameduck
+                .or(file.lameduck)
+                .map_or(Duration::ZERO, |period| period.0),
+            tcp: tcp(file.tcp.unwrap_or_default()),
+            log_format: flags
+                .log_format
+                .or(file.log_format)
+                .unwrap_or(LogFormat::Text),
+            log_level: flags
+                .log_level
+                .or(file.log_level)
+                .unwrap_or_else(|| "info".parse().expect("a level")),
+            when_all_unhealthy: file
+                .answers
+                .and_then(|answers| answers.when_all_unhealthy)
+                .map_or(WhenAllUnhealthy::None, |when| when.0),
+            zones: first_said(flags.zones, file.zones)
+                .map(names)
+                .unwrap_or_default(),
+            name_servers: first_said(Vec::new(), file.name_servers)
+                .map_or(defaults.name_servers, names),
+            ttl: flags.ttl.or(file.ttl).map_or(defaults.ttl, |ttl| ttl.0),
+            negative_ttl: file.negative_ttl.map_or(defaults.negative_ttl, |ttl| ttl.0),
+            identity: Identity {
+                version: identity.version.map(|text| text.0),
+                server_id: identity.server_id.map(|text| text.0),
+                nsid: identity.nsid.map(|text| text.0.into_boxed_bytes()),
+            },
+        }
+    }
+
+    /// What decides how the mesh is answered; `seed` stays the same as long as the process lives.
+    pub fn policy(&self, seed: u64) -> Policy {
+        Policy {
+            settings: Arc::new(Settings {
+                zones: self.zones.clone(),
+                name_servers: self.name_servers.clone(),
+                ttl: self.ttl,
+                negative_ttl: self.negative_ttl,
+                identity: self.identity.clone(),
+                seed,
+            }),
+            when_all_unhealthy: self.when_all_unhealthy,
+        }
+    }
+
+    /// The keys in which `next` differs from this, and that a running server can't change.
+    pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
+        let differences = [
+            ("folders", self.folders != next.folders),
+            ("listen", self.listen != next.listen),
+            ("http", self.http != next.http),
+            ("workers", self.workers != next.workers),
+            ("poll", self.poll != next.poll),
+            ("tcp", self.tcp != next.tcp),
+            ("logFormat", self.log_format != next.log_format),
+        ];
+        let differing = differences.into_iter().filter(|(_, differs)| *differs);
+        differing.map(|(key, _)| key).collect()
+    }
+}
+
+fn tcp(keys: TcpKeys) -> TcpLimits {
+    let defaults = TcpLimits::default();
+    let limit = |key: Option<Limit>, default: usize| key.map_or(default, |limit| limit.0);
+    let wait = |key: Option<Wait>, default: Duration| key.map_or(default, |wait| wait.0);
+    TcpLimits {
+        connections: limit(keys.max_connections, defaults.connections),
+        connections_per_client: limit(
+            keys.max_connections_per_client,
+            defaults.connections_per_client,
+        ),
+        idle_timeout: wait(keys.idle_timeout, defaults.idle_timeout),
+        message_timeout: wait(keys.message_timeout, defaults.message_timeout),
+        write_timeout: wait(keys.write_timeout, defaults.write_timeout),
+    }
+}
+
+/// The list of the command line, else that of the file; an empty list says nothing.
+fn first_said<T>(flags: Vec<T>, file: Option<OneOrMore<T>>) -> Option<Vec<T>> {
+    let file = file.map(|list| list.0);
+    [Some(flags), file]
+        .into_iter()
+        .flatten()
+        .find(|list| !list.is_empty())
+}
+
+fn names(domains: Vec<Domain>) -> Vec<Name> {
+    domains.into_iter().map(|Domain(name)| name).collect()
+}
+
+fn one_per_core() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn file(text: &str) -> File {
+        File::parse("meshdns.yaml".into(), text).expect("a valid file")
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let flags = Overrides {
+            ttl: Some("7s".parse().expect("a TTL")),
+            zones: vec!["flag.test".parse().expect("a zone")],
+            ..Overrides::default()
+        };
+        let config = Config::resolve(
+            &flags,
+            &file("ttl: 9s\nnegativeTtl: 3s\nzones: [file.test]\nlameduck: 2s\n"),
+        );
+        assert_eq!(config.ttl.as_secs(), 7);
+        assert_eq!(config.negative_ttl.as_secs(), 3);
+        assert_eq!(config.lameduck, Duration::from_secs(2));
+        let zones: Vec<_> = config.zones.iter().map(ToString::to_string).collect();
+        assert_eq!(zones, ["flag.test."]);
+    }
+
+    #[test]
+    fn nothing_said_means_the_defaults() {
+        let config = Config::resolve(&Overrides::default(), &file("zones: []\nlisten: []\n"));
+        assert_eq!(config.folders, [PathBuf::from("zones")]);
+        assert_eq!(config.listen, [DEFAULT_LISTEN]);
+        assert_eq!(config.http, [DEFAULT_HTTP]);
+        assert_eq!(config.policy(0).settings, Arc::new(Settings::default()));
+    }
+
+    #[test]
+    fn knows_what_a_running_server_cannot_change() {
+        let before = Config::resolve(&Overrides::default(), &file("ttl: 5s\n"));
+        let after = Config::resolve(
+            &Overrides::default(),
+            &file("ttl: 6s\nlisten: :53\nhttp: off\nlameduck: 1s\n"),
+        );
+        assert_eq!(before.needs_restart(&after), ["listen", "http"]);
+    }
+}

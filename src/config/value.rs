@@ -1,0 +1,523 @@
+//! The forms that settings are written in, alike in flags, variables and the file.
+//!
+//! Text goes in, a type that can't hold a wrong value comes out; what can't be one fails with [`ValueError`], which says
+//! what would be right. Each type reads YAML through its text form, so that an error points at the value.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
+use tracing_subscriber::filter::Targets;
+
+use crate::{
+    dns::{Name, NameError, Ttl, TtlOutOfRange},
+    select::WhenAllUnhealthy,
+};
+
+/// The port of an address that names none: DNS's own.
+const DNS_PORT: u16 = 53;
+
+/// The longest time that a setting may be, against a slip of the unit: a day.
+pub const LONGEST_PERIOD: Duration = Duration::from_hours(24);
+
+/// The most worker threads; more than the largest machines have cores.
+pub const MOST_WORKERS: usize = 1024;
+
+/// Why a text is not the setting it stands for.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ValueError {
+    /// Not an address with or without a port.
+    #[error("expected IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:5300 or :53")]
+    Listen,
+    /// Not a time.
+    #[error("expected a duration with its unit, as in 5s, 500ms or 1m")]
+    Period,
+    /// A time that is longer than makes sense.
+    #[error("expected at most 1day")]
+    PeriodTooLong,
+    /// No time at all.
+    #[error("expected at least 1ms")]
+    WaitTooShort,
+    /// A time that no TTL can hold.
+    #[error(transparent)]
+    Ttl(#[from] TtlOutOfRange),
+    /// Not a domain name.
+    #[error("expected a domain such as internal.com: {0}")]
+    Domain(NameError),
+    /// A domain name with characters that no host name has.
+    #[error(
+        "expected a domain such as internal.com: only letters, digits, hyphens and underscores between its dots"
+    )]
+    DomainCharacter,
+    /// Not a log level.
+    #[error(
+        "expected error, warn, info, debug, trace or off, or pairs as in info,meshdns::control=debug"
+    )]
+    LogLevel,
+    /// Not one of the words.
+    #[error("expected {0}")]
+    Word(&'static str),
+    /// Not a count, or out of its range.
+    #[error("expected a whole number from 1 to {0}")]
+    Count(usize),
+    /// Empty, or too long for what carries it in a DNS message.
+    #[error("expected 1 to 255 bytes, which is what one DNS character string holds")]
+    CharacterString,
+}
+
+/// Where to listen: one socket address, or the wildcard addresses of both families.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listen(Vec<SocketAddr>);
+
+impl Listen {
+    /// The socket addresses.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.0
+    }
+
+    /// Whether every address of the machine is meant.
+    pub fn is_everywhere(&self) -> bool {
+        self.0.len() > 1
+    }
+}
+
+impl From<SocketAddr> for Listen {
+    fn from(address: SocketAddr) -> Self {
+        Self(vec![address])
+    }
+}
+
+impl FromStr for Listen {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(address.into());
+        }
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(text);
+        if let Ok(ip) = bare.parse::<IpAddr>() {
+            return Ok(SocketAddr::new(ip, DNS_PORT).into());
+        }
+        let port = text.strip_prefix(':').unwrap_or(text);
+        let port: u16 = port.parse().map_err(|_| ValueError::Listen)?;
+        Ok(Self(vec![
+            (Ipv4Addr::UNSPECIFIED, port).into(),
+            (Ipv6Addr::UNSPECIFIED, port).into(),
+        ]))
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            [address] => address.fmt(f),
+            several => write!(f, ":{}", several.first().map_or(0, SocketAddr::port)),
+        }
+    }
+}
+
+/// Where the HTTP pages are: at an address, or nowhere.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Http {
+    /// No HTTP.
+    Off,
+    /// At these addresses.
+    At(Listen),
+}
+
+impl FromStr for Http {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "off" => Ok(Self::Off),
+            address => address.parse().map(Self::At),
+        }
+    }
+}
+
+/// A time span of at most [`LONGEST_PERIOD`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Period(pub Duration);
+
+impl FromStr for Period {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let duration = humantime::parse_duration(text).map_err(|_| ValueError::Period)?;
+        if duration > LONGEST_PERIOD {
+            return Err(ValueError::PeriodTooLong);
+        }
+        Ok(Self(duration))
+    }
+}
+
+/// A time span of at least a millisecond and at most [`LONGEST_PERIOD`]: how long to wait for something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Wait(pub Duration);
+
+impl FromStr for Wait {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let Period(duration) = text.parse()?;
+        if duration < Duration::from_millis(1) {
+            return Err(ValueError::WaitTooShort);
+        }
+        Ok(Self(duration))
+    }
+}
+
+/// A TTL, written as a duration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TtlPeriod(pub Ttl);
+
+impl FromStr for TtlPeriod {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let duration = humantime::parse_duration(text).map_err(|_| ValueError::Period)?;
+        Ok(Self(Ttl::try_from(duration)?))
+    }
+}
+
+/// A zone or name server: a domain name in host name characters, without a wildcard.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Domain(pub Name);
+
+impl FromStr for Domain {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let name = Name::from_text(text).map_err(ValueError::Domain)?;
+        let is_host_character = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+        if !name.labels().flatten().all(is_host_character) {
+            return Err(ValueError::DomainCharacter);
+        }
+        Ok(Self(name))
+    }
+}
+
+/// A mesh folder or file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Folder(pub PathBuf);
+
+impl FromStr for Folder {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if text.is_empty() {
+            return Err(ValueError::Word("a path"));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(ValueError::Word("text or json")),
+        }
+    }
+}
+
+/// Which log lines are written: a level, and levels of single modules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLevel(pub Targets);
+
+impl FromStr for LogLevel {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
+        // `Targets` takes any single word for a module's name.
+        let is_directive = |directive: &str| match directive.split_once('=') {
+            Some((target, level)) => !target.is_empty() && is_level(level),
+            None => is_level(directive),
+        };
+        if !text.split(',').all(is_directive) {
+            return Err(ValueError::LogLevel);
+        }
+        text.parse().map(Self).map_err(|_| ValueError::LogLevel)
+    }
+}
+
+/// How many, at least one and at most [`MOST_WORKERS`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Workers(pub NonZeroUsize);
+
+impl FromStr for Workers {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let out_of_range = ValueError::Count(MOST_WORKERS);
+        match text.parse::<NonZeroUsize>() {
+            Ok(count) if count.get() <= MOST_WORKERS => Ok(Self(count)),
+            _ => Err(out_of_range),
+        }
+    }
+}
+
+/// How many of something that there may be, at least one and at most a million.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limit(pub usize);
+
+/// More than any machine has file descriptors for.
+const HIGHEST_LIMIT: usize = 1_000_000;
+
+impl FromStr for Limit {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text.parse::<usize>() {
+            Ok(count) if (1..=HIGHEST_LIMIT).contains(&count) => Ok(Self(count)),
+            _ => Err(ValueError::Count(HIGHEST_LIMIT)),
+        }
+    }
+}
+
+/// A text that a DNS message carries as one character string
+/// ([RFC 1035 §3.3](https://www.rfc-editor.org/rfc/rfc1035#section-3.3)).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CharacterString(pub Box<str>);
+
+impl FromStr for CharacterString {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text.len() {
+            1..=255 => Ok(Self(text.into())),
+            _ => Err(ValueError::CharacterString),
+        }
+    }
+}
+
+/// What hosts answer that have no healthy endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AllUnhealthy(pub WhenAllUnhealthy);
+
+impl FromStr for AllUnhealthy {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "none" => Ok(Self(WhenAllUnhealthy::None)),
+            "all" => Ok(Self(WhenAllUnhealthy::All)),
+            _ => Err(ValueError::Word("none or all")),
+        }
+    }
+}
+
+/// Reads a scalar through the value's text form, inside the scalar's visit: only there does an error get its place.
+struct Scalar<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = ValueError>> Visitor<'_> for Scalar<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a single value")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse()
+            .map_err(|error: ValueError| E::custom(format_args!("invalid value `{text}`: {error}")))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    // `http: false`, and `off` in the hands of a tool that rewrites YAML 1.1.
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<T, E> {
+        self.visit_str(if value { "true" } else { "false" })
+    }
+}
+
+macro_rules! reads_as_text {
+    ($($value:ty),+ $(,)?) => {$(
+        impl<'de> Deserialize<'de> for $value {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Scalar(PhantomData))
+            }
+        }
+    )+};
+}
+
+reads_as_text!(
+    AllUnhealthy,
+    CharacterString,
+    Domain,
+    Folder,
+    Http,
+    Limit,
+    Listen,
+    LogFormat,
+    LogLevel,
+    Period,
+    TtlPeriod,
+    Wait,
+    Workers,
+);
+
+/// A list, or one value that stands for a list of one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OneOrMore<T>(pub Vec<T>);
+
+impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>> Deserialize<'de> for OneOrMore<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(List(PhantomData))
+    }
+}
+
+struct List<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>> Visitor<'de> for List<T> {
+    type Value = OneOrMore<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMore<T>, E> {
+        Scalar(PhantomData)
+            .visit_str(text)
+            .map(|one| OneOrMore(vec![one]))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<OneOrMore<T>, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<OneOrMore<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = values.next_element()? {
+            list.push(value);
+        }
+        Ok(OneOrMore(list))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_listen(text: &str, expected: &[&str]) {
+        let addresses = text
+            .parse::<Listen>()
+            .map(|listen| listen.0)
+            .unwrap_or_default();
+        let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, expected, "{text}");
+    }
+
+    #[test]
+    fn reads_addresses_in_every_form() {
+        check_listen("127.0.0.1:5300", &["127.0.0.1:5300"]);
+        check_listen("127.0.0.1", &["127.0.0.1:53"]);
+        check_listen("[::1]:5300", &["[::1]:5300"]);
+        check_listen("::1", &["[::1]:53"]);
+        check_listen("[::1]", &["[::1]:53"]);
+        check_listen(":53", &["0.0.0.0:53", "[::]:53"]);
+        check_listen("5300", &["0.0.0.0:5300", "[::]:5300"]);
+        for wrong in [
+            "",
+            ":",
+            "localhost:53",
+            "1.2.3:53",
+            "127.0.0.1:",
+            ":65536",
+            "[::1",
+        ] {
+            check_listen(wrong, &[]);
+        }
+    }
+
+    #[track_caller]
+    fn check<T: FromStr<Err = ValueError>>(text: &str, is_valid: bool) {
+        assert_eq!(text.parse::<T>().is_ok(), is_valid, "{text}");
+    }
+
+    #[test]
+    fn durations_need_a_unit_and_an_end() {
+        check::<Period>("5s", true);
+        check::<Period>("1m 30s", true);
+        check::<Period>("500ms", true);
+        check::<Period>("5", false);
+        check::<Period>("-5s", false);
+        check::<Period>("2days", false);
+        check::<Period>("0s", true);
+        check::<Wait>("0s", false);
+        check::<Wait>("1ms", true);
+        check::<TtlPeriod>("5s", true);
+        check::<TtlPeriod>("0s", true);
+        check::<TtlPeriod>("500ms", false);
+        check::<TtlPeriod>("70years", false);
+    }
+
+    #[test]
+    fn zones_are_host_names() {
+        check::<Domain>("internal.com", true);
+        check::<Domain>("Internal.COM.", true);
+        check::<Domain>("_tcp.internal.com", true);
+        check::<Domain>(".", true);
+        check::<Domain>("*.internal.com", false);
+        check::<Domain>("internal..com", false);
+        check::<Domain>("", false);
+        check::<Domain>("internal com", false);
+    }
+
+    #[test]
+    fn log_levels_are_levels_and_not_any_word() {
+        check::<LogLevel>("info", true);
+        check::<LogLevel>("WARN", true);
+        check::<LogLevel>("info,meshdns::control=debug", true);
+        check::<LogLevel>("verbose", false);
+        check::<LogLevel>("info,meshdns::control=loud", false);
+        check::<LogLevel>("", false);
+    }
+
+    #[test]
+    fn counts_have_limits() {
+        check::<Workers>("1", true);
+        check::<Workers>("0", false);
+        check::<Workers>("1025", false);
+        check::<Limit>("1000000", true);
+        check::<Limit>("-1", false);
+    }
+}

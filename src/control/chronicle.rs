@@ -1,0 +1,168 @@
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use tracing::{error, info, warn};
+
+use crate::{
+    diagnostic::{Code, Diagnostic, ObjectKey, Severity},
+    mesh::Kept,
+    pipeline::Report,
+    status::{Status, Watching},
+};
+
+/// How many diagnostics one reload logs one by one.
+const MAX_DIAGNOSTICS: usize = 20;
+
+/// Remembers what was said, so that each piece of news is logged once.
+#[derive(Debug, Default)]
+pub(super) struct Chronicle {
+    diagnostics: HashSet<Fingerprint>,
+    kept: BTreeMap<Arc<ObjectKey>, Kept>,
+    missing: Vec<PathBuf>,
+    watching: Watching,
+    overflows: u64,
+}
+
+/// A diagnostic without its place in the file, which moves with every line above it.
+type Fingerprint = (Arc<str>, Code, Option<ObjectKey>, String);
+
+/// The one line that says what the first load found.
+pub(super) fn first_load(status: &Status, report: &Report) {
+    info!(
+        files = status.files,
+        objects = status.objects.values().sum::<usize>(),
+        hosts = status.hosts,
+        duration_ms = millis(status),
+        generation = report.snapshot.generation(),
+        serial = report.snapshot.serial().0,
+        "mesh loaded"
+    );
+}
+
+/// The one line that says what a reload did; `files` are those added, changed and removed.
+pub(super) fn reload(files: [usize; 3], status: &Status, report: &Report) {
+    let [files_added, files_changed, files_removed] = files;
+    info!(
+        files_added,
+        files_changed,
+        files_removed,
+        objects_added = report.affected.added,
+        objects_changed = report.affected.changed,
+        objects_removed = report.affected.removed,
+        hosts_recompiled = report.affected.hosts.len(),
+        names_changed = report.names_changed,
+        duration_ms = millis(status),
+        generation = report.snapshot.generation(),
+        serial = report.snapshot.serial().0,
+        "mesh reloaded"
+    );
+}
+
+impl Chronicle {
+    /// What else is new: problems, objects that are well again, folders that went or came back, how changes are noticed.
+    pub(super) fn news(&mut self, status: &Status, mended: &HashSet<ObjectKey>) {
+        self.watching(status);
+        self.folders(status);
+        self.problems(status);
+        self.recoveries(status, mended);
+    }
+
+    fn watching(&mut self, status: &Status) {
+        if status.totals.event_overflows > self.overflows {
+            self.overflows = status.totals.event_overflows;
+            warn!(
+                "the kernel dropped file events, so that everything was looked at again: raise the sysctl \
+                 fs.inotify.max_queued_events where this happens often"
+            );
+        }
+        if self.watching == status.watching {
+            return;
+        }
+        self.watching = status.watching.clone();
+        match &self.watching {
+            Watching::Starting => {}
+            Watching::Events => info!("watching the mesh folders for changes"),
+            Watching::Polling { every, why } => {
+                let every = humantime::format_duration(*every);
+                warn!("looking at the mesh folders every {every}: {why}");
+            }
+        }
+    }
+
+    fn folders(&mut self, status: &Status) {
+        for path in &status.missing_folders {
+            if !self.missing.contains(path) {
+                let path = path.display();
+                warn!(
+                    "mesh folder {path} is not there: what it last held is served until it is back"
+                );
+            }
+        }
+        for path in &self.missing {
+            if !status.missing_folders.contains(path) {
+                info!("mesh folder {} is back", path.display());
+            }
+        }
+        self.missing.clone_from(&status.missing_folders);
+    }
+
+    fn problems(&mut self, status: &Status) {
+        let is_loud = |diagnostic: &&Diagnostic| diagnostic.severity > Severity::Info;
+        let mut said = HashSet::new();
+        let mut unsaid = 0;
+        for diagnostic in status.diagnostics.iter().filter(is_loud) {
+            let fingerprint = (
+                diagnostic.origin.file.clone(),
+                diagnostic.code,
+                diagnostic.object.clone(),
+                diagnostic.message.clone(),
+            );
+            let is_new =
+                !self.diagnostics.contains(&fingerprint) && said.insert(fingerprint.clone());
+            said.insert(fingerprint);
+            if !is_new {
+                continue;
+            }
+            if unsaid >= MAX_DIAGNOSTICS {
+                unsaid += 1;
+                continue;
+            }
+            unsaid += 1;
+            if diagnostic.severity == Severity::Error {
+                error!("{diagnostic}");
+            } else {
+                warn!("{diagnostic}");
+            }
+        }
+        if unsaid > MAX_DIAGNOSTICS {
+            let more = unsaid - MAX_DIAGNOSTICS;
+            warn!("{more} more problems: `meshdns check` lists all");
+        }
+        self.diagnostics = said;
+    }
+
+    fn recoveries(&mut self, status: &Status, mended: &HashSet<ObjectKey>) {
+        let kept: BTreeMap<_, _> = status
+            .kept
+            .iter()
+            .map(|kept| (kept.key.clone(), kept.clone()))
+            .collect();
+        for (key, was) in &self.kept {
+            if !kept.contains_key(key) && mended.contains(&**key) {
+                let since = humantime::format_rfc3339_seconds(was.since);
+                info!(
+                    "{}: {key} is good again; its last good version served since {since}",
+                    was.file
+                );
+            }
+        }
+        self.kept = kept;
+    }
+}
+
+fn millis(status: &Status) -> f64 {
+    (status.last_duration.as_secs_f64() * 1e4).round() / 10.0
+}

@@ -1,0 +1,152 @@
+//! The loop from what stirs in the mesh folders to what is published.
+//!
+//! One thread owns the folders and the [`Pipeline`](crate::pipeline::Pipeline). It is the only one to publish: one store
+//! of a [`Snapshot`] that every query loads, and then one of the [`Status`] that `/ready` and `/metrics` load. Both are
+//! there from the start, not ready, so that sockets can be served before the first load is done.
+//!
+//! Never answers a query.
+
+mod chronicle;
+mod pace;
+mod worker;
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    pipeline::Policy,
+    source::{self, LoadError, Signals, Wish},
+    status::Status,
+    zone::Snapshot,
+};
+
+/// What to serve, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The mesh folders, or single files.
+    pub folders: Vec<PathBuf>,
+    /// How they are answered.
+    pub policy: Policy,
+    /// How changes are to be noticed.
+    pub wish: Wish,
+}
+
+/// Serving can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A mesh folder can't be opened.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The operating system gives no thread.
+    #[error("start the thread that reads the mesh folders")]
+    Thread(#[source] io::Error),
+}
+
+/// The running loop; dropping it stops the loop.
+#[derive(Debug)]
+pub struct Control {
+    snapshots: Arc<ArcSwap<Snapshot>>,
+    status: Arc<ArcSwap<Status>>,
+    orders: Arc<Orders>,
+    signals: Arc<Signals>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the loop was told to do.
+#[derive(Debug, Default)]
+struct Orders {
+    stop: AtomicBool,
+    reload: AtomicBool,
+    policy: Mutex<Option<Policy>>,
+}
+
+/// Starts the loop and returns at once; the first load is done when the snapshot is ready.
+///
+/// # Errors
+///
+/// Fails where a folder is not there or can't be listed, or where there is no thread to be had.
+pub fn start(options: Options) -> Result<Control, StartError> {
+    source::probe(&options.folders)?;
+    let snapshot = Snapshot::not_ready(options.policy.settings.clone());
+    let mut control = Control {
+        snapshots: Arc::new(ArcSwap::from_pointee(snapshot)),
+        status: Arc::default(),
+        orders: Arc::default(),
+        signals: Arc::default(),
+        thread: None,
+    };
+    let worker = worker::Worker::new(options, &control);
+    let thread = thread::Builder::new()
+        .name("control".to_owned())
+        .spawn(move || worker.run())
+        .map_err(StartError::Thread)?;
+    control.thread = Some(thread);
+    Ok(control)
+}
+
+impl Control {
+    /// Where the newest snapshot is.
+    pub fn snapshots(&self) -> &Arc<ArcSwap<Snapshot>> {
+        &self.snapshots
+    }
+
+    /// Where the newest status is.
+    pub fn status(&self) -> &Arc<ArcSwap<Status>> {
+        &self.status
+    }
+
+    /// What takes in file events: what comes in here counts as if the operating system had said it.
+    pub fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
+    /// Reads every file again, even where nothing seems to have changed, as SIGHUP asks.
+    pub fn reload(&self) {
+        self.orders.reload.store(true, Ordering::Release);
+        self.signals.nudge();
+    }
+
+    /// Answers the same mesh under another policy. Where several come in at a time, the last one counts.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.orders.policy() = Some(policy);
+        self.signals.nudge();
+    }
+
+    /// Whether the loop runs; where it does not, the last snapshot serves and nothing replaces it.
+    pub fn is_running(&self) -> bool {
+        self.thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Ends the loop and waits for its end. The last snapshot stays where it is.
+    pub fn stop(&mut self) {
+        self.orders.stop.store(true, Ordering::Release);
+        self.signals.nudge();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Orders {
+    fn policy(&self) -> std::sync::MutexGuard<'_, Option<Policy>> {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,293 @@
+//! One name's story, from document to record.
+//!
+//! Tells what a query for a name gets and why: which host answers (itself, or a wildcard), which ServiceEntries have it and
+//! which of them lost, each candidate endpoint with the reason it is in or out, the records, and for a name that does not
+//! exist the hosts that are spelt alike. Reads the same snapshot and the same selection that answers are made from.
+//!
+//! Never prints: the command line and the status page do.
+
+mod near;
+mod records;
+
+use std::sync::Arc;
+
+pub use near::{Miss, NearWorkload};
+pub use records::Record;
+
+use crate::{
+    dns::{Name, Rcode, RecordType},
+    mesh::{Endpoints, Mesh, Service},
+    pipeline::Pipeline,
+    select::{Candidate, Loss, Selection, Source},
+    zone::{Below, Found, Here, Snapshot},
+};
+
+/// What a query for one name and type gets, and why.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The name that was asked.
+    pub name: Name,
+    /// The type that was asked.
+    pub record_type: RecordType,
+    /// What the query gets.
+    pub outcome: Outcome,
+    /// The apex of the zone that holds the name; `None` where it is in none of ours.
+    pub zone: Option<Zone>,
+    /// Why the name exists, or doesn't.
+    pub via: Via,
+    /// The hosts that have a part in it: the one that answers first, then those that the name could be and that don't.
+    pub hosts: Vec<HostStory>,
+    /// The answer section.
+    pub answer: Vec<Record>,
+    /// The authority section.
+    pub authority: Vec<Record>,
+    /// Hosts that are spelt alike, the nearest first; only where no host answers.
+    pub near: Vec<Name>,
+}
+
+/// What a query gets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Records.
+    Answer,
+    /// The name exists and has no record of the type.
+    NoData,
+    /// The name does not exist in one of our zones.
+    NoName,
+    /// The name is in none of our zones.
+    NotOurs,
+}
+
+impl Outcome {
+    /// The response code that carries it.
+    pub fn rcode(self) -> Rcode {
+        match self {
+            Self::Answer | Self::NoData => Rcode::NoError,
+            Self::NoName => Rcode::NxDomain,
+            Self::NotOurs => Rcode::Refused,
+        }
+    }
+
+    /// The stable name, as JSON outputs spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::NoData => "nodata",
+            Self::NoName => "nxdomain",
+            Self::NotOurs => "refused",
+        }
+    }
+}
+
+/// The zone that a name is in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Zone {
+    /// Its apex.
+    pub apex: Name,
+    /// Whether the settings declare it; else it is a host's own.
+    pub is_declared: bool,
+}
+
+/// Why a name exists, or doesn't.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Via {
+    /// It is a host.
+    Host,
+    /// It does not exist by itself, and this wildcard host covers it.
+    Wildcard(Name),
+    /// It exists because there are hosts below it, and this wildcard host covers it.
+    CopyOf(Name),
+    /// It is a declared zone's apex and no host.
+    Apex,
+    /// It exists because there are hosts below it.
+    EmptyNonTerminal,
+    /// It does not exist.
+    Nothing,
+}
+
+impl Via {
+    /// The stable name, as JSON outputs spell it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Wildcard(_) => "wildcard",
+            Self::CopyOf(_) => "wildcardCopy",
+            Self::Apex => "apex",
+            Self::EmptyNonTerminal => "emptyNonTerminal",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+/// One host: who has it and who answers for it.
+#[derive(Clone, Debug)]
+pub struct HostStory {
+    /// Whether the answer is made from this host.
+    pub answers: bool,
+    /// The decision, with its candidates sorted by kind, namespace and name.
+    pub selection: Selection,
+    /// The selectors' texts, one for each of [`Selection::chosen`]; `None` where it has no selector.
+    pub selectors: Vec<Option<Vec<(String, String)>>>,
+    /// Workloads that a selector just misses, where it picks none at all.
+    pub near: Vec<NearWorkload>,
+}
+
+impl HostStory {
+    /// Whether the candidate's addresses are answered.
+    pub fn is_in(&self, candidate: &Candidate) -> bool {
+        match &candidate.excluded {
+            None => true,
+            Some(exclusion) => self.selection.all_unhealthy && exclusion.is_unready(),
+        }
+    }
+
+    /// Every ServiceEntry that has the host, those that answer first, with why the others don't.
+    pub fn service_entries(&self) -> impl Iterator<Item = (&Arc<Service>, Option<Loss>)> {
+        let chosen = self.selection.chosen.iter().map(|service| (service, None));
+        let lost = &self.selection.lost;
+        chosen.chain(lost.iter().map(|(service, loss)| (service, Some(*loss))))
+    }
+}
+
+/// Tells what a query for `name` and `record_type` gets from the pipeline's newest snapshot, and why.
+pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Explanation {
+    let snapshot = pipeline.snapshot();
+    let via = via(snapshot, name);
+    let zone = zone(snapshot, name);
+    let hosts = hosts(pipeline, name, &via);
+    let near = if hosts.iter().any(|host| host.answers) {
+        Vec::new()
+    } else {
+        near::hosts(pipeline.mesh(), name)
+    };
+    let (outcome, answer) = match snapshot.find(name.as_wire()) {
+        Found::NotOurs => (Outcome::NotOurs, Vec::new()),
+        Found::NoName { .. } => (Outcome::NoName, Vec::new()),
+        Found::Name(owner) => {
+            let answer = records::answer(snapshot, name, owner, record_type);
+            let outcome = if answer.is_empty() {
+                Outcome::NoData
+            } else {
+                Outcome::Answer
+            };
+            (outcome, answer)
+        }
+    };
+    let authority = match (&zone, outcome) {
+        (Some(zone), Outcome::NoData | Outcome::NoName) => {
+            vec![records::soa(snapshot, &zone.apex)]
+        }
+        _ => Vec::new(),
+    };
+    Explanation {
+        name: name.clone(),
+        record_type,
+        outcome,
+        zone,
+        via,
+        hosts,
+        answer,
+        authority,
+        near,
+    }
+}
+
+fn via(snapshot: &Snapshot, name: &Name) -> Via {
+    let wildcard = |base: &Name| base.wildcard_below().unwrap_or_else(|| base.clone());
+    if let Some(node) = snapshot.node(name.as_wire()) {
+        return match &node.here {
+            Here::Records(_) => Via::Host,
+            Here::CopyOf(base) => Via::CopyOf(wildcard(base)),
+            Here::Empty if snapshot.settings().zones.contains(name) => Via::Apex,
+            Here::Empty => Via::EmptyNonTerminal,
+        };
+    }
+    let closest = name
+        .ancestors()
+        .find_map(|above| snapshot.node(above.as_wire()));
+    match closest.and_then(|node| Some((node, node.below.as_ref()?))) {
+        Some((node, Below::Records(_))) => Via::Wildcard(wildcard(&node.name)),
+        Some((_, Below::CopyOf(base))) => Via::Wildcard(wildcard(base)),
+        None => Via::Nothing,
+    }
+}
+
+fn zone(snapshot: &Snapshot, name: &Name) -> Option<Zone> {
+    let apex_at = match snapshot.find(name.as_wire()) {
+        Found::Name(owner) => owner.apex_at,
+        Found::NoName { apex_at } => apex_at,
+        Found::NotOurs => return None,
+    };
+    let apex = Name::from_lowercase_wire(&name.as_wire()[apex_at..]);
+    let is_declared = snapshot.settings().zones.contains(&apex);
+    Some(Zone { apex, is_declared })
+}
+
+/// The host that answers, then every host that the name could be and that does not answer: hidden, or left to others.
+fn hosts(pipeline: &Pipeline, name: &Name, via: &Via) -> Vec<HostStory> {
+    let answering = match via {
+        Via::Host => Some(name.clone()),
+        Via::Wildcard(host) | Via::CopyOf(host) => Some(host.clone()),
+        Via::Apex | Via::EmptyNonTerminal | Via::Nothing => None,
+    };
+    let wildcards_above = name.ancestors().filter_map(|above| above.wildcard_below());
+    let others = std::iter::once(name.clone()).chain(wildcards_above);
+    let mut candidates: Vec<Name> = others.collect();
+    if let Some(host) = &answering {
+        // What stands behind the host that answers plays no part.
+        let reach = candidates.iter().position(|candidate| candidate == host);
+        candidates.truncate(reach.unwrap_or(0));
+        candidates.insert(0, host.clone());
+    }
+    let story = |host: &Name| host_story(pipeline, host, Some(host) == answering.as_ref());
+    candidates.iter().filter_map(story).collect()
+}
+
+fn host_story(pipeline: &Pipeline, host: &Name, answers: bool) -> Option<HostStory> {
+    let mesh = pipeline.mesh();
+    let mut selection = pipeline.select(host)?;
+    selection.candidates.sort_by_cached_key(place);
+    let texts = |service: &Arc<Service>| match &service.endpoints {
+        Endpoints::Selector(labels) => {
+            let texts = mesh.label_texts(labels).into_iter();
+            Some(
+                texts
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .collect(),
+            )
+        }
+        Endpoints::Inline(_) | Endpoints::Neither => None,
+    };
+    Some(HostStory {
+        answers,
+        selectors: selection.chosen.iter().map(texts).collect(),
+        near: near_workloads(mesh, &selection),
+        selection,
+    })
+}
+
+/// Sorts by kind, namespace and name; a ServiceEntry's own endpoints stand in its order.
+fn place(candidate: &Candidate) -> impl Ord + use<> {
+    match &candidate.source {
+        Source::Workload(workload) => (1, Some(workload.key.clone()), 0, 0),
+        Source::Inline(index) => (0, None, candidate.service, *index),
+        Source::Addresses => (0, None, candidate.service, 0),
+    }
+}
+
+fn near_workloads(mesh: &Mesh, selection: &Selection) -> Vec<NearWorkload> {
+    let picks_none = |index: usize| {
+        selection
+            .candidates
+            .iter()
+            .all(|candidate| candidate.service != index)
+    };
+    let barren = selection.chosen.iter().enumerate();
+    barren
+        .filter(|(index, _)| picks_none(*index))
+        .flat_map(|(_, service)| near::workloads(mesh, service))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! `/health`, `/ready` and `/metrics`.
+//!
+//! `/health` lives while the process does. `/ready` names what is missing until queries are answered from a loaded mesh,
+//! stays ready on last good data, and turns unready when the process is asked to stop. Reads what others publish; owns
+//! nothing but its sockets.
+//!
+//! Never changes anything: every page is a GET.
+
+mod server;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use arc_swap::ArcSwap;
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+pub use server::{BindError, Sockets};
+
+use crate::{metrics::Page, zone::Snapshot};
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How far the process is between its start and its end.
+#[derive(Debug, Default)]
+pub struct Lifecycle {
+    bound: AtomicBool,
+    stopping: AtomicBool,
+}
+
+impl Lifecycle {
+    /// The DNS sockets are bound and queries are read from them.
+    pub fn sockets_are_bound(&self) {
+        self.bound.store(true, Ordering::Release);
+    }
+
+    /// The process was asked to stop; it still answers.
+    pub fn is_stopping(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+}
+
+/// What the pages show.
+#[derive(Debug)]
+pub struct Pages {
+    /// How far the process is.
+    pub lifecycle: Arc<Lifecycle>,
+    /// What queries are answered from.
+    pub snapshots: Arc<ArcSwap<Snapshot>>,
+    /// The metrics.
+    pub metrics: Page,
+}
+
+impl Pages {
+    /// What is missing before queries are answered as they should be; nothing where all is well.
+    fn missing(&self) -> Vec<&'static str> {
+        let Lifecycle { bound, stopping } = &*self.lifecycle;
+        let pieces = [
+            (
+                !bound.load(Ordering::Acquire),
+                "the DNS sockets are not bound yet",
+            ),
+            (
+                !self.snapshots.load().is_ready(),
+                "the first load of the mesh is not done yet",
+            ),
+            (stopping.load(Ordering::Acquire), "shutting down"),
+        ];
+        let missing = pieces.into_iter().filter(|(is_missing, _)| *is_missing);
+        missing.map(|(_, piece)| piece).collect()
+    }
+}
+
+/// The pages by path. A HEAD request gets a GET's headers; another method gets 405.
+pub fn router(pages: Arc<Pages>) -> Router {
+    Router::new()
+        .route("/health", get(|| async { "OK\n" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(elsewhere)
+        .with_state(pages)
+}
+
+async fn ready(State(pages): State<Arc<Pages>>) -> Response {
+    let missing = pages.missing();
+    if missing.is_empty() {
+        return "OK\n".into_response();
+    }
+    let text = format!("{}\n", missing.join("\n"));
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok());
+    let (content_type, page) = if wants_open_metrics(accept.unwrap_or_default()) {
+        (OPEN_METRICS, pages.metrics.open_metrics())
+    } else {
+        (PROMETHEUS, pages.metrics.prometheus())
+    };
+    ([(header::CONTENT_TYPE, content_type)], page).into_response()
+}
+
+async fn elsewhere(uri: Uri) -> Response {
+    let text = format!(
+        "nothing at {}; the pages are /health, /ready and /metrics\n",
+        uri.path()
+    );
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// Whether an `Accept` header takes `OpenMetrics` 1.0 at least as willingly as plain text; Prometheus sends both, with
+/// weights.
+fn wants_open_metrics(accept: &str) -> bool {
+    let mut open_metrics = 0.0;
+    let mut plain = 0.0;
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        let (mut weight, mut version) = (1.0, "1.0.0");
+        for parameter in parts {
+            match parameter.split_once('=') {
+                Some(("q", value)) => weight = value.parse().unwrap_or(0.0),
+                Some(("version", value)) => version = value,
+                _ => {}
+            }
+        }
+        match media_type {
+            "application/openmetrics-text" if version == "1.0.0" => {
+                open_metrics = f64::max(open_metrics, weight);
+            }
+            "text/plain" => plain = f64::max(plain, weight),
+            _ => {}
+        }
+    }
+    open_metrics > 0.0 && open_metrics >= plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(accept: &str, expected: bool) {
+        assert_eq!(wants_open_metrics(accept), expected, "{accept}");
+    }
+
+    #[test]
+    fn writes_what_the_scraper_prefers() {
+        check("", false);
+        check("*/*", false);
+        check("text/plain", false);
+        check("application/openmetrics-text", true);
+        check(
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            true,
+        );
+        check("application/openmetrics-text;version=0.0.1", false);
+        check("application/openmetrics-text;version=1.0.0;q=0", false);
+        // Prometheus 2 and 3.
+        check(
+            "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+            true,
+        );
+        check(
+            "text/plain;version=0.0.4;q=0.5,application/openmetrics-text;version=1.0.0;q=0.2",
+            false,
+        );
+    }
+}

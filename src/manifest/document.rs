@@ -1,0 +1,483 @@
+//! Turns one document's values into objects: unfolds lists, tells kinds apart and hands each object to its kind's rules.
+
+use std::sync::Arc;
+
+use super::{
+    findings::{Findings, Problem, nearest},
+    locate::Places,
+    metadata,
+    object::{Contents, Document, Object, Outcome},
+    pod,
+    raw::RawDocument,
+    read::{self, Fault, Tree, Unreadable},
+    service_entry,
+    value::{Fields, Node, NodeId, Value, quoted},
+    workload_entry, workload_group,
+};
+use crate::diagnostic::{Diagnostic, Kind, Origin, Position, Severity, code};
+
+/// The API group of Istio's kinds that meshdns reads.
+const ISTIO_GROUP: &str = "networking.istio.io";
+
+/// The versions of that group; they are aliases of each other.
+const ISTIO_VERSIONS: &[&str] = &["v1", "v1beta1", "v1alpha3"];
+
+const ISTIO_KINDS: &[&str] = &["ServiceEntry", "WorkloadEntry", "WorkloadGroup"];
+
+/// Other kinds of that group, which are nobody's spelling mistake.
+const OTHER_ISTIO_KINDS: &[&str] = &[
+    "DestinationRule",
+    "EnvoyFilter",
+    "Gateway",
+    "ProxyConfig",
+    "Sidecar",
+    "VirtualService",
+];
+
+/// How deep lists may hold lists.
+const MAX_LIST_DEPTH: usize = 4;
+
+/// How many list items that are no objects are shown.
+const MAX_JUNK: usize = 20;
+
+/// Reads one document. It holds several objects where it is a list.
+///
+/// Positions in the result depend on `raw.line` and the document's number, so that a cached result can be reused only
+/// where the text and both are the same.
+pub fn parse_document(file: &Arc<str>, raw: &RawDocument<'_>) -> Contents {
+    let as_json = file
+        .rsplit_once('.')
+        .is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("json"));
+    match read::read(raw, as_json) {
+        Ok(tree) => decode(file, raw, &tree),
+        Err(unreadable) => refuse(file, raw, unreadable),
+    }
+}
+
+fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable) -> Contents {
+    let origin = |position| Origin {
+        file: file.clone(),
+        document: raw.number,
+        position,
+    };
+    let Unreadable {
+        position,
+        code,
+        message,
+    } = unreadable;
+    Contents {
+        documents: vec![Document {
+            origin: origin(raw.start()),
+            outcome: Outcome::Rejected(None),
+        }],
+        diagnostics: vec![Diagnostic {
+            origin: origin(position),
+            severity: Severity::Error,
+            code,
+            message,
+            object: None,
+        }],
+    }
+}
+
+fn decode(file: &Arc<str>, raw: &RawDocument<'_>, tree: &Tree<'_>) -> Contents {
+    if tree.root.value == Value::Null {
+        return Contents::default();
+    }
+    let mut unfolding = Unfolding {
+        faults: tree.faults.iter().peekable(),
+        items: Vec::new(),
+    };
+    unfolding.visit(&tree.root, None, 0, NodeId(u32::MAX));
+    let items = unfolding.items;
+    let is_single = items.len() == 1 && items[0].at == tree.root.id;
+    if is_single && items[0].problems.is_empty() {
+        return contents(file, raw, items, |_| raw.start());
+    }
+    let last = items
+        .iter()
+        .flat_map(|item| {
+            item.problems
+                .iter()
+                .map(|problem| problem.at)
+                .chain([item.at])
+        })
+        .max();
+    let places = Places::find(raw, tree.format, last.unwrap_or(tree.root.id));
+    contents(file, raw, items, |id| {
+        if id == tree.root.id {
+            raw.start()
+        } else {
+            places.of(id)
+        }
+    })
+}
+
+fn contents(
+    file: &Arc<str>,
+    raw: &RawDocument<'_>,
+    items: Vec<Item>,
+    place: impl Fn(NodeId) -> Position,
+) -> Contents {
+    let origin = |id| Origin {
+        file: file.clone(),
+        document: raw.number,
+        position: place(id),
+    };
+    let mut contents = Contents::default();
+    for item in items {
+        let object = match &item.outcome {
+            Some(Outcome::Object(object)) if !item.problems.is_empty() => Some(object.key()),
+            Some(Outcome::Rejected(key)) => key.clone(),
+            _ => None,
+        };
+        contents
+            .diagnostics
+            .extend(item.problems.into_iter().map(|problem| Diagnostic {
+                origin: origin(problem.at),
+                severity: problem.severity,
+                code: problem.code,
+                message: problem.message,
+                object: object.clone(),
+            }));
+        if let Some(outcome) = item.outcome {
+            contents.documents.push(Document {
+                origin: origin(item.at),
+                outcome,
+            });
+        }
+    }
+    contents.diagnostics.sort();
+    contents
+}
+
+/// An object, or what stands in its place, before its place is known.
+struct Item {
+    at: NodeId,
+    /// `None` speaks of a list itself, whose items have outcomes of their own.
+    outcome: Option<Outcome>,
+    problems: Vec<Problem>,
+}
+
+/// What a typed list says for its items.
+#[derive(Clone, Copy)]
+struct Inherited<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+}
+
+struct Unfolding<'a> {
+    /// In reading order, so that each object takes those of its own.
+    faults: std::iter::Peekable<std::slice::Iter<'a, Fault>>,
+    items: Vec<Item>,
+}
+
+impl Unfolding<'_> {
+    /// Reads the value `node`, which ends before the value `end`.
+    fn visit(
+        &mut self,
+        node: &Node<'_>,
+        inherited: Option<Inherited<'_>>,
+        depth: usize,
+        end: NodeId,
+    ) {
+        let Some(root) = node.as_fields() else {
+            let mut findings = Findings::default();
+            let message = format!(
+                "this is {}, not an object: write a mapping with `apiVersion` and `kind`",
+                node.describe()
+            );
+            findings.error(node.id, code::NOT_AN_OBJECT, message);
+            return self.push(node.id, Some(Outcome::Rejected(None)), findings);
+        };
+        let mut findings = Findings::default();
+        let Some((api_version, kind)) = type_of(&mut findings, root, inherited) else {
+            self.take_faults(&mut findings, end);
+            let kind = inherited
+                .map(|inherited| inherited.kind)
+                .or(root.text("kind"));
+            let key = kind
+                .and_then(known_kind)
+                .and_then(|kind| metadata::key(root, kind));
+            return self.push(node.id, Some(Outcome::Rejected(key)), findings);
+        };
+        match sort(api_version, kind) {
+            Sort::Ours(kind) => {
+                self.take_faults(&mut findings, end);
+                let object = object(&mut findings, root, kind);
+                let outcome = match object.filter(|_| !findings.has_error()) {
+                    Some(object) => Outcome::Object(object),
+                    None => Outcome::Rejected(metadata::key(root, kind)),
+                };
+                self.push(node.id, Some(outcome), findings);
+            }
+            Sort::OursInAnotherVersion(kind, message) => {
+                let at = root.get("apiVersion").map_or(node.id, |node| node.id);
+                findings.error(at, code::API_VERSION, message);
+                self.take_faults(&mut findings, end);
+                self.push(
+                    node.id,
+                    Some(Outcome::Rejected(metadata::key(root, kind))),
+                    findings,
+                );
+            }
+            Sort::Misspelt(message) => {
+                let at = root.get("kind").map_or(node.id, |node| node.id);
+                findings.warning(at, code::UNKNOWN_KIND, message);
+                self.skip_faults(end);
+                self.push(node.id, Some(Outcome::Ignored(kind.into())), findings);
+            }
+            Sort::Other => {
+                self.skip_faults(end);
+                self.push(node.id, Some(Outcome::Ignored(kind.into())), findings);
+            }
+            Sort::List(item_kind) => {
+                let inherited = item_kind.map(|kind| Inherited { api_version, kind });
+                self.visit_list(root, inherited, depth, end);
+            }
+        }
+    }
+
+    fn visit_list(
+        &mut self,
+        root: Fields<'_, '_>,
+        inherited: Option<Inherited<'_>>,
+        depth: usize,
+        end: NodeId,
+    ) {
+        let mut findings = Findings::default();
+        let items = match root.get_set("items").map(|node| (node.id, &node.value)) {
+            None => &[][..],
+            Some((at, _)) if depth >= MAX_LIST_DEPTH => {
+                findings.error(
+                    at,
+                    code::BAD_LIST,
+                    "too many lists within lists: write the objects side by side",
+                );
+                self.skip_faults(end);
+                return self.push(root.id, Some(Outcome::Rejected(None)), findings);
+            }
+            Some((_, Value::List(items))) => items,
+            Some((at, _)) => {
+                findings.error(
+                    at,
+                    code::BAD_LIST,
+                    "`items` is not a list: write one object after the other",
+                );
+                self.skip_faults(end);
+                return self.push(root.id, Some(Outcome::Rejected(None)), findings);
+            }
+        };
+        // What is wrong before the items, between their keys or behind them is wrong with the list.
+        if let Some(first) = items.first() {
+            self.take_faults(&mut findings, first.id);
+        }
+        let junk = |node: &&Node<'_>| node.as_fields().is_none();
+        let left_out = items.iter().filter(junk).count().saturating_sub(MAX_JUNK);
+        let mut junk_seen = 0;
+        for (index, node) in items.iter().enumerate() {
+            junk_seen += usize::from(junk(&node));
+            if junk(&node) && junk_seen > MAX_JUNK {
+                continue;
+            }
+            let end = items
+                .get(index + 1)
+                .map_or_else(|| after(node, root, end), |next| next.id);
+            self.visit(node, inherited, depth + 1, end);
+        }
+        if left_out > 0 {
+            let message = format!("{left_out} more items of this list are no objects");
+            findings.error(root.id, code::MORE_PROBLEMS, message);
+        }
+        self.take_faults(&mut findings, end);
+        if findings.has_error() {
+            self.push(root.id, None, findings);
+        }
+    }
+
+    fn push(&mut self, at: NodeId, outcome: Option<Outcome>, findings: Findings) {
+        self.items.push(Item {
+            at,
+            outcome,
+            problems: findings.into_problems(),
+        });
+    }
+
+    /// Moves the faults of values before `end` into `findings`.
+    fn take_faults(&mut self, findings: &mut Findings, end: NodeId) {
+        while let Some(fault) = self.faults.next_if(|fault| fault.at < end) {
+            findings.error(fault.at, fault.code, fault.message.clone());
+        }
+    }
+
+    fn skip_faults(&mut self, end: NodeId) {
+        while self.faults.next_if(|fault| fault.at < end).is_some() {}
+    }
+}
+
+/// The number behind the last item of a list: the key that follows `items`, or the list's own end.
+fn after(item: &Node<'_>, list: Fields<'_, '_>, end: NodeId) -> NodeId {
+    list.entries
+        .iter()
+        .map(|entry| entry.key.id)
+        .filter(|id| *id > item.id)
+        .min()
+        .unwrap_or(end)
+}
+
+/// `apiVersion` and `kind`, which an item of a typed list may leave out.
+fn type_of<'a>(
+    findings: &mut Findings,
+    root: Fields<'a, '_>,
+    inherited: Option<Inherited<'a>>,
+) -> Option<(&'a str, &'a str)> {
+    let mut field = |name: &str, inherited: Option<&'a str>| match root.get_set(name) {
+        Some(node) => match node.as_text() {
+            Some("") => {
+                findings.error(
+                    node.id,
+                    code::NO_KIND,
+                    format!("`{name}` is empty: write one"),
+                );
+                None
+            }
+            Some(text) => Some(text),
+            None => {
+                findings.error(
+                    node.id,
+                    code::NO_KIND,
+                    format!("`{name}` is {}, but must be a text", node.describe()),
+                );
+                None
+            }
+        },
+        None => {
+            if inherited.is_none() {
+                let message = format!(
+                    "the object has no `{name}`: every object names its `apiVersion` and `kind`"
+                );
+                findings.error(root.id, code::NO_KIND, message);
+            }
+            inherited
+        }
+    };
+    let api_version = field(
+        "apiVersion",
+        inherited.map(|inherited| inherited.api_version),
+    );
+    let kind = field("kind", inherited.map(|inherited| inherited.kind));
+    Some((api_version?, kind?))
+}
+
+/// What an object is to us.
+enum Sort<'a> {
+    Ours(Kind),
+    /// Not readable, with the reason.
+    OursInAnotherVersion(Kind, String),
+    /// Probably meant to be one of ours.
+    Misspelt(String),
+    /// A list of anything, or of items of one kind.
+    List(Option<&'a str>),
+    Other,
+}
+
+fn sort<'a>(api_version: &str, kind: &'a str) -> Sort<'a> {
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    match known_kind(kind) {
+        Some(Kind::Pod) if group.is_empty() && version == "v1" => Sort::Ours(Kind::Pod),
+        Some(Kind::Pod) if group.is_empty() => {
+            let message = format!(
+                "`apiVersion` is {}, but a Pod has `v1`",
+                quoted(api_version)
+            );
+            Sort::OursInAnotherVersion(Kind::Pod, message)
+        }
+        Some(Kind::Pod) => Sort::Other,
+        Some(kind) if group == ISTIO_GROUP && ISTIO_VERSIONS.contains(&version) => Sort::Ours(kind),
+        Some(kind) if group == ISTIO_GROUP => {
+            let message = format!(
+                "{ISTIO_GROUP} has no version {} that meshdns reads: use `{ISTIO_GROUP}/v1` (or v1beta1, v1alpha3)",
+                quoted(version)
+            );
+            Sort::OursInAnotherVersion(kind, message)
+        }
+        Some(kind) => Sort::Misspelt(format!(
+            "a {kind} of {} is not read: meshdns reads those of `{ISTIO_GROUP}/v1`",
+            quoted(api_version)
+        )),
+        None => sort_unknown(group, version, kind),
+    }
+}
+
+fn sort_unknown<'a>(group: &str, version: &str, kind: &'a str) -> Sort<'a> {
+    if let Some(item_kind) = kind.strip_suffix("List") {
+        let is_plain = group.is_empty() && version == "v1";
+        match known_kind(item_kind) {
+            None if item_kind.is_empty() && is_plain => return Sort::List(None),
+            Some(Kind::Pod) if is_plain => return Sort::List(Some(item_kind)),
+            Some(Kind::ServiceEntry | Kind::WorkloadEntry | Kind::WorkloadGroup)
+                if group == ISTIO_GROUP =>
+            {
+                return Sort::List(Some(item_kind));
+            }
+            _ => return Sort::Other,
+        }
+    }
+    if group != ISTIO_GROUP || OTHER_ISTIO_KINDS.contains(&kind) {
+        return Sort::Other;
+    }
+    nearest(kind, ISTIO_KINDS).map_or(Sort::Other, |name| {
+        Sort::Misspelt(format!(
+            "{ISTIO_GROUP} has no kind {}: did you mean `{name}`?",
+            quoted(kind)
+        ))
+    })
+}
+
+fn known_kind(text: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.as_str() == text)
+}
+
+/// Reads an object of a known kind; usable only if `findings` has no error afterwards.
+fn object(findings: &mut Findings, root: Fields<'_, '_>, kind: Kind) -> Option<Object> {
+    let decoded = metadata::decode(findings, root, kind);
+    if kind == Kind::Pod {
+        return Some(Object::Pod(Box::new(pod::decode(findings, root, decoded))));
+    }
+    for entry in root.entries {
+        if !matches!(
+            &*entry.key.text,
+            "apiVersion" | "kind" | "metadata" | "spec" | "status"
+        ) {
+            let message = format!(
+                "{} can't stand beside `spec`: a {kind} has `apiVersion`, `kind`, `metadata`, `spec` and `status`",
+                quoted(&entry.key.text)
+            );
+            findings.error(entry.key.id, code::TOP_LEVEL_FIELD, message);
+        }
+    }
+    let Some(spec) = root.get("spec") else {
+        findings.error(
+            root.id,
+            code::NO_SPEC,
+            format!("the {kind} has no `spec`: write one"),
+        );
+        return None;
+    };
+    let spec = findings.fields(spec, "`spec`")?;
+    match kind {
+        Kind::ServiceEntry => {
+            let entry = service_entry::decode(findings, spec, decoded)?;
+            Some(Object::ServiceEntry(Box::new(entry)))
+        }
+        Kind::WorkloadEntry => {
+            let entry = workload_entry::decode(findings, root, spec, decoded)?;
+            Some(Object::WorkloadEntry(Box::new(entry)))
+        }
+        Kind::WorkloadGroup => {
+            workload_group::check(findings, spec);
+            Some(Object::WorkloadGroup(decoded.metadata))
+        }
+        Kind::Pod => None,
+    }
+}

@@ -1,0 +1,243 @@
+//! Collects what is wrong with one object, and asks values for their types on the way.
+//!
+//! All problems of an object are collected, not the first alone. A problem names its value by number: the place is
+//! found afterwards, only if there is one.
+
+use super::value::{Fields, Key, Node, NodeId, Value, quoted};
+use crate::diagnostic::{Code, Severity, code};
+
+/// How many problems of one object are shown.
+const MAX_SHOWN: usize = 100;
+
+/// One problem of an object.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    pub(super) at: NodeId,
+    pub(super) severity: Severity,
+    pub(super) code: Code,
+    pub(super) message: String,
+}
+
+/// What is wrong with one object.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    shown: Vec<Problem>,
+    left_out: usize,
+    has_error: bool,
+}
+
+impl Findings {
+    /// Whether the object can't be used.
+    pub(super) fn has_error(&self) -> bool {
+        self.has_error
+    }
+
+    /// The problems, with a word about those that are not shown.
+    pub(super) fn into_problems(mut self) -> Vec<Problem> {
+        if let Some(last) = self.shown.last().filter(|_| self.left_out > 0) {
+            let message = format!(
+                "{} more problems in this object are not shown",
+                self.left_out
+            );
+            let severity = if self.has_error {
+                Severity::Error
+            } else {
+                Severity::Warning
+            };
+            self.shown.push(Problem {
+                at: last.at,
+                severity,
+                code: code::MORE_PROBLEMS,
+                message,
+            });
+        }
+        self.shown
+    }
+
+    /// The object can't be used.
+    pub(super) fn error(&mut self, at: NodeId, code: Code, message: impl Into<String>) {
+        self.has_error = true;
+        self.push(at, Severity::Error, code, message);
+    }
+
+    /// The object is used, but probably not as it was meant.
+    pub(super) fn warning(&mut self, at: NodeId, code: Code, message: impl Into<String>) {
+        self.push(at, Severity::Warning, code, message);
+    }
+
+    fn push(&mut self, at: NodeId, severity: Severity, code: Code, message: impl Into<String>) {
+        if self.shown.len() < MAX_SHOWN {
+            self.shown.push(Problem {
+                at,
+                severity,
+                code,
+                message: message.into(),
+            });
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// The fields of a value that must be a mapping; `what` names it in the message.
+    pub(super) fn fields<'a, 't>(
+        &mut self,
+        node: &'a Node<'t>,
+        what: &str,
+    ) -> Option<Fields<'a, 't>> {
+        let fields = node.as_fields();
+        if fields.is_none() {
+            self.wrong_type(node, what, "a mapping");
+        }
+        fields
+    }
+
+    /// The items of a value that must be a list.
+    pub(super) fn items<'a, 't>(
+        &mut self,
+        node: &'a Node<'t>,
+        what: &str,
+    ) -> Option<&'a [Node<'t>]> {
+        if let Value::List(items) = &node.value {
+            return Some(items);
+        }
+        self.wrong_type(node, what, "a list");
+        None
+    }
+
+    /// The text of a value that must be one.
+    pub(super) fn text<'a>(&mut self, node: &'a Node<'_>, what: &str) -> Option<&'a str> {
+        let text = node.as_text();
+        if text.is_none() {
+            let scalar = matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
+            self.wrong_type(
+                node,
+                what,
+                if scalar {
+                    "a text (put it in quotes)"
+                } else {
+                    "a text"
+                },
+            );
+        }
+        text
+    }
+
+    /// The number of a value that must be a whole one; one that is out of any field's range is `i64::MAX`.
+    pub(super) fn integer(&mut self, node: &Node<'_>, what: &str) -> Option<i64> {
+        match node.value {
+            Value::Int(number) => return Some(number),
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "`as` saturates, and the range is checked later"
+            )]
+            Value::Float(number) if number.fract() == 0.0 => return Some(number as i64),
+            Value::Text(_) => self.wrong_type(node, what, "a number (without quotes)"),
+            _ => self.wrong_type(node, what, "a whole number"),
+        }
+        None
+    }
+
+    /// The fields of a value that must be a mapping of texts to texts.
+    pub(super) fn texts<'a, 't>(
+        &mut self,
+        node: &'a Node<'t>,
+        what: &str,
+    ) -> Option<Vec<(&'a Key<'t>, &'a Node<'t>)>> {
+        let fields = self.fields(node, what)?;
+        let texts = fields.entries.iter().filter_map(|entry| {
+            let what = || format!("{} in {what}", quoted(&entry.key.text));
+            if entry.value.as_text().is_none() {
+                self.text(&entry.value, &what())?;
+            }
+            Some((&entry.key, &entry.value))
+        });
+        Some(texts.collect())
+    }
+
+    /// Warns of fields that are not `known`.
+    pub(super) fn check_known(&mut self, fields: Fields<'_, '_>, known: &[&str]) {
+        for entry in fields.entries {
+            if !known.contains(&&*entry.key.text) {
+                let field = quoted(&entry.key.text);
+                let message = match nearest(&entry.key.text, known) {
+                    Some(name) => format!("unknown field {field}; did you mean `{name}`?"),
+                    None => format!("unknown field {field}: it is ignored"),
+                };
+                self.warning(entry.key.id, code::UNKNOWN_FIELD, message);
+            }
+        }
+    }
+
+    /// Refuses more than `limit` items.
+    pub(super) fn check_count(&mut self, at: NodeId, count: usize, limit: usize, what: &str) {
+        if count > limit {
+            self.error(
+                at,
+                code::TOO_MANY,
+                format!("{what} has {count} entries: {limit} is the most"),
+            );
+        }
+    }
+
+    /// Refuses a text of more than `limit` characters.
+    pub(super) fn check_length(&mut self, at: NodeId, text: &str, limit: usize, what: &str) {
+        if text.len() > limit && text.chars().count() > limit {
+            let count = text.chars().count();
+            self.error(
+                at,
+                code::TOO_LONG,
+                format!("{what} has {count} characters: {limit} is the most"),
+            );
+        }
+    }
+
+    fn wrong_type(&mut self, node: &Node<'_>, what: &str, wanted: &str) {
+        if node.value == Value::Null {
+            self.error(
+                node.id,
+                code::NULL,
+                format!("{what} is null: give it a value or leave it out"),
+            );
+        } else {
+            let message = format!("{what} is {}, but must be {wanted}", node.describe());
+            self.error(node.id, code::WRONG_TYPE, message);
+        }
+    }
+}
+
+/// The name out of `known` that `text` was probably meant to be.
+pub(super) fn nearest<'k>(text: &str, known: &[&'k str]) -> Option<&'k str> {
+    // Nobody means one of our names with a text of this size, and the comparison takes time.
+    if text.len() > 64 {
+        return None;
+    }
+    let plain = |text: &str| text.replace(['_', '-'], "").to_lowercase();
+    let text = plain(text);
+    let distance = |name: &str| strsim::damerau_levenshtein(&text, &plain(name));
+    let (distance, name) = known.iter().map(|name| (distance(name), *name)).min()?;
+    (distance * 3 <= name.len().min(text.len())).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<&str>) {
+        assert_eq!(
+            nearest(text, &["address", "ports", "labels", "exportTo"]),
+            expected
+        );
+    }
+
+    #[test]
+    fn finds_the_name_that_was_meant() {
+        check("adress", Some("address"));
+        check("addresses", Some("address"));
+        check("port", Some("ports"));
+        check("export_to", Some("exportTo"));
+        check("colour", None);
+        check("", None);
+        check(&"a".repeat(1000), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! The syntax of label keys and values (Istio's `pkg/config/labels`, Kubernetes' `validation.IsQualifiedName`).
+
+use super::{
+    findings::Findings,
+    host::{is_label, is_lowercase_subdomain},
+    object::LabelMap,
+    value::{Key, Node, quoted},
+};
+use crate::diagnostic::code;
+
+/// The longest name part of a key and the longest value, in characters.
+const MAX_NAME: usize = 63;
+
+/// The longest prefix of a key, in characters.
+const MAX_PREFIX: usize = 253;
+
+/// Who judges a label.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Judge {
+    /// Istio's webhook: labels inside a spec.
+    Istio,
+    /// The API server: `metadata.labels`, whose prefixes are lower case.
+    Kubernetes,
+}
+
+/// Refuses malformed labels.
+pub(super) fn check(findings: &mut Findings, labels: &[(&Key<'_>, &Node<'_>)], judge: Judge) {
+    for (key, value) in labels {
+        if !is_key(&key.text, judge) {
+            let key_text = quoted(&key.text);
+            let message = format!(
+                "the label key {key_text} is malformed: write `name` or `prefix.example/name`, with a name of at most \
+                 {MAX_NAME} letters, digits, `-`, `_` and `.`"
+            );
+            findings.error(key.id, code::LABEL, message);
+        }
+        let text = value.as_text().unwrap_or_default();
+        if !is_value(text) {
+            let message = format!(
+                "the label value {} is malformed: use at most {MAX_NAME} letters, digits, `-`, `_` and `.`, with a \
+                 letter or digit at both ends",
+                quoted(text)
+            );
+            findings.error(value.id, code::LABEL, message);
+        }
+    }
+}
+
+/// The labels as a map.
+pub(super) fn to_map(labels: &[(&Key<'_>, &Node<'_>)]) -> LabelMap {
+    labels
+        .iter()
+        .map(|(key, value)| {
+            (
+                (*key.text).into(),
+                value.as_text().unwrap_or_default().into(),
+            )
+        })
+        .collect()
+}
+
+fn is_key(key: &str, judge: Judge) -> bool {
+    let (prefix, name) = key
+        .rsplit_once('/')
+        .map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let is_prefix = |prefix: &str| match judge {
+        Judge::Istio => prefix.len() <= MAX_PREFIX && prefix.split('.').all(is_label),
+        Judge::Kubernetes => is_lowercase_subdomain(prefix),
+    };
+    is_name(name) && prefix.is_none_or(is_prefix)
+}
+
+fn is_value(value: &str) -> bool {
+    value.is_empty() || is_name(value)
+}
+
+fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    bytes.len() <= MAX_NAME
+        && ends(bytes.first())
+        && ends(bytes.last())
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_keys() {
+        let long = "a".repeat(64);
+        for (key, expected) in [
+            ("app", true),
+            ("app.kubernetes.io/name", true),
+            ("a_b.c-d", true),
+            ("", false),
+            ("/a", false),
+            ("a/", false),
+            ("a/b/c", false),
+            ("bad key!", false),
+            (".", false),
+            (&long, false),
+        ] {
+            assert_eq!(is_key(key, Judge::Istio), expected, "{key}");
+            assert_eq!(is_key(key, Judge::Kubernetes), expected, "{key}");
+        }
+        assert!(is_key("A.io/b", Judge::Istio));
+        assert!(!is_key("A.io/b", Judge::Kubernetes));
+    }
+
+    #[test]
+    fn knows_values() {
+        for (value, expected) in [
+            ("", true),
+            ("v1.2_a-b", true),
+            ("a b", false),
+            ("-x-", false),
+            ("~", false),
+        ] {
+            assert_eq!(is_value(value), expected, "{value}");
+        }
+    }
+}

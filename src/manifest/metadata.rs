@@ -1,0 +1,222 @@
+//! `metadata`: what names an object, and the rules that the API server and Istio's webhook have for it.
+
+use std::sync::{Arc, LazyLock};
+
+use super::{
+    findings::Findings,
+    host::{is_lowercase_label, is_lowercase_subdomain},
+    labels::{self, Judge},
+    object::{LabelMap, Metadata},
+    timestamp,
+    value::{Fields, Key, Node, NodeId, quoted},
+};
+use crate::diagnostic::{Kind, ObjectKey, code};
+
+/// The namespace of an object that names none.
+static DEFAULT_NAMESPACE: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("default"));
+
+/// The fields of Kubernetes' `ObjectMeta`, past ones included.
+const FIELDS: &[&str] = &[
+    "name",
+    "namespace",
+    "labels",
+    "annotations",
+    "creationTimestamp",
+    "generateName",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "selfLink",
+    "clusterName",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+];
+
+/// Annotations that only Istio's own conversions may set (`pkg/config/constants`).
+const INTERNAL_ANNOTATIONS: &[&str] = &[
+    "internal.istio.io/webhook-always-reject",
+    "internal.istio.io/parents",
+    "internal.istio.io/parent-namespace",
+];
+
+/// `metadata` as it was read; the object's own rules may look at more than [`Metadata`] keeps.
+pub(super) struct Decoded<'a> {
+    pub(super) metadata: Metadata,
+    /// The annotation `proxy.istio.io/health-checks-enabled`, as written.
+    pub(super) health_checks: Option<&'a str>,
+    /// Whether the object is being deleted.
+    pub(super) terminating: bool,
+}
+
+/// Reads an object's `metadata`. What is missing is in `findings`, and a placeholder stands for it.
+pub(super) fn decode<'a>(findings: &mut Findings, root: Fields<'a, '_>, kind: Kind) -> Decoded<'a> {
+    let mut decoded = Decoded {
+        metadata: Metadata {
+            name: Box::default(),
+            namespace: DEFAULT_NAMESPACE.clone(),
+            labels: LabelMap::new(),
+            created: 0,
+        },
+        health_checks: None,
+        terminating: false,
+    };
+    let Some(node) = root.get_set("metadata") else {
+        findings.error(
+            root.id,
+            code::NAME,
+            "the object has no `metadata.name`: give it a name",
+        );
+        return decoded;
+    };
+    let Some(fields) = findings.fields(node, "`metadata`") else {
+        return decoded;
+    };
+    let metadata = &mut decoded.metadata;
+    if kind != Kind::Pod {
+        findings.check_known(fields, FIELDS);
+    }
+    metadata.name = name(findings, fields).unwrap_or_default();
+    if let Some(namespace) = namespace(findings, fields) {
+        metadata.namespace = namespace;
+    }
+    if let Some(node) = fields.get_set("labels") {
+        let labels = texts_or_null(findings, node, "`metadata.labels`");
+        if kind != Kind::Pod {
+            labels::check(findings, &labels, Judge::Kubernetes);
+        }
+        metadata.labels = labels::to_map(&labels);
+    }
+    metadata.created = timestamp(findings, fields, "creationTimestamp").unwrap_or_default();
+    decoded.terminating = fields.get_set("deletionTimestamp").is_some();
+    if kind != Kind::Pod
+        && let Some(node) = fields.get_set("annotations")
+    {
+        let annotations = texts_or_null(findings, node, "`metadata.annotations`");
+        decoded.health_checks = check_annotations(findings, &annotations);
+    }
+    decoded
+}
+
+/// What identifies the object, as far as that can be told from an object that is rejected.
+pub(super) fn key(root: Fields<'_, '_>, kind: Kind) -> Option<ObjectKey> {
+    let fields = root.get("metadata")?.as_fields()?;
+    let name = fields.text("name").filter(|name| !name.is_empty())?;
+    let namespace = match fields.get_set("namespace") {
+        None => DEFAULT_NAMESPACE.clone(),
+        Some(node) => namespace_or_default(node.as_text()?),
+    };
+    Some(ObjectKey {
+        kind,
+        namespace,
+        name: name.into(),
+    })
+}
+
+fn name(findings: &mut Findings, fields: Fields<'_, '_>) -> Option<Box<str>> {
+    let Some(node) = fields.get_set("name") else {
+        findings.error(
+            fields.id,
+            code::NAME,
+            "`metadata.name` is missing: give the object a name",
+        );
+        return None;
+    };
+    let name = findings.text(node, "`metadata.name`")?;
+    if !is_lowercase_subdomain(name) {
+        let message = format!(
+            "`metadata.name` is {}: use at most 253 lower-case letters, digits, `-` and `.`, with a letter or digit \
+             at both ends",
+            quoted(name)
+        );
+        findings.error(node.id, code::NAME, message);
+    }
+    Some(name.into())
+}
+
+fn namespace(findings: &mut Findings, fields: Fields<'_, '_>) -> Option<Arc<str>> {
+    let node = fields.get_set("namespace")?;
+    let namespace = findings.text(node, "`metadata.namespace`")?;
+    if !namespace.is_empty() && !is_lowercase_label(namespace) {
+        let message = format!(
+            "`metadata.namespace` is {}: use at most 63 lower-case letters, digits and `-`, with a letter or digit at \
+             both ends",
+            quoted(namespace)
+        );
+        findings.error(node.id, code::NAMESPACE, message);
+    }
+    Some(namespace_or_default(namespace))
+}
+
+fn namespace_or_default(namespace: &str) -> Arc<str> {
+    if namespace.is_empty() || *namespace == **DEFAULT_NAMESPACE {
+        DEFAULT_NAMESPACE.clone()
+    } else {
+        Arc::from(namespace)
+    }
+}
+
+fn timestamp(findings: &mut Findings, fields: Fields<'_, '_>, name: &str) -> Option<i64> {
+    let node = fields.get_set(name)?;
+    let text = findings.text(node, &format!("`metadata.{name}`"))?;
+    let seconds = timestamp::seconds(text);
+    if seconds.is_none() {
+        let message = format!(
+            "`metadata.{name}` is {}: write it as `2006-01-02T15:04:05Z` or leave it out",
+            quoted(text)
+        );
+        findings.error(node.id, code::TIMESTAMP, message);
+    }
+    seconds
+}
+
+/// A mapping of texts, in which Kubernetes' own types take null for an empty text.
+fn texts_or_null<'a, 't>(
+    findings: &mut Findings,
+    node: &'a Node<'t>,
+    what: &str,
+) -> Vec<(&'a Key<'t>, &'a Node<'t>)> {
+    let Some(fields) = findings.fields(node, what) else {
+        return Vec::new();
+    };
+    for entry in fields.entries {
+        if entry.value.as_text().is_none() && entry.value.value != super::value::Value::Null {
+            findings.text(
+                &entry.value,
+                &format!("{} in {what}", quoted(&entry.key.text)),
+            );
+        }
+    }
+    fields
+        .entries
+        .iter()
+        .map(|entry| (&entry.key, &entry.value))
+        .collect()
+}
+
+fn check_annotations<'a>(
+    findings: &mut Findings,
+    annotations: &[(&'a Key<'_>, &'a Node<'_>)],
+) -> Option<&'a str> {
+    let mut health_checks = None;
+    for (key, value) in annotations {
+        match &*key.text {
+            "proxy.istio.io/health-checks-enabled" => health_checks = value.as_text(),
+            "istio.io/dry-run" => {
+                let message = "the annotation `istio.io/dry-run` works on AuthorizationPolicies alone: take it out";
+                findings.error(key.id, code::DRY_RUN, message);
+            }
+            text if INTERNAL_ANNOTATIONS.contains(&text) => refuse_internal(findings, key.id, text),
+            _ => {}
+        }
+    }
+    health_checks
+}
+
+fn refuse_internal(findings: &mut Findings, at: NodeId, annotation: &str) {
+    let message =
+        format!("the annotation `{annotation}` is reserved for Istio itself: take it out");
+    findings.error(at, code::INTERNAL_ANNOTATION, message);
+}

@@ -1,0 +1,88 @@
+//! `addresses`: the virtual IPs.
+
+use std::net::IpAddr;
+
+use super::super::{
+    address::{self, Ip},
+    findings::Findings,
+    object::Resolution,
+    value::{Fields, NodeId, quoted},
+    workload::Stated,
+};
+use crate::diagnostic::code;
+
+/// The addresses as stated, and those that can be answered.
+#[derive(Default)]
+pub(super) struct Addresses<'a> {
+    pub(super) stated: Vec<Stated<'a>>,
+    /// Single IPs, once each.
+    pub(super) usable: Vec<IpAddr>,
+}
+
+/// Reads `addresses`.
+pub(super) fn decode<'a>(
+    findings: &mut Findings,
+    spec: Fields<'a, '_>,
+    resolution: Option<Resolution>,
+) -> Addresses<'a> {
+    let mut addresses = Addresses::default();
+    let Some(list) = spec.get("addresses") else {
+        return addresses;
+    };
+    let Some(items) = findings.items(list, "`addresses`") else {
+        return addresses;
+    };
+    findings.check_count(list.id, items.len(), 256, "`addresses`");
+    for node in items {
+        let Some(text) = findings.text(node, "an entry of `addresses`") else {
+            continue;
+        };
+        addresses.stated.push(Stated { at: node.id, text });
+        findings.check_length(node.id, text, 64, "an entry of `addresses`");
+        if let Some(address) = usable(findings, node.id, text)
+            && !addresses.usable.contains(&address)
+        {
+            addresses.usable.push(address);
+        }
+        if text.contains('/')
+            && !matches!(
+                resolution,
+                None | Some(Resolution::None | Resolution::Static)
+            )
+        {
+            let message = format!(
+                "the block {} needs resolution NONE or STATIC: write a single address without `/`",
+                quoted(text)
+            );
+            findings.error(node.id, code::VIP_BLOCK, message);
+        }
+    }
+    addresses
+}
+
+/// The single address that an entry states.
+fn usable(findings: &mut Findings, at: NodeId, text: &str) -> Option<IpAddr> {
+    if text.contains('/') {
+        if let Some((address, length)) = address::block(text) {
+            return (length == address::full_length(address)).then_some(address);
+        }
+    } else if let Some(ip) = address::ip(text) {
+        match ip {
+            Ip::Plain(address) => return Some(address),
+            Ip::Zoned => {
+                let message = format!(
+                    "the address {} has a zone, which no DNS answer can hold: it is left out",
+                    quoted(text)
+                );
+                findings.warning(at, code::ADDRESS_ZONE, message);
+                return None;
+            }
+        }
+    }
+    let message = format!(
+        "{} is neither an IP address nor a block such as `10.0.0.0/24`",
+        quoted(text)
+    );
+    findings.error(at, code::VIP_SYNTAX, message);
+    None
+}

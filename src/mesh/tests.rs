@@ -1,0 +1,318 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    diagnostic::{Origin, Position, Severity, code},
+    manifest::{
+        Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome,
+        Resolution, ServiceEntry, WorkloadEntry,
+    },
+};
+
+const NOON: SystemTime = SystemTime::UNIX_EPOCH;
+
+fn later(seconds: u64) -> SystemTime {
+    NOON + Duration::from_secs(seconds)
+}
+
+fn labels(app: &str) -> LabelMap {
+    LabelMap::from([("app".into(), app.into())])
+}
+
+fn metadata(name: &str) -> Metadata {
+    Metadata {
+        name: name.into(),
+        namespace: "ns1".into(),
+        labels: LabelMap::new(),
+        created: 0,
+    }
+}
+
+fn service(name: &str, app: &str) -> Outcome {
+    Outcome::Object(Object::ServiceEntry(Box::new(ServiceEntry {
+        metadata: metadata(name),
+        hosts: vec![host(name)],
+        addresses: Vec::new(),
+        resolution: Resolution::Static,
+        endpoints: EndpointSource::Selector(labels(app)),
+        hidden: false,
+    })))
+}
+
+fn vm(name: &str, app: &str, address: &str, healthy: Option<&str>) -> Outcome {
+    Outcome::Object(Object::WorkloadEntry(Box::new(WorkloadEntry {
+        metadata: metadata(name),
+        labels: labels(app),
+        address: Address::Ip(address.parse().expect("an address")),
+        healthy: healthy.map(Box::from),
+        health_checks_enabled: false,
+    })))
+}
+
+fn rejected(kind: Kind, name: &str) -> Outcome {
+    Outcome::Rejected(Some(ObjectKey {
+        kind,
+        namespace: "ns1".into(),
+        name: name.into(),
+    }))
+}
+
+fn host(name: &str) -> Name {
+    format!("{name}.test").parse().expect("a valid host")
+}
+
+fn file(name: &str, outcomes: impl IntoIterator<Item = Outcome>) -> FileChange {
+    let file: Arc<str> = name.into();
+    let document = |(number, outcome)| Document {
+        origin: Origin {
+            file: file.clone(),
+            document: number,
+            position: Position::START,
+        },
+        outcome,
+    };
+    let documents = (1..).zip(outcomes).map(document).collect();
+    FileChange {
+        file: file.clone(),
+        reading: Reading::Read(Contents {
+            documents,
+            diagnostics: Vec::new(),
+        }),
+    }
+}
+
+fn unreadable(name: &str) -> FileChange {
+    let diagnostic = Diagnostic {
+        origin: Origin {
+            file: name.into(),
+            document: 0,
+            position: Position::START,
+        },
+        severity: Severity::Error,
+        code: code::LAST_GOOD_SERVED,
+        message: "permission denied".into(),
+        object: None,
+    };
+    FileChange {
+        file: name.into(),
+        reading: Reading::Unreadable(diagnostic),
+    }
+}
+
+/// The names of the workloads that the ServiceEntry `name` picks, sorted.
+fn picked(mesh: &Mesh, name: &str) -> Vec<String> {
+    let host = host(name);
+    let service = &mesh.services_of(&host)[0];
+    let Endpoints::Selector(selector) = &service.endpoints else {
+        return Vec::new();
+    };
+    let mut names: Vec<_> = mesh
+        .selected("ns1", selector)
+        .map(|workload| workload.key.name.to_string())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_change_affects_only_the_hosts_that_pick_the_workload() {
+    let mut mesh = Mesh::default();
+    let services = ["a", "b", "c"].map(|name| service(name, name));
+    mesh.apply(vec![file("services.yaml", services)], NOON);
+    let affected = mesh.apply(
+        vec![file("vm.yaml", [vm("vm", "a", "192.0.2.1", None)])],
+        NOON,
+    );
+    assert_eq!(affected.hosts, BTreeSet::from([host("a")]));
+    let affected = mesh.apply(
+        vec![file("vm.yaml", [vm("vm", "b", "192.0.2.1", None)])],
+        NOON,
+    );
+    assert_eq!(
+        affected.hosts,
+        BTreeSet::from([host("a"), host("b")]),
+        "its labels moved it from one to the other"
+    );
+    let affected = mesh.apply(
+        vec![file("vm.yaml", [vm("vm", "b", "192.0.2.1", None)])],
+        NOON,
+    );
+    assert_eq!(affected, Affected::default(), "nothing changed");
+    let affected = mesh.apply(
+        vec![FileChange {
+            file: "vm.yaml".into(),
+            reading: Reading::Gone,
+        }],
+        NOON,
+    );
+    assert_eq!(
+        (affected.hosts, affected.removed),
+        (BTreeSet::from([host("b")]), 1)
+    );
+}
+
+#[test]
+fn a_rejected_object_keeps_its_last_good_version_and_says_since_when() {
+    let mut mesh = Mesh::default();
+    mesh.apply(
+        vec![file(
+            "a.yaml",
+            [service("a", "a"), vm("vm", "a", "192.0.2.1", None)],
+        )],
+        NOON,
+    );
+    let broken = || {
+        file(
+            "a.yaml",
+            [service("a", "a"), rejected(Kind::WorkloadEntry, "vm")],
+        )
+    };
+    mesh.apply(vec![broken()], later(1));
+    mesh.apply(vec![broken()], later(2));
+    assert_eq!(picked(&mesh, "a"), ["vm"]);
+    let kept: Vec<_> = mesh
+        .kept()
+        .into_iter()
+        .map(|kept| (kept.key.name.clone(), kept.since))
+        .collect();
+    assert_eq!(kept, [("vm".into(), later(1))]);
+    assert_eq!(mesh.diagnostics()[0].code, code::LAST_GOOD_SERVED);
+
+    mesh.apply(vec![file("a.yaml", [service("a", "a")])], later(3));
+    assert_eq!(picked(&mesh, "a"), [""; 0], "left out on purpose, it goes");
+    assert!(mesh.kept().is_empty() && mesh.diagnostics().is_empty());
+}
+
+#[test]
+fn an_object_that_was_never_good_is_not_served() {
+    let mut mesh = Mesh::default();
+    mesh.apply(
+        vec![file(
+            "a.yaml",
+            [service("a", "a"), rejected(Kind::WorkloadEntry, "vm")],
+        )],
+        NOON,
+    );
+    assert_eq!(picked(&mesh, "a"), [""; 0]);
+    assert!(mesh.kept().is_empty());
+}
+
+#[test]
+fn an_unreadable_file_and_one_with_an_unidentified_document_keep_what_they_held() {
+    let mut mesh = Mesh::default();
+    let whole = || {
+        file(
+            "a.yaml",
+            [service("a", "a"), vm("one", "a", "192.0.2.1", None)],
+        )
+    };
+    mesh.apply(vec![whole()], NOON);
+    mesh.apply(vec![unreadable("a.yaml")], later(1));
+    assert_eq!(picked(&mesh, "a"), ["one"]);
+    assert_eq!(mesh.kept().len(), 2);
+
+    mesh.apply(
+        vec![file("a.yaml", [service("a", "a"), Outcome::Rejected(None)])],
+        later(2),
+    );
+    assert_eq!(
+        picked(&mesh, "a"),
+        ["one"],
+        "the document that can't be read may be the VM"
+    );
+    mesh.apply(vec![whole()], later(3));
+    assert!(mesh.kept().is_empty());
+}
+
+#[test]
+fn the_last_claim_in_path_order_wins_and_the_other_serves_again() {
+    let mut mesh = Mesh::default();
+    mesh.apply(
+        vec![file("b.yaml", [vm("vm", "b", "192.0.2.2", None)])],
+        NOON,
+    );
+    mesh.apply(
+        vec![file(
+            "a.yaml",
+            [
+                service("a", "a"),
+                service("b", "b"),
+                vm("vm", "a", "192.0.2.1", None),
+            ],
+        )],
+        NOON,
+    );
+    assert_eq!((picked(&mesh, "a").len(), picked(&mesh, "b").len()), (0, 1));
+    let duplicates: Vec<_> = mesh
+        .diagnostics()
+        .into_iter()
+        .map(|said| (said.code, said.origin.file))
+        .collect();
+    assert_eq!(duplicates, [(code::DUPLICATE_OBJECT, "a.yaml".into())]);
+
+    mesh.apply(
+        vec![FileChange {
+            file: "b.yaml".into(),
+            reading: Reading::Gone,
+        }],
+        NOON,
+    );
+    assert_eq!((picked(&mesh, "a").len(), picked(&mesh, "b").len()), (1, 0));
+    assert!(mesh.diagnostics().is_empty());
+}
+
+#[test]
+fn of_two_in_one_file_the_last_wins() {
+    let mut mesh = Mesh::default();
+    let twice = [
+        service("a", "a"),
+        vm("vm", "a", "192.0.2.1", None),
+        vm("vm", "other", "192.0.2.2", None),
+    ];
+    mesh.apply(vec![file("a.yaml", twice)], NOON);
+    assert_eq!(picked(&mesh, "a"), [""; 0]);
+    assert_eq!(
+        mesh.object_counts(),
+        BTreeMap::from([(Kind::ServiceEntry, 1), (Kind::WorkloadEntry, 1)])
+    );
+    mesh.apply(
+        vec![file(
+            "a.yaml",
+            [service("a", "a"), vm("vm", "a", "192.0.2.1", None)],
+        )],
+        NOON,
+    );
+    assert_eq!(picked(&mesh, "a"), ["vm"]);
+}
+
+#[test]
+fn counts_endpoints_by_state() {
+    let mut mesh = Mesh::default();
+    let vms = [
+        vm("healthy", "a", "192.0.2.1", None),
+        vm("unhealthy", "a", "192.0.2.2", Some("False")),
+        vm("nobody-asks", "b", "192.0.2.3", None),
+    ];
+    mesh.apply(
+        vec![
+            file("vms.yaml", vms),
+            file("services.yaml", [service("a", "a")]),
+        ],
+        NOON,
+    );
+    let expected = EndpointCounts {
+        selected: 1,
+        unready: 1,
+        excluded: 0,
+        unselected: 1,
+    };
+    assert_eq!(mesh.endpoint_counts(), expected);
+    mesh.apply(vec![file("services.yaml", [service("b", "b")])], NOON);
+    let expected = EndpointCounts {
+        selected: 1,
+        unready: 0,
+        excluded: 0,
+        unselected: 2,
+    };
+    assert_eq!(mesh.endpoint_counts(), expected);
+}

@@ -1,0 +1,185 @@
+//! The mesh, its reloads and what is wrong with it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+
+use super::write::{counter, gauge, gauges};
+use crate::{
+    diagnostic::{Kind, Severity},
+    status::{Status, Watching},
+    zone::Snapshot,
+};
+
+#[derive(Debug)]
+pub(super) struct Reloads {
+    pub(super) status: Arc<ArcSwap<Status>>,
+    pub(super) snapshots: Arc<ArcSwap<Snapshot>>,
+}
+
+impl Collector for Reloads {
+    fn encode(&self, mut page: DescriptorEncoder) -> fmt::Result {
+        let page = &mut page;
+        let status = self.status.load();
+        let snapshot = self.snapshots.load();
+        work(page, &status)?;
+        gauge(
+            page,
+            "generation",
+            "Snapshots published by this process; 0 before the first load.",
+            snapshot.generation(),
+        )?;
+        gauge(
+            page,
+            "zone_serial",
+            "The SOA serial of every zone.",
+            snapshot.serial().0,
+        )?;
+        mesh(page, &status)?;
+        trouble(page, &status)
+    }
+}
+
+/// What reloads did since the process started.
+fn work(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
+    let totals = &status.totals;
+    let counters = [
+        (
+            "reload",
+            "Reloads that found something changed.",
+            totals.reloads,
+        ),
+        (
+            "reload_failed",
+            "Reloads after which a file or an object could not be used.",
+            totals.failed_reloads,
+        ),
+        ("files_read", "Mesh files read.", totals.files_read),
+        (
+            "documents_parsed",
+            "YAML documents parsed.",
+            totals.documents_parsed,
+        ),
+        (
+            "hosts_recompiled",
+            "Hosts whose answer was compiled again.",
+            totals.hosts_recompiled,
+        ),
+        (
+            "names_changed",
+            "Names whose answer changed.",
+            totals.names_changed,
+        ),
+        (
+            "watch_overflows",
+            "Times that the kernel dropped file events and everything was looked at again.",
+            totals.event_overflows,
+        ),
+    ];
+    for (name, help, value) in counters {
+        counter(page, name, help, value)?;
+    }
+    gauge(
+        page,
+        "reload_last_timestamp_seconds",
+        "When the last reload ended, whatever came of it; 0 before the first.",
+        seconds_since_1970(status.last_reload),
+    )?;
+    gauge(
+        page,
+        "reload_last_success_timestamp_seconds",
+        "When the last reload ended in which every file and object could be used; 0 before the first.",
+        seconds_since_1970(status.last_success),
+    )?;
+    gauge(
+        page,
+        "reload_last_duration_seconds",
+        "How long the last reload took.",
+        status.last_duration.as_secs_f64(),
+    )
+}
+
+/// What is served.
+fn mesh(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
+    let endpoints = &status.endpoints;
+    gauge(page, "files", "Mesh files held.", status.files)?;
+    gauge(page, "hosts", "Hosts answered.", status.hosts)?;
+    gauges(
+        page,
+        "objects",
+        "Objects served.",
+        "kind",
+        Kind::ALL.map(|kind| {
+            let count = status.objects.get(&kind).copied();
+            (kind.as_str(), count.unwrap_or_default())
+        }),
+    )?;
+    gauges(
+        page,
+        "endpoints",
+        "Workloads and inline endpoints by state, each once, whichever host they serve.",
+        "state",
+        [
+            ("selected", endpoints.selected),
+            ("unready", endpoints.unready),
+            ("excluded", endpoints.excluded),
+            ("unselected", endpoints.unselected),
+        ],
+    )
+}
+
+/// What is wrong, and how stale the data may be.
+fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
+    let counts = status.diagnostic_counts();
+    let count = |severity: Severity| counts.get(&severity).copied().unwrap_or_default();
+    gauges(
+        page,
+        "diagnostics",
+        "What `meshdns check` would say at present.",
+        "severity",
+        [Severity::Error, Severity::Warning, Severity::Info]
+            .map(|severity| (severity.as_str(), count(severity))),
+    )?;
+    gauges(
+        page,
+        "objects_ignored",
+        "Objects of kinds that meshdns does not read.",
+        "kind",
+        status.ignored.iter().map(|(kind, count)| (&**kind, *count)),
+    )?;
+    gauge(
+        page,
+        "objects_kept",
+        "Objects whose newest version can't be used: the last good one is served.",
+        status.kept.len(),
+    )?;
+    gauge(
+        page,
+        "objects_kept_oldest_timestamp_seconds",
+        "Since when the oldest of these is served; 0 where there is none.",
+        seconds_since_1970(status.kept.iter().map(|kept| kept.since).min()),
+    )?;
+    gauge(
+        page,
+        "folders_missing",
+        "Mesh folders that are not there at present.",
+        status.missing_folders.len(),
+    )?;
+    gauge(
+        page,
+        "watch_polling",
+        "1 where changes are noticed by looking again, 0 where the operating system tells.",
+        u32::from(matches!(status.watching, Watching::Polling { .. })),
+    )
+}
+
+fn seconds_since_1970(time: Option<SystemTime>) -> f64 {
+    time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .as_ref()
+        .map_or(0.0, Duration::as_secs_f64)
+}

@@ -1,0 +1,248 @@
+//! What the operating system said about the mesh folders since it was last asked.
+//!
+//! Events are clues, not facts: they say that something may have changed, and which files somebody is writing at this
+//! moment. They are folded into one small value as they come in, so that no number of them makes a queue grow.
+//!
+//! Never looks at a file.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use notify::{
+    Event, EventKind,
+    event::{AccessKind, AccessMode, ModifyKind},
+};
+
+use super::walk::{is_hidden, is_manifest};
+
+/// How many single paths are remembered; beyond that, stamps alone tell what changed.
+const MAX_PATHS: usize = 65_536;
+
+/// How long after its last write a file that nobody closes is taken as it is.
+pub(super) const WRITER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The meeting point of the watcher's thread and the one that looks at the folders.
+#[derive(Debug, Default)]
+pub struct Signals {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+/// What is known from events about single files.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// Files that were written, renamed or replaced since the last look, by their real paths.
+    pub(super) touched: HashSet<PathBuf>,
+    /// Files that were written to and not closed since, with the time of the last write.
+    pub(super) being_written: HashMap<PathBuf, Instant>,
+    /// When the last file was removed.
+    pub(super) last_removal: Option<Instant>,
+}
+
+/// When something may have changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stir {
+    /// The first event since the last look.
+    pub first: Instant,
+    /// The last one.
+    pub last: Instant,
+}
+
+/// Which paths are of interest.
+#[derive(Debug, Default)]
+pub(super) struct Scope {
+    /// Folders that hold mesh files.
+    pub(super) folders: HashSet<PathBuf>,
+    /// Single entries elsewhere.
+    pub(super) turns: HashSet<PathBuf>,
+    /// Every folder that is watched.
+    pub(super) watched: HashSet<PathBuf>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    scope: Scope,
+    stir: Option<Stir>,
+    evidence: Evidence,
+    lost: HashSet<PathBuf>,
+    overflows: u64,
+    failure: Option<notify::Error>,
+    nudged: bool,
+}
+
+impl Signals {
+    /// Takes in one event; this is what the watcher calls.
+    pub fn note(&self, event: notify::Result<Event>) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        match event {
+            Ok(event) if event.need_rescan() => {
+                state.overflows += 1;
+                state.evidence.being_written.clear();
+                state.stir(now);
+            }
+            Ok(event) => {
+                for path in event.paths {
+                    state.take_in(event.kind, path, now);
+                }
+            }
+            Err(error) => {
+                state.failure = Some(error);
+                state.stir(now);
+            }
+        }
+        if state.stir.is_some() {
+            self.wake.notify_all();
+        }
+    }
+
+    /// Ends a wait early.
+    pub fn nudge(&self) {
+        self.lock().nudged = true;
+        self.wake.notify_all();
+    }
+
+    /// Waits until a nudge, or until the time that `due` tells from what stirred so far; `None` is for ever.
+    pub fn wait(&self, due: impl Fn(Option<Stir>) -> Option<Instant>) {
+        let mut state = self.lock();
+        while !std::mem::take(&mut state.nudged) {
+            let left = match due(state.stir) {
+                Some(due) => due.saturating_duration_since(Instant::now()),
+                None => Duration::from_hours(1),
+            };
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.wake.wait_timeout(state, left);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// When something may have changed since the last [`Signals::take_stir`].
+    pub fn take_stir(&self) -> Option<Stir> {
+        self.lock().stir.take()
+    }
+
+    /// How often the kernel dropped events since this was last asked.
+    pub fn take_overflows(&self) -> u64 {
+        std::mem::take(&mut self.lock().overflows)
+    }
+
+    /// Adds what became known since the last time; what is known about files being written is a copy.
+    pub fn add_to(&self, evidence: &mut Evidence) {
+        let mut state = self.lock();
+        let writers = &mut state.evidence.being_written;
+        writers.retain(|_, last_write| last_write.elapsed() < WRITER_PATIENCE);
+        evidence.touched.extend(state.evidence.touched.drain());
+        evidence
+            .being_written
+            .clone_from(&state.evidence.being_written);
+        evidence.last_removal = state.evidence.last_removal;
+    }
+
+    pub(super) fn set_scope(&self, scope: Scope) {
+        self.lock().scope = scope;
+    }
+
+    /// Watched folders that were moved or removed, and their watches with them.
+    pub(super) fn take_lost(&self) -> HashSet<PathBuf> {
+        std::mem::take(&mut self.lock().lost)
+    }
+
+    /// Why watching does not work any more.
+    pub(super) fn take_failure(&self) -> Option<notify::Error> {
+        self.lock().failure.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every update leaves the state whole, so a panic elsewhere spoils nothing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Evidence {
+    /// Forgets what a look has made use of.
+    pub fn use_up(&mut self) {
+        self.touched.clear();
+    }
+}
+
+impl State {
+    fn take_in(&mut self, kind: EventKind, path: PathBuf, now: Instant) {
+        match kind {
+            // Whoever is writing is not done: there is nothing to see yet.
+            EventKind::Modify(ModifyKind::Data(_)) => {
+                let known = self.evidence.being_written.len();
+                if self.scope.has_file(&path) && known < MAX_PATHS {
+                    self.evidence.being_written.insert(path, now);
+                }
+            }
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
+                if self.scope.has_file(&path) {
+                    self.touch(path, now);
+                }
+            }
+            // Reading is an access too, our own included.
+            EventKind::Access(_) => {}
+            _ => {
+                let gone = matches!(
+                    kind,
+                    EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
+                );
+                if gone && self.scope.watched.contains(&path) {
+                    self.lost.insert(path.clone());
+                    self.stir(now);
+                }
+                if !self.scope.has_entry(&path) {
+                    return;
+                }
+                match kind {
+                    EventKind::Remove(_) => {
+                        self.evidence.last_removal = Some(now);
+                        self.touch(path, now);
+                    }
+                    EventKind::Modify(ModifyKind::Name(_)) => self.touch(path, now),
+                    // A file's permissions may change while it is being written.
+                    _ => self.stir(now),
+                }
+            }
+        }
+    }
+
+    /// Notes that a file at `path` is complete, another one, or gone.
+    fn touch(&mut self, path: PathBuf, now: Instant) {
+        self.evidence.being_written.remove(&path);
+        if self.evidence.touched.len() < MAX_PATHS {
+            self.evidence.touched.insert(path);
+        }
+        self.stir(now);
+    }
+
+    fn stir(&mut self, now: Instant) {
+        let first = self.stir.map_or(now, |stir| stir.first);
+        self.stir = Some(Stir { first, last: now });
+    }
+}
+
+impl Scope {
+    /// Whether an entry at `path` could be, or lead to, mesh files.
+    fn has_entry(&self, path: &Path) -> bool {
+        self.turns.contains(path) || self.folders.contains(path) || self.holds_visible(path)
+    }
+
+    /// Whether a file at `path` could be a mesh file.
+    fn has_file(&self, path: &Path) -> bool {
+        self.turns.contains(path) || (is_manifest(path) && self.holds_visible(path))
+    }
+
+    fn holds_visible(&self, path: &Path) -> bool {
+        !is_hidden(path)
+            && path
+                .parent()
+                .is_some_and(|parent| self.folders.contains(parent))
+    }
+}

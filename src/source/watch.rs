@@ -1,0 +1,218 @@
+//! Keeps the operating system telling what happens in the mesh folders.
+//!
+//! Watches folders, never files: a file that is replaced takes its watch with it. Every folder is watched by itself and
+//! by its real path; the walk tells which ones there are, and what was moved or made again is watched again. Where the
+//! system refuses, the folders are looked at every [`FALLBACK_INTERVAL`].
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use notify::{Config, ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::{
+    mounts::remote_file_system,
+    signals::{Scope, Signals},
+    walk::Listing,
+};
+use crate::status::Watching;
+
+/// How often folders are looked at whose changes the operating system does not report.
+pub const FALLBACK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How changes are to be noticed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Wish {
+    /// By events where there are any.
+    #[default]
+    Events,
+    /// By looking at this interval, without events.
+    Poll(Duration),
+}
+
+/// The watches on all folders of one listing.
+#[derive(Debug)]
+pub struct Watch {
+    signals: Arc<Signals>,
+    /// `None` without events.
+    watcher: Option<RecommendedWatcher>,
+    watched: HashMap<PathBuf, Identity>,
+    /// The file systems of the folders, looked up once a folder.
+    remote: Option<String>,
+    /// Why there are no events, and how often to look instead.
+    polling: Option<(Duration, String)>,
+}
+
+type Identity = (u64, u64);
+
+impl Watch {
+    /// A watch on nothing yet, which reports to `signals`.
+    pub fn new(wish: Wish, signals: Arc<Signals>) -> Self {
+        let mut watch = Self {
+            signals,
+            watcher: None,
+            watched: HashMap::new(),
+            remote: None,
+            polling: None,
+        };
+        match wish {
+            Wish::Poll(every) => watch.polling = Some((every, "as asked for".to_owned())),
+            Wish::Events => watch.open(),
+        }
+        watch
+    }
+
+    /// Watches what `listing` says and nothing else. Tells whether a watch was added: what happened before it was is not
+    /// reported, so one has to list again.
+    pub fn arm(&mut self, listing: &Listing) -> bool {
+        if let Some(error) = self.signals.take_failure() {
+            self.fall_back(&error);
+        }
+        if self.watcher.is_none() {
+            return false;
+        }
+        let mut wanted: BTreeSet<&Path> = listing.folders.iter().map(PathBuf::as_path).collect();
+        wanted.extend(listing.turns.iter().filter_map(|turn| turn.parent()));
+        self.signals.set_scope(Scope {
+            folders: listing.folders.iter().cloned().collect(),
+            turns: listing.turns.iter().cloned().collect(),
+            watched: wanted.iter().map(|&path| path.to_owned()).collect(),
+        });
+        // First what goes: two paths to the same folder share one watch.
+        self.drop_stale(&wanted);
+        let added = self.add_missing(&wanted);
+        if added {
+            self.remote = wanted.iter().find_map(|path| remote_file_system(path));
+        }
+        added
+    }
+
+    /// Returns when everything that happened before the call has reached the signals.
+    pub fn catch_up(&mut self) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        // The watcher's thread answers this between two reads of its queue: the second answer comes after a whole read.
+        for _ in 0..2 {
+            if let Err(error) = watcher.configure(Config::default()) {
+                self.fall_back(&error);
+                return;
+            }
+        }
+    }
+
+    /// Whether events tell when a file is complete.
+    pub fn is_told(&self) -> bool {
+        self.watcher.is_some() && self.remote.is_none()
+    }
+
+    /// How changes are noticed.
+    pub fn state(&self) -> Watching {
+        if let Some((every, why)) = &self.polling {
+            return Watching::Polling {
+                every: *every,
+                why: why.clone(),
+            };
+        }
+        match &self.remote {
+            Some(file_system) => Watching::Polling {
+                every: FALLBACK_INTERVAL,
+                why: format!("{file_system} does not report what other machines write"),
+            },
+            None => Watching::Events,
+        }
+    }
+
+    fn open(&mut self) {
+        let signals = self.signals.clone();
+        let watcher = RecommendedWatcher::new(move |event| signals.note(event), Config::default());
+        match watcher {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => self.fall_back(&error),
+        }
+    }
+
+    fn drop_stale(&mut self, wanted: &BTreeSet<&Path>) {
+        let lost = self.signals.take_lost();
+        let watcher = self
+            .watcher
+            .as_mut()
+            .expect("asked for only while watching");
+        self.watched.retain(|path, identity| {
+            let stays = wanted.contains(path.as_path())
+                && identity_of(path) == Some(*identity)
+                && !path.ancestors().any(|ancestor| lost.contains(ancestor));
+            if !stays {
+                // The watch usually went with the folder.
+                let _ = watcher.unwatch(path);
+            }
+            stays
+        });
+    }
+
+    fn add_missing(&mut self, wanted: &BTreeSet<&Path>) -> bool {
+        let mut added = false;
+        for &path in wanted {
+            if self.watched.contains_key(path) {
+                continue;
+            }
+            let Some(identity) = identity_of(path) else {
+                continue;
+            };
+            let watcher = self
+                .watcher
+                .as_mut()
+                .expect("asked for only while watching");
+            match watcher.watch(path, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.watched.insert(path.to_owned(), identity);
+                    added = true;
+                }
+                Err(error) if is_exhausted(&error) => {
+                    self.fall_back(&error);
+                    return true;
+                }
+                // It went, or can't be read: the walk says so, and the folder above tells when that changes.
+                Err(_) => {}
+            }
+        }
+        added
+    }
+
+    fn fall_back(&mut self, error: &notify::Error) {
+        let why = match &error.kind {
+            ErrorKind::MaxFilesWatch => {
+                "no inotify watch is left: raise the sysctl fs.inotify.max_user_watches".to_owned()
+            }
+            ErrorKind::Io(error) if error.raw_os_error() == Some(libc::EMFILE) => {
+                "no inotify instance is left: raise the sysctl fs.inotify.max_user_instances"
+                    .to_owned()
+            }
+            _ => format!("the operating system reports no changes: {error}"),
+        };
+        self.watcher = None;
+        self.watched.clear();
+        self.polling = Some((FALLBACK_INTERVAL, why));
+    }
+}
+
+fn is_exhausted(error: &notify::Error) -> bool {
+    match &error.kind {
+        ErrorKind::MaxFilesWatch => true,
+        ErrorKind::Io(error) => matches!(
+            error.raw_os_error(),
+            Some(libc::ENOSPC | libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOSYS)
+        ),
+        _ => false,
+    }
+}
+
+fn identity_of(path: &Path) -> Option<Identity> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}

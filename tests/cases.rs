@@ -1,0 +1,222 @@
+//! Replays `tests/cases/<topic>/<case>/dig.txt` against the case's `mesh/` folder: in the core, over UDP and over TCP.
+//! The transcript must come out the same each time.
+//!
+//! Steps of a transcript (a line `; …` is a comment, what follows a step is what it prints):
+//!
+//! ```text
+//! $ serve --zone internal.com --ttl 30s      first, where the defaults are not meant
+//! $ dig NAME TYPE [CLASS] [+noedns] [+bufsize=N] [+nsid]
+//! $ write mesh/FILE later/FILE               replace or add a file of the mesh
+//! $ rm mesh/FILE
+//! $ check                                    what is wrong with the mesh now
+//! ```
+//!
+//! `UPDATE=1 cargo test --test cases` rewrites the transcripts.
+
+mod dns_client;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use dns_client::{Question, Transport};
+use meshdns::{
+    manifest,
+    mesh::{FileChange, Reading},
+    pipeline::{Pipeline, Policy},
+    select::WhenAllUnhealthy,
+    zone::{Identity, Settings, Snapshot},
+};
+
+/// A case's mesh, and the snapshot made from it.
+struct Mesh {
+    pipeline: Pipeline,
+    snapshots: Arc<ArcSwap<Snapshot>>,
+    now: SystemTime,
+}
+
+impl Mesh {
+    fn load(case: &Path, policy: Policy) -> Self {
+        let mut pipeline = Pipeline::new(policy);
+        let mut files: Vec<PathBuf> = fs::read_dir(case.join("mesh"))
+            .expect("a case has a mesh folder")
+            .map(|entry| entry.expect("the folder can be listed").path())
+            .collect();
+        files.sort();
+        let changes = files.iter().map(|file| {
+            let name = file
+                .file_name()
+                .expect("a listed file has a name")
+                .to_string_lossy()
+                .into_owned();
+            read(&format!("mesh/{name}"), file)
+        });
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+        let report = pipeline.apply(changes.collect(), now);
+        Self {
+            pipeline,
+            snapshots: Arc::new(ArcSwap::new(report.snapshot)),
+            now,
+        }
+    }
+
+    fn apply(&mut self, change: FileChange) {
+        self.now += Duration::from_secs(1);
+        let report = self.pipeline.apply(vec![change], self.now);
+        self.snapshots.store(report.snapshot);
+    }
+}
+
+fn read(name: &str, file: &Path) -> FileChange {
+    let file_name: Arc<str> = name.into();
+    let bytes = fs::read(file).unwrap_or_else(|error| panic!("read {}: {error}", file.display()));
+    let contents = manifest::parse_bytes(&file_name, &bytes);
+    FileChange {
+        file: file_name,
+        reading: Reading::Read(contents),
+    }
+}
+
+/// What `$ serve` says, or the defaults.
+fn policy(arguments: &str) -> Policy {
+    let mut settings = Settings {
+        identity: Identity {
+            version: Some("meshdns".into()),
+            server_id: Some("test-server".into()),
+            nsid: Some((*b"test-nsid").into()),
+        },
+        ..Settings::default()
+    };
+    let mut when_all_unhealthy = WhenAllUnhealthy::None;
+    let mut words = arguments.split_whitespace();
+    while let (Some(flag), Some(value)) = (words.next(), words.next()) {
+        match flag {
+            "--zone" => settings.zones.push(value.parse().expect("a valid zone")),
+            "--ttl" => {
+                let ttl = humantime::parse_duration(value).expect("a duration");
+                settings.ttl = ttl.try_into().expect("a TTL");
+            }
+            "--when-all-unhealthy" => {
+                assert_eq!(value, "all");
+                when_all_unhealthy = WhenAllUnhealthy::All;
+            }
+            other => panic!("a case can't say {other}"),
+        }
+    }
+    Policy {
+        settings: Arc::new(settings),
+        when_all_unhealthy,
+    }
+}
+
+/// Replays one transcript and returns what it prints.
+fn replay(case: &Path, transcript: &str, transport: Transport) -> String {
+    let arguments = transcript
+        .lines()
+        .find_map(|line| line.strip_prefix("$ serve "))
+        .unwrap_or_default();
+    let mut mesh = Mesh::load(case, policy(arguments));
+    let mut server = dns_client::Subject::start(transport, mesh.snapshots.clone());
+    let mut printed = String::new();
+    let mut behind_step = false;
+    for line in transcript.lines() {
+        let Some(step) = line.strip_prefix("$ ") else {
+            // What the transcript says that a step printed is left out; comments and blank lines stay.
+            if line.starts_with("; ") || (line.is_empty() && behind_step) {
+                writeln!(printed, "{line}").expect("a string can be written to");
+            }
+            continue;
+        };
+        behind_step = true;
+        writeln!(printed, "{line}").expect("a string can be written to");
+        let (verb, arguments) = step.split_once(' ').unwrap_or((step, ""));
+        match verb {
+            "serve" => {}
+            "dig" => printed.push_str(&server.dig(&Question::parse(arguments))),
+            "write" => {
+                let (target, source) = arguments.split_once(' ').expect("$ write TARGET SOURCE");
+                mesh.apply(read(target, &case.join(source)));
+            }
+            "rm" => mesh.apply(FileChange {
+                file: arguments.into(),
+                reading: Reading::Gone,
+            }),
+            "check" => {
+                for diagnostic in mesh.pipeline.diagnostics() {
+                    writeln!(printed, "{diagnostic}").expect("a string can be written to");
+                }
+            }
+            other => panic!("{}: no such step: {other}", case.display()),
+        }
+    }
+    printed
+}
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let folders = |path: &Path| {
+        let mut folders: Vec<PathBuf> = fs::read_dir(path)
+            .expect("the folder can be listed")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        folders.sort();
+        folders
+    };
+    let cases: Vec<_> = folders(&root)
+        .iter()
+        .flat_map(|topic| folders(topic))
+        .collect();
+    assert!(
+        cases.len() > 10,
+        "the cases are where this test looks for them"
+    );
+    cases
+}
+
+fn replay_all(transport: Transport) {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut failures = Vec::new();
+    for case in cases() {
+        let file = case.join("dig.txt");
+        let expected = fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("read {}: {error}", file.display()));
+        let printed = replay(&case, &expected, transport);
+        if printed == expected {
+            continue;
+        }
+        if update && transport == Transport::Core {
+            fs::write(&file, printed).expect("a transcript can be written");
+        } else {
+            failures.push(format!(
+                "{}\n--- expected\n{expected}--- printed\n{printed}",
+                file.display()
+            ));
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} transcripts differ:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+#[test]
+fn in_the_core() {
+    replay_all(Transport::Core);
+}
+
+#[test]
+fn over_udp() {
+    replay_all(Transport::Udp);
+}
+
+#[test]
+fn over_tcp() {
+    replay_all(Transport::Tcp);
+}

@@ -1,0 +1,319 @@
+//! Laws that hold for every mesh: a change and a rebuild end in the same place, and names resolve as in Istio.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use meshdns::{
+    diagnostic::{Origin, Position},
+    dns::{Name, Serial},
+    manifest::{
+        Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome, Pod,
+        Resolution, ServiceEntry, WorkloadEntry,
+    },
+    mesh::{FileChange, Reading},
+    pipeline::{Pipeline, Policy},
+    zone::{Compiled, Editor, Found, HostRecords, Settings, Snapshot},
+};
+use proptest::prelude::*;
+
+/// A few names, so that they collide: wildcards, parents, children, another domain.
+const HOSTS: [&str; 12] = [
+    "a.test",
+    "b.a.test",
+    "c.b.a.test",
+    "x.y.a.test",
+    "*.a.test",
+    "*.b.a.test",
+    "test",
+    "*.test",
+    "other",
+    "d.other",
+    "*.d.other",
+    "q.w.e.other",
+];
+const NAMESPACES: [&str; 2] = ["ns1", "ns2"];
+const FILES: [&str; 3] = ["mesh/a.yaml", "mesh/b.yaml", "mesh/c.yaml"];
+
+fn settings(zones: &[&str]) -> Arc<Settings> {
+    let zones = zones
+        .iter()
+        .map(|zone| zone.parse().expect("a valid zone"))
+        .collect();
+    Arc::new(Settings {
+        zones,
+        ..Settings::default()
+    })
+}
+
+fn declared_zones() -> impl Strategy<Value = Arc<Settings>> {
+    prop::sample::select(vec![
+        vec![],
+        vec!["test"],
+        vec!["a.test"],
+        vec!["test", "a.test"],
+        vec!["other", "b.a.test"],
+    ])
+    .prop_map(|zones| settings(&zones))
+}
+
+fn at(step: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000 + step)
+}
+
+fn labels() -> impl Strategy<Value = LabelMap> {
+    prop::collection::btree_map(
+        prop::sample::select(vec!["app", "class"]).prop_map(Box::from),
+        prop::sample::select(vec!["foo", "bar"]).prop_map(Box::from),
+        0..3,
+    )
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        (1..30_u8).prop_map(|last| IpAddr::from(Ipv4Addr::new(10, 0, 0, last))),
+        (1..9_u16).prop_map(|last| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last])),
+    ]
+}
+
+fn metadata(labels: LabelMap) -> impl Strategy<Value = Metadata> {
+    (
+        prop::sample::select(vec!["one", "two", "three"]),
+        prop::sample::select(&NAMESPACES[..]),
+        0..3_i64,
+    )
+        .prop_map(move |(name, namespace, created)| Metadata {
+            name: name.into(),
+            namespace: namespace.into(),
+            labels: labels.clone(),
+            created,
+        })
+}
+
+fn service_entry() -> impl Strategy<Value = Object> {
+    let endpoints = prop_oneof![
+        Just(EndpointSource::Neither),
+        prop::collection::vec(address().prop_map(Address::Ip), 0..3)
+            .prop_map(EndpointSource::Inline),
+        labels().prop_map(EndpointSource::Selector),
+    ];
+    let resolution =
+        prop::sample::select(vec![Resolution::None, Resolution::Static, Resolution::Dns]);
+    (
+        metadata(LabelMap::new()),
+        prop::sample::subsequence(&HOSTS[..], 1..3),
+        prop::collection::vec(address(), 0..2),
+        resolution,
+        endpoints,
+        prop::bool::weighted(0.1),
+    )
+        .prop_map(
+            |(metadata, hosts, addresses, resolution, endpoints, hidden)| {
+                let hosts = hosts
+                    .iter()
+                    .map(|host| host.parse().expect("a valid host"))
+                    .collect();
+                Object::ServiceEntry(Box::new(ServiceEntry {
+                    metadata,
+                    hosts,
+                    addresses,
+                    resolution,
+                    endpoints,
+                    hidden,
+                }))
+            },
+        )
+}
+
+fn workload_entry() -> impl Strategy<Value = Object> {
+    let healthy = prop::sample::select(vec![None, Some("True"), Some("False")]);
+    (labels(), address(), healthy, any::<bool>()).prop_flat_map(
+        |(labels, address, healthy, enabled)| {
+            metadata(labels.clone()).prop_map(move |metadata| {
+                Object::WorkloadEntry(Box::new(WorkloadEntry {
+                    metadata,
+                    labels: labels.clone(),
+                    address: Address::Ip(address),
+                    healthy: healthy.map(Box::from),
+                    health_checks_enabled: enabled,
+                }))
+            })
+        },
+    )
+}
+
+fn pod() -> impl Strategy<Value = Object> {
+    let ready = prop::sample::select(vec![None, Some("True"), Some("False")]);
+    (
+        labels(),
+        prop::collection::vec(address(), 0..3),
+        ready,
+        any::<bool>(),
+    )
+        .prop_flat_map(|(labels, addresses, ready, terminating)| {
+            metadata(labels.clone()).prop_map(move |metadata| {
+                Object::Pod(Box::new(Pod {
+                    metadata,
+                    labels: labels.clone(),
+                    phase: "Running".into(),
+                    terminating,
+                    ready: ready.map(Box::from),
+                    addresses: addresses.clone(),
+                }))
+            })
+        })
+}
+
+fn change() -> impl Strategy<Value = FileChange> {
+    let object = prop_oneof![service_entry(), workload_entry(), pod()];
+    let reading = prop_oneof![
+        8 => prop::collection::vec(object, 0..5).prop_map(Some),
+        1 => Just(None),
+    ];
+    (prop::sample::select(&FILES[..]), reading).prop_map(|(file, objects)| {
+        let file: Arc<str> = file.into();
+        let origin = Origin {
+            file: file.clone(),
+            document: 1,
+            position: Position::START,
+        };
+        let document = |object| Document {
+            origin: origin.clone(),
+            outcome: Outcome::Object(object),
+        };
+        let reading = match objects {
+            None => Reading::Gone,
+            Some(objects) => Reading::Read(Contents {
+                documents: objects.into_iter().map(document).collect(),
+                diagnostics: Vec::new(),
+            }),
+        };
+        FileChange { file, reading }
+    })
+}
+
+/// What Istio's `lookupHost` finds: the exact host, else the most specific wildcard at any depth.
+fn istio_lookup<'a>(
+    hosts: &'a BTreeMap<Name, HostRecords>,
+    name: &Name,
+) -> Option<&'a HostRecords> {
+    hosts.get(name).or_else(|| {
+        name.ancestors()
+            .find_map(|above| hosts.get(&above.wildcard_below().expect("a short name")))
+    })
+}
+
+fn names_to_ask() -> Vec<Name> {
+    let plain = HOSTS
+        .iter()
+        .map(|host| host.trim_start_matches("*.").to_owned());
+    let below = plain
+        .clone()
+        .flat_map(|host| [format!("zz.{host}"), format!("u.v.{host}")]);
+    let above = ["w.e.other", "e.other", "y.a.test", "nowhere"].map(str::to_owned);
+    plain
+        .chain(below)
+        .chain(above)
+        .map(|name| name.parse().expect("a valid name"))
+        .collect()
+}
+
+fn check_against_istio(
+    snapshot: &Snapshot,
+    hosts: &BTreeMap<Name, HostRecords>,
+) -> Result<(), TestCaseError> {
+    let zones = &snapshot.settings().zones;
+    let exists_below = |name: &Name| {
+        hosts
+            .keys()
+            .chain(zones)
+            .any(|other| other != name && other.is_at_or_below(name))
+    };
+    for name in names_to_ask() {
+        let found = snapshot.find(name.as_wire());
+        match (istio_lookup(hosts, &name), found) {
+            (Some(expected), Found::Name(owner)) => {
+                prop_assert_eq!(owner.records, Some(expected), "{}", name);
+            }
+            (Some(_), other) => {
+                prop_assert!(false, "{name} should have an answer, found {other:?}");
+            }
+            (None, Found::Name(owner)) => {
+                prop_assert!(owner.records.is_none(), "{} should have no records", name);
+                let is_apex = owner.apex_at == 0;
+                let has_below = exists_below(&name);
+                prop_assert!(
+                    is_apex || has_below,
+                    "{} is neither an apex nor an empty non-terminal",
+                    name
+                );
+            }
+            (None, Found::NoName { .. }) => {
+                let has_below = exists_below(&name);
+                prop_assert!(
+                    !has_below,
+                    "{} has names below it: NXDOMAIN would hide them (RFC 8020)",
+                    name
+                );
+            }
+            (None, Found::NotOurs) => {
+                let in_zone = |zone: &Name| name.is_at_or_below(zone);
+                prop_assert!(
+                    !snapshot.settings().zones.iter().any(in_zone),
+                    "{} is in a declared zone",
+                    name
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn incremental_equals_rebuild(
+        settings in declared_zones(),
+        changes in prop::collection::vec(prop::collection::vec(change(), 1..3), 1..8),
+    ) {
+        let policy = Policy { settings, ..Policy::default() };
+        let mut incremental = Pipeline::new(policy.clone());
+        let mut files = BTreeMap::new();
+        for (step, batch) in (0..).zip(changes) {
+            for change in &batch {
+                files.insert(change.file.clone(), change.clone());
+            }
+            incremental.apply(batch, at(step));
+        }
+        let mut rebuilt = Pipeline::new(policy);
+        rebuilt.apply(files.into_values().collect(), at(100));
+        prop_assert_eq!(&**incremental.snapshot(), &**rebuilt.snapshot());
+        prop_assert_eq!(incremental.diagnostics(), rebuilt.diagnostics());
+        prop_assert_eq!(incremental.mesh().endpoint_counts(), rebuilt.mesh().endpoint_counts());
+        prop_assert_eq!(incremental.mesh().object_counts(), rebuilt.mesh().object_counts());
+    }
+
+    #[test]
+    fn names_resolve_as_in_istio(
+        settings in declared_zones(),
+        steps in prop::collection::vec((prop::sample::select(&HOSTS[..]), prop::option::of(address())), 1..20),
+    ) {
+        let mut editor = Editor::new(settings);
+        let mut hosts = BTreeMap::new();
+        for (step, (host, address)) in (0..).zip(steps) {
+            let host: Name = host.parse().expect("a valid host");
+            let records = address.map(|address| HostRecords::encode(&[address], editor.snapshot().settings().ttl));
+            match records.clone() {
+                Some(records) => hosts.insert(host.clone(), records),
+                None => hosts.remove(&host),
+            };
+            let update = BTreeMap::from([(host, records.map(Compiled::Records))]);
+            let change = editor.apply(update, Serial(step));
+            check_against_istio(&change.snapshot, &hosts)?;
+        }
+    }
+}
