@@ -128,7 +128,7 @@ impl Config {
                 .lameduck
                 .or(file.lameduck)
                 .map_or(Duration::ZERO, |period| period.0),
-            tcp: tcp(file.tcp.unwrap_or_default()),
+            tcp: tcp(&file.tcp.unwrap_or_default()),
             log_format: flags
                 .log_format
                 .or(file.log_format)
@@ -187,7 +187,7 @@ impl Config {
     }
 }
 
-fn tcp(keys: TcpKeys) -> TcpLimits {
+fn tcp(keys: &TcpKeys) -> TcpLimits {
     let defaults = TcpLimits::default();
     let limit = |key: Option<Limit>, default: usize| key.map_or(default, |limit| limit.0);
     let wait = |key: Option<Wait>, default: Duration| key.map_or(default, |wait| wait.0);

@@ -3,12 +3,15 @@
 mod json;
 mod text;
 
-use std::{io::Write as _, path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::{Exit, Failure, exit, load, output, policy::PolicyArgs};
+use super::{
+    Exit, Failure, exit, load, output,
+    policy::{self, PolicyArgs},
+};
 use crate::{
     config::value::ValueError,
     dns::{Name, RecordType},
@@ -37,8 +40,7 @@ pub(super) struct ExplainArgs {
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// Mesh folders or files [env: MESHDNS_FOLDERS=] [default: zones]
-    #[arg(value_name = "FOLDER")]
+    #[arg(value_name = "FOLDER", help = policy::FOLDERS_HELP)]
     folders: Vec<PathBuf>,
 
     /// Record type to ask for, such as A, AAAA, SOA or TYPE65
