@@ -70,21 +70,42 @@
 //! **NODATA over NXDOMAIN**: a host without a healthy endpoint exists. An NXDOMAIN for AAAA would take the A record with
 //! it in musl, glibc and .NET (istio/istio#31250).
 
-pub mod answer;
-pub mod cli;
-pub mod config;
-pub mod control;
+// ---- core: values in, values out; in the order of the line (blank lines keep rustfmt from sorting) ----
+
 pub mod diagnostic;
+
 pub mod dns;
-pub mod explain;
-pub mod http;
+
 pub mod manifest;
+
 pub mod mesh;
-pub mod metrics;
-pub mod pipeline;
+
 pub mod select;
-pub mod serve;
-pub mod source;
-pub mod status;
-pub mod wire;
+
 pub mod zone;
+
+pub mod answer;
+
+pub mod wire;
+
+pub mod pipeline;
+
+pub mod explain;
+
+// ---- shell: files, sockets, clocks ----
+
+pub mod status;
+
+pub mod metrics;
+
+pub mod source;
+
+pub mod control;
+
+pub mod serve;
+
+pub mod http;
+
+pub mod config;
+
+pub mod cli;

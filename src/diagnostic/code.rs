@@ -1,7 +1,7 @@
 //! The stable codes of all diagnostics, one constant a rule.
 //!
-//! `MDNS0xx` speak of files and documents, `MDNS1xx` of any object, `MDNS2xx` of ServiceEntries, `MDNS3xx` of
-//! WorkloadEntries and inline endpoints (which have the same fields), `MDNS4xx` of WorkloadGroups, `MDNS5xx` of Pods,
+//! `MDNS0xx` speak of files and documents, `MDNS1xx` of any object, `MDNS2xx` of `ServiceEntries`, `MDNS3xx` of
+//! `WorkloadEntries` and inline endpoints (which have the same fields), `MDNS4xx` of `WorkloadGroups`, `MDNS5xx` of Pods,
 //! `MDNS6xx` of the mesh as a whole. A code is never given to another rule.
 //!
 //! A rule that Istio has is named by its number in `reference/istio-validation.md`, such as S6.
@@ -94,7 +94,7 @@ codes! {
     /// The object has more problems than are shown.
     MORE_PROBLEMS = "MDNS117";
 
-    /// A ServiceEntry has no host (S1).
+    /// A `ServiceEntry` has no host (S1).
     NO_HOSTS = "MDNS201";
     /// The host `*` stands for every name (S3).
     HOST_ANY = "MDNS202";
@@ -144,15 +144,15 @@ codes! {
     ENDPOINT_PORT_UNKNOWN = "MDNS224";
     /// An endpoint of resolution DNS is neither an IP address nor a name (S37).
     DNS_ENDPOINT = "MDNS225";
-    /// More than one endpoint with resolution DNS_ROUND_ROBIN (S38).
+    /// More than one endpoint with resolution `DNS_ROUND_ROBIN` (S38).
     ROUND_ROBIN_ENDPOINTS = "MDNS226";
-    /// A host of resolution DYNAMIC_DNS is not a wildcard (S39).
+    /// A host of resolution `DYNAMIC_DNS` is not a wildcard (S39).
     DYNAMIC_DNS_HOST = "MDNS227";
-    /// `addresses` or `endpoints` with resolution DYNAMIC_DNS (S40).
+    /// `addresses` or `endpoints` with resolution `DYNAMIC_DNS` (S40).
     DYNAMIC_DNS_FIELD = "MDNS228";
-    /// A port of resolution DYNAMIC_DNS is not HTTP, HTTP2, GRPC or TLS (S41).
+    /// A port of resolution `DYNAMIC_DNS` is not HTTP, HTTP2, GRPC or TLS (S41).
     DYNAMIC_DNS_PROTOCOL = "MDNS229";
-    /// Resolution DYNAMIC_DNS inside the mesh together with a waypoint (S42).
+    /// Resolution `DYNAMIC_DNS` inside the mesh together with a waypoint (S42).
     DYNAMIC_DNS_WAYPOINT = "MDNS230";
     /// A selector's key is empty (S45).
     SELECTOR_KEY = "MDNS231";
@@ -188,7 +188,7 @@ codes! {
     /// The weight is not a 32-bit count (S36, E8).
     WEIGHT = "MDNS308";
 
-    /// A WorkloadGroup has no `template` (W1).
+    /// A `WorkloadGroup` has no `template` (W1).
     NO_TEMPLATE = "MDNS401";
     /// A probe says not how to probe (W3).
     PROBE_METHOD = "MDNS402";
@@ -210,11 +210,11 @@ codes! {
 
     /// The same object stands in two places: the last in path order is used.
     DUPLICATE_OBJECT = "MDNS601";
-    /// Another namespace's ServiceEntry has the host: this one does not answer.
+    /// Another namespace's `ServiceEntry` has the host: this one does not answer.
     HOST_TAKEN = "MDNS602";
     /// An endpoint is a name, which adds nothing without an upstream to resolve it.
     NAME_ENDPOINT = "MDNS603";
-    /// A selector matches no Pod and no WorkloadEntry.
+    /// A selector matches no Pod and no `WorkloadEntry`.
     SELECTS_NOTHING = "MDNS604";
     /// An RRset does not fit a DNS message: answers hold a part of it.
     RRSET_TOO_LARGE = "MDNS605";

@@ -5,7 +5,7 @@ use std::{io, str, sync::Arc};
 use super::{document::parse_document, object::Contents, raw::split};
 use crate::diagnostic::{Code, Diagnostic, Origin, Position, Severity, code};
 
-/// The largest file that is read, in bytes: about 140 000 WorkloadEntries.
+/// The largest file that is read, in bytes: about 140 000 `WorkloadEntries`.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// Reads every document of `text`: what `file` (the name in diagnostics) holds.

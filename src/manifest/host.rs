@@ -21,7 +21,7 @@ pub(super) enum HostError<'t> {
 }
 
 impl HostError<'_> {
-    /// The rule that a ServiceEntry's host breaks.
+    /// The rule that a `ServiceEntry`'s host breaks.
     pub(super) fn code(self) -> Code {
         match self {
             Self::Empty | Self::TooLong => code::HOST_LENGTH,

@@ -1,7 +1,7 @@
 //! What the YAML says.
 //!
 //! Owns the way from a file's text to checked objects: splitting it into documents, reading YAML and JSON, unfolding
-//! lists, and every rule that Istio's CRDs and webhook have for ServiceEntry, WorkloadEntry and WorkloadGroup. What
+//! lists, and every rule that Istio's CRDs and webhook have for `ServiceEntry`, `WorkloadEntry` and `WorkloadGroup`. What
 //! passes is an [`Object`]; what does not is a [`Diagnostic`](crate::diagnostic::Diagnostic) with the exact place.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! The readiness probe of a WorkloadGroup: checked, and run by the agent on the VM.
+//! The readiness probe of a `WorkloadGroup`: checked, and run by the agent on the VM.
 
 use super::{
     findings::Findings,
@@ -39,7 +39,7 @@ pub(super) fn check(findings: &mut Findings, probe: Fields<'_, '_>) {
         {
             let message = format!(
                 "`{name}` is {}: use 0 (the default) to 2147483647",
-                node.describe()
+                node.shown()
             );
             findings.error(node.id, code::PROBE_NUMBER, message);
         }
@@ -170,7 +170,7 @@ fn check_port(findings: &mut Findings, fields: Fields<'_, '_>) {
         .integer(node, "the probe's `port`")
         .is_some_and(|number| !is_port(number))
     {
-        let message = format!("the probe's `port` is {}: use 1 to 65535", node.describe());
+        let message = format!("the probe's `port` is {}: use 1 to 65535", node.shown());
         findings.error(node.id, code::PROBE_PORT, message);
     }
 }

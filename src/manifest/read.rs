@@ -23,6 +23,9 @@ use crate::diagnostic::{Code, Position, code};
 /// How deep mappings and lists may be nested; Kubernetes objects need less than 20.
 const MAX_DEPTH: usize = 64;
 
+/// How many brackets may be open before a document's nesting is looked at, strings and comments included.
+const SUSPICIOUS_DEPTH: usize = 256;
+
 /// What aliases may add to a document, in values and bytes, beyond twice its own size.
 const ALIAS_ALLOWANCE: usize = 100_000;
 
@@ -70,11 +73,10 @@ pub(super) fn read<'t>(raw: &RawDocument<'t>, as_json: bool) -> Result<Tree<'t>,
         Ok(tree) => return Ok(tree),
         Err(refused) => refused,
     };
-    let meant_as_json = as_json
-        || raw.text.trim_start()[1..]
-            .trim_start()
-            .starts_with(['"', '{', '[', '}', ']']);
-    if refused.code == code::SYNTAX {
+    let meant_as_json = raw.text.trim_start()[1..]
+        .trim_start()
+        .starts_with(['"', '{', '[', '}', ']']);
+    if refused.code == code::SYNTAX && !as_json {
         // YAML's flow style looks like JSON too: `{kind: Pod}`.
         read_yaml(raw).map_err(|other| if meant_as_json { refused } else { other })
     } else {
@@ -82,7 +84,61 @@ pub(super) fn read<'t>(raw: &RawDocument<'t>, as_json: bool) -> Result<Tree<'t>,
     }
 }
 
+/// Refuses a text whose nesting would keep libyaml busy: its time grows with the square of it.
+///
+/// Brackets in quotes and comments count too, so that many of them only call for a look with the other parser, which
+/// has a limit.
+fn check_nesting(raw: &RawDocument<'_>) -> Result<(), Unreadable> {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in raw.text.bytes() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    if deepest <= SUSPICIOUS_DEPTH {
+        return Ok(());
+    }
+    let error = granit_parser::Parser::new_from_str(raw.text).find_map(Result::err);
+    error.map_or(Ok(()), |error| {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let marker = error.marker();
+        let position = raw.place(
+            number(marker.line()),
+            number(marker.col()).saturating_add(1),
+        );
+        let too_deep = matches!(
+            error.kind(),
+            granit_parser::ErrorKind::RecursionLimitExceeded
+        );
+        let code = if too_deep {
+            code::TOO_DEEP
+        } else {
+            code::SYNTAX
+        };
+        let message = if too_deep {
+            too_deep_message()
+        } else {
+            format!("not YAML: {}", error.info())
+        };
+        Err(Unreadable {
+            position,
+            code,
+            message,
+        })
+    })
+}
+
+fn too_deep_message() -> String {
+    format!("more than {MAX_DEPTH} mappings and lists are nested: flatten them")
+}
+
 fn read_yaml<'t>(raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
+    check_nesting(raw)?;
     let reading = Reading::new(raw.text, Format::Yaml);
     let seed = NodeSeed {
         reading: &reading,
@@ -188,28 +244,36 @@ impl Reading {
             _ if error.contains("repetition limit exceeded") => Some(code::ALIAS_EXPANSION),
             _ => None,
         });
-        let (line, column) = if error.contains("control characters are not allowed") {
-            forbidden_character(raw.text).unwrap_or(place)
-        } else {
-            place
-        };
+        let forbidden =
+            forbidden_character(raw.text).filter(|_| error.contains("control characters"));
+        let (line, column) = forbidden.map_or(place, |(place, _)| place);
         let number = |count: usize| u32::try_from(count.max(1)).unwrap_or(u32::MAX);
-        let position = raw.place(number(line), number(column));
+        let position = match limit {
+            // Where the allowance ends says nothing about what uses it up.
+            Some(code::ALIAS_EXPANSION) => raw.start(),
+            _ => raw.place(number(line), number(column)),
+        };
         let message = match limit {
-            Some(code::TOO_DEEP) => {
-                format!("more than {MAX_DEPTH} mappings and lists are nested: flatten them")
-            }
+            Some(code::TOO_DEEP) => too_deep_message(),
             Some(_) => {
                 "the aliases unfold to far more than the document holds: write the values out"
                     .to_owned()
             }
-            None => self.explain(
-                error,
-                raw.text
-                    .split('\n')
-                    .nth(line.saturating_sub(1))
-                    .unwrap_or_default(),
-            ),
+            None => match forbidden {
+                Some((_, character)) => {
+                    format!(
+                        "the character U+{:04X} can't stand here: take it out",
+                        u32::from(character)
+                    )
+                }
+                None => self.explain(
+                    error,
+                    raw.text
+                        .split('\n')
+                        .nth(line.saturating_sub(1))
+                        .unwrap_or_default(),
+                ),
+            },
         };
         Unreadable {
             position,
@@ -250,15 +314,19 @@ fn without_places(error: &str) -> String {
         .collect()
 }
 
-/// The first character that YAML does not allow in a text, which libyaml's error does not place.
-fn forbidden_character(text: &str) -> Option<(usize, usize)> {
+/// The place and character that YAML does not allow in a text, which libyaml's error does not tell.
+fn forbidden_character(text: &str) -> Option<((usize, usize), char)> {
     let allowed = |c: char| {
         matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
             || c >= '\u{10000}'
     };
-    text.split('\n')
-        .enumerate()
-        .find_map(|(line, row)| Some((line + 1, row.chars().position(|c| !allowed(c))? + 1)))
+    text.split('\n').zip(1..).find_map(|(row, line)| {
+        let (character, column) = row
+            .chars()
+            .zip(1..)
+            .find(|(character, _)| !allowed(*character))?;
+        Some(((line, column), character))
+    })
 }
 
 /// Reads one value.

@@ -72,6 +72,15 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// A number that is out of range, for a message.
+    pub(super) fn shown(&self) -> String {
+        match &self.value {
+            Value::Int(number) => number.to_string(),
+            Value::Float(number) => number.to_string(),
+            _ => self.describe(),
+        }
+    }
+
     /// What the value is, for a message: `the number 80`.
     pub(super) fn describe(&self) -> String {
         match &self.value {
@@ -109,6 +118,9 @@ impl<'a, 't> Fields<'a, 't> {
 /// The text as a message shows it: in back quotes, on one line and not endless.
 pub(super) fn quoted(text: &str) -> String {
     const SHOWN: usize = 80;
+    if text.is_empty() {
+        return "`\"\"`".to_owned();
+    }
     let mut out = String::with_capacity(text.len().min(SHOWN) + 2);
     out.push('`');
     for (count, character) in text.chars().enumerate() {

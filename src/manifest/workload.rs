@@ -1,4 +1,4 @@
-//! The fields that WorkloadEntries, inline endpoints and WorkloadGroup templates share, with the CRD's rules for them.
+//! The fields that `WorkloadEntries`, inline endpoints and `WorkloadGroup` templates share, with the CRD's rules for them.
 //!
 //! What differs (whether an address is needed, and of which form) is for the object that holds them.
 
@@ -25,7 +25,7 @@ const FIELDS: &[&str] = &[
     "serviceAccount",
 ];
 
-/// A WorkloadEntry's spec as it was read.
+/// A `WorkloadEntry`'s spec as it was read.
 #[derive(Debug, Default)]
 pub(super) struct WorkloadSpec<'a> {
     /// Not empty.
@@ -71,7 +71,7 @@ pub(super) enum Holder {
     Template,
 }
 
-/// Reads the fields of a WorkloadEntry's spec.
+/// Reads the fields of a `WorkloadEntry`'s spec.
 pub(super) fn decode<'a>(
     findings: &mut Findings,
     fields: Fields<'a, '_>,
@@ -147,13 +147,27 @@ pub(super) fn usable_address(findings: &mut Findings, spec: &WorkloadSpec<'_>) -
 /// Says what is wrong with a text that should be an address.
 pub(super) fn explain_address(text: &str) -> String {
     let hint = match host::check_name(text) {
-        _ if address::block(text).is_some() => "a block is no address: write one of its addresses".to_owned(),
-        _ if text.contains(':') => "write the address alone, without port".to_owned(),
-        Err(host::HostError::Numeric(_)) => {
-            "it is neither an IP address nor a name: four numbers from 0 to 255 make an IPv4 address".to_owned()
+        _ if text.starts_with("unix:") => "a socket is written `unix:///absolute/path`".to_owned(),
+        _ if address::block(text).is_some() => {
+            "a block is no address: write one of its addresses".to_owned()
         }
-        Err(error) => format!("neither an IP address nor a name: {}", error.explain(text)),
-        Ok(()) => "write an IP address".to_owned(),
+        _ if text.matches(':').count() == 1 || text.starts_with('[') => {
+            "write the address alone, without port".to_owned()
+        }
+        Err(host::HostError::Numeric(_)) => {
+            "an IPv4 address has four numbers from 0 to 255, and a name does not end with a number"
+                .to_owned()
+        }
+        Err(host::HostError::Label(label)) if label.contains('*') => {
+            "an address has no wildcard".to_owned()
+        }
+        Err(host::HostError::Label(label)) if !label.contains(':') => {
+            format!(
+                "it is no IP address, and a name can't have the label {}",
+                quoted(label)
+            )
+        }
+        _ => "write an IP address or a name".to_owned(),
     };
     format!("the address {} can't be used: {hint}", quoted(text))
 }
@@ -182,7 +196,7 @@ fn check_weight(findings: &mut Findings, fields: Fields<'_, '_>) {
         .integer(node, "`weight`")
         .is_some_and(|weight| u32::try_from(weight).is_err())
     {
-        let message = format!("`weight` is {}: use 0 to 4294967295", node.describe());
+        let message = format!("`weight` is {}: use 0 to 4294967295", node.shown());
         findings.error(node.id, code::WEIGHT, message);
     }
 }
@@ -220,7 +234,7 @@ fn check_port(findings: &mut Findings, key: &Key<'_>, value: &Node<'_>) {
         .integer(value, &what)
         .is_some_and(|number| !is_port(number))
     {
-        let message = format!("{what} is {}: use 1 to 65535", value.describe());
+        let message = format!("{what} is {}: use 1 to 65535", value.shown());
         findings.error(value.id, code::PORT_MAP, message);
     }
 }

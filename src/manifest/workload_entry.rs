@@ -1,4 +1,4 @@
-//! WorkloadEntry: the rules of its own, and what a selector sees of it.
+//! `WorkloadEntry`: the rules of its own, and what a selector sees of it.
 
 use super::{
     address::Ip,
@@ -24,7 +24,7 @@ const LOCALITY_LABELS: [&str; 3] = [
     "topology.istio.io/subzone",
 ];
 
-/// Reads a WorkloadEntry's `spec` and `status`.
+/// Reads a `WorkloadEntry`'s `spec` and `status`.
 pub(super) fn decode(
     findings: &mut Findings,
     root: Fields<'_, '_>,

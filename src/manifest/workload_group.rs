@@ -1,4 +1,4 @@
-//! WorkloadGroup: a template and a probe. Nothing of it is answered, but a wrong one is reported.
+//! `WorkloadGroup`: a template and a probe. Nothing of it is answered, but a wrong one is reported.
 
 use super::{
     findings::Findings,
@@ -11,7 +11,7 @@ use crate::diagnostic::code;
 
 const FIELDS: &[&str] = &["metadata", "template", "probe"];
 
-/// Checks a WorkloadGroup's `spec`.
+/// Checks a `WorkloadGroup`'s `spec`.
 pub(super) fn check(findings: &mut Findings, spec: Fields<'_, '_>) {
     findings.check_known(spec, FIELDS);
     match spec.get("template") {

@@ -26,7 +26,7 @@ use hashbrown::HashMap;
 
 use self::tally::Tally;
 use crate::{
-    dns::{Name, Rcode, RecordType},
+    dns::{Rcode, RecordType},
     zone::Snapshot,
 };
 
@@ -159,8 +159,8 @@ pub struct Recorder {
     family: &'static str,
     /// Of the snapshot whose declared zones are known.
     generation: Option<u64>,
-    /// The declared zones, with the index of their tally.
-    zones: HashMap<Name, usize, foldhash::fast::RandomState>,
+    /// The declared zones in wire form, with the index of their tally.
+    zones: HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>,
     tallies: Vec<(Arc<str>, Arc<Tally>)>,
     /// Which tallies count exchanges whose duration is not known yet, and how many.
     unfinished: Vec<(usize, u64)>,
@@ -175,7 +175,9 @@ impl Recorder {
         self.generation = Some(snapshot.generation());
         let declared = &snapshot.settings().zones;
         if declared.len() == self.zones.len()
-            && declared.iter().all(|zone| self.zones.contains_key(zone))
+            && declared
+                .iter()
+                .all(|zone| self.zones.contains_key(zone.as_wire()))
         {
             return;
         }
@@ -191,7 +193,7 @@ impl Recorder {
                 Some(position) => DROPPED + 1 + position,
                 None => self.add_tally(label.into()),
             };
-            self.zones.insert(zone.clone(), index);
+            self.zones.insert(zone.as_wire().into(), index);
         }
     }
 

@@ -159,7 +159,9 @@ impl Subject {
             let sockets = Sockets::bind(&settings).expect("a free port");
             let address = sockets.addresses()[0];
             let traffic = Arc::new(metrics::Traffic::default());
-            let running = sockets.serve(snapshots.clone(), traffic);
+            let running = sockets
+                .serve(snapshots.clone(), traffic)
+                .expect("threads can be started");
             drop(_inside);
             (runtime, running, address)
         });
@@ -197,7 +199,7 @@ impl Subject {
 impl Drop for Subject {
     fn drop(&mut self) {
         if let Some((runtime, running, _)) = self.server.take() {
-            running.stop();
+            runtime.block_on(running.stop());
             runtime.shutdown_background();
         }
     }

@@ -1,4 +1,4 @@
-//! ServiceEntry: its fields in turn, each with its rules, then the rules that join them.
+//! `ServiceEntry`: its fields in turn, each with its rules, then the rules that join them.
 
 mod addresses;
 mod endpoints;
@@ -11,7 +11,7 @@ use super::{
     findings::{Findings, nearest},
     metadata::Decoded,
     object::{EndpointSource, LabelMap, Resolution, ServiceEntry},
-    value::{Fields, Node, NodeId, quoted},
+    value::{Fields, Node, NodeId, Value, quoted},
 };
 use crate::diagnostic::code;
 
@@ -31,7 +31,7 @@ const RESOLUTIONS: &[&str] = &["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNA
 
 const LOCATIONS: &[&str] = &["MESH_EXTERNAL", "MESH_INTERNAL"];
 
-/// The label that opts a ServiceEntry out of Istio's IP allocation.
+/// The label that opts a `ServiceEntry` out of Istio's IP allocation.
 const ALLOCATION_LABEL: &str = "networking.istio.io/enable-autoallocate-ip";
 
 const WAYPOINT_LABEL: &str = "istio.io/use-waypoint";
@@ -107,6 +107,14 @@ fn enumerated(
     known: &[&'static str],
 ) -> Option<&'static str> {
     let node = spec.get(name)?;
+    if let Value::Int(number) = node.value {
+        let message = format!(
+            "`{name}` is the number {number}: write its name, one of {}",
+            known.join(", ")
+        );
+        findings.error(node.id, code::WRONG_TYPE, message);
+        return None;
+    }
     let text = findings.text(node, &format!("`{name}`"))?;
     let found = known.iter().find(|known| **known == text).copied();
     if found.is_none() {
@@ -168,7 +176,7 @@ fn check_exclusions(findings: &mut Findings, spec: Fields<'_, '_>, resolution: O
 
 fn not_empty(node: &Node<'_>) -> Option<NodeId> {
     match &node.value {
-        super::value::Value::List(items) if !items.is_empty() => Some(node.id),
+        Value::List(items) if !items.is_empty() => Some(node.id),
         _ => None,
     }
 }

@@ -147,7 +147,7 @@ fn number(
     findings.error(
         node.id,
         code,
-        format!("`{name}` is {}: use 1 to 65535", node.describe()),
+        format!("`{name}` is {}: use 1 to 65535", node.shown()),
     );
     None
 }

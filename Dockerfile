@@ -1,0 +1,39 @@
+# syntax=docker/dockerfile:1
+
+# The image holds one static binary and nothing else: no shell, no libraries, no user database.
+#
+#   docker build -t meshdns .
+#   docker run --rm -p 5300:53/udp -p 5300:53/tcp -v "$PWD/zones:/zones:ro" meshdns
+#
+# The user is no root, and port 53 is below 1024. Docker lets every container bind it; Kubernetes does where the Pod sets
+# the sysctl net.ipv4.ip_unprivileged_port_start to 0, or where the runtime does so by itself (containerd 2). Elsewhere
+# listen on a higher port, which a Service maps to 53: `serve /zones --listen 0.0.0.0:5300`.
+
+FROM rust:1.95-slim-bookworm AS build
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY benches benches
+COPY src src
+# Linked statically with glibc, not musl: its allocator keeps up with many threads that parse a large folder.
+# The target is named, though it is the host, so that the flags reach the binary alone and not the build's own programs.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    host=$(rustc -vV | sed -n 's/^host: //p') && \
+    RUSTFLAGS="-C target-feature=+crt-static" \
+        cargo build --release --locked --bin meshdns --target "$host" && \
+    install -D --strip "target/$host/release/meshdns" /image/meshdns && \
+    install -d /image/zones
+
+FROM scratch
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="meshdns" \
+      org.opencontainers.image.description="An authoritative DNS server for mesh hostnames" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build /image/ /
+# A number, because Kubernetes can't tell of a name that it isn't root.
+USER 65532:65532
+EXPOSE 53/udp 53/tcp 9153/tcp
+ENTRYPOINT ["/meshdns"]
+CMD ["serve", "/zones", "--listen", "0.0.0.0:53", "--http", "0.0.0.0:9153"]

@@ -1,0 +1,47 @@
+# What a person types. `make help` lists it.
+#
+# CARGO_TARGET_DIR is respected; everything else that is downloaded or built stays below target/.
+
+# Programs that scripts/install-tools.sh had to unpack come first; Debian keeps servers in /usr/sbin.
+export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin
+
+FOLDER ?= zones
+BENCH ?=
+
+.PHONY: help run test bench lint fmt clippy doc deny hadolint shellcheck
+
+help: ## Lists these words
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+
+run: ## Serves zones/ (or FOLDER=path) on 127.0.0.1:5300
+	cargo run --release --locked -- serve $(FOLDER)
+
+test: ## Installs what the tests need (dig and friends) and runs all of them
+	scripts/install-tools.sh test
+	cargo test --locked
+
+bench: ## Installs Knot, NSD and dnsperf, and measures beside them; BENCH='--mix all' passes options on
+	scripts/install-tools.sh bench
+	cargo bench --locked --bench udp -- $(BENCH)
+	cargo bench --locked --bench line
+
+lint: fmt clippy doc deny hadolint shellcheck ## Everything that CI checks besides the tests
+
+fmt:
+	cargo fmt --check
+
+clippy:
+	cargo clippy --locked --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+deny:
+	scripts/deny.sh
+
+hadolint:
+	scripts/hadolint.sh Dockerfile
+
+shellcheck:
+	scripts/install-tools.sh lint
+	shellcheck scripts/*.sh .ci/run

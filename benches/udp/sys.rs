@@ -1,0 +1,142 @@
+//! The system calls that `std` has no function for.
+//!
+//! Owns all unsafe code of the bench: moving packets by the batch, and signals to the processes that the bench started.
+
+#![allow(
+    unsafe_code,
+    reason = "recvmmsg, sendmmsg, kill and prctl have no safe form in std"
+)]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the sizes of a batch and of an address fit every C integer"
+)]
+
+use std::{
+    io, mem,
+    net::UdpSocket,
+    os::{fd::AsRawFd, unix::process::CommandExt},
+    process::Command,
+    ptr,
+};
+
+use anyhow::{Context, Result};
+
+/// How many packets one system call moves at most.
+const BATCH: usize = 64;
+/// The longest packet.
+const PACKET: usize = 2048;
+const ADDRESS: libc::socklen_t = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+
+/// Room for a batch of packets and for the addresses they came from.
+///
+/// The headers point into the other fields, which are boxed and never replaced: the pointers hold for as long as the
+/// batch does, wherever it is moved.
+pub(crate) struct Batch {
+    headers: Box<[libc::mmsghdr; BATCH]>,
+    vectors: Box<[libc::iovec; BATCH]>,
+    packets: Box<[[u8; PACKET]]>,
+    _addresses: Box<[libc::sockaddr_storage; BATCH]>,
+    count: usize,
+}
+
+impl Batch {
+    pub(crate) fn new() -> Self {
+        let mut packets = vec![[0; PACKET]; BATCH].into_boxed_slice();
+        // SAFETY: the three are plain C structs of numbers and pointers, for which all zeros is a value.
+        let (address, vector, header): (libc::sockaddr_storage, libc::iovec, libc::mmsghdr) =
+            unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
+        let mut addresses = Box::new([address; BATCH]);
+        let mut vectors = Box::new([vector; BATCH]);
+        let mut headers = Box::new([header; BATCH]);
+        for index in 0..BATCH {
+            vectors[index].iov_base = packets[index].as_mut_ptr().cast();
+            vectors[index].iov_len = PACKET;
+            let header = &mut headers[index].msg_hdr;
+            header.msg_name = ptr::from_mut(&mut addresses[index]).cast();
+            header.msg_namelen = ADDRESS;
+            header.msg_iov = ptr::from_mut(&mut vectors[index]);
+            header.msg_iovlen = 1;
+        }
+        Self {
+            headers,
+            vectors,
+            packets,
+            _addresses: addresses,
+            count: 0,
+        }
+    }
+
+    /// Waits for a packet and takes up to [`BATCH`] of those that are there.
+    pub(crate) fn receive(&mut self, socket: &UdpSocket) -> io::Result<()> {
+        for index in 0..self.count {
+            self.vectors[index].iov_len = PACKET;
+            self.headers[index].msg_hdr.msg_namelen = ADDRESS;
+        }
+        // SAFETY: each of the BATCH headers points to an address, a vector and through it a packet of this batch, with
+        // the lengths that they have.
+        let received = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_WAITFORONE,
+                ptr::null_mut(),
+            )
+        };
+        self.count = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        Ok(())
+    }
+
+    /// Changes the packets received last in place: `change` gets the room and the packet's length, and returns the
+    /// length to send.
+    pub(crate) fn change(&mut self, change: impl Fn(&mut [u8], usize) -> usize) {
+        for index in 0..self.count {
+            let length = self.headers[index].msg_len as usize;
+            self.vectors[index].iov_len = change(&mut self.packets[index], length).min(PACKET);
+        }
+    }
+
+    /// Sends every packet back to where it came from.
+    pub(crate) fn send(&mut self, socket: &UdpSocket) -> io::Result<()> {
+        let mut rest = &mut self.headers[..self.count];
+        while !rest.is_empty() {
+            // SAFETY: as for recvmmsg; `change` kept every length within its packet.
+            let sent = unsafe {
+                libc::sendmmsg(
+                    socket.as_raw_fd(),
+                    rest.as_mut_ptr(),
+                    rest.len() as libc::c_uint,
+                    0,
+                )
+            };
+            let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+            rest = &mut rest[sent..];
+        }
+        Ok(())
+    }
+}
+
+/// Makes `command` end with this process, however this process ends.
+pub(crate) fn end_with_parent(command: &mut Command) {
+    // SAFETY: between fork and exec the closure makes one system call, which is async-signal-safe, and touches no
+    // memory that another thread may hold.
+    unsafe {
+        command.pre_exec(|| {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) == 0 {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
+        });
+    }
+}
+
+/// Asks the process `id` to end. The caller started it and did not reap it, so that the id is still its own.
+pub(crate) fn terminate(id: u32) -> Result<()> {
+    let id = libc::pid_t::try_from(id).context("a process id")?;
+    // SAFETY: kill touches no memory.
+    match unsafe { libc::kill(id, libc::SIGTERM) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()).context("send a signal"),
+    }
+}

@@ -1,0 +1,117 @@
+#!/bin/sh
+# Installs the programs that meshdns is tested and measured with, from Debian's packages:
+#
+#   scripts/install-tools.sh test            what `make test` needs
+#   scripts/install-tools.sh bench lint      what `make bench` and `make lint` need
+#
+# Installs nothing that is there already. As root, or where sudo asks for no password, the packages are installed.
+# Otherwise they are unpacked below target/tools, which needs no rights; the Makefile puts target/tools/bin on the PATH.
+#
+# Starts no service: the servers are run as plain processes by the tests, on loopback ports of their choice.
+set -eu
+
+cd "$(dirname "$0")/.."
+tools="$PWD/target/tools"
+
+# One line per program: group, program, Debian package, what it is for.
+wanted() {
+    cat <<'TABLE'
+test dig bind9-dnsutils asks questions as a person does
+bench dnsperf dnsperf makes the load
+bench knotd knot is measured beside meshdns
+bench nsd nsd is measured beside meshdns
+lint shellcheck shellcheck reads the scripts
+TABLE
+}
+
+# Debian keeps servers in /usr/sbin, which is not on everyone's PATH.
+has() {
+    PATH="$tools/bin:$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1
+}
+
+# Prints the packages whose program is missing, once each.
+missing() {
+    for group in "$@"; do
+        wanted | while read -r of program package _; do
+            if [ "$of" = "$group" ] && ! has "$program"; then
+                echo "$package"
+            fi
+        done
+    done | sort -u
+}
+
+# Installs into the system; `$sudo` is `sudo` or nothing.
+install_packages() {
+    install="env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends -qq $packages"
+    # Debian starts a server when its package is installed, unless this file says that nothing may be started.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap '$sudo rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+        $sudo chmod 755 "$policy"
+    fi
+    # Package lists can be absent, or so old that they name versions which are gone: fresh ones help in both cases.
+    # shellcheck disable=SC2086 # command lines
+    $sudo $install >/dev/null 2>&1 || {
+        $sudo apt-get update -qq
+        log=$($sudo $install 2>&1) || {
+            echo "$log" >&2
+            exit 1
+        }
+    }
+    # A server that was just installed shall not start at the next boot either.
+    if [ -d /run/systemd/system ]; then
+        for package in $packages; do
+            case "$package" in
+            knot | nsd) $sudo systemctl disable --quiet "$package" ;;
+            esac
+        done
+    fi
+}
+
+# Unpacks the packages and what they depend on, with package lists and a cache of our own.
+unpack_packages() {
+    root="$tools/root"
+    mkdir -p "$tools/bin" "$root" "$tools/apt/lists/partial" "$tools/apt/cache/archives/partial"
+    apt="-o Dir::State::Lists=$tools/apt/lists -o Dir::Cache=$tools/apt/cache -o Debug::NoLocking=true"
+    apt="$apt -o APT::Sandbox::User= -qq"
+    # shellcheck disable=SC2086 # options
+    apt-get $apt update
+    # shellcheck disable=SC2086 # options, a list of package names
+    apt-get $apt --yes --no-install-recommends --download-only install $packages >/dev/null
+    for archive in "$tools"/apt/cache/archives/*.deb; do
+        dpkg-deb --extract "$archive" "$root"
+    done
+    libraries=$(find "$root" -name '*.so*' -exec dirname {} + | sort -u | paste -sd:)
+    wanted | while read -r _ program _; do
+        for file in "$root/usr/bin/$program" "$root/usr/sbin/$program"; do
+            [ -x "$file" ] || continue
+            printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$libraries" "$file" >"$tools/bin/$program"
+            chmod 755 "$tools/bin/$program"
+        done
+    done
+}
+
+packages=$(missing "$@" | paste -sd' ')
+if [ -z "$packages" ]; then
+    exit 0
+fi
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "missing, and this is no Debian: please install what Debian calls $packages" >&2
+    exit 1
+fi
+echo "installing $packages" >&2
+sudo=
+if [ "$(id -u)" = 0 ]; then
+    install_packages
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    sudo=sudo
+    install_packages
+else
+    unpack_packages
+fi
+still=$(missing "$@" | paste -sd' ')
+if [ -n "$still" ]; then
+    echo "could not install $still: please run, as root: apt-get install $still" >&2
+    exit 1
+fi

@@ -1,0 +1,197 @@
+//! Manifests that mean harm, or nothing: reading them ends, soon and with a word.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use meshdns::{
+    diagnostic::{Code, code},
+    manifest::{self, Contents, MAX_FILE_BYTES},
+};
+use proptest::prelude::*;
+
+/// Far more than any of these takes on a busy machine; what the limits keep away takes minutes.
+const SOON: Duration = Duration::from_secs(20);
+
+#[track_caller]
+fn check(file: &str, text: &str, expected: &[Code]) -> Contents {
+    let start = Instant::now();
+    let contents = manifest::parse_bytes(&Arc::from(file), text.as_bytes());
+    let codes: Vec<_> = contents
+        .diagnostics
+        .iter()
+        .map(|found| found.code)
+        .collect();
+    assert_eq!(codes, expected);
+    assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
+    contents
+}
+
+#[test]
+fn deep_nesting_ends() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let deep = format!("{}1{}", open.repeat(20_000), close.repeat(20_000));
+        check("a.json", &deep, &[code::TOO_DEEP]);
+        let contents = check("a.yaml", &format!("a: {deep}"), &[code::TOO_DEEP]);
+        assert_eq!(contents.diagnostics[0].origin.position.line, 1);
+    }
+    check(
+        "a.yaml",
+        &format!("a: {}", "[".repeat(20_000)),
+        &[code::TOO_DEEP],
+    );
+    check(
+        "a.yaml",
+        &(0..2_000)
+            .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+            .collect::<String>(),
+        &[code::TOO_DEEP],
+    );
+    check(
+        "a.yaml",
+        &format!("{}a", "- ".repeat(20_000)),
+        &[code::TOO_DEEP],
+    );
+}
+
+#[test]
+fn alias_bombs_end() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..40 {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb += &format!("a{level}: &a{level} [{aliases}]\n");
+    }
+    check("a.yaml", &bomb, &[code::ALIAS_EXPANSION]);
+    // The text is small and what it stands for is 100 GB.
+    let copies = format!(
+        "a: &a \"{}\\n\"\nb: [{}]\n",
+        "x".repeat(1 << 20),
+        vec!["*a"; 100_000].join(",")
+    );
+    check("a.yaml", &copies, &[code::ALIAS_EXPANSION]);
+    let merges = format!(
+        "a: &a {{k: 1}}\nb: {{<<: [{}]}}\n",
+        vec!["*a"; 20_000].join(", ")
+    );
+    check("a.yaml", &merges, &[code::NO_KIND, code::NO_KIND]);
+    check("a.yaml", "&a [*a]\n", &[code::TOO_DEEP]);
+}
+
+#[test]
+fn many_problems_are_told_in_part() {
+    let hosts = vec!["''"; 100_000].join(", ");
+    let text = format!(
+        "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: a}}, spec: {{hosts: [{hosts}]}}}}"
+    );
+    let contents = manifest::parse(&Arc::from("a.yaml"), &text);
+    assert_eq!(contents.diagnostics.len(), 101);
+    let ports: String = (0..100_000).map(|_| "{},").collect();
+    let text = format!(
+        "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: a}}, spec: {{hosts: [a], ports: [{ports}]}}}}"
+    );
+    assert_eq!(
+        manifest::parse(&Arc::from("a.yaml"), &text)
+            .diagnostics
+            .len(),
+        101
+    );
+    let items = vec!["1"; 100_000].join(",");
+    let text = format!("{{apiVersion: v1, kind: List, items: [{items}]}}");
+    let contents = manifest::parse(&Arc::from("a.yaml"), &text);
+    assert_eq!(
+        (contents.documents.len(), contents.diagnostics.len()),
+        (20, 21)
+    );
+    let keys: String = (0..100_000).map(|_| "k: 1\n").collect();
+    let text = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\n{keys}");
+    assert_eq!(
+        manifest::parse(&Arc::from("a.yaml"), &text)
+            .diagnostics
+            .len(),
+        101
+    );
+}
+
+#[test]
+fn large_files_are_refused_unread() {
+    let size = usize::try_from(MAX_FILE_BYTES).expect("fits") + 1;
+    let zeroes = vec![0; size];
+    let contents = manifest::parse_bytes(&Arc::from("a.yaml"), &zeroes);
+    assert_eq!(contents.diagnostics[0].code, code::FILE_TOO_LARGE);
+}
+
+#[test]
+fn large_objects_end() {
+    let labels: String = (0..50_000)
+        .map(|index| format!("    l{index}: a\n"))
+        .collect();
+    let text = format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels:\n{labels}");
+    check("a.yaml", &text, &[]);
+    let long = "x".repeat(4 << 20);
+    check(
+        "a.yaml",
+        &format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {long}}}\n"),
+        &[code::NAME],
+    );
+    check("a.yaml", &format!("{long}: 1\n"), &[code::SYNTAX]);
+    check(
+        "a.json",
+        &format!("{{\"{long}\": 1}}\n"),
+        &[code::NO_KIND, code::NO_KIND],
+    );
+}
+
+const VALID: [&str; 6] = [
+    include_str!("validation/valid/kubectl-noise.yaml"),
+    include_str!("validation/valid/syntax.yaml"),
+    include_str!("validation/valid/lists.yaml"),
+    include_str!("validation/valid/list.json"),
+    include_str!("validation/valid/hosts-and-endpoints.yaml"),
+    include_str!("validation/MDNS108-wrong-type.yaml"),
+];
+
+/// Pieces of YAML that turn one thing into another.
+const PIECES: [&str; 24] = [
+    "\n", " ", "\t", "-", "- ", ": ", "{", "}", "[", "]", "&a ", "*a", "<<: *a", "!x ", "|", ">",
+    "'", "\"", "#", "~", "---\n", "...\n", "é", "0",
+];
+
+fn holds(contents: &Contents) {
+    for found in &contents.diagnostics {
+        assert!(found.origin.position.line >= 1 && found.origin.position.column >= 1);
+        assert!(!found.message.is_empty() && !found.message.contains('\n'));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn any_bytes_can_be_read(bytes: Vec<u8>) {
+        holds(&manifest::parse_bytes(&Arc::from("a.yaml"), &bytes));
+        holds(&manifest::parse_bytes(&Arc::from("a.json"), &bytes));
+    }
+
+    #[test]
+    fn any_text_can_be_read(text in "[-\\[\\]{}:,&*!|>'\"#~ \n\ta-c0<.%]{0,60}") {
+        holds(&manifest::parse(&Arc::from("a.yaml"), &text));
+    }
+
+    #[test]
+    fn any_mutation_can_be_read(
+        (which, cuts) in (0..VALID.len(), prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize, 0..PIECES.len()), 1..4))
+    ) {
+        let mut text = VALID[which].to_owned();
+        for (at, length, piece) in cuts {
+            let characters: Vec<char> = text.chars().collect();
+            let at = at.index(characters.len().max(1));
+            let end = (at + length).min(characters.len());
+            text = characters[..at].iter().chain(PIECES[piece].chars().collect::<Vec<_>>().iter()).chain(&characters[end..]).collect();
+        }
+        let file = Arc::from(if which == 3 { "a.json" } else { "a.yaml" });
+        let contents = manifest::parse(&file, &text);
+        holds(&contents);
+        prop_assert_eq!(contents, manifest::parse(&file, &text));
+    }
+}
