@@ -72,8 +72,8 @@ impl ListArgs {
     /// Prints the hosts in canonical order: what is below a name follows it.
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let config = self.policy.config(self.folders)?;
-        let pipeline = load::load(&config)?.pipeline;
-        let rows = rows(&pipeline);
+        let loaded = load::load(&config)?;
+        let rows = rows(&loaded.pipeline);
         output::data(|out| match self.output {
             Format::Table => {
                 let headers = [
@@ -96,6 +96,7 @@ impl ListArgs {
         if rows.is_empty() {
             output::talk("no ServiceEntry here has a host");
         }
+        loaded.mention_errors(&config);
         Ok(Exit::Fine)
     }
 }

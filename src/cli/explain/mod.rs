@@ -95,8 +95,8 @@ impl ExplainArgs {
             .with_context(|| format!("`{}` is no domain name", self.name))
             .map_err(|error| Failure::new(Exit::Usage, error))?;
         let config = self.policy.config(self.folders)?;
-        let pipeline = load::load(&config)?.pipeline;
-        let explanation = explain::explain(&pipeline, &name, self.record_type.0);
+        let loaded = load::load(&config)?;
+        let explanation = explain::explain(&loaded.pipeline, &name, self.record_type.0);
         output::data(|out| match self.output {
             Format::Text => text::write(out, &explanation),
             Format::Json => {
@@ -104,6 +104,7 @@ impl ExplainArgs {
                 writeln!(out)
             }
         })?;
+        loaded.mention_errors(&config);
         Ok(Exit::Fine)
     }
 }

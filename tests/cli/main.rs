@@ -1,0 +1,11 @@
+//! The command line as people and programs meet it: the real binary, its exit codes, what it prints where, and what a
+//! running server does when it is asked over DNS, HTTP and signals.
+
+#[cfg(target_os = "linux")]
+mod check;
+mod config;
+mod harness;
+mod look;
+mod pages;
+mod serve;
+mod usage;
