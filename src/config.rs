@@ -8,6 +8,7 @@
 
 pub mod file;
 pub mod value;
+pub mod yaml;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -20,9 +21,10 @@ use std::{
 use file::TcpKeys;
 pub use file::{File, FileError};
 use value::{
-    Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel, OneOrMore, Period, TtlPeriod, Wait,
-    Workers,
+    Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel, Period, TtlPeriod, Wait, Workers,
 };
+
+use yaml::OneOrMore;
 
 use crate::{
     dns::{Name, Ttl},

@@ -147,7 +147,7 @@ fn a_file_that_cannot_be_read_is_65_and_hides_nothing() {
     let place = Place::new();
     place.write("zones/broken.yaml", BROKEN);
     place.write("zones/closed.yaml", "");
-    let nobody = fs::Permissions::from_mode(0);
+    let nobody = fs::Permissions::from_mode(0o000);
     fs::set_permissions(place.path("zones/closed.yaml"), nobody).expect("it is ours");
     let ran = place.run_as_nobody(&["check", "zones"]);
     assert_eq!(ran.code, Some(65), "{ran:?}");
@@ -230,7 +230,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 #[test]
 fn a_folder_without_rights_is_65() {
     let place = Place::with_svc1();
-    fs::set_permissions(place.path("zones"), fs::Permissions::from_mode(0)).expect("it is ours");
+    fs::set_permissions(place.path("zones"), fs::Permissions::from_mode(0o000)).expect("it is ours");
     let ran = place.run_as_nobody(&["check", "zones"]);
     ran.failed(65, &["zones", "Permission denied"]);
     fs::set_permissions(place.path("zones"), fs::Permissions::from_mode(0o755))
