@@ -29,39 +29,39 @@ pub(super) struct Chronicle {
 /// A diagnostic without its place in the file, which moves with every line above it.
 type Fingerprint = (Arc<str>, Code, Option<ObjectKey>, String);
 
+/// The one line that says what the first load found.
+pub(super) fn first_load(status: &Status, report: &Report) {
+    info!(
+        files = status.files,
+        objects = status.objects.values().sum::<usize>(),
+        hosts = status.hosts,
+        duration_ms = millis(status),
+        generation = report.snapshot.generation(),
+        serial = report.snapshot.serial().0,
+        "mesh loaded"
+    );
+}
+
+/// The one line that says what a reload did; `files` are those added, changed and removed.
+pub(super) fn reload(files: [usize; 3], status: &Status, report: &Report) {
+    let [files_added, files_changed, files_removed] = files;
+    info!(
+        files_added,
+        files_changed,
+        files_removed,
+        objects_added = report.affected.added,
+        objects_changed = report.affected.changed,
+        objects_removed = report.affected.removed,
+        hosts_recompiled = report.affected.hosts.len(),
+        names_changed = report.names_changed,
+        duration_ms = millis(status),
+        generation = report.snapshot.generation(),
+        serial = report.snapshot.serial().0,
+        "mesh reloaded"
+    );
+}
+
 impl Chronicle {
-    /// The one line that says what the first load found.
-    pub(super) fn first_load(&self, status: &Status, report: &Report) {
-        info!(
-            files = status.files,
-            objects = status.objects.values().sum::<usize>(),
-            hosts = status.hosts,
-            duration_ms = millis(status),
-            generation = report.snapshot.generation(),
-            serial = report.snapshot.serial().0,
-            "mesh loaded"
-        );
-    }
-
-    /// The one line that says what a reload did; `files` are those added, changed and removed.
-    pub(super) fn reload(&self, files: [usize; 3], status: &Status, report: &Report) {
-        let [files_added, files_changed, files_removed] = files;
-        info!(
-            files_added,
-            files_changed,
-            files_removed,
-            objects_added = report.affected.added,
-            objects_changed = report.affected.changed,
-            objects_removed = report.affected.removed,
-            hosts_recompiled = report.affected.hosts.len(),
-            names_changed = report.names_changed,
-            duration_ms = millis(status),
-            generation = report.snapshot.generation(),
-            serial = report.snapshot.serial().0,
-            "mesh reloaded"
-        );
-    }
-
     /// What else is new: problems, objects that are well again, folders that went or came back, how changes are noticed.
     pub(super) fn news(&mut self, status: &Status, mended: &HashSet<ObjectKey>) {
         self.watching(status);

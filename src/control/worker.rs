@@ -1,13 +1,18 @@
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::Ordering},
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use tracing::info;
 
-use super::{Control, Options, Orders, chronicle::Chronicle, pace};
+use super::{
+    Control, Options, Orders,
+    chronicle::{self, Chronicle},
+    pace,
+};
 use crate::{
     diagnostic::{ObjectKey, Severity},
     manifest::Outcome,
@@ -28,8 +33,14 @@ const STILLNESS: Duration = Duration::from_millis(250);
 const STILLNESS_AFTER_OVERFLOW: Duration = Duration::from_millis(100);
 const DISTRUST: Duration = Duration::from_secs(1);
 
-/// How often to list again where folders appear or vanish while they are listed.
+/// How often to list again where folders appear or vanish while they are listed, before others get the processor.
 const MAX_LISTINGS: usize = 8;
+
+/// When to try again after that.
+const BREATH: Duration = Duration::from_millis(5);
+
+/// How long links may be swapped faster than their folders can be read, before what is found is taken as it is.
+const TORN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Owns folders and pipeline, and publishes.
 pub(super) struct Worker {
@@ -47,6 +58,9 @@ pub(super) struct Worker {
     last_look: Instant,
     again_at: Option<Instant>,
     distrust_until: Option<Instant>,
+    /// Since when no look could be finished, and since when the changes wait that it was for.
+    torn_since: Option<Instant>,
+    unfinished: Option<Instant>,
 }
 
 impl Worker {
@@ -66,6 +80,8 @@ impl Worker {
             last_look: Instant::now(),
             again_at: None,
             distrust_until: None,
+            torn_since: None,
+            unfinished: None,
         }
     }
 
@@ -85,11 +101,20 @@ impl Worker {
             }
             let policy = self.orders.policy().take();
             if let Some(policy) = policy {
+                self.pace();
                 self.change_policy(policy);
             }
             let every_file = self.orders.reload.swap(false, Ordering::AcqRel);
+            self.pace();
             self.look(&mut watch, every_file);
         }
+    }
+
+    /// Waits until another publish is allowed: an order may come at any time.
+    fn pace(&self) {
+        let now = Instant::now();
+        let due = pace::not_too_soon(now, self.last_publish);
+        thread::sleep(due - now);
     }
 
     /// When to look even if nothing stirs.
@@ -107,10 +132,12 @@ impl Worker {
 
     /// Looks at the folders and publishes what changed.
     fn look(&mut self, watch: &mut Watch, every_file: bool) {
+        let stir = self.signals.take_stir();
         let began = self
-            .signals
-            .take_stir()
-            .map_or_else(Instant::now, |stir| stir.first);
+            .unfinished
+            .take()
+            .or(stir.map(|stir| stir.first))
+            .unwrap_or_else(Instant::now);
         let overflows = self.signals.take_overflows();
         if overflows > 0 {
             self.status.totals.event_overflows += overflows;
@@ -118,6 +145,14 @@ impl Worker {
         }
         let scan = self.scan(watch, every_file);
         self.last_look = Instant::now();
+        let Some(scan) = scan else {
+            self.again_at = Some(self.last_look + BREATH);
+            self.unfinished = Some(began);
+            if every_file {
+                self.orders.reload.store(true, Ordering::Release);
+            }
+            return;
+        };
         self.again_at = scan.again_at;
         self.status.totals.files_read += scan.files_read;
         self.status.totals.documents_parsed += scan.documents_parsed;
@@ -134,13 +169,13 @@ impl Worker {
         }
     }
 
-    fn scan(&mut self, watch: &mut Watch, every_file: bool) -> Scan {
-        let mut listings = 1;
-        loop {
+    /// Looks until nothing was swapped on the way; `None` where that takes too long.
+    fn scan(&mut self, watch: &mut Watch, every_file: bool) -> Option<Scan> {
+        let torn_since = *self.torn_since.get_or_insert_with(Instant::now);
+        let strict = torn_since.elapsed() < TORN_PATIENCE;
+        for _ in 0..MAX_LISTINGS {
             let listing = self.folder.list();
-            let is_last = listings == MAX_LISTINGS;
-            listings += 1;
-            if watch.arm(&listing) && !is_last {
+            if watch.arm(&listing) {
                 continue;
             }
             watch.catch_up();
@@ -148,21 +183,26 @@ impl Worker {
             let look = Look {
                 now: Instant::now(),
                 every_file,
-                trust: self.trust(watch),
-                strict: !is_last,
+                trust: self.trust(watch, every_file),
+                strict,
             };
-            if let Some(scan) = self.folder.read(listing, &look) {
+            if let Some(scan) = self.folder.read(&listing, &look) {
                 self.evidence.use_up();
-                return scan;
+                self.torn_since = None;
+                return Some(scan);
             }
         }
+        None
     }
 
-    fn trust(&self, watch: &Watch) -> Trust {
+    fn trust(&self, watch: &Watch, was_asked: bool) -> Trust {
         let distrusts = self
             .distrust_until
             .is_some_and(|until| until > Instant::now());
         if !self.pipeline.snapshot().is_ready() {
+            Trust::Everything
+        } else if !watch.is_told() && was_asked {
+            // Who asks for a reload says that the files are complete.
             Trust::Everything
         } else if !watch.is_told() {
             Trust::Stillness(STILLNESS)
@@ -188,10 +228,9 @@ impl Worker {
         }
         self.renew_status(&report, began, is_reload);
         if is_first {
-            self.chronicle.first_load(&self.status, &report);
+            chronicle::first_load(&self.status, &report);
         } else if is_reload {
-            self.chronicle
-                .reload([added, changed, removed], &self.status, &report);
+            chronicle::reload([added, changed, removed], &self.status, &report);
         }
         self.chronicle.news(&self.status, &mended);
     }
@@ -227,7 +266,7 @@ impl Worker {
         status.last_reload = Some(SystemTime::now());
         status.objects = mesh.object_counts();
         status.ignored = mesh.ignored_counts();
-        status.hosts = mesh.hosts().len();
+        status.hosts = mesh.host_count();
         status.endpoints = mesh.endpoint_counts();
         status.kept = mesh.kept();
         status.diagnostics = self.pipeline.diagnostics();

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use super::{
     LoadError,
+    documents::Documents,
     reading::{self, Outcome},
     signals::{Evidence, WRITER_PATIENCE},
     stamp::Stamp,
@@ -99,7 +100,7 @@ pub struct Look {
     pub every_file: bool,
     /// How far to trust what is found.
     pub trust: Trust,
-    /// Whether to give up where a file vanishes between listing and reading, so that one can list again.
+    /// Whether to give up where something was swapped on the way, so that one can list again.
     pub strict: bool,
 }
 
@@ -120,6 +121,8 @@ struct Held {
     is_racy: bool,
     /// What was parsed last; `None` where nothing was, or where the file was unreadable since.
     digest: Option<u64>,
+    /// The documents of a large file.
+    documents: Option<Documents>,
     /// Why the file can't be read, as it was reported.
     problem: Option<String>,
     waiting: Option<Waiting>,
@@ -143,7 +146,6 @@ struct Candidate {
     root: usize,
     real: PathBuf,
     stamp: Stamp,
-    known: Option<u64>,
 }
 
 impl Folder {
@@ -171,7 +173,7 @@ impl Folder {
         loop {
             let listing = self.list();
             self.check(&listing)?;
-            if let Some(scan) = self.read(listing, &look) {
+            if let Some(scan) = self.read(&listing, &look) {
                 return Ok(scan);
             }
             look.strict = false;
@@ -211,9 +213,12 @@ impl Folder {
         Ok(())
     }
 
-    /// Reads the files of `listing` that changed. `None` where one of them vanished meanwhile and the look is strict:
-    /// then nothing was taken in.
-    pub fn read(&mut self, listing: Listing, look: &Look) -> Option<Scan> {
+    /// Reads the files of `listing` that changed. `None` where the look is strict and one of them vanished meanwhile, as
+    /// all do on one side of a swapped link: then nothing was taken in.
+    pub fn read(&mut self, listing: &Listing, look: &Look) -> Option<Scan> {
+        if listing.is_torn && look.strict {
+            return None;
+        }
         let mut scan = Scan {
             files: listing.files.len(),
             missing: listing
@@ -230,14 +235,14 @@ impl Folder {
                 Verdict::Unchanged => {}
                 Verdict::Read(candidate) => candidates.push(candidate),
                 Verdict::Wait(stamp, until) => {
-                    self.wait(name, listed.root, stamp, look.now, until, &mut scan)
+                    self.wait(name, listed.root, stamp, look.now, until, &mut scan);
                 }
                 Verdict::Trouble(diagnostic) => {
-                    troubles.push((name.clone(), listed.root, diagnostic))
+                    troubles.push((name.clone(), listed.root, diagnostic));
                 }
             }
         }
-        let outcomes = Self::read_all(&candidates);
+        let outcomes = self.read_all(&candidates);
         let vanished = outcomes
             .iter()
             .any(|outcome| matches!(outcome, Outcome::Vanished));
@@ -251,7 +256,7 @@ impl Folder {
         for (candidate, outcome) in candidates.into_iter().zip(outcomes) {
             self.take(candidate, outcome, look.now, &mut scan);
         }
-        self.settle_missing(&listing, look, &mut scan);
+        self.settle_missing(listing, look, &mut scan);
         scan.changes.sort_by(|a, b| a.file.cmp(&b.file));
         Some(scan)
     }
@@ -286,20 +291,18 @@ impl Folder {
             root: listed.root,
             real: listed.real.clone(),
             stamp,
-            known: held.and_then(|held| held.digest),
         })
     }
 
-    fn read_all(candidates: &[Candidate]) -> Vec<Outcome> {
+    fn read_all(&self, candidates: &[Candidate]) -> Vec<Outcome> {
         let read = |candidate: &Candidate| {
             let Candidate {
-                name,
-                real,
-                stamp,
-                known,
-                ..
+                name, real, stamp, ..
             } = candidate;
-            reading::read(name, real, *stamp, *known)
+            let held = self.files.get(name);
+            let digest = held.and_then(|held| held.digest);
+            let documents = held.and_then(|held| held.documents.as_ref());
+            reading::read(name, real, *stamp, digest, documents)
         };
         if candidates.len() < MANY_FILES {
             candidates.iter().map(read).collect()
@@ -312,45 +315,30 @@ impl Folder {
         let Candidate {
             name, root, stamp, ..
         } = candidate;
-        let (stamp, digest, contents) = match outcome {
-            Outcome::Restless | Outcome::Vanished => {
-                let until = now + RESTLESS_PATIENCE;
-                self.wait(&name, root, stamp, now, until, scan);
-                return;
-            }
-            Outcome::Unreadable(diagnostic) => {
-                self.report_trouble(name, root, diagnostic, scan);
-                return;
-            }
-            Outcome::Same(stamp) => (stamp, None, None),
-            Outcome::Changed {
-                stamp,
-                digest,
-                contents,
-            } => (stamp, Some(digest), Some(contents)),
-        };
         let held = self.files.entry(name.clone()).or_default();
-        let is_new = !held.is_reported;
-        *held = Held {
-            root,
-            stamp: Some(stamp),
-            is_racy: stamp.is_racy(SystemTime::now()),
-            digest: digest.or(held.digest),
-            is_reported: true,
-            ..Held::default()
-        };
-        if let Some(contents) = contents {
-            *(if is_new {
-                &mut scan.added
-            } else {
-                &mut scan.changed
-            }) += 1;
-            scan.documents_parsed += contents.documents.len() as u64;
-            self.roots[root].last_stir = Some(now);
-            scan.changes.push(FileChange {
-                file: name,
-                reading: Reading::Read(contents),
-            });
+        match outcome {
+            Outcome::Restless | Outcome::Vanished => {
+                self.wait(&name, root, stamp, now, now + RESTLESS_PATIENCE, scan);
+            }
+            Outcome::Unreadable(diagnostic) => self.report_trouble(name, root, diagnostic, scan),
+            Outcome::Same => held.settle(root, stamp),
+            Outcome::Changed { digest, parsed } => {
+                held.settle(root, stamp);
+                held.digest = Some(digest);
+                held.documents = parsed.documents;
+                let is_new = !std::mem::replace(&mut held.is_reported, true);
+                *(if is_new {
+                    &mut scan.added
+                } else {
+                    &mut scan.changed
+                }) += 1;
+                scan.documents_parsed += parsed.fresh as u64;
+                self.roots[root].last_stir = Some(now);
+                scan.changes.push(FileChange {
+                    file: name,
+                    reading: Reading::Read(parsed.contents),
+                });
+            }
         }
     }
 
@@ -473,6 +461,18 @@ impl Folder {
     }
 }
 
+impl Held {
+    /// Notes that the file was read with this stamp.
+    fn settle(&mut self, root: usize, stamp: Stamp) {
+        self.root = root;
+        self.stamp = Some(stamp);
+        self.is_racy = stamp.is_racy(SystemTime::now());
+        self.problem = None;
+        self.waiting = None;
+        self.missing_since = None;
+    }
+}
+
 impl Scan {
     fn look_again(&mut self, at: Instant) {
         self.again_at = Some(self.again_at.map_or(at, |again| again.min(at)));
@@ -489,6 +489,10 @@ enum Verdict {
 
 /// When a changed file may be complete; `None` where it is to be taken as it is.
 fn wait_until(held: Option<&Held>, stamp: Stamp, listed: &Listed, look: &Look) -> Option<Instant> {
+    let is_as_read = held.is_some_and(|held| held.stamp == Some(stamp));
+    if is_as_read && matches!(look.trust, Trust::Stillness(_)) {
+        return None;
+    }
     let waiting = held.and_then(|held| held.waiting);
     let same_since = waiting
         .filter(|waiting| waiting.stamp == stamp)

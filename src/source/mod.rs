@@ -5,6 +5,7 @@
 //!
 //! Never joins objects and never publishes anything: `control` does.
 
+mod documents;
 mod folder;
 mod mounts;
 mod reading;

@@ -1,6 +1,5 @@
 use std::{
     fs::OpenOptions,
-    hash::{BuildHasher, Hasher},
     io::{self, ErrorKind, Read},
     os::unix::fs::OpenOptionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -8,25 +7,19 @@ use std::{
     sync::Arc,
 };
 
-use foldhash::quality::FixedState;
-
-use super::stamp::Stamp;
-use crate::{
-    diagnostic::Diagnostic,
-    manifest::{self, Contents},
+use super::{
+    documents::{self, Documents, Parsed, digest_of},
+    stamp::Stamp,
 };
+use crate::{diagnostic::Diagnostic, manifest};
 
 /// What came of reading one file.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// It holds what it held.
-    Same(Stamp),
+    Same,
     /// It holds something else.
-    Changed {
-        stamp: Stamp,
-        digest: u64,
-        contents: Contents,
-    },
+    Changed { digest: u64, parsed: Parsed },
     /// It was replaced or written to since it was listed: look again.
     Restless,
     /// It is gone.
@@ -35,10 +28,17 @@ pub(super) enum Outcome {
     Unreadable(Diagnostic),
 }
 
-/// Reads the file `name` at `path` and parses it, unless its content has the digest `known`.
+/// Reads the file `name` at `path` and parses it, unless its content has the digest `known`; of a large file
+/// that changed, the known `documents` are not parsed again.
 ///
 /// The file must be as listed before and after: a reader of a file in motion could see half of it.
-pub(super) fn read(name: &Arc<str>, path: &Path, listed: Stamp, known: Option<u64>) -> Outcome {
+pub(super) fn read(
+    name: &Arc<str>,
+    path: &Path,
+    listed: Stamp,
+    known: Option<u64>,
+    documents: Option<&Documents>,
+) -> Outcome {
     let unreadable = |error: &io::Error| Outcome::Unreadable(manifest::unreadable(name, error));
     let bytes = match content(path, listed) {
         Ok(Some(bytes)) => bytes,
@@ -48,19 +48,15 @@ pub(super) fn read(name: &Arc<str>, path: &Path, listed: Stamp, known: Option<u6
     };
     let digest = digest_of(&bytes);
     if known == Some(digest) {
-        return Outcome::Same(listed);
+        return Outcome::Same;
     }
     let text = match manifest::text_of(name, &bytes) {
         Ok(text) => text,
         Err(diagnostic) => return Outcome::Unreadable(diagnostic),
     };
     // A parser that panics on one file must not take the server's eyes.
-    match catch_unwind(AssertUnwindSafe(|| manifest::parse(name, text))) {
-        Ok(contents) => Outcome::Changed {
-            stamp: listed,
-            digest,
-            contents,
-        },
+    match catch_unwind(AssertUnwindSafe(|| documents::parse(name, text, documents))) {
+        Ok(parsed) => Outcome::Changed { digest, parsed },
         Err(_) => unreadable(&io::Error::other(
             "a bug in meshdns; please report it with the file",
         )),
@@ -82,10 +78,4 @@ fn content(path: &Path, listed: Stamp) -> io::Result<Option<Vec<u8>>> {
     (&mut file).take(listed.size + 1).read_to_end(&mut bytes)?;
     let as_listed = Stamp::of(&file.metadata()?) == listed && bytes.len() == capacity;
     Ok(as_listed.then_some(bytes))
-}
-
-fn digest_of(bytes: &[u8]) -> u64 {
-    let mut hasher = FixedState::with_seed(0).build_hasher();
-    hasher.write(bytes);
-    hasher.finish()
 }

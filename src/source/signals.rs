@@ -17,7 +17,7 @@ use notify::{
     event::{AccessKind, AccessMode, ModifyKind},
 };
 
-use super::walk::is_manifest;
+use super::walk::{is_hidden, is_manifest};
 
 /// How many single paths are remembered; beyond that, stamps alone tell what changed.
 const MAX_PATHS: usize = 65_536;
@@ -112,7 +112,7 @@ impl Signals {
         while !std::mem::take(&mut state.nudged) {
             let left = match due(state.stir) {
                 Some(due) => due.saturating_duration_since(Instant::now()),
-                None => Duration::from_secs(3600),
+                None => Duration::from_hours(1),
             };
             if left.is_zero() {
                 return;
@@ -240,10 +240,7 @@ impl Scope {
     }
 
     fn holds_visible(&self, path: &Path) -> bool {
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        !hidden
+        !is_hidden(path)
             && path
                 .parent()
                 .is_some_and(|parent| self.folders.contains(parent))

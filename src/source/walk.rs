@@ -2,7 +2,7 @@
 //!
 //! Owns what counts as a mesh file, how symbolic links are followed and how files are named. Every link is read once a
 //! walk, and the walk begins again where a link, or a folder given by the user, leads elsewhere at its end: what is
-//! listed never mixes the two sides of a swapped link, as ConfigMaps and git-sync swap them.
+//! listed never mixes the two sides of a swapped link, as Kubernetes and git-sync swap them.
 //!
 //! Never opens a file.
 
@@ -41,6 +41,8 @@ pub struct Listing {
     /// Real paths of entries elsewhere that decide where a path leads: links and their targets, the given paths
     /// themselves, and names that are missing.
     pub(super) turns: BTreeSet<PathBuf>,
+    /// Whether something was swapped during the walk, again and again.
+    pub(super) is_torn: bool,
 }
 
 /// One mesh file.
@@ -69,7 +71,11 @@ pub(super) fn walk(roots: &[PathBuf]) -> Listing {
     loop {
         let mut walk = Walk::default();
         walk.everything(roots);
-        if attempt == MAX_ATTEMPTS || walk.still_holds() {
+        if walk.still_holds() {
+            return walk.listing;
+        }
+        if attempt == MAX_ATTEMPTS {
+            walk.listing.is_torn = true;
             return walk.listing;
         }
         attempt += 1;
@@ -85,6 +91,12 @@ pub(super) fn is_manifest(name: &Path) -> bool {
     })
 }
 
+/// Whether a file or folder of this name is passed over.
+pub(super) fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
 #[derive(Default)]
 struct Walk {
     listing: Listing,
@@ -94,7 +106,8 @@ struct Walk {
     resolved: HashMap<PathBuf, PathBuf>,
     /// The identities of the roots, which a rename could exchange.
     identities: Vec<(PathBuf, Option<(u64, u64)>)>,
-    seen: HashSet<PathBuf>,
+    /// Files that were found otherwise than in a folder that is listed.
+    single: HashSet<PathBuf>,
     /// Links wait until everything real was seen.
     waiting: VecDeque<Link>,
 }
@@ -125,19 +138,18 @@ impl Walk {
         self.identities.push((real.clone(), identity(&real)));
         self.listing.turns.insert(real.clone());
         if metadata.is_dir() {
-            self.folder(root, path, real, 0);
-        } else {
+            self.folder(root, path, &real, 0);
+        } else if self.is_first(&real) {
             self.file(root, path, real, &metadata);
         }
         Ok(())
     }
 
-    fn folder(&mut self, root: usize, shown: &Path, real: PathBuf, depth: usize) {
-        if depth > MAX_DEPTH || !self.seen.insert(real.clone()) {
+    fn folder(&mut self, root: usize, shown: &Path, real: &Path, depth: usize) {
+        if depth > MAX_DEPTH || !self.listing.folders.insert(real.to_owned()) {
             return;
         }
-        self.listing.folders.insert(real.clone());
-        let entries = match entries_of(&real) {
+        let entries = match entries_of(real) {
             Ok(entries) => entries,
             // It went while we walked: the folder above changed too.
             Err(error) if depth > 0 && error.kind() == ErrorKind::NotFound => return,
@@ -149,7 +161,7 @@ impl Walk {
         for (name, file_type) in entries {
             let (shown, path) = (shown.join(&name), real.join(&name));
             if file_type.is_dir() {
-                self.folder(root, &shown, path, depth + 1);
+                self.folder(root, &shown, &path, depth + 1);
             } else if file_type.is_symlink() {
                 self.waiting.push_back(Link {
                     root,
@@ -177,11 +189,13 @@ impl Walk {
             .and_then(|real| Ok((fs::symlink_metadata(&real)?, real)));
         match found {
             Ok((metadata, real)) if metadata.is_dir() => {
-                self.folder(root, &shown, real, depth + 1);
+                self.folder(root, &shown, &real, depth + 1);
             }
             Ok((metadata, real)) if is_manifest(&shown) => {
                 self.listing.turns.insert(real.clone());
-                self.file(root, &shown, real, &metadata);
+                if self.is_first(&real) {
+                    self.file(root, &shown, real, &metadata);
+                }
             }
             // A link that leads nowhere is no file, as after a ConfigMap has lost a key.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -197,10 +211,17 @@ impl Walk {
         }
     }
 
+    /// Whether a file that was found by its path or a link is in no folder that was listed, and is found so for the
+    /// first time.
+    fn is_first(&mut self, real: &Path) -> bool {
+        let is_listed = real
+            .parent()
+            .is_some_and(|parent| self.listing.folders.contains(parent));
+        let is_found = is_listed && is_manifest(real) && !is_hidden(real);
+        !is_found && self.single.insert(real.to_owned())
+    }
+
     fn file(&mut self, root: usize, shown: &Path, real: PathBuf, metadata: &fs::Metadata) {
-        if !self.seen.insert(real.clone()) {
-            return;
-        }
         let file_type = metadata.file_type();
         let found = if file_type.is_file() {
             Found::File(Stamp::of(metadata))
@@ -296,7 +317,7 @@ fn entries_of(folder: &Path) -> io::Result<Vec<(OsString, fs::FileType)>> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(b".") {
+        if is_hidden(Path::new(&name)) {
             continue;
         }
         // Where the file system does not tell types, this looks at the entry, which may have gone.

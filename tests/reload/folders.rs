@@ -1,0 +1,97 @@
+//! Whole folders that go and come, and rights that are taken away.
+
+use std::{fs, time::Duration};
+
+use crate::harness::{Folder, Mesh, service};
+
+const MEANWHILE: Duration = Duration::from_millis(300);
+
+#[test]
+fn a_folder_deleted_and_made_again_serves_its_last_good_state_meanwhile() {
+    let folder = Folder::new();
+    for number in 1..=300 {
+        fs::write(
+            folder.join(&format!("svc{number}.yaml")),
+            service(number, "10.0.0.1"),
+        )
+        .unwrap();
+    }
+    let mesh = Mesh::start(folder.path());
+    let generation = mesh.generation();
+    fs::remove_dir_all(folder.path()).unwrap();
+    mesh.wait("the missing folder", || {
+        !mesh.status().missing_folders.is_empty()
+    });
+    let name = folder.path().to_str().unwrap();
+    mesh.wait_for_log(&["WARN", name, "is not there"]);
+    mesh.holds("svc300.internal.com", "10.0.0.1", MEANWHILE);
+    assert_eq!(
+        mesh.generation(),
+        generation,
+        "nothing was taken away on the way"
+    );
+    fs::create_dir(folder.path()).unwrap();
+    mesh.wait("the folder", || mesh.status().missing_folders.is_empty());
+    mesh.wait_for_log(&["INFO", name, "is back"]);
+    for number in 1..=299 {
+        fs::write(
+            folder.join(&format!("svc{number}.yaml")),
+            service(number, "10.0.0.2"),
+        )
+        .unwrap();
+        if number == 150 {
+            mesh.wait_for("svc150.internal.com", &["10.0.0.2"]);
+            mesh.holds("svc299.internal.com", "10.0.0.1", MEANWHILE);
+        }
+    }
+    mesh.wait_for("svc299.internal.com", &["10.0.0.2"]);
+    // What did not come back counts as removed some time after the last file came.
+    mesh.wait_for_none("svc300.internal.com");
+    fs::write(folder.join("svc1.yaml"), service(1, "10.0.0.3")).unwrap();
+    mesh.wait_for("svc1.internal.com", &["10.0.0.3"]);
+    assert_eq!(mesh.log_lines(&["WARN", name, "is not there"]), 1);
+}
+
+#[test]
+fn a_folder_renamed_away_and_replaced_is_served_again() {
+    let folder = Folder::with_one_service();
+    let mesh = Mesh::start(folder.path());
+    let aside = folder.above().join("aside");
+    fs::rename(folder.path(), &aside).unwrap();
+    mesh.wait("the missing folder", || {
+        !mesh.status().missing_folders.is_empty()
+    });
+    mesh.holds("svc1.internal.com", "10.0.0.1", MEANWHILE);
+    let next = folder.above().join("next");
+    fs::create_dir(&next).unwrap();
+    fs::write(next.join("svc1.yaml"), service(1, "10.0.0.2")).unwrap();
+    fs::rename(&next, folder.path()).unwrap();
+    mesh.wait_for("svc1.internal.com", &["10.0.0.2"]);
+    // The folder that moved away is no longer watched, the other one is.
+    fs::write(aside.join("svc1.yaml"), service(1, "10.0.0.3")).unwrap();
+    fs::write(folder.join("svc2.yaml"), service(2, "10.0.0.4")).unwrap();
+    mesh.wait_for("svc2.internal.com", &["10.0.0.4"]);
+    assert_eq!(
+        mesh.answers("svc1.internal.com"),
+        Some(vec!["10.0.0.2".parse().unwrap()])
+    );
+}
+
+#[test]
+fn nested_folders_come_change_and_go() {
+    let folder = Folder::with_one_service();
+    let mesh = Mesh::start(folder.path());
+    let nested = folder.join("a/b/c");
+    fs::create_dir_all(&nested).unwrap();
+    fs::write(nested.join("svc2.yaml"), service(2, "10.0.0.2")).unwrap();
+    mesh.wait_for("svc2.internal.com", &["10.0.0.2"]);
+    fs::write(nested.join("svc2.yaml"), service(2, "10.0.0.3")).unwrap();
+    mesh.wait_for("svc2.internal.com", &["10.0.0.3"]);
+    fs::rename(folder.join("a"), folder.join("z")).unwrap();
+    mesh.wait("the new name", || mesh.status().files == 2);
+    fs::write(folder.join("z/b/c/svc2.yaml"), service(2, "10.0.0.4")).unwrap();
+    mesh.wait_for("svc2.internal.com", &["10.0.0.4"]);
+    fs::remove_dir_all(folder.join("z")).unwrap();
+    mesh.wait_for_none("svc2.internal.com");
+    assert!(mesh.answers("svc1.internal.com").is_some());
+}

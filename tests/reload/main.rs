@@ -1,0 +1,10 @@
+//! What happens on disk, and what is served meanwhile and afterwards.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod files;
+mod folders;
+mod harness;
+mod storms;
+mod swaps;
+mod watching;
