@@ -8,7 +8,7 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use crate::{
-    diagnostic::{Code, Diagnostic, Severity, code},
+    diagnostic::{Code, Diagnostic, ObjectKey, Origin, Severity, code},
     dns::Name,
     manifest::{Address, Resolution},
     mesh::{Endpoints, Exclusion, Mesh, Service, Workload},
@@ -190,62 +190,110 @@ fn addresses_of(
 /// What is noteworthy about a host: ServiceEntries that lose it, endpoints that add nothing, a selector that picks
 /// nobody.
 pub fn remarks(selection: &Selection) -> Vec<Diagnostic> {
-    let host = &selection.host;
-    let mut remarks = Vec::new();
-    if let Some(winner) = selection.chosen.first() {
-        for (loser, _) in selection
-            .lost
-            .iter()
-            .filter(|(_, loss)| *loss == Loss::OtherNamespace)
-        {
+    let losers = selection
+        .chosen
+        .first()
+        .into_iter()
+        .flat_map(|winner| taken(selection, winner));
+    let idle = selection
+        .chosen
+        .iter()
+        .enumerate()
+        .filter_map(|(index, service)| {
+            let picks = selection
+                .candidates
+                .iter()
+                .any(|candidate| candidate.service == index);
+            (!picks)
+                .then(|| selects_nothing(&selection.host, service))
+                .flatten()
+        });
+    let names = selection
+        .candidates
+        .iter()
+        .filter_map(|candidate| name_endpoint(selection, candidate));
+    losers.chain(idle).chain(names).collect()
+}
+
+fn taken<'s>(
+    selection: &'s Selection,
+    winner: &'s Service,
+) -> impl Iterator<Item = Diagnostic> + 's {
+    let losers = selection
+        .lost
+        .iter()
+        .filter(|(_, loss)| *loss == Loss::OtherNamespace);
+    losers.map(move |(loser, _)| {
+        let host = &selection.host;
+        let message = format!(
+            "host {host} is answered by the older {} ({}), not by this one",
+            winner.key, winner.origin
+        );
+        remark(
+            &loser.key,
+            &loser.origin,
+            Severity::Warning,
+            code::HOST_TAKEN,
+            message,
+        )
+    })
+}
+
+fn selects_nothing(host: &Name, service: &Service) -> Option<Diagnostic> {
+    match &service.endpoints {
+        // An empty one can't pick anybody; the manifest's reader has said so.
+        Endpoints::Selector(selector) if !selector.is_empty() => {
+            let namespace = &service.key.namespace;
             let message = format!(
-                "host {host} is answered by the older {} ({}), not by this one",
-                winner.key, winner.origin
+                "the selector of host {host} picks no Pod and no WorkloadEntry of namespace {namespace}"
             );
-            remarks.push(remark(loser, Severity::Warning, code::HOST_TAKEN, message));
-        }
-    }
-    for (index, service) in selection.chosen.iter().enumerate() {
-        let mut candidates = selection
-            .candidates
-            .iter()
-            .filter(|candidate| candidate.service == index)
-            .peekable();
-        if let (Endpoints::Selector(_), None) = (&service.endpoints, candidates.peek()) {
-            let message = format!(
-                "the selector of host {host} picks no Pod and no WorkloadEntry of namespace {}",
-                service.key.namespace
-            );
-            remarks.push(remark(
-                service,
+            Some(remark(
+                &service.key,
+                &service.origin,
                 Severity::Info,
                 code::SELECTS_NOTHING,
                 message,
-            ));
+            ))
         }
-        for candidate in candidates {
-            if let Some(Exclusion::NotAnAddress(Address::Name(name))) = &candidate.excluded {
-                let message = format!(
-                    "endpoint {name} of host {host} is a name: without an upstream it adds no address"
-                );
-                remarks.push(remark(
-                    service,
-                    Severity::Warning,
-                    code::NAME_ENDPOINT,
-                    message,
-                ));
-            }
-        }
+        _ => None,
     }
-    remarks
 }
 
-fn remark(service: &Service, severity: Severity, code: Code, message: String) -> Diagnostic {
+fn name_endpoint(selection: &Selection, candidate: &Candidate) -> Option<Diagnostic> {
+    let Some(Exclusion::NotAnAddress(Address::Name(name))) = &candidate.excluded else {
+        return None;
+    };
+    let host = &selection.host;
+    let message =
+        format!("endpoint {name} of host {host} is a name: without an upstream it adds no address");
+    let (key, origin) = match &candidate.source {
+        Source::Workload(workload) => (&workload.key, &workload.origin),
+        Source::Inline(_) | Source::Addresses => {
+            let service = &selection.chosen[candidate.service];
+            (&service.key, &service.origin)
+        }
+    };
+    Some(remark(
+        key,
+        origin,
+        Severity::Warning,
+        code::NAME_ENDPOINT,
+        message,
+    ))
+}
+
+fn remark(
+    key: &ObjectKey,
+    origin: &Origin,
+    severity: Severity,
+    code: Code,
+    message: String,
+) -> Diagnostic {
     Diagnostic {
-        origin: service.origin.clone(),
+        origin: origin.clone(),
         severity,
         code,
         message,
-        object: Some((*service.key).clone()),
+        object: Some(key.clone()),
     }
 }

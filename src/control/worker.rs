@@ -269,7 +269,7 @@ impl Worker {
         status.files = mesh.file_count();
         status.objects = mesh.object_counts();
         status.ignored = mesh.ignored_counts();
-        status.hosts = mesh.hosts().len();
+        status.hosts = mesh.host_count();
         status.endpoints = mesh.endpoint_counts();
         status.kept = mesh.kept();
         status.diagnostics = self.pipeline.diagnostics();

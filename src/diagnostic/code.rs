@@ -4,7 +4,7 @@
 //! `WorkloadEntries` and inline endpoints (which have the same fields), `MDNS4xx` of `WorkloadGroups`, `MDNS5xx` of Pods,
 //! `MDNS6xx` of the mesh as a whole. A code is never given to another rule.
 //!
-//! A rule that Istio has is named by its number in `reference/istio-validation.md`, such as S6.
+//! A number such as S6 is this project's for a rule of Istio's CRDs or webhook; `tests/validation/` has an example of each.
 
 use std::fmt;
 
@@ -216,7 +216,7 @@ codes! {
     NAME_ENDPOINT = "MDNS603";
     /// A selector matches no Pod and no `WorkloadEntry`.
     SELECTS_NOTHING = "MDNS604";
-    /// An RRset does not fit a DNS message: answers hold a part of it.
+    /// An `RRset` does not fit a DNS message: answers hold a part of it.
     RRSET_TOO_LARGE = "MDNS605";
     /// An object's newest version can't be used: the last good one serves.
     LAST_GOOD_SERVED = "MDNS606";

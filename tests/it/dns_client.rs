@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a question reaches the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// Through the core's functions, without a socket.
     Core,
     Udp,
@@ -34,7 +34,7 @@ pub enum Transport {
 
 /// What to ask.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub(crate) struct Question {
     name: String,
     record_type: u16,
     class: u16,
@@ -46,7 +46,7 @@ pub struct Question {
 
 impl Question {
     /// Reads dig's words: `NAME TYPE [CLASS] [+rd] [+noedns] [+bufsize=N] [+nsid]`.
-    pub fn parse(arguments: &str) -> Self {
+    pub(crate) fn parse(arguments: &str) -> Self {
         let mut words = arguments.split_whitespace();
         let name = words.next().expect("a name").to_owned();
         let record_type = type_number(words.next().expect("a type"));
@@ -74,7 +74,7 @@ impl Question {
     }
 
     /// The query's bytes.
-    pub fn encode(&self, id: u16) -> Vec<u8> {
+    pub(crate) fn encode(&self, id: u16) -> Vec<u8> {
         let mut packet = Vec::new();
         packet.extend(id.to_be_bytes());
         packet.extend([
@@ -134,7 +134,7 @@ fn type_number(text: &str) -> u16 {
 }
 
 /// A server that answers from `snapshots`.
-pub struct Subject {
+pub(crate) struct Subject {
     transport: Transport,
     snapshots: Arc<ArcSwap<Snapshot>>,
     server: Option<(tokio::runtime::Runtime, meshdns::serve::Running, SocketAddr)>,
@@ -143,14 +143,14 @@ pub struct Subject {
 
 impl Subject {
     /// Starts a server on a free loopback port, unless the core itself is asked.
-    pub fn start(transport: Transport, snapshots: Arc<ArcSwap<Snapshot>>) -> Self {
+    pub(crate) fn start(transport: Transport, snapshots: Arc<ArcSwap<Snapshot>>) -> Self {
         let server = (transport != Transport::Core).then(|| {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
                 .enable_all()
                 .build();
             let runtime = runtime.expect("a runtime");
-            let _inside = runtime.enter();
+            let inside = runtime.enter();
             let settings = ServeSettings {
                 listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
                 workers: NonZeroUsize::MIN,
@@ -162,7 +162,7 @@ impl Subject {
             let running = sockets
                 .serve(snapshots.clone(), traffic)
                 .expect("threads can be started");
-            drop(_inside);
+            drop(inside);
             (runtime, running, address)
         });
         Self {
@@ -174,7 +174,7 @@ impl Subject {
     }
 
     /// Asks and prints.
-    pub fn dig(&mut self, question: &Question) -> String {
+    pub(crate) fn dig(&mut self, question: &Question) -> String {
         self.next_id = self.next_id.wrapping_add(1);
         let query = question.encode(self.next_id);
         let reply = match (&self.server, self.transport) {
@@ -244,6 +244,11 @@ fn ask_over_tcp(server: SocketAddr, packet: &[u8]) -> Vec<u8> {
     let mut reply = vec![0; u16::from_be_bytes(length).into()];
     stream.read_exact(&mut reply).expect("a whole reply");
     reply
+}
+
+/// A reply's bytes in dig's words.
+pub(crate) fn print_reply(reply: &[u8]) -> String {
+    print(&Message::from_vec(reply).expect("a well-formed reply"))
 }
 
 /// Status and flags, extended errors, then each section; address records sorted, for their order is random by design.

@@ -4,30 +4,32 @@ use std::{fmt::Write as _, fs, io, path::Path};
 
 /// How large a mesh to write.
 #[derive(Clone, Copy, Debug)]
-pub struct Size {
+pub(crate) struct Size {
     /// ServiceEntries, `svc-0.big.example` and so on, a hundred to a namespace.
-    pub services: usize,
+    pub(crate) services: usize,
     /// Pods of each service, all ready.
-    pub pods: usize,
+    pub(crate) pods: usize,
     /// WorkloadEntries of each service, all healthy.
-    pub vms: usize,
+    pub(crate) vms: usize,
     /// Objects in a file.
-    pub objects_a_file: usize,
+    pub(crate) objects_a_file: usize,
 }
 
 impl Size {
     /// How many files [`write`] makes.
-    pub fn files(self) -> usize {
+    pub(crate) fn files(self) -> usize {
         (self.services * (1 + self.pods + self.vms)).div_ceil(self.objects_a_file)
     }
 }
 
 /// Writes the mesh below `folder` as `part-0.yaml` and so on; each service's objects follow one another.
-pub fn write(folder: &Path, size: Size) -> io::Result<()> {
+pub(crate) fn write(folder: &Path, size: Size) -> io::Result<()> {
     let mut objects = (0..size.services).flat_map(|service| {
         let pods = (0..size.pods).map(move |number| pod(service, number, true));
         let vms = (0..size.vms).map(move |number| vm(service, number));
-        std::iter::once(service_entry(service)).chain(pods).chain(vms)
+        std::iter::once(service_entry(service))
+            .chain(pods)
+            .chain(vms)
     });
     for part in 0..size.files() {
         let text: String = objects.by_ref().take(size.objects_a_file).collect();
@@ -37,7 +39,7 @@ pub fn write(folder: &Path, size: Size) -> io::Result<()> {
 }
 
 /// The name of a service.
-pub fn host(service: usize) -> String {
+pub(crate) fn host(service: usize) -> String {
     format!("svc-{service}.big.example")
 }
 
@@ -52,7 +54,7 @@ fn service_entry(service: usize) -> String {
 }
 
 /// A Pod of a service, as `kubectl get -o yaml` has it, without the noise.
-pub fn pod(service: usize, number: usize, ready: bool) -> String {
+pub(crate) fn pod(service: usize, number: usize, ready: bool) -> String {
     let mut text = String::new();
     let (namespace, ip) = (service / 100, address(10, service, number));
     let ready = if ready { "True" } else { "False" };
@@ -77,11 +79,16 @@ fn vm(service: usize, number: usize) -> String {
 }
 
 /// The address of a service's Pod, as [`pod`] writes it.
-pub fn pod_address(service: usize, number: usize) -> String {
+pub(crate) fn pod_address(service: usize, number: usize) -> String {
     address(10, service, number)
 }
 
 fn address(first: u8, service: usize, number: usize) -> String {
     let index = service * 16 + number;
-    format!("{first}.{}.{}.{}", index >> 16 & 255, index >> 8 & 255, index & 255)
+    format!(
+        "{first}.{}.{}.{}",
+        index >> 16 & 255,
+        index >> 8 & 255,
+        index & 255
+    )
 }

@@ -1,0 +1,39 @@
+//! The reference pages say what the code does. `UPDATE=1 cargo test --test it docs` rewrites what is generated.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use meshdns::diagnostic::code;
+
+fn page(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join(name)
+}
+
+#[test]
+fn every_diagnostic_is_documented() {
+    const HEAD: &str = "\
+# Diagnostics
+
+What `meshdns check` prints and `meshdns serve` logs. A code is stable: it is never given to another rule.
+
+An *error* takes the object out (what it said before stays in service), a *warning* leaves it in, an *info* is worth
+knowing. `check` ends with status 79 where there is an error. A number in brackets is this project's for a rule that
+Istio's CRDs or its webhook have: G for any object, S for ServiceEntry, E for WorkloadEntry, W for WorkloadGroup.
+`tests/validation/` has an example of each code.
+
+| Code | Meaning |
+| --- | --- |
+";
+    let mut expected = HEAD.to_owned();
+    for (code, meaning) in code::ALL {
+        writeln!(expected, "| {code} | {} |", meaning.replace('|', "\\|"))
+            .expect("a string can be written to");
+    }
+    let path = page("diagnostics.md");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &expected).expect("the page can be written");
+    }
+    let found = fs::read_to_string(&path).expect("the page is there");
+    assert_eq!(found, expected, "run UPDATE=1 cargo test --test it docs");
+}
