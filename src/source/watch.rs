@@ -97,7 +97,7 @@ impl Watch {
         self.drop_stale(&wanted);
         let added = self.add_missing(&wanted);
         if added {
-            self.remote = wanted.iter().find_map(|path| remote_file_system(path));
+            self.remote = remote_file_system(wanted.iter().copied());
         }
         added
     }
