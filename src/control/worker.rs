@@ -1,3 +1,8 @@
+//! The thread that looks, compiles and publishes.
+//!
+//! Owns when to look, how far to trust what is found, and the order of a reload: look, compile, publish, and only then the
+//! status and the log, for which no query waits.
+
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::Ordering},

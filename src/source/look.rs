@@ -1,3 +1,5 @@
+//! A look at the mesh folders: how to look, and what it found.
+
 use std::{
     path::PathBuf,
     time::{Duration, Instant},

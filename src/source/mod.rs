@@ -24,7 +24,7 @@ pub use folder::Folder;
 pub use look::{Look, Scan, Trust};
 pub use signals::{Evidence, Signals, Stir};
 pub use walk::Listing;
-pub use watch::{FALLBACK_INTERVAL, Watch, Wish};
+pub use watch::{AS_ASKED_FOR, FALLBACK_INTERVAL, Watch, Wish};
 
 /// A mesh folder could not be opened at the start. What is *in* it is never this error: a bad file is a
 /// [`Diagnostic`](crate::diagnostic::Diagnostic), and the others are served.

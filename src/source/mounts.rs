@@ -1,3 +1,5 @@
+//! Tells network file systems, where no event tells what another machine writes.
+
 use std::path::{Path, PathBuf};
 
 /// File systems that others write to without this kernel noticing.

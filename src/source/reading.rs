@@ -1,3 +1,7 @@
+//! Reads one file, if it holds still, and parses it, if it holds something else than before.
+//!
+//! Never remembers anything and never waits.
+
 use std::{
     fs::OpenOptions,
     io::{self, ErrorKind, Read},

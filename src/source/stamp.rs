@@ -1,3 +1,5 @@
+//! A file's stamp: what `stat` tells about it.
+
 use std::{
     fs::Metadata,
     os::unix::fs::MetadataExt,

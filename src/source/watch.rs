@@ -25,6 +25,9 @@ use crate::status::Watching;
 /// How often folders are looked at whose changes the operating system does not report.
 pub const FALLBACK_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Why folders are polled that need not be.
+pub const AS_ASKED_FOR: &str = "as asked for";
+
 /// How changes are to be noticed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Wish {
@@ -63,7 +66,7 @@ impl Watch {
             polling: None,
         };
         match wish {
-            Wish::Poll(every) => watch.polling = Some((every, "as asked for".to_owned())),
+            Wish::Poll(every) => watch.polling = Some((every, AS_ASKED_FOR.to_owned())),
             Wish::Events => watch.open(),
         }
         watch
