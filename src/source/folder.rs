@@ -320,7 +320,6 @@ impl Folder {
     ) {
         for &root in listing.missing.keys() {
             self.roots[root].is_returning = true;
-            self.roots[root].last_stir = Some(look.now);
         }
         let mut listed_of_root = vec![0_usize; self.roots.len()];
         for listed in listing.files.values() {
@@ -335,6 +334,7 @@ impl Folder {
                 continue;
             }
             if listing.missing.contains_key(&held.root) {
+                held.missing_since = None;
                 outstanding[held.root] = true;
                 continue;
             }

@@ -28,6 +28,9 @@ const CLEARANCE_PATIENCE: Duration = Duration::from_millis(60);
 /// How long a folder that was away must be still before the files that did not come back with it count as removed.
 const RETURN_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The same while nothing came back but the folder itself.
+const EMPTY_RETURN_PATIENCE: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Default)]
 pub(super) struct Root {
     /// Whether it is there again, and not all of its files are yet.
@@ -149,8 +152,14 @@ pub(super) fn gone_at(since: Instant, root: &Root, left_in_root: usize, trust: &
                 .map_or(since, |last_removal| last_removal + patience)
         }
     };
-    match root.last_stir {
-        Some(last_stir) if root.is_returning => settled.max(last_stir + RETURN_PATIENCE),
-        _ => settled,
+    if !root.is_returning {
+        return settled;
     }
+    let patience = if left_in_root == 0 {
+        EMPTY_RETURN_PATIENCE
+    } else {
+        RETURN_PATIENCE
+    };
+    let last_stir = root.last_stir.map_or(since, |stir| stir.max(since));
+    settled.max(last_stir + patience)
 }

@@ -39,6 +39,12 @@ fn a_folder_deleted_and_made_again_serves_its_last_good_state_meanwhile() {
     fs::create_dir(folder.path()).unwrap();
     mesh.wait_for_metric(MISSING, 0.0);
     mesh.wait_for_log(&["INFO", name, "is back"]);
+    // Empty as it is, it takes nothing away.
+    mesh.holds(
+        "svc300.internal.com",
+        "10.0.0.1",
+        Duration::from_millis(1500),
+    );
     for number in 1..=299 {
         fs::write(
             folder.join(&format!("svc{number}.yaml")),
