@@ -11,7 +11,7 @@ use super::{
     pod,
     raw::RawDocument,
     read::{self, Fault, Tree, Unreadable},
-    service_entry,
+    service_entry, status,
     value::{Fields, Node, NodeId, Value, quoted},
     workload_entry, workload_group,
 };
@@ -341,6 +341,7 @@ fn object(findings: &mut Findings, root: Fields<'_, '_>, kind: Kind) -> Option<O
             findings.error(entry.key.id, code::TOP_LEVEL_FIELD, message);
         }
     }
+    let healthy = status::condition(findings, root, "Healthy");
     let Some(spec) = root.get("spec") else {
         findings.error(
             root.id,
@@ -356,7 +357,7 @@ fn object(findings: &mut Findings, root: Fields<'_, '_>, kind: Kind) -> Option<O
             Some(Object::ServiceEntry(Box::new(entry)))
         }
         Kind::WorkloadEntry => {
-            let entry = workload_entry::decode(findings, root, spec, decoded)?;
+            let entry = workload_entry::decode(findings, healthy, spec, decoded)?;
             Some(Object::WorkloadEntry(Box::new(entry)))
         }
         Kind::WorkloadGroup => {
