@@ -272,6 +272,53 @@ mod tests {
         );
     }
 
+    /// Both walks count alike, whatever the example files hold.
+    #[test]
+    fn finds_every_value_of_the_examples() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/validation");
+        let files = [folder.clone(), folder.join("valid")]
+            .into_iter()
+            .flat_map(|folder| {
+                let entries =
+                    std::fs::read_dir(folder).expect("the folder is part of the repository");
+                entries.map(|entry| entry.expect("an entry").path())
+            });
+        let mut count = 0;
+        for path in files.filter(|path| path.is_file()) {
+            let bytes = std::fs::read(&path).expect("a file of the repository");
+            let text = String::from_utf8_lossy(&bytes);
+            for raw in split(&text) {
+                let Ok(tree) = read::read(&raw, false) else {
+                    continue;
+                };
+                let last = greatest_id(&tree.root);
+                let places = Places::find(&raw, tree.format, NodeId(u32::MAX - 1));
+                assert_eq!(
+                    places.found.len(),
+                    last.0 as usize + 1,
+                    "{}:{}",
+                    path.display(),
+                    raw.line
+                );
+                count += 1;
+            }
+        }
+        assert!(count > 100);
+    }
+
+    /// Merge keys move values, so that the last one is not the last that was read.
+    fn greatest_id(node: &Node<'_>) -> NodeId {
+        match &node.value {
+            Value::List(items) => items.iter().map(greatest_id).max().unwrap_or(node.id),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|entry| greatest_id(&entry.value))
+                .max()
+                .unwrap_or(node.id),
+            _ => node.id,
+        }
+    }
+
     #[test]
     fn finds_the_items_of_a_plain_list() {
         let places = |text: &str, count| {

@@ -4,7 +4,7 @@ use super::super::{
     findings::Findings,
     host,
     object::Resolution,
-    value::{Fields, NodeId, quoted},
+    value::{Fields, NodeId, Value, quoted},
     workload::{Stated, is_port},
 };
 use crate::diagnostic::{Code, code};
@@ -137,6 +137,11 @@ fn port_number(
     code: Code,
 ) -> Option<i64> {
     let node = fields.get(name)?;
+    if let Value::Int(number) = node.value
+        && is_port(number)
+    {
+        return Some(number);
+    }
     let number = findings.integer(node, &format!("`{name}`"))?;
     if is_port(number) {
         return Some(number);
