@@ -266,7 +266,7 @@ impl Worker {
         status.last_reload = Some(SystemTime::now());
         status.objects = mesh.object_counts();
         status.ignored = mesh.ignored_counts();
-        status.hosts = mesh.hosts().len();
+        status.hosts = mesh.host_count();
         status.endpoints = mesh.endpoint_counts();
         status.kept = mesh.kept();
         status.diagnostics = self.pipeline.diagnostics();

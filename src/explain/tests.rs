@@ -152,6 +152,13 @@ fn tells_the_outcome_of_every_kind_of_name() {
         aaaa,
         "answer wildcard 2001:db8::1",
     );
+    check(
+        &mesh,
+        "a.zone.test",
+        RecordType::ANY,
+        "answer host \"RFC8482\" \"\"",
+    );
+    check(&mesh, "a.zone.test", RecordType::AXFR, "declined host");
     check(&mesh, "none.zone.test", a, "nxdomain nothing");
     check(&mesh, "elsewhere.test", a, "refused nothing");
 }

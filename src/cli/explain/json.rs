@@ -38,7 +38,8 @@ struct Zone {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Host<'e> {
-    host: String,
+    #[serde(rename = "host")]
+    name: String,
     answers: bool,
     all_unhealthy: bool,
     service_entries: Vec<Entry<'e>>,
@@ -103,7 +104,7 @@ impl<'e> From<&'e explain::Explanation> for Explanation<'e> {
             name: told.name.to_string(),
             r#type: told.record_type.to_string(),
             outcome: told.outcome.as_str(),
-            rcode: told.outcome.rcode().as_str(),
+            rcode: told.rcode.as_str(),
             via: told.via.as_str(),
             zone: told.zone.as_ref().map(|zone| Zone {
                 apex: zone.apex.to_string(),
@@ -122,7 +123,7 @@ impl<'e> From<&'e HostStory> for Host<'e> {
         let selection = &story.selection;
         let candidates = selection.candidates.iter();
         Self {
-            host: host(&selection.host),
+            name: host(&selection.host),
             answers: story.answers,
             all_unhealthy: selection.all_unhealthy,
             service_entries: entries(story),

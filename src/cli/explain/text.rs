@@ -40,7 +40,7 @@ pub(super) fn write(out: &mut dyn Write, told: &Explanation) -> io::Result<()> {
 }
 
 fn headline(told: &Explanation) -> String {
-    let rcode = told.outcome.rcode();
+    let rcode = told.rcode;
     match told.outcome {
         Outcome::Answer => format!("{rcode}, {}", count(told.answer.len(), "record")),
         Outcome::NoData => {
@@ -48,6 +48,7 @@ fn headline(told: &Explanation) -> String {
         }
         Outcome::NoName => format!("{rcode} (no such name)"),
         Outcome::NotOurs => format!("{rcode} (not a name of this server)"),
+        Outcome::NoSuchQuestion => format!("{rcode} (no name has records of this type)"),
     }
 }
 
