@@ -1,4 +1,4 @@
-//! The manners that NSD, Knot, BIND and PowerDNS agree on, probed as [RFC 8906 §8] does, over UDP and TCP, IPv4 and IPv6.
+//! The manners that NSD, Knot, BIND and `PowerDNS` agree on, probed as [RFC 8906 §8] does, over UDP and TCP, IPv4 and IPv6.
 //!
 //! [RFC 8906 §8]: https://www.rfc-editor.org/rfc/rfc8906#section-8
 
