@@ -28,7 +28,8 @@ pub(super) fn write(out: &mut dyn Write, told: &Explanation) -> io::Result<()> {
         let hosts: Vec<String> = told.near.iter().map(host).collect();
         writeln!(out, "\nDid you mean {}?", hosts.join(" or "))?;
     }
-    if told.hosts_below > 0 {
+    let is_root = name.parent().is_none();
+    if told.hosts_below > 0 && !is_root {
         writeln!(
             out,
             "\nBelow it: {}. `--zone {}` answers for the whole domain.",
