@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     findings::{Findings, Problem, nearest},
-    locate::Places,
+    locate::{self, Places},
     metadata,
     object::{Contents, Document, Object, Outcome},
     pod,
@@ -90,20 +90,26 @@ fn decode(file: &Arc<str>, raw: &RawDocument<'_>, tree: &Tree<'_>) -> Contents {
     };
     unfolding.visit(&tree.root, None, 0, NodeId(u32::MAX));
     let items = unfolding.items;
+    let is_valid = items.iter().all(|item| item.problems.is_empty());
     let is_single = items.len() == 1 && items[0].at == tree.root.id;
-    if is_single && items[0].problems.is_empty() {
+    if is_valid && is_single {
         return contents(file, raw, items, |_| raw.start());
     }
-    let last = items
+    if is_valid && let Some(places) = plain_list(raw, &tree.root, &items) {
+        return contents(file, raw, items, |id| {
+            places
+                .binary_search_by_key(&id, |place| place.0)
+                .map_or_else(|_| raw.start(), |index| places[index].1)
+        });
+    }
+    let problems = items
         .iter()
-        .flat_map(|item| {
-            item.problems
-                .iter()
-                .map(|problem| problem.at)
-                .chain([item.at])
-        })
-        .max();
-    let places = Places::find(raw, tree.format, last.unwrap_or(tree.root.id));
+        .flat_map(|item| item.problems.iter().map(|problem| problem.at));
+    let last = problems
+        .chain(items.iter().map(|item| item.at))
+        .max()
+        .unwrap_or(tree.root.id);
+    let places = Places::find(raw, tree.format, last);
     contents(file, raw, items, |id| {
         if id == tree.root.id {
             raw.start()
@@ -111,6 +117,22 @@ fn decode(file: &Arc<str>, raw: &RawDocument<'_>, tree: &Tree<'_>) -> Contents {
             places.of(id)
         }
     })
+}
+
+/// The places of a list's items where all are objects and the list is laid out plainly.
+fn plain_list(
+    raw: &RawDocument<'_>,
+    root: &Node<'_>,
+    items: &[Item],
+) -> Option<Vec<(NodeId, Position)>> {
+    let Value::List(nodes) = &root.as_fields()?.get("items")?.value else {
+        return None;
+    };
+    let ids = items.iter().map(|item| item.at);
+    if !nodes.iter().map(|node| node.id).eq(ids.clone()) {
+        return None;
+    }
+    Some(ids.zip(locate::item_places(raw, items.len())?).collect())
 }
 
 fn contents(
@@ -331,42 +353,44 @@ fn type_of<'a>(
     root: Fields<'a, '_>,
     inherited: Option<Inherited<'a>>,
 ) -> Option<(&'a str, &'a str)> {
-    let mut field = |name: &str, inherited: Option<&'a str>| match root.get_set(name) {
-        Some(node) => match node.as_text() {
-            Some("") => {
-                findings.error(
-                    node.id,
-                    code::NO_KIND,
-                    format!("`{name}` is empty: write one"),
-                );
-                None
-            }
-            Some(text) => Some(text),
-            None => {
-                findings.error(
-                    node.id,
-                    code::NO_KIND,
-                    format!("`{name}` is {}, but must be a text", node.describe()),
-                );
-                None
-            }
-        },
-        None => {
-            if inherited.is_none() {
-                let message = format!(
-                    "the object has no `{name}`: every object names its `apiVersion` and `kind`"
-                );
-                findings.error(root.id, code::NO_KIND, message);
-            }
-            inherited
-        }
-    };
-    let api_version = field(
+    let api_version = type_field(
+        findings,
+        root,
         "apiVersion",
         inherited.map(|inherited| inherited.api_version),
     );
-    let kind = field("kind", inherited.map(|inherited| inherited.kind));
+    let kind = type_field(
+        findings,
+        root,
+        "kind",
+        inherited.map(|inherited| inherited.kind),
+    );
     Some((api_version?, kind?))
+}
+
+fn type_field<'a>(
+    findings: &mut Findings,
+    root: Fields<'a, '_>,
+    name: &str,
+    inherited: Option<&'a str>,
+) -> Option<&'a str> {
+    let (at, message) = match (root.get_set(name), inherited) {
+        (Some(node), _) => match node.as_text() {
+            Some("") => (node.id, format!("`{name}` is empty: write one")),
+            Some(text) => return Some(text),
+            None => (
+                node.id,
+                format!("`{name}` is {}, but must be a text", node.describe()),
+            ),
+        },
+        (None, Some(inherited)) => return Some(inherited),
+        (None, None) => (
+            root.id,
+            format!("the object has no `{name}`: every object names its `apiVersion` and `kind`"),
+        ),
+    };
+    findings.error(at, code::NO_KIND, message);
+    None
 }
 
 /// What an object is to us.

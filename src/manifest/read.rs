@@ -337,7 +337,7 @@ struct NodeSeed<'r> {
 }
 
 impl<'r> NodeSeed<'r> {
-    fn node<'t, E: de::Error>(self, value: Value<'t>) -> Result<Node<'t>, E> {
+    fn node<E: de::Error>(self, value: Value<'_>) -> Result<Node<'_>, E> {
         Ok(Node {
             id: self.reading.number(0)?,
             value,

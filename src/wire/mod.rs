@@ -13,6 +13,8 @@
 mod odd;
 mod parse;
 mod refusal;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use parse::parse;

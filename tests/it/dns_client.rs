@@ -150,7 +150,7 @@ impl Subject {
                 .enable_all()
                 .build();
             let runtime = runtime.expect("a runtime");
-            let _inside = runtime.enter();
+            let inside = runtime.enter();
             let settings = ServeSettings {
                 listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
                 workers: NonZeroUsize::MIN,
@@ -162,7 +162,7 @@ impl Subject {
             let running = sockets
                 .serve(snapshots.clone(), traffic)
                 .expect("threads can be started");
-            drop(_inside);
+            drop(inside);
             (runtime, running, address)
         });
         Self {
