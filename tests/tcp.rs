@@ -143,7 +143,7 @@ fn a_message_that_trickles_in_is_not_waited_for() {
         .set_read_timeout(Some(Duration::from_millis(20)))
         .expect("a time-out");
     let start = Instant::now();
-    let mut bytes = framed(&[0; 60_000]).into_iter();
+    let mut bytes = framed(&vec![0; 60_000]).into_iter();
     // One byte each time that nothing was to be read.
     while matches!(stream.read(&mut [0; 1]), Err(error) if error.kind() == ErrorKind::WouldBlock) {
         let byte = bytes.next().expect("the connection ends long before");
@@ -317,7 +317,7 @@ fn cpu_ticks(process: u32) -> u64 {
 #[ignore = "not a test: the server of the test above, which sets a limit on file descriptors"]
 fn serves_for_another_test() {
     let server = serve(TcpLimits::default());
-    println!("at {}", server.address());
+    writeln!(std::io::stdout(), "at {}", server.address()).expect("someone who reads");
     let ended = std::io::stdin().read(&mut [0; 1]);
     assert_eq!(ended.expect("an end"), 0);
     server.stop();

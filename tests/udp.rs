@@ -65,10 +65,9 @@ fn first(answer: &[u8]) -> usize {
 fn every_address_comes_first_equally_often() {
     let server = Server::start();
     let client = udp_client(server.address());
-    // As a stub resolver asks: A and AAAA by turns, from one port.
-    const ROUNDS: usize = 3600;
     let mut pairs = BTreeMap::<_, usize>::new();
-    for _ in 0..ROUNDS {
+    // As a stub resolver asks: A and AAAA by turns, from one port.
+    for _ in 0..3600 {
         let a = first(&ask_udp(&client, &query(0, "svc1.internal.com", 1, 1, &[])));
         let aaaa = first(&ask_udp(
             &client,

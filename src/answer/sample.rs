@@ -36,7 +36,7 @@ fn compile() -> Arc<Snapshot> {
         host("*.wild.internal.com", &["10.0.0.4"]),
         host("none.internal.com", &[]),
         records("many.internal.com", &many.collect::<Vec<_>>()),
-        records("too-many.internal.com", too_many.collect::<Vec<_>>()),
+        records("too-many.internal.com", &too_many.collect::<Vec<_>>()),
         host("solo.test", &["10.0.0.5"]),
         host("*.open.test", &["2001:db8::2"]),
     ]);
