@@ -3,9 +3,9 @@
 //! Never remembers anything and never waits.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, Metadata, OpenOptions},
     io::{self, ErrorKind, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
@@ -68,22 +68,31 @@ pub(super) fn read(
     }
 }
 
-/// The file's bytes; `None` where it was in motion.
+/// The file's bytes; `None` where it was in motion. A file that was removed since it was opened is not found: a swap may
+/// be under way, of which nothing must be taken in alone.
 fn content(path: &Path, listed: Option<Stamp>) -> io::Result<Option<Vec<u8>>> {
     // A pipe may have taken the file's place: opening that must not block.
     let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(path)?;
-    let metadata = file.metadata()?;
-    let before = Stamp::of(&metadata);
-    if !metadata.is_file() || listed.is_some_and(|listed| listed != before) {
+    let opened = still_linked(&file)?;
+    let before = Stamp::of(&opened);
+    if !opened.is_file() || listed.is_some_and(|listed| listed != before) {
         return Ok(None);
     }
     let size = before.size.min(manifest::MAX_FILE_BYTES);
     let capacity = usize::try_from(size).unwrap_or_default();
     let mut bytes = Vec::with_capacity(capacity + 1);
     (&mut file).take(size + 1).read_to_end(&mut bytes)?;
-    let is_whole = Stamp::of(&file.metadata()?) == before && bytes.len() == capacity;
+    let is_whole = Stamp::of(&still_linked(&file)?) == before && bytes.len() == capacity;
     Ok(is_whole.then_some(bytes))
+}
+
+fn still_linked(file: &File) -> io::Result<Metadata> {
+    let metadata = file.metadata()?;
+    match metadata.nlink() {
+        0 => Err(ErrorKind::NotFound.into()),
+        _ => Ok(metadata),
+    }
 }
