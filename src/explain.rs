@@ -46,6 +46,8 @@ pub struct Explanation {
     pub authority: Vec<Record>,
     /// Hosts that are spelt alike, the nearest first; only where no host answers.
     pub near: Vec<Name>,
+    /// How many hosts are below the name; only where it is in none of our zones, which a declared zone would change.
+    pub hosts_below: usize,
 }
 
 /// What a query gets.
@@ -178,10 +180,17 @@ pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Exp
     };
     let answer = answer::answer(snapshot, &query(name, record_type));
     let (answers, authority) = records::sections(&answer, name);
+    let outcome = Outcome::from(answer.outcome);
+    let hosts_below = if outcome == Outcome::NotOurs {
+        let all = pipeline.mesh().hosts();
+        all.iter().filter(|host| host.is_at_or_below(name)).count()
+    } else {
+        0
+    };
     Explanation {
         name: name.clone(),
         record_type,
-        outcome: answer.outcome.into(),
+        outcome,
         rcode: answer.outcome.rcode(),
         zone,
         via,
@@ -189,6 +198,7 @@ pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Exp
         answer: answers,
         authority,
         near,
+        hosts_below,
     }
 }
 

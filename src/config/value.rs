@@ -34,6 +34,9 @@ pub enum ValueError {
     /// Not an address with or without a port.
     #[error("expected IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:5300 or :53")]
     Listen,
+    /// Neither an address nor `off`.
+    #[error("expected off, IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:9153")]
+    Http,
     /// Not a time.
     #[error("expected a duration with its unit, as in 5s, 500ms or 1m")]
     Period,
@@ -139,7 +142,10 @@ impl FromStr for Http {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         match text {
             "off" => Ok(Self::Off),
-            address => address.parse().map(Self::At),
+            address => match address.parse() {
+                Ok(listen) => Ok(Self::At(listen)),
+                Err(_) => Err(ValueError::Http),
+            },
         }
     }
 }
@@ -364,6 +370,13 @@ mod tests {
         ] {
             check_listen(wrong, &[]);
         }
+    }
+
+    #[test]
+    fn pages_are_at_an_address_or_off() {
+        assert_eq!("off".parse(), Ok(Http::Off));
+        assert_eq!(":9153".parse(), ":9153".parse().map(Http::At));
+        assert_eq!("on".parse::<Http>(), Err(ValueError::Http));
     }
 
     #[track_caller]

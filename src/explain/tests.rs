@@ -174,6 +174,20 @@ fn names_the_zone_and_its_soa() {
 }
 
 #[test]
+fn counts_the_hosts_that_a_declared_zone_would_hold() {
+    let objects = vec![
+        service("ns1", "a.zone.test", inline("10.0.0.1")),
+        service("ns1", "b.zone.test", inline("10.0.0.2")),
+    ];
+    let below = |zones: &[&str]| {
+        let mesh = pipeline(zones, objects.clone());
+        explain(&mesh, &name("zone.test"), RecordType::A).hosts_below
+    };
+    assert_eq!(below(&[]), 2);
+    assert_eq!(below(&["zone.test"]), 0);
+}
+
+#[test]
 fn sorts_candidates_and_tells_who_is_in() {
     let mesh = pipeline(
         &[],

@@ -230,7 +230,8 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 #[test]
 fn a_folder_without_rights_is_65() {
     let place = Place::with_svc1();
-    fs::set_permissions(place.path("zones"), fs::Permissions::from_mode(0o000)).expect("it is ours");
+    fs::set_permissions(place.path("zones"), fs::Permissions::from_mode(0o000))
+        .expect("it is ours");
     let ran = place.run_as_nobody(&["check", "zones"]);
     ran.failed(65, &["zones", "Permission denied"]);
     fs::set_permissions(place.path("zones"), fs::Permissions::from_mode(0o755))

@@ -140,6 +140,7 @@ fn explain_json_has_the_whole_story() {
         ],
         "authority": [],
         "near": [],
+        "hostsBelow": 0,
     });
     assert_eq!(told, expected);
 }

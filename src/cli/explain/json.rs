@@ -26,6 +26,8 @@ pub(super) struct Explanation<'e> {
     authority: Vec<Record<'e>>,
     /// Hosts that are spelt alike.
     near: Vec<String>,
+    /// How many hosts are below a name that is in none of our zones.
+    hosts_below: usize,
 }
 
 #[derive(Serialize)]
@@ -114,6 +116,7 @@ impl<'e> From<&'e explain::Explanation> for Explanation<'e> {
             answer: told.answer.iter().map(Record::from).collect(),
             authority: told.authority.iter().map(Record::from).collect(),
             near: told.near.iter().map(host).collect(),
+            hosts_below: told.hosts_below,
         }
     }
 }
