@@ -196,15 +196,34 @@ fn refuses_malformed_messages() {
 
 #[test]
 fn knows_no_keys() {
-    let with_question = &format!("NOTAUTH in {} bytes", 12 + QUESTION.len());
-    check(&message(0, [1, 0, 0, 1], &[QUESTION, TSIG]), with_question);
+    let with_record = &format!("NOTAUTH in {} bytes", 12 + QUESTION.len() + TSIG.len());
+    let signed = message(0, [1, 0, 0, 1], &[QUESTION, TSIG]);
+    check(&signed, with_record);
     check(
         &message(0, [1, 0, 0, 2], &[QUESTION, OPT, TSIG]),
-        with_question,
+        with_record,
     );
     let malformed = &format!("FORMERR in {} bytes", 12 + QUESTION.len());
     check(&message(0, [1, 0, 0, 2], &[QUESTION, TSIG, OPT]), malformed);
     check(&message(0, [1, 1, 0, 0], &[QUESTION, TSIG]), malformed);
+
+    let mut reply = Vec::new();
+    let refusal = parse(&signed, 0).expect_err("no key is known");
+    write_refusal(&refusal, &mut reply);
+    let mut expected = TSIG.to_vec();
+    let error_at = expected.len() - 4;
+    expected[error_at..][..2].copy_from_slice(&17_u16.to_be_bytes());
+    assert!(reply.ends_with(&expected), "the record with BADKEY");
+    assert_eq!(decode(&reply).additionals.len(), 1);
+}
+
+#[test]
+fn a_key_with_a_name_too_long_gets_no_record() {
+    let long = [&[1, b'k'].repeat(120), &TSIG[2..]].concat();
+    check(
+        &message(0, [1, 0, 0, 1], &[QUESTION, &long]),
+        &format!("NOTAUTH in {} bytes", 12 + QUESTION.len()),
+    );
 }
 
 /// Decodes a message with a reader that is not ours; nothing may be left over.
