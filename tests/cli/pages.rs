@@ -51,7 +51,8 @@ fn metrics_tell_the_state_of_the_mesh() {
     server.ask("elsewhere.test.").expect("an answer");
     let page = until("the queries are counted", || {
         let page = server.get("/metrics").body;
-        page.contains("zone=\"dropped\"").then_some(page)
+        let are_counted = page.contains("rcode=\"NOERROR\"") && page.contains("rcode=\"REFUSED\"");
+        are_counted.then_some(page)
     });
     for line in [
         "meshdns_hosts 1",
