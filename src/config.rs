@@ -8,6 +8,7 @@
 
 pub mod file;
 pub mod value;
+pub mod yaml;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -20,9 +21,10 @@ use std::{
 use file::TcpKeys;
 pub use file::{File, FileError};
 use value::{
-    Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel, OneOrMore, Period, TtlPeriod, Wait,
-    Workers,
+    Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel, Period, TtlPeriod, Wait, Workers,
 };
+
+use yaml::OneOrMore;
 
 use crate::{
     dns::{Name, Ttl},
@@ -128,7 +130,7 @@ impl Config {
                 .lameduck
                 .or(file.lameduck)
                 .map_or(Duration::ZERO, |period| period.0),
-            tcp: tcp(file.tcp.unwrap_or_default()),
+            tcp: tcp(&file.tcp.unwrap_or_default()),
             log_format: flags
                 .log_format
                 .or(file.log_format)
@@ -187,7 +189,7 @@ impl Config {
     }
 }
 
-fn tcp(keys: TcpKeys) -> TcpLimits {
+fn tcp(keys: &TcpKeys) -> TcpLimits {
     let defaults = TcpLimits::default();
     let limit = |key: Option<Limit>, default: usize| key.map_or(default, |limit| limit.0);
     let wait = |key: Option<Wait>, default: Duration| key.map_or(default, |wait| wait.0);

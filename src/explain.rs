@@ -15,7 +15,8 @@ pub use near::{Miss, NearWorkload};
 pub use records::Record;
 
 use crate::{
-    dns::{Name, Rcode, RecordType},
+    answer::{self, AskedName, Query},
+    dns::{Class, Name, Rcode, RecordType},
     mesh::{Endpoints, Mesh, Service},
     pipeline::Pipeline,
     select::{Candidate, Loss, Selection, Source},
@@ -31,6 +32,8 @@ pub struct Explanation {
     pub record_type: RecordType,
     /// What the query gets.
     pub outcome: Outcome,
+    /// The response code that it comes with.
+    pub rcode: Rcode,
     /// The apex of the zone that holds the name; `None` where it is in none of ours.
     pub zone: Option<Zone>,
     /// Why the name exists, or doesn't.
@@ -43,6 +46,8 @@ pub struct Explanation {
     pub authority: Vec<Record>,
     /// Hosts that are spelt alike, the nearest first; only where no host answers.
     pub near: Vec<Name>,
+    /// How many hosts are below the name; only where it is in none of our zones, which a declared zone would change.
+    pub hosts_below: usize,
 }
 
 /// What a query gets.
@@ -56,18 +61,11 @@ pub enum Outcome {
     NoName,
     /// The name is in none of our zones.
     NotOurs,
+    /// The type is not one that a name has, such as AXFR.
+    NoSuchQuestion,
 }
 
 impl Outcome {
-    /// The response code that carries it.
-    pub fn rcode(self) -> Rcode {
-        match self {
-            Self::Answer | Self::NoData => Rcode::NoError,
-            Self::NoName => Rcode::NxDomain,
-            Self::NotOurs => Rcode::Refused,
-        }
-    }
-
     /// The stable name, as JSON outputs spell it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,6 +73,26 @@ impl Outcome {
             Self::NoData => "nodata",
             Self::NoName => "nxdomain",
             Self::NotOurs => "refused",
+            Self::NoSuchQuestion => "declined",
+        }
+    }
+}
+
+impl From<answer::Outcome<'_>> for Outcome {
+    fn from(outcome: answer::Outcome<'_>) -> Self {
+        match outcome {
+            answer::Outcome::Records(_)
+            | answer::Outcome::Soa(_)
+            | answer::Outcome::Minimal(_)
+            | answer::Outcome::Identity(_) => Self::Answer,
+            answer::Outcome::NoData(_) => Self::NoData,
+            answer::Outcome::NoName(_) => Self::NoName,
+            answer::Outcome::NotOurs | answer::Outcome::NotReady => Self::NotOurs,
+            answer::Outcome::OtherClass
+            | answer::Outcome::Transfer
+            | answer::Outcome::MetaType
+            | answer::Outcome::MailType
+            | answer::Outcome::BadVersion => Self::NoSuchQuestion,
         }
     }
 }
@@ -160,35 +178,41 @@ pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Exp
     } else {
         near::hosts(pipeline.mesh(), name)
     };
-    let (outcome, answer) = match snapshot.find(name.as_wire()) {
-        Found::NotOurs => (Outcome::NotOurs, Vec::new()),
-        Found::NoName { .. } => (Outcome::NoName, Vec::new()),
-        Found::Name(owner) => {
-            let answer = records::answer(snapshot, name, owner, record_type);
-            let outcome = if answer.is_empty() {
-                Outcome::NoData
-            } else {
-                Outcome::Answer
-            };
-            (outcome, answer)
-        }
-    };
-    let authority = match (&zone, outcome) {
-        (Some(zone), Outcome::NoData | Outcome::NoName) => {
-            vec![records::soa(snapshot, &zone.apex)]
-        }
-        _ => Vec::new(),
+    let answer = answer::answer(snapshot, &query(name, record_type));
+    let (answers, authority) = records::sections(&answer, name);
+    let outcome = Outcome::from(answer.outcome);
+    let hosts_below = if outcome == Outcome::NotOurs {
+        let all = pipeline.mesh().hosts();
+        all.iter().filter(|host| host.is_at_or_below(name)).count()
+    } else {
+        0
     };
     Explanation {
         name: name.clone(),
         record_type,
         outcome,
+        rcode: answer.outcome.rcode(),
         zone,
         via,
         hosts,
-        answer,
+        answer: answers,
         authority,
         near,
+        hosts_below,
+    }
+}
+
+/// The question as a client without EDNS asks it; with turn 0 the addresses stand in their order.
+fn query(name: &Name, record_type: RecordType) -> Query<'static> {
+    Query {
+        id: 0,
+        recursion_desired: false,
+        question: &[],
+        name: AskedName::from_wire(name.as_wire()),
+        record_type,
+        class: Class::IN,
+        edns: None,
+        turn: 0,
     }
 }
 

@@ -62,11 +62,12 @@ fn header<'b>(bytes: &'b [u8], mark: &'b [u8]) -> impl Iterator<Item = String> +
 }
 
 fn told(contents: &Contents) -> String {
-    contents
+    let lines: Vec<_> = contents
         .diagnostics
         .iter()
-        .map(|diagnostic| format!("  {diagnostic}\n"))
-        .collect()
+        .map(|diagnostic| format!("  {diagnostic}"))
+        .collect();
+    lines.join("\n")
 }
 
 /// Puts what is found in place of what was expected, as often as the new lines move what follows them.
@@ -93,7 +94,7 @@ fn update(path: &PathBuf) {
 #[test]
 fn every_rule_is_told_at_its_place() {
     let updating = std::env::var_os("UPDATE").is_some();
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for path in folder("") {
         let (name, bytes) = read(&path);
         if updating {
@@ -104,7 +105,10 @@ fn every_rule_is_told_at_its_place() {
         let found: Vec<_> = contents.diagnostics.iter().map(line_of).collect();
         let expected: Vec<_> = header(&bytes, MARK).collect();
         if found != expected {
-            wrong += &format!("{name}: expected {expected:#?}, found\n{}", told(&contents));
+            wrong.push(format!(
+                "{name}: expected {expected:#?}, found\n{}",
+                told(&contents)
+            ));
         }
         assert!(
             contents
@@ -114,7 +118,7 @@ fn every_rule_is_told_at_its_place() {
             "{name}"
         );
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

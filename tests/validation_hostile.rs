@@ -41,13 +41,10 @@ fn deep_nesting_ends() {
         &format!("a: {}", "[".repeat(20_000)),
         &[code::TOO_DEEP],
     );
-    check(
-        "a.yaml",
-        &(0..2_000)
-            .map(|depth| format!("{}a:\n", " ".repeat(depth)))
-            .collect::<String>(),
-        &[code::TOO_DEEP],
-    );
+    let steps: Vec<_> = (0..2_000)
+        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+        .collect();
+    check("a.yaml", &steps.concat(), &[code::TOO_DEEP]);
     check(
         "a.yaml",
         &format!("{}a", "- ".repeat(20_000)),
@@ -57,12 +54,12 @@ fn deep_nesting_ends() {
 
 #[test]
 fn alias_bombs_end() {
-    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    let mut bomb = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned()];
     for level in 1..40 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-        bomb += &format!("a{level}: &a{level} [{aliases}]\n");
+        bomb.push(format!("a{level}: &a{level} [{aliases}]\n"));
     }
-    check("a.yaml", &bomb, &[code::ALIAS_EXPANSION]);
+    check("a.yaml", &bomb.concat(), &[code::ALIAS_EXPANSION]);
     // The text is small and what it stands for is 100 GB.
     let copies = format!(
         "a: &a \"{}\\n\"\nb: [{}]\n",
@@ -123,10 +120,13 @@ fn large_files_are_refused_unread() {
 
 #[test]
 fn large_objects_end() {
-    let labels: String = (0..50_000)
+    let labels: Vec<_> = (0..50_000)
         .map(|index| format!("    l{index}: a\n"))
         .collect();
-    let text = format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels:\n{labels}");
+    let text = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels:\n{}",
+        labels.concat()
+    );
     check("a.yaml", &text, &[]);
     let long = "x".repeat(4 << 20);
     check(

@@ -9,6 +9,11 @@
 mod chaos;
 mod query;
 
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+
 pub use query::{AskedName, Edns, Query};
 
 use crate::{
@@ -105,14 +110,13 @@ fn outcome<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> (Outcome<'s>, Optio
     }
 }
 
-/// What a type gets that no name can have, following BIND: 128 to 255 are meta types
+/// What a type gets that no name can have, following BIND: 128 to 255 are meta types, of which ANY alone can be had
 /// ([RFC 6895 §3.1](https://www.rfc-editor.org/rfc/rfc6895#section-3.1)), and so is OPT.
 fn refused_type(record_type: RecordType) -> Option<Outcome<'static>> {
     match record_type {
-        RecordType::ANY => None,
         RecordType::AXFR | RecordType::IXFR => Some(Outcome::Transfer),
         RecordType(253 | 254) => Some(Outcome::MailType),
-        RecordType::OPT | RecordType(128..=252) => Some(Outcome::MetaType),
+        RecordType::OPT | RecordType(128..=250) => Some(Outcome::MetaType),
         _ => None,
     }
 }

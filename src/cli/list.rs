@@ -1,11 +1,15 @@
 //! `list`: every host, where its endpoints come from and how many are in.
 
-use std::{collections::BTreeSet, io::Write as _, path::PathBuf};
+use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{Exit, Failure, exit, load, output, policy::PolicyArgs, table};
+use super::{
+    Exit, Failure, exit, load, output,
+    policy::{self, PolicyArgs},
+    table,
+};
 use crate::{
     mesh::Endpoints,
     pipeline::Pipeline,
@@ -28,8 +32,7 @@ Examples:
     after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP)
 )]
 pub(super) struct ListArgs {
-    /// Mesh folders or files [env: MESHDNS_FOLDERS=] [default: zones]
-    #[arg(value_name = "FOLDER")]
+    #[arg(value_name = "FOLDER", help = policy::FOLDERS_HELP)]
     folders: Vec<PathBuf>,
 
     /// How to print the hosts
@@ -69,8 +72,8 @@ impl ListArgs {
     /// Prints the hosts in canonical order: what is below a name follows it.
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let config = self.policy.config(self.folders)?;
-        let pipeline = load::load(&config)?.pipeline;
-        let rows = rows(&pipeline);
+        let loaded = load::load(&config)?;
+        let rows = rows(&loaded.pipeline);
         output::data(|out| match self.output {
             Format::Table => {
                 let headers = [
@@ -93,6 +96,7 @@ impl ListArgs {
         if rows.is_empty() {
             output::talk("no ServiceEntry here has a host");
         }
+        loaded.mention_errors(&config);
         Ok(Exit::Fine)
     }
 }
@@ -173,7 +177,7 @@ fn cells(row: &Row) -> [String; 7] {
     addresses.truncate(SHOWN_ADDRESSES);
     let mut addresses = addresses.join(",");
     if hidden > 0 {
-        addresses.push_str(&format!(" + {hidden} more"));
+        let _ = write!(addresses, " + {hidden} more");
     }
     [
         row.host.clone(),

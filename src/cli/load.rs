@@ -2,9 +2,10 @@
 
 use std::time::SystemTime;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, output};
 use crate::{
     config::Config,
+    diagnostic::{Diagnostic, Severity},
     mesh::Reading,
     pipeline::Pipeline,
     source::{Folder, LoadError},
@@ -32,6 +33,27 @@ pub(super) fn load(config: &Config) -> Result<Loaded, Failure> {
         pipeline,
         has_unreadable,
     })
+}
+
+impl Loaded {
+    /// Says that there is more to the mesh than what is shown.
+    pub(super) fn mention_errors(&self, config: &Config) {
+        let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
+        let errors = self.pipeline.diagnostics();
+        let errors = errors.iter().filter(is_error).count();
+        if errors > 0 {
+            let folders: Vec<String> = config
+                .folders
+                .iter()
+                .map(|folder| folder.display().to_string())
+                .collect();
+            output::talk(&format!(
+                "{} in the mesh, whose objects are left out: see `meshdns check {}`",
+                output::count(errors, "error"),
+                folders.join(" ")
+            ));
+        }
+    }
 }
 
 impl From<LoadError> for Failure {

@@ -1,6 +1,6 @@
 //! Log lines: to stderr, as text or JSON.
 
-use std::io;
+use std::{io, panic};
 
 use tracing_subscriber::{
     Layer as _, Registry, filter::Targets, fmt, layer::SubscriberExt as _, reload,
@@ -31,6 +31,11 @@ pub(super) fn start(format: LogFormat, level: &LogLevel) -> LogControl {
         .with(filter)
         .with(lines)
         .init();
+    // A panic is a log line like any other: whoever reads JSON must not stumble over it.
+    panic::set_hook(Box::new(|info| {
+        let message = info.to_string().replace('\n', " ");
+        tracing::error!("{message}: this is a bug in meshdns, please report it");
+    }));
     LogControl(control)
 }
 

@@ -10,6 +10,10 @@ use crate::config::{
     value::{Domain, TtlPeriod},
 };
 
+/// The folders' help; their variable is read by [`folders_or_variable`].
+pub(super) const FOLDERS_HELP: &str =
+    "Mesh folders or files [default: zones] [env: MESHDNS_FOLDERS]";
+
 /// What decides the answers, besides the mesh.
 #[derive(Args, Clone, Debug)]
 pub(super) struct PolicyArgs {

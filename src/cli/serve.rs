@@ -42,9 +42,9 @@ Signals:
     after_help = EXAMPLES,
     after_long_help = format!("{EXAMPLES}\n\n{ENVIRONMENT}\n\n{}", exit::HELP)
 )]
+#[allow(clippy::doc_markdown, reason = "the comments are help texts")]
 pub(super) struct ServeArgs {
-    /// Mesh folders or files [env: MESHDNS_FOLDERS=] [default: zones]
-    #[arg(value_name = "FOLDER")]
+    #[arg(value_name = "FOLDER", help = policy::FOLDERS_HELP)]
     folders: Vec<PathBuf>,
 
     #[command(flatten)]

@@ -6,9 +6,12 @@ use std::{io, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::value::{
-    AllUnhealthy, CharacterString, Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel,
-    OneOrMore, Period, TtlPeriod, Wait, Workers,
+use super::{
+    value::{
+        AllUnhealthy, CharacterString, Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel,
+        Period, TtlPeriod, Wait, Workers,
+    },
+    yaml::OneOrMore,
 };
 use crate::diagnostic::Position;
 

@@ -1,11 +1,10 @@
 //! The forms that settings are written in, alike in flags, variables and the file.
 //!
 //! Text goes in, a type that can't hold a wrong value comes out; what can't be one fails with [`ValueError`], which says
-//! what would be right. Each type reads YAML through its text form, so that an error points at the value.
+//! what would be right. `yaml` reads the same forms from the file.
 
 use std::{
     fmt,
-    marker::PhantomData,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroUsize,
     path::PathBuf,
@@ -13,10 +12,6 @@ use std::{
     time::Duration,
 };
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, SeqAccess, Visitor},
-};
 use tracing_subscriber::filter::Targets;
 
 use crate::{
@@ -39,6 +34,9 @@ pub enum ValueError {
     /// Not an address with or without a port.
     #[error("expected IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:5300 or :53")]
     Listen,
+    /// Neither an address nor `off`.
+    #[error("expected off, IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:9153")]
+    Http,
     /// Not a time.
     #[error("expected a duration with its unit, as in 5s, 500ms or 1m")]
     Period,
@@ -144,7 +142,10 @@ impl FromStr for Http {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         match text {
             "off" => Ok(Self::Off),
-            address => address.parse().map(Self::At),
+            address => match address.parse() {
+                Ok(listen) => Ok(Self::At(listen)),
+                Err(_) => Err(ValueError::Http),
+            },
         }
     }
 }
@@ -335,103 +336,6 @@ impl FromStr for AllUnhealthy {
     }
 }
 
-/// Reads a scalar through the value's text form, inside the scalar's visit: only there does an error get its place.
-struct Scalar<T>(PhantomData<T>);
-
-impl<T: FromStr<Err = ValueError>> Visitor<'_> for Scalar<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a single value")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        text.parse()
-            .map_err(|error: ValueError| E::custom(format_args!("invalid value `{text}`: {error}")))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-
-    // `http: false`, and `off` in the hands of a tool that rewrites YAML 1.1.
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<T, E> {
-        self.visit_str(if value { "true" } else { "false" })
-    }
-}
-
-macro_rules! reads_as_text {
-    ($($value:ty),+ $(,)?) => {$(
-        impl<'de> Deserialize<'de> for $value {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(Scalar(PhantomData))
-            }
-        }
-    )+};
-}
-
-reads_as_text!(
-    AllUnhealthy,
-    CharacterString,
-    Domain,
-    Folder,
-    Http,
-    Limit,
-    Listen,
-    LogFormat,
-    LogLevel,
-    Period,
-    TtlPeriod,
-    Wait,
-    Workers,
-);
-
-/// A list, or one value that stands for a list of one.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct OneOrMore<T>(pub Vec<T>);
-
-impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>> Deserialize<'de> for OneOrMore<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(List(PhantomData))
-    }
-}
-
-struct List<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>> Visitor<'de> for List<T> {
-    type Value = OneOrMore<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMore<T>, E> {
-        Scalar(PhantomData)
-            .visit_str(text)
-            .map(|one| OneOrMore(vec![one]))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<OneOrMore<T>, E> {
-        self.visit_str(&number.to_string())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<OneOrMore<T>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(value) = values.next_element()? {
-            list.push(value);
-        }
-        Ok(OneOrMore(list))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -466,6 +370,13 @@ mod tests {
         ] {
             check_listen(wrong, &[]);
         }
+    }
+
+    #[test]
+    fn pages_are_at_an_address_or_off() {
+        assert_eq!("off".parse(), Ok(Http::Off));
+        assert_eq!(":9153".parse(), ":9153".parse().map(Http::At));
+        assert_eq!("on".parse::<Http>(), Err(ValueError::Http));
     }
 
     #[track_caller]

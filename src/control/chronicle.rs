@@ -1,15 +1,23 @@
+//! The log of reloads.
+//!
+//! One line a reload, and one for each piece of news: problems when they appear, not at every reload, and their end.
+//! Never decides anything.
+
 use std::{
     collections::{BTreeMap, HashSet},
+    hash::BuildHasher,
     path::PathBuf,
     sync::Arc,
 };
 
+use foldhash::quality::FixedState;
 use tracing::{error, info, warn};
 
 use crate::{
-    diagnostic::{Code, Diagnostic, ObjectKey, Severity},
+    diagnostic::{Diagnostic, ObjectKey, Severity},
     mesh::Kept,
     pipeline::Report,
+    source::AS_ASKED_FOR,
     status::{Status, Watching},
 };
 
@@ -26,8 +34,8 @@ pub(super) struct Chronicle {
     overflows: u64,
 }
 
-/// A diagnostic without its place in the file, which moves with every line above it.
-type Fingerprint = (Arc<str>, Code, Option<ObjectKey>, String);
+/// A digest of a diagnostic without its place in the file, which moves with every line above it.
+type Fingerprint = u64;
 
 /// The one line that says what the first load found.
 pub(super) fn first_load(status: &Status, report: &Report) {
@@ -87,7 +95,12 @@ impl Chronicle {
             Watching::Events => info!("watching the mesh folders for changes"),
             Watching::Polling { every, why } => {
                 let every = humantime::format_duration(*every);
-                warn!("looking at the mesh folders every {every}: {why}");
+                let line = format!("looking at the mesh folders every {every}: {why}");
+                if why == AS_ASKED_FOR {
+                    info!("{line}");
+                } else {
+                    warn!("{line}");
+                }
             }
         }
     }
@@ -112,33 +125,25 @@ impl Chronicle {
     fn problems(&mut self, status: &Status) {
         let is_loud = |diagnostic: &&Diagnostic| diagnostic.severity > Severity::Info;
         let mut said = HashSet::new();
-        let mut unsaid = 0;
+        let mut news = 0;
         for diagnostic in status.diagnostics.iter().filter(is_loud) {
-            let fingerprint = (
-                diagnostic.origin.file.clone(),
-                diagnostic.code,
-                diagnostic.object.clone(),
-                diagnostic.message.clone(),
-            );
-            let is_new =
-                !self.diagnostics.contains(&fingerprint) && said.insert(fingerprint.clone());
-            said.insert(fingerprint);
-            if !is_new {
+            let fingerprint = fingerprint_of(diagnostic);
+            if !said.insert(fingerprint) || self.diagnostics.contains(&fingerprint) {
                 continue;
             }
-            if unsaid >= MAX_DIAGNOSTICS {
-                unsaid += 1;
+            if news >= MAX_DIAGNOSTICS {
+                news += 1;
                 continue;
             }
-            unsaid += 1;
+            news += 1;
             if diagnostic.severity == Severity::Error {
                 error!("{diagnostic}");
             } else {
                 warn!("{diagnostic}");
             }
         }
-        if unsaid > MAX_DIAGNOSTICS {
-            let more = unsaid - MAX_DIAGNOSTICS;
+        if news > MAX_DIAGNOSTICS {
+            let more = news - MAX_DIAGNOSTICS;
             warn!("{more} more problems: `meshdns check` lists all");
         }
         self.diagnostics = said;
@@ -161,6 +166,17 @@ impl Chronicle {
         }
         self.kept = kept;
     }
+}
+
+fn fingerprint_of(diagnostic: &Diagnostic) -> Fingerprint {
+    let Diagnostic {
+        origin,
+        code,
+        message,
+        object,
+        ..
+    } = diagnostic;
+    FixedState::with_seed(0).hash_one((&origin.file, code, message, object))
 }
 
 fn millis(status: &Status) -> f64 {

@@ -1,3 +1,5 @@
+//! When to look after something stirred: soon, but once for what belongs together, and never faster than serials allow.
+
 use std::time::{Duration, Instant};
 
 use crate::{dns::Serial, source::Stir};

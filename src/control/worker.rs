@@ -1,3 +1,8 @@
+//! The thread that looks, compiles and publishes.
+//!
+//! Owns when to look, how far to trust what is found, and the order of a reload: look, compile, publish, and only then the
+//! status and the log, for which no query waits.
+
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::Ordering},
@@ -105,6 +110,9 @@ impl Worker {
                 self.change_policy(policy);
             }
             let every_file = self.orders.reload.swap(false, Ordering::AcqRel);
+            if every_file {
+                watch.retry();
+            }
             self.pace();
             self.look(&mut watch, every_file);
         }
@@ -222,7 +230,6 @@ impl Worker {
         self.publish(&report);
         let status = &mut self.status;
         status.missing_folders = scan.missing;
-        status.files = scan.files;
         if is_reload {
             status.totals.reloads += 1;
         }
@@ -264,9 +271,10 @@ impl Worker {
         status.generation = report.snapshot.generation();
         status.last_duration = began.elapsed();
         status.last_reload = Some(SystemTime::now());
+        status.files = mesh.file_count();
         status.objects = mesh.object_counts();
         status.ignored = mesh.ignored_counts();
-        status.hosts = mesh.hosts().len();
+        status.hosts = mesh.host_count();
         status.endpoints = mesh.endpoint_counts();
         status.kept = mesh.kept();
         status.diagnostics = self.pipeline.diagnostics();

@@ -216,7 +216,7 @@ codes! {
     NAME_ENDPOINT = "MDNS603";
     /// A selector matches no Pod and no `WorkloadEntry`.
     SELECTS_NOTHING = "MDNS604";
-    /// An RRset does not fit a DNS message: answers hold a part of it.
+    /// An `RRset` does not fit a DNS message: answers hold a part of it.
     RRSET_TOO_LARGE = "MDNS605";
     /// An object's newest version can't be used: the last good one serves.
     LAST_GOOD_SERVED = "MDNS606";

@@ -1,4 +1,4 @@
-use std::{borrow::Borrow, cmp::Ordering, fmt};
+use std::{cmp::Ordering, fmt};
 
 /// The longest name in wire form, in bytes, the root label included ([RFC 1035 §3.1]).
 ///
@@ -137,12 +137,6 @@ impl Name {
             0 => None,
             length => Some(&self.0[1 + usize::from(length)..]),
         }
-    }
-}
-
-impl Borrow<[u8]> for Name {
-    fn borrow(&self) -> &[u8] {
-        &self.0
     }
 }
 

@@ -1,11 +1,20 @@
 //! The records of an answer, as values that can be printed.
 
-use std::fmt;
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use crate::{
+    answer::{Answer, Outcome},
     dns::{Name, RecordType},
-    zone::{HostRecords, Owner, Snapshot},
 };
+
+/// Type, class, TTL and RDATA length: what stands between a record's owner and its RDATA.
+const FIXED_LEN: usize = 2 + 2 + 4 + 2;
+
+/// A compressed owner: a pointer to the question's name.
+const POINTER_LEN: usize = 2;
 
 /// One record, as a zone file writes it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,55 +42,80 @@ impl fmt::Display for Record {
     }
 }
 
-/// The answer section for `name`, which `owner` says what it has.
-pub(super) fn answer(
-    snapshot: &Snapshot,
-    name: &Name,
-    owner: Owner<'_>,
-    record_type: RecordType,
-) -> Vec<Record> {
-    let settings = snapshot.settings();
-    let record = |data: String| Record {
-        owner: name.clone(),
-        ttl: settings.ttl.as_secs(),
-        record_type,
-        data,
+/// The answer and authority sections of `answer` to a question for `name`.
+pub(super) fn sections(answer: &Answer<'_>, name: &Name) -> (Vec<Record>, Vec<Record>) {
+    let soa = |record: &[u8]| {
+        let apex = &name.as_wire()[answer.apex_at.unwrap_or(0)..];
+        vec![read(Name::from_lowercase_wire(apex), record).0]
     };
-    let addresses = owner.records.into_iter().flat_map(HostRecords::addresses);
-    match record_type {
-        RecordType::A => addresses
-            .filter(std::net::IpAddr::is_ipv4)
-            .map(|ip| record(ip.to_string()))
-            .collect(),
-        RecordType::AAAA => addresses
-            .filter(std::net::IpAddr::is_ipv6)
-            .map(|ip| record(ip.to_string()))
-            .collect(),
-        RecordType::NS if owner.apex_at == 0 => {
-            let names = settings.name_servers.iter();
-            names.map(|name| record(name.to_string())).collect()
+    match answer.outcome {
+        Outcome::Records(records) => {
+            let mut answers = read_all(name, records.head);
+            answers.extend(read_all(name, records.tail));
+            (answers, Vec::new())
         }
-        RecordType::SOA if owner.apex_at == 0 => vec![soa(snapshot, name)],
-        _ => Vec::new(),
+        Outcome::Soa(record) => (soa(record), Vec::new()),
+        Outcome::Minimal(ttl) => {
+            let minimal = Record {
+                owner: name.clone(),
+                ttl: ttl.as_secs(),
+                record_type: RecordType::HINFO,
+                data: "\"RFC8482\" \"\"".to_owned(),
+            };
+            (vec![minimal], Vec::new())
+        }
+        Outcome::NoData(record) | Outcome::NoName(record) => (Vec::new(), soa(record)),
+        _ => (Vec::new(), Vec::new()),
     }
 }
 
-/// The SOA record of the zone with this apex.
-pub(super) fn soa(snapshot: &Snapshot, apex: &Name) -> Record {
-    const TYPE_CLASS_TTL_LENGTH: usize = 2 + 2 + 4 + 2;
-    let rdata = &snapshot.soa_behind_owner()[TYPE_CLASS_TTL_LENGTH..];
-    let (name_server, rest) = split_name(rdata);
-    let (mailbox, numbers) = split_name(rest);
-    let numbers = numbers
-        .chunks_exact(4)
-        .map(|octets| u32::from_be_bytes(octets.try_into().expect("chunks of four")).to_string());
-    let mut data = vec![name_server.to_string(), mailbox.to_string()];
-    data.extend(numbers);
-    Record {
-        owner: apex.clone(),
-        ttl: snapshot.settings().negative_ttl.as_secs(),
-        record_type: RecordType::SOA,
-        data: data.join(" "),
+/// Reads records that are all owned by the question's name.
+fn read_all(owner: &Name, mut records: &[u8]) -> Vec<Record> {
+    let mut read_so_far = Vec::new();
+    while let Some(record) = records.get(POINTER_LEN..) {
+        let (record, rest) = read(owner.clone(), record);
+        read_so_far.push(record);
+        records = rest;
+    }
+    read_so_far
+}
+
+/// Reads a record whose owner is cut off, and returns what is behind it.
+fn read(owner: Name, record: &[u8]) -> (Record, &[u8]) {
+    let number = |at: usize| u16::from_be_bytes([record[at], record[at + 1]]);
+    let record_type = RecordType(number(0));
+    let ttl = u32::from(number(4)) << 16 | u32::from(number(6));
+    let (rdata, rest) = record[FIXED_LEN..].split_at(number(8).into());
+    let record = Record {
+        owner,
+        ttl,
+        record_type,
+        data: text(record_type, rdata),
+    };
+    (record, rest)
+}
+
+fn text(record_type: RecordType, rdata: &[u8]) -> String {
+    match record_type {
+        RecordType::A => {
+            let octets: [u8; 4] = rdata.try_into().expect("an A record has four octets");
+            Ipv4Addr::from(octets).to_string()
+        }
+        RecordType::AAAA => {
+            let octets: [u8; 16] = rdata.try_into().expect("an AAAA record has sixteen");
+            Ipv6Addr::from(octets).to_string()
+        }
+        RecordType::SOA => {
+            let (name_server, rest) = split_name(rdata);
+            let (mailbox, numbers) = split_name(rest);
+            let mut fields = vec![name_server.to_string(), mailbox.to_string()];
+            let numbers = numbers.chunks_exact(4).map(|octets| {
+                u32::from_be_bytes(octets.try_into().expect("a chunk of four")).to_string()
+            });
+            fields.extend(numbers);
+            fields.join(" ")
+        }
+        _ => split_name(rdata).0.to_string(),
     }
 }
 

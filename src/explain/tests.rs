@@ -152,6 +152,13 @@ fn tells_the_outcome_of_every_kind_of_name() {
         aaaa,
         "answer wildcard 2001:db8::1",
     );
+    check(
+        &mesh,
+        "a.zone.test",
+        RecordType::ANY,
+        "answer host \"RFC8482\" \"\"",
+    );
+    check(&mesh, "a.zone.test", RecordType::AXFR, "declined host");
     check(&mesh, "none.zone.test", a, "nxdomain nothing");
     check(&mesh, "elsewhere.test", a, "refused nothing");
 }
@@ -164,6 +171,20 @@ fn names_the_zone_and_its_soa() {
     assert_eq!((zone.apex, zone.is_declared), (name("a.test"), false));
     assert_eq!(told.authority.len(), 1);
     assert_eq!(told.authority[0].owner, name("a.test"));
+}
+
+#[test]
+fn counts_the_hosts_that_a_declared_zone_would_hold() {
+    let objects = vec![
+        service("ns1", "a.zone.test", inline("10.0.0.1")),
+        service("ns1", "b.zone.test", inline("10.0.0.2")),
+    ];
+    let below = |zones: &[&str]| {
+        let mesh = pipeline(zones, objects.clone());
+        explain(&mesh, &name("zone.test"), RecordType::A).hosts_below
+    };
+    assert_eq!(below(&[]), 2);
+    assert_eq!(below(&["zone.test"]), 0);
 }
 
 #[test]

@@ -3,36 +3,19 @@
 use std::sync::Arc;
 
 use super::{
-    findings::{Findings, Problem, nearest},
-    locate::Places,
+    findings::{Findings, Problem},
+    kind::{Inherited, Sort, known_kind, sort, type_of},
+    locate::{self, Places},
     metadata,
     object::{Contents, Document, Object, Outcome},
     pod,
     raw::RawDocument,
     read::{self, Fault, Tree, Unreadable},
-    service_entry,
+    service_entry, status,
     value::{Fields, Node, NodeId, Value, quoted},
     workload_entry, workload_group,
 };
 use crate::diagnostic::{Diagnostic, Kind, Origin, Position, Severity, code};
-
-/// The API group of Istio's kinds that meshdns reads.
-const ISTIO_GROUP: &str = "networking.istio.io";
-
-/// The versions of that group; they are aliases of each other.
-const ISTIO_VERSIONS: &[&str] = &["v1", "v1beta1", "v1alpha3"];
-
-const ISTIO_KINDS: &[&str] = &["ServiceEntry", "WorkloadEntry", "WorkloadGroup"];
-
-/// Other kinds of that group, which are nobody's spelling mistake.
-const OTHER_ISTIO_KINDS: &[&str] = &[
-    "DestinationRule",
-    "EnvoyFilter",
-    "Gateway",
-    "ProxyConfig",
-    "Sidecar",
-    "VirtualService",
-];
 
 /// How deep lists may hold lists.
 const MAX_LIST_DEPTH: usize = 4;
@@ -90,20 +73,26 @@ fn decode(file: &Arc<str>, raw: &RawDocument<'_>, tree: &Tree<'_>) -> Contents {
     };
     unfolding.visit(&tree.root, None, 0, NodeId(u32::MAX));
     let items = unfolding.items;
+    let is_valid = items.iter().all(|item| item.problems.is_empty());
     let is_single = items.len() == 1 && items[0].at == tree.root.id;
-    if is_single && items[0].problems.is_empty() {
+    if is_valid && is_single {
         return contents(file, raw, items, |_| raw.start());
     }
-    let last = items
+    if is_valid && let Some(places) = plain_list(raw, &tree.root, &items) {
+        return contents(file, raw, items, |id| {
+            places
+                .binary_search_by_key(&id, |place| place.0)
+                .map_or_else(|_| raw.start(), |index| places[index].1)
+        });
+    }
+    let problems = items
         .iter()
-        .flat_map(|item| {
-            item.problems
-                .iter()
-                .map(|problem| problem.at)
-                .chain([item.at])
-        })
-        .max();
-    let places = Places::find(raw, tree.format, last.unwrap_or(tree.root.id));
+        .flat_map(|item| item.problems.iter().map(|problem| problem.at));
+    let last = problems
+        .chain(items.iter().map(|item| item.at))
+        .max()
+        .unwrap_or(tree.root.id);
+    let places = Places::find(raw, tree.format, last);
     contents(file, raw, items, |id| {
         if id == tree.root.id {
             raw.start()
@@ -111,6 +100,22 @@ fn decode(file: &Arc<str>, raw: &RawDocument<'_>, tree: &Tree<'_>) -> Contents {
             places.of(id)
         }
     })
+}
+
+/// The places of a list's items where all are objects and the list is laid out plainly.
+fn plain_list(
+    raw: &RawDocument<'_>,
+    root: &Node<'_>,
+    items: &[Item],
+) -> Option<Vec<(NodeId, Position)>> {
+    let Value::List(nodes) = &root.as_fields()?.get("items")?.value else {
+        return None;
+    };
+    let ids = items.iter().map(|item| item.at);
+    if !nodes.iter().map(|node| node.id).eq(ids.clone()) {
+        return None;
+    }
+    Some(ids.zip(locate::item_places(raw, items.len())?).collect())
 }
 
 fn contents(
@@ -157,13 +162,6 @@ struct Item {
     /// `None` speaks of a list itself, whose items have outcomes of their own.
     outcome: Option<Outcome>,
     problems: Vec<Problem>,
-}
-
-/// What a typed list says for its items.
-#[derive(Clone, Copy)]
-struct Inherited<'a> {
-    api_version: &'a str,
-    kind: &'a str,
 }
 
 struct Unfolding<'a> {
@@ -325,119 +323,6 @@ fn after(item: &Node<'_>, list: Fields<'_, '_>, end: NodeId) -> NodeId {
         .unwrap_or(end)
 }
 
-/// `apiVersion` and `kind`, which an item of a typed list may leave out.
-fn type_of<'a>(
-    findings: &mut Findings,
-    root: Fields<'a, '_>,
-    inherited: Option<Inherited<'a>>,
-) -> Option<(&'a str, &'a str)> {
-    let mut field = |name: &str, inherited: Option<&'a str>| match root.get_set(name) {
-        Some(node) => match node.as_text() {
-            Some("") => {
-                findings.error(
-                    node.id,
-                    code::NO_KIND,
-                    format!("`{name}` is empty: write one"),
-                );
-                None
-            }
-            Some(text) => Some(text),
-            None => {
-                findings.error(
-                    node.id,
-                    code::NO_KIND,
-                    format!("`{name}` is {}, but must be a text", node.describe()),
-                );
-                None
-            }
-        },
-        None => {
-            if inherited.is_none() {
-                let message = format!(
-                    "the object has no `{name}`: every object names its `apiVersion` and `kind`"
-                );
-                findings.error(root.id, code::NO_KIND, message);
-            }
-            inherited
-        }
-    };
-    let api_version = field(
-        "apiVersion",
-        inherited.map(|inherited| inherited.api_version),
-    );
-    let kind = field("kind", inherited.map(|inherited| inherited.kind));
-    Some((api_version?, kind?))
-}
-
-/// What an object is to us.
-enum Sort<'a> {
-    Ours(Kind),
-    /// Not readable, with the reason.
-    OursInAnotherVersion(Kind, String),
-    /// Probably meant to be one of ours.
-    Misspelt(String),
-    /// A list of anything, or of items of one kind.
-    List(Option<&'a str>),
-    Other,
-}
-
-fn sort<'a>(api_version: &str, kind: &'a str) -> Sort<'a> {
-    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-    match known_kind(kind) {
-        Some(Kind::Pod) if group.is_empty() && version == "v1" => Sort::Ours(Kind::Pod),
-        Some(Kind::Pod) if group.is_empty() => {
-            let message = format!(
-                "`apiVersion` is {}, but a Pod has `v1`",
-                quoted(api_version)
-            );
-            Sort::OursInAnotherVersion(Kind::Pod, message)
-        }
-        Some(Kind::Pod) => Sort::Other,
-        Some(kind) if group == ISTIO_GROUP && ISTIO_VERSIONS.contains(&version) => Sort::Ours(kind),
-        Some(kind) if group == ISTIO_GROUP => {
-            let message = format!(
-                "{ISTIO_GROUP} has no version {} that meshdns reads: use `{ISTIO_GROUP}/v1` (or v1beta1, v1alpha3)",
-                quoted(version)
-            );
-            Sort::OursInAnotherVersion(kind, message)
-        }
-        Some(kind) => Sort::Misspelt(format!(
-            "a {kind} of {} is not read: meshdns reads those of `{ISTIO_GROUP}/v1`",
-            quoted(api_version)
-        )),
-        None => sort_unknown(group, version, kind),
-    }
-}
-
-fn sort_unknown<'a>(group: &str, version: &str, kind: &'a str) -> Sort<'a> {
-    if let Some(item_kind) = kind.strip_suffix("List") {
-        let is_plain = group.is_empty() && version == "v1";
-        match known_kind(item_kind) {
-            None if item_kind.is_empty() && is_plain => return Sort::List(None),
-            Some(Kind::Pod) if is_plain => return Sort::List(Some(item_kind)),
-            Some(Kind::ServiceEntry | Kind::WorkloadEntry | Kind::WorkloadGroup)
-                if group == ISTIO_GROUP =>
-            {
-                return Sort::List(Some(item_kind));
-            }
-            _ => return Sort::Other,
-        }
-    }
-    if group != ISTIO_GROUP || OTHER_ISTIO_KINDS.contains(&kind) {
-        return Sort::Other;
-    }
-    nearest(kind, ISTIO_KINDS).map_or(Sort::Other, |name| {
-        Sort::Misspelt(format!(
-            "{ISTIO_GROUP} has no kind {}: did you mean `{name}`?",
-            quoted(kind)
-        ))
-    })
-}
-
-fn known_kind(text: &str) -> Option<Kind> {
-    Kind::ALL.into_iter().find(|kind| kind.as_str() == text)
-}
-
 /// Reads an object of a known kind; usable only if `findings` has no error afterwards.
 fn object(findings: &mut Findings, root: Fields<'_, '_>, kind: Kind) -> Option<Object> {
     let decoded = metadata::decode(findings, root, kind);
@@ -456,6 +341,7 @@ fn object(findings: &mut Findings, root: Fields<'_, '_>, kind: Kind) -> Option<O
             findings.error(entry.key.id, code::TOP_LEVEL_FIELD, message);
         }
     }
+    let healthy = status::condition(findings, root, "Healthy");
     let Some(spec) = root.get("spec") else {
         findings.error(
             root.id,
@@ -471,7 +357,7 @@ fn object(findings: &mut Findings, root: Fields<'_, '_>, kind: Kind) -> Option<O
             Some(Object::ServiceEntry(Box::new(entry)))
         }
         Kind::WorkloadEntry => {
-            let entry = workload_entry::decode(findings, root, spec, decoded)?;
+            let entry = workload_entry::decode(findings, healthy, spec, decoded)?;
             Some(Object::WorkloadEntry(Box::new(entry)))
         }
         Kind::WorkloadGroup => {

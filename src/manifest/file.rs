@@ -51,11 +51,9 @@ pub fn text_of<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Diagnost
     }
     str::from_utf8(bytes).map_err(|error| {
         let (good, bad) = bytes.split_at(error.valid_up_to());
-        let row = good
-            .rsplit(|byte| *byte == b'\n')
-            .next()
-            .unwrap_or_default();
-        let lines = good.iter().filter(|byte| **byte == b'\n').count();
+        let mut rows = good.rsplit(|byte| *byte == b'\n');
+        let row = rows.next().unwrap_or_default();
+        let lines = rows.count();
         let characters = row
             .iter()
             .filter(|byte| !(0x80..0xc0).contains(*byte))

@@ -39,6 +39,43 @@ impl Places {
     }
 }
 
+/// Where the items of a list begin that is laid out as kubectl prints it: `items:` at the start of a line, then a `-` for
+/// each item, all below each other. `None` where the layout is another or there are not `count` of them.
+///
+/// What belongs to an item is indented more than its `-`, whatever it is, so that a look at each line's start will do:
+/// a large list is not walked twice for the places of valid objects.
+pub(super) fn item_places(raw: &RawDocument<'_>, count: usize) -> Option<Vec<Position>> {
+    let rows = raw
+        .text
+        .lines()
+        .zip(1..)
+        .skip_while(|(row, _)| row.trim_end() != "items:")
+        .skip(1);
+    let mut places = Vec::with_capacity(count);
+    let mut dash = None;
+    for (row, line) in rows {
+        let token = row.trim_start_matches(' ');
+        let indent = row.len() - token.len();
+        if token.is_empty() || dash.is_some_and(|dash| indent > dash) {
+            continue;
+        }
+        let Some(item) = token
+            .strip_prefix("- ")
+            .filter(|_| dash.is_none_or(|dash| indent == dash))
+        else {
+            break;
+        };
+        dash = Some(indent);
+        let key = item.trim_start_matches(' ');
+        // Anchors, tags and comments stand before what they belong to: not worth a rule here.
+        if !key.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '{' | '"' | '\'')) {
+            return None;
+        }
+        places.push(raw.place(line, u32::try_from(row.len() - key.len() + 1).ok()?));
+    }
+    (places.len() == count).then_some(places)
+}
+
 fn walk_yaml(raw: &RawDocument<'_>, count: usize) -> Vec<Position> {
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
@@ -232,6 +269,90 @@ mod tests {
         check(
             "{\n\t\"ä\": [1.5e-3, \"\\\"x\"], \"c\": null\n}",
             &[(1, 1), (2, 2), (2, 7), (2, 8), (2, 16), (2, 24), (2, 29)],
+        );
+    }
+
+    /// Both walks count alike, whatever the example files hold.
+    #[test]
+    fn finds_every_value_of_the_examples() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/validation");
+        let files = [folder.clone(), folder.join("valid")]
+            .into_iter()
+            .flat_map(|folder| {
+                let entries =
+                    std::fs::read_dir(folder).expect("the folder is part of the repository");
+                entries.map(|entry| entry.expect("an entry").path())
+            });
+        let mut count = 0;
+        for path in files.filter(|path| path.is_file()) {
+            let bytes = std::fs::read(&path).expect("a file of the repository");
+            let text = String::from_utf8_lossy(&bytes);
+            for raw in split(&text) {
+                let Ok(tree) = read::read(&raw, false) else {
+                    continue;
+                };
+                let last = greatest_id(&tree.root);
+                let places = Places::find(&raw, tree.format, NodeId(u32::MAX - 1));
+                assert_eq!(
+                    places.found.len(),
+                    last.0 as usize + 1,
+                    "{}:{}",
+                    path.display(),
+                    raw.line
+                );
+                count += 1;
+            }
+        }
+        assert!(count > 100);
+    }
+
+    /// Merge keys move values, so that the last one is not the last that was read.
+    fn greatest_id(node: &Node<'_>) -> NodeId {
+        match &node.value {
+            Value::List(items) => items.iter().map(greatest_id).max().unwrap_or(node.id),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|entry| greatest_id(&entry.value))
+                .max()
+                .unwrap_or(node.id),
+            _ => node.id,
+        }
+    }
+
+    #[test]
+    fn finds_the_items_of_a_plain_list() {
+        let places = |text: &str, count| {
+            let places = item_places(&split(text)[0], count)?;
+            Some(
+                places
+                    .iter()
+                    .map(|place| (place.line, place.column))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        let text = "kind: List\nitems:\n- a: |\n    - x\n\n  b:\n  - y\n-   {c: d}\nz: 1\n";
+        assert_eq!(places(text, 2), Some(vec![(3, 3), (8, 5)]));
+        assert_eq!(places(text, 3), None);
+        assert_eq!(
+            places("---\r\nitems: \r\n  - a: 1\r\n    b: 2\r\n", 1),
+            Some(vec![(3, 5)])
+        );
+        assert_eq!(places("items:\n- &x a\n", 1), None);
+        assert_eq!(places("items:\n# c\n- a\n", 1), None);
+        assert_eq!(places("items: [a]\n", 1), None);
+        check(
+            "items:\n- a: 1\n-   b: 2\n",
+            &[
+                (1, 1),
+                (1, 1),
+                (2, 1),
+                (2, 3),
+                (2, 3),
+                (2, 6),
+                (3, 5),
+                (3, 5),
+                (3, 8),
+            ],
         );
     }
 

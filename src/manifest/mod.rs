@@ -16,6 +16,7 @@ mod document;
 mod file;
 mod findings;
 mod host;
+mod kind;
 mod labels;
 mod locate;
 mod metadata;

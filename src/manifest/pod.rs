@@ -1,6 +1,6 @@
 //! Pod: the few fields that make one an endpoint. The others are nobody's business here and are not looked at.
 
-use std::net::IpAddr;
+use std::{collections::HashSet, net::IpAddr};
 
 use super::{
     address::{self, Ip},
@@ -51,6 +51,7 @@ fn addresses(findings: &mut Findings, status: Fields<'_, '_>) -> Vec<IpAddr> {
         .get_set("podIPs")
         .and_then(|node| findings.items(node, "`status.podIPs`"));
     let mut addresses: Vec<IpAddr> = Vec::new();
+    let mut seen = HashSet::new();
     for node in nodes.unwrap_or_default() {
         let Some(item) = findings.fields(node, "an entry of `status.podIPs`") else {
             continue;
@@ -59,7 +60,7 @@ fn addresses(findings: &mut Findings, status: Fields<'_, '_>) -> Vec<IpAddr> {
             continue;
         };
         if let Some(address) = address(findings, ip, "an `ip` in `status.podIPs`")
-            && !addresses.contains(&address)
+            && seen.insert(address)
         {
             addresses.push(address);
         }

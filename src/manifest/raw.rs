@@ -107,11 +107,13 @@ fn push<'t>(documents: &mut Vec<RawDocument<'t>>, text: &'t str, line: u32) {
             line,
             indent,
         });
-        for character in value.chars() {
-            match character {
-                '\n' => (line, indent) = (line + 1, 0),
-                _ => indent += 1,
+        let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        match value.rsplit_once('\n') {
+            Some((above, row)) => {
+                line += 1 + u32::try_from(above.matches('\n').count()).unwrap_or(u32::MAX);
+                indent = count(row);
             }
+            None => indent += count(value),
         }
         text = rest;
     }

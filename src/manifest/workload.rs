@@ -8,7 +8,7 @@ use super::{
     host,
     labels::{self, Judge},
     object::{Address, LabelMap},
-    value::{Fields, Key, Node, NodeId, quoted},
+    value::{Fields, Key, Node, NodeId, Value, quoted},
 };
 use crate::diagnostic::code;
 
@@ -228,6 +228,9 @@ fn check_port(findings: &mut Findings, key: &Key<'_>, value: &Node<'_>) {
             quoted(&key.text)
         );
         findings.error(key.id, code::PORT_MAP, message);
+    }
+    if matches!(value.value, Value::Int(number) if is_port(number)) {
+        return;
     }
     let what = format!("the port {}", quoted(&key.text));
     if findings

@@ -6,7 +6,6 @@ use super::{
     host,
     metadata::Decoded,
     object::{LabelMap, WorkloadEntry},
-    status,
     value::Fields,
     workload::{self, Form, Holder, WorkloadSpec},
 };
@@ -24,10 +23,10 @@ const LOCALITY_LABELS: [&str; 3] = [
     "topology.istio.io/subzone",
 ];
 
-/// Reads a `WorkloadEntry`'s `spec` and `status`.
+/// Reads a `WorkloadEntry`'s `spec`; `healthy` is what its status says.
 pub(super) fn decode(
     findings: &mut Findings,
-    root: Fields<'_, '_>,
+    healthy: Option<&str>,
     spec: Fields<'_, '_>,
     decoded: Decoded<'_>,
 ) -> Option<WorkloadEntry> {
@@ -44,7 +43,6 @@ pub(super) fn decode(
             workload::explain_address(address.text),
         );
     }
-    let healthy = status::condition(findings, root, "Healthy");
     let address = workload::usable_address(findings, &workload)?;
     let labels = selectable_labels(workload, &decoded.metadata.labels);
     Some(WorkloadEntry {

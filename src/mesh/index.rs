@@ -77,7 +77,7 @@ impl Index {
         }
     }
 
-    pub(super) fn hosts(&self) -> impl Iterator<Item = &Name> {
+    pub(super) fn hosts(&self) -> impl ExactSizeIterator<Item = &Name> {
         self.hosts.keys()
     }
 

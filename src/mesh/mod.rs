@@ -96,6 +96,11 @@ impl Mesh {
         hosts
     }
 
+    /// How many hosts there are, hidden ones included.
+    pub fn host_count(&self) -> usize {
+        self.index.hosts().len()
+    }
+
     /// The ServiceEntries that have `host`, in no order.
     pub fn services_of(&self, host: &Name) -> &[Arc<Service>] {
         self.index.services_of(host)

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use prometheus_client::{collector::Collector, registry::Registry};
 
+pub use reload::ConfigReloads;
 pub use traffic::{Exchange, Protocol, Recorder, Traffic};
 
 use crate::{status::Status, zone::Snapshot};
@@ -28,16 +29,21 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page over the newest `status` and snapshot, and over the metrics of queries.
+    /// A page over the newest status and snapshot, the reloads of the configuration file, and the metrics of queries.
     pub fn new(
         status: Arc<ArcSwap<Status>>,
         snapshots: Arc<ArcSwap<Snapshot>>,
+        configuration: Arc<ConfigReloads>,
         traffic: Box<dyn Collector>,
     ) -> Self {
         let mut registry = Registry::default();
         let ours = registry.sub_registry_with_prefix("meshdns");
         ours.register_collector(Box::new(process::Build));
-        ours.register_collector(Box::new(reload::Reloads { status, snapshots }));
+        ours.register_collector(Box::new(reload::Reloads {
+            status,
+            snapshots,
+            configuration,
+        }));
         ours.register_collector(traffic);
         registry.register_collector(Box::new(process::Process));
         Self { registry }

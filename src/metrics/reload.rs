@@ -1,8 +1,12 @@
-//! The mesh, its reloads and what is wrong with it.
+//! The mesh, its reloads and what is wrong with it; and reloads of the configuration file.
 
 use std::{
+    collections::BTreeMap,
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -16,10 +20,33 @@ use crate::{
     zone::Snapshot,
 };
 
+/// How many other kinds of objects are counted one by one.
+const MAX_KINDS: usize = 50;
+
 #[derive(Debug)]
 pub(super) struct Reloads {
     pub(super) status: Arc<ArcSwap<Status>>,
     pub(super) snapshots: Arc<ArcSwap<Snapshot>>,
+    pub(super) configuration: Arc<ConfigReloads>,
+}
+
+/// How often the configuration file was read again.
+#[derive(Debug, Default)]
+pub struct ConfigReloads {
+    good: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl ConfigReloads {
+    /// The file was read again, and what it says is in force.
+    pub fn is_good(&self) {
+        self.good.fetch_add(1, Relaxed);
+    }
+
+    /// The file was read again and can't be used: the settings stay as they were.
+    pub fn has_failed(&self) {
+        self.failed.fetch_add(1, Relaxed);
+    }
 }
 
 impl Collector for Reloads {
@@ -41,7 +68,20 @@ impl Collector for Reloads {
             snapshot.serial().0,
         )?;
         mesh(page, &status)?;
-        trouble(page, &status)
+        trouble(page, &status)?;
+        let failed = self.configuration.failed.load(Relaxed);
+        counter(
+            page,
+            "config_reload",
+            "Times that the configuration file was read again.",
+            self.configuration.good.load(Relaxed) + failed,
+        )?;
+        counter(
+            page,
+            "config_reload_failed",
+            "Times of these that it could not be used, and the settings stayed as they were.",
+            failed,
+        )
     }
 }
 
@@ -150,7 +190,7 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
         "objects_ignored",
         "Objects of kinds that meshdns does not read.",
         "kind",
-        status.ignored.iter().map(|(kind, count)| (&**kind, *count)),
+        shown_kinds(status),
     )?;
     gauge(
         page,
@@ -176,6 +216,22 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
         "1 where changes are noticed by looking again, 0 where the operating system tells.",
         u32::from(matches!(status.watching, Watching::Polling { .. })),
     )
+}
+
+/// Objects of other kinds, by kind. A kind is whatever a manifest says: what does not look like one, and what comes after
+/// the first [`MAX_KINDS`], is counted together.
+fn shown_kinds(status: &Status) -> BTreeMap<&str, usize> {
+    let mut shown = BTreeMap::new();
+    for (kind, count) in &status.ignored {
+        let is_kind = kind.len() < 64 && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let label = if is_kind && shown.len() < MAX_KINDS {
+            &**kind
+        } else {
+            "other"
+        };
+        *shown.entry(label).or_default() += count;
+    }
+    shown
 }
 
 fn seconds_since_1970(time: Option<SystemTime>) -> f64 {

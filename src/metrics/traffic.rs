@@ -241,3 +241,146 @@ impl Recorder {
         self.tallies.len() - 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use prometheus_client::{encoding::text, registry::Registry};
+
+    use super::*;
+    use crate::{
+        dns::Serial,
+        zone::{Editor, Settings},
+    };
+
+    fn declaring(zones: &[&str], generation: u32) -> Arc<Snapshot> {
+        let settings = Arc::new(Settings {
+            zones: zones
+                .iter()
+                .map(|text| text.parse().expect("a name"))
+                .collect(),
+            ..Settings::default()
+        });
+        let mut before = Snapshot::not_ready(Arc::clone(&settings));
+        for _ in 0..generation {
+            let mut editor = Editor::succeeding(Arc::clone(&settings), &before);
+            before = (*editor.apply(BTreeMap::new(), Serial(1)).snapshot).clone();
+        }
+        Arc::new(before)
+    }
+
+    fn exchange(apex: Option<&[u8]>) -> Exchange<'_> {
+        Exchange {
+            apex,
+            record_type: Some(RecordType::A),
+            rcode: Rcode::NoError,
+            dnssec_ok: false,
+            truncated: false,
+            request_bytes: 511,
+            response_bytes: 512,
+        }
+    }
+
+    /// The lines of the page that start with `name`.
+    fn lines(traffic: &Arc<Traffic>, name: &str) -> Vec<String> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Arc::clone(traffic)));
+        let mut page = String::new();
+        text::encode(&mut page, &registry).expect("a page");
+        page.lines()
+            .filter(|line| line.starts_with(name))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn recorder(traffic: &Arc<Traffic>) -> Recorder {
+        traffic.recorder("127.0.0.1:53".parse().expect("an address"), Protocol::Udp)
+    }
+
+    #[test]
+    fn workers_count_into_one_series() {
+        let traffic = Arc::new(Traffic::default());
+        for mut worker in [recorder(&traffic), recorder(&traffic)] {
+            worker.record(&exchange(None));
+            worker.record(&exchange(Some(b"\x04test\0")));
+        }
+        let family = |zone| {
+            format!(
+                "dns_requests_total{{server=\"dns://127.0.0.1:53\",zone=\"{zone}\",view=\"\",proto=\"udp\",family=\"1\",type=\"A\"}} 2"
+            )
+        };
+        assert_eq!(
+            lines(&traffic, "dns_requests_total"),
+            [family("."), family("dropped")]
+        );
+    }
+
+    #[test]
+    fn follows_the_zones_that_are_declared() {
+        let traffic = Arc::new(Traffic::default());
+        let mut worker = recorder(&traffic);
+        let apex = Some(&b"\x01a\x04test\0"[..]);
+        for snapshot in [
+            declaring(&["a.test"], 1),
+            declaring(&[], 2),
+            declaring(&["b.test", "a.test"], 3),
+        ] {
+            worker.follow(&snapshot);
+            worker.record(&exchange(apex));
+        }
+        let counts: Vec<_> = lines(&traffic, "dns_do_requests_total")
+            .iter()
+            .map(|line| line.contains("zone=\"a.test.\"") || line.contains("zone=\".\""))
+            .collect();
+        assert_eq!(counts, [true, true], "b.test was never asked for");
+        let requests = lines(&traffic, "dns_requests_total");
+        assert!(requests[0].contains("zone=\".\"") && requests[0].ends_with(" 1"));
+        assert!(requests[1].contains("zone=\"a.test.\"") && requests[1].ends_with(" 2"));
+    }
+
+    #[track_caller]
+    fn check_bucket(duration: Duration, bound: &str) {
+        let traffic = Arc::new(Traffic::default());
+        let mut worker = recorder(&traffic);
+        worker.record(&exchange(None));
+        worker.record(&exchange(None));
+        worker.finish(duration);
+        let first_full = lines(&traffic, "dns_request_duration_seconds_bucket")
+            .into_iter()
+            .find(|line| line.ends_with(" 2"))
+            .expect("the last bucket has all");
+        assert!(
+            first_full.contains(&format!("le=\"{bound}\"")),
+            "{first_full}"
+        );
+    }
+
+    #[test]
+    fn durations_stand_in_the_buckets_of_coredns() {
+        check_bucket(Duration::from_micros(3), "0.00025");
+        check_bucket(Duration::from_micros(250), "0.00025");
+        check_bucket(Duration::from_micros(251), "0.0005");
+        check_bucket(Duration::from_secs(8), "8.192");
+        check_bucket(Duration::from_secs(9), "+Inf");
+    }
+
+    #[test]
+    fn sizes_stand_in_the_buckets_of_coredns() {
+        let traffic = Arc::new(Traffic::default());
+        recorder(&traffic).record(&exchange(None));
+        for (name, bound) in [
+            ("dns_request_size_bytes_bucket", "511.0"),
+            ("dns_response_size_bytes_bucket", "1023.0"),
+        ] {
+            let first_full = lines(&traffic, name)
+                .into_iter()
+                .find(|line| line.ends_with(" 1"))
+                .expect("the last bucket has all");
+            assert!(
+                first_full.contains(&format!("le=\"{bound}\"")),
+                "{first_full}"
+            );
+        }
+    }
+}

@@ -82,7 +82,7 @@ impl Responder {
     }
 }
 
-/// Random numbers that choose the first record of answers. Nothing secret hangs on them: the generator is SplitMix64.
+/// Random numbers that choose the first record of answers. Nothing secret hangs on them: the generator is `SplitMix64`.
 #[derive(Debug)]
 struct Turns(u64);
 

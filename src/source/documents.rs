@@ -1,3 +1,5 @@
+//! Parses a file's documents, in a large file only those that changed.
+
 use std::{
     collections::HashMap,
     hash::{BuildHasher, Hasher},

@@ -7,7 +7,7 @@
 //! Never decides what a file means and never waits: [`Scan::again_at`] says when another look is worth it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io,
     path::PathBuf,
     sync::Arc,
@@ -18,10 +18,10 @@ use rayon::prelude::*;
 
 use super::{
     LoadError,
-    documents::Documents,
+    held::{Held, Root, gone_at, wait_until},
+    look::{Look, Scan, Trust},
     reading::{self, Outcome},
-    signals::{Evidence, WRITER_PATIENCE},
-    stamp::Stamp,
+    stamp::{Identity, Stamp},
     walk::{self, Found, Listed, Listing},
 };
 use crate::{
@@ -30,21 +30,11 @@ use crate::{
     mesh::{FileChange, Reading},
 };
 
-/// How long a file that had content may be empty before that is taken for its content.
-const EMPTY_PATIENCE: Duration = Duration::from_secs(1);
-
-/// How long nothing may be removed before what is missing counts as removed: `rm -r` takes its time, and in the end the
-/// folder itself may be gone, which is another matter.
-const REMOVAL_PATIENCE: Duration = Duration::from_millis(20);
-
-/// The same where a folder has lost all of its files.
-const CLEARANCE_PATIENCE: Duration = Duration::from_millis(60);
-
-/// How long a folder that was away must be still before the files that did not come back with it count as removed.
-const RETURN_PATIENCE: Duration = Duration::from_secs(1);
-
 /// When to look again at a file that changed while it was read.
 const RESTLESS_PATIENCE: Duration = Duration::from_millis(5);
+
+/// How many looks in a row may find a file in motion before it is taken as it is at the moment.
+const MAX_RESTLESS: u32 = 10;
 
 /// With at least this many files to read, all cores read.
 const MANY_FILES: usize = 16;
@@ -55,90 +45,6 @@ pub struct Folder {
     roots: Vec<Root>,
     paths: Vec<PathBuf>,
     files: BTreeMap<Arc<str>, Held>,
-}
-
-/// What a look found.
-#[derive(Debug, Default)]
-pub struct Scan {
-    /// What became of the files that changed, in the order of their names.
-    pub changes: Vec<FileChange>,
-    /// The given paths that are not there; what they last held stays.
-    pub missing: Vec<PathBuf>,
-    /// How many files there are.
-    pub files: usize,
-    /// How many of them were read.
-    pub files_read: u64,
-    /// How many objects were parsed, unusable ones included.
-    pub documents_parsed: u64,
-    /// How many files are new.
-    pub added: usize,
-    /// How many files say something else than before.
-    pub changed: usize,
-    /// How many files are gone.
-    pub removed: usize,
-    /// When to look again even if nothing stirs.
-    pub again_at: Option<Instant>,
-}
-
-/// How far to trust what is found.
-#[derive(Clone, Debug)]
-pub enum Trust {
-    /// Everything is complete.
-    Everything,
-    /// What events say about files being written is all there is to say.
-    Events(Evidence),
-    /// Without events: what was the same for this long is complete.
-    Stillness(Duration),
-}
-
-/// How to look.
-#[derive(Clone, Debug)]
-pub struct Look {
-    /// When.
-    pub now: Instant,
-    /// Whether to read files that seem unchanged.
-    pub every_file: bool,
-    /// How far to trust what is found.
-    pub trust: Trust,
-    /// Whether to give up where something was swapped on the way, so that one can list again.
-    pub strict: bool,
-}
-
-#[derive(Debug, Default)]
-struct Root {
-    /// Whether it is there again, and not all of its files are yet.
-    is_returning: bool,
-    /// When its files last changed.
-    last_stir: Option<Instant>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    root: usize,
-    /// `None` where the file has to be read on the next look.
-    stamp: Option<Stamp>,
-    /// Whether the stamp may stand for something else by now.
-    is_racy: bool,
-    /// What was parsed last; `None` where nothing was, or where the file was unreadable since.
-    digest: Option<u64>,
-    /// The documents of a large file.
-    documents: Option<Documents>,
-    /// Why the file can't be read, as it was reported.
-    problem: Option<String>,
-    waiting: Option<Waiting>,
-    missing_since: Option<Instant>,
-    /// Whether the mesh has heard of it.
-    is_reported: bool,
-}
-
-/// A change that is not taken for complete yet.
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    stamp: Stamp,
-    /// When the file was first seen so.
-    since: Instant,
-    /// When the file was first seen changing.
-    first: Instant,
 }
 
 struct Candidate {
@@ -228,6 +134,7 @@ impl Folder {
                 .collect(),
             ..Scan::default()
         };
+        let newcomers = self.newcomers(listing);
         let mut candidates = Vec::new();
         let mut troubles = Vec::new();
         for (name, listed) in &listing.files {
@@ -256,9 +163,21 @@ impl Folder {
         for (candidate, outcome) in candidates.into_iter().zip(outcomes) {
             self.take(candidate, outcome, look.now, &mut scan);
         }
-        self.settle_missing(listing, look, &mut scan);
+        self.settle_missing(listing, look, &newcomers, &mut scan);
         scan.changes.sort_by(|a, b| a.file.cmp(&b.file));
         Some(scan)
+    }
+
+    /// The files that are listed under a name for the first time.
+    fn newcomers(&self, listing: &Listing) -> HashSet<Identity> {
+        let listed = listing.files.iter();
+        listed
+            .filter(|(name, _)| !self.files.contains_key(*name))
+            .filter_map(|(_, listed)| match &listed.found {
+                Found::File(stamp) => Some(stamp.identity()),
+                Found::NoFile(_) | Found::Unreadable(_) => None,
+            })
+            .collect()
     }
 
     /// Decides about one listed file without opening it.
@@ -283,7 +202,7 @@ impl Folder {
         if unchanged && !is_touched && !look.every_file {
             return Verdict::Unchanged;
         }
-        if let Some(until) = wait_until(held, stamp, listed, look) {
+        if let Some(until) = wait_until(held, stamp, &listed.real, look) {
             return Verdict::Wait(stamp, until);
         }
         Verdict::Read(Candidate {
@@ -302,7 +221,9 @@ impl Folder {
             let held = self.files.get(name);
             let digest = held.and_then(|held| held.digest);
             let documents = held.and_then(|held| held.documents.as_ref());
-            reading::read(name, real, *stamp, digest, documents)
+            let is_restless = held.is_some_and(|held| held.restless >= MAX_RESTLESS);
+            let stamp = (!is_restless).then_some(*stamp);
+            reading::read(name, real, stamp, digest, documents)
         };
         if candidates.len() < MANY_FILES {
             candidates.iter().map(read).collect()
@@ -315,15 +236,17 @@ impl Folder {
         let Candidate {
             name, root, stamp, ..
         } = candidate;
+        let is_racy = stamp.is_racy(SystemTime::now());
         let held = self.files.entry(name.clone()).or_default();
         match outcome {
             Outcome::Restless | Outcome::Vanished => {
+                held.restless += 1;
                 self.wait(&name, root, stamp, now, now + RESTLESS_PATIENCE, scan);
             }
             Outcome::Unreadable(diagnostic) => self.report_trouble(name, root, diagnostic, scan),
-            Outcome::Same => held.settle(root, stamp),
+            Outcome::Same => held.settle(root, stamp, is_racy),
             Outcome::Changed { digest, parsed } => {
-                held.settle(root, stamp);
+                held.settle(root, stamp, is_racy);
                 held.digest = Some(digest);
                 held.documents = parsed.documents;
                 let is_new = !std::mem::replace(&mut held.is_reported, true);
@@ -353,18 +276,7 @@ impl Folder {
         scan: &mut Scan,
     ) {
         let held = self.files.entry(name.clone()).or_default();
-        held.root = root;
-        held.missing_since = None;
-        let first = held.waiting.map_or(now, |waiting| waiting.first);
-        let since = held
-            .waiting
-            .filter(|waiting| waiting.stamp == stamp)
-            .map_or(now, |waiting| waiting.since);
-        held.waiting = Some(Waiting {
-            stamp,
-            since,
-            first,
-        });
+        held.wait(root, stamp, now);
         self.roots[root].last_stir = Some(now);
         scan.look_again(until);
     }
@@ -399,10 +311,15 @@ impl Folder {
     }
 
     /// Decides about the files that are not listed.
-    fn settle_missing(&mut self, listing: &Listing, look: &Look, scan: &mut Scan) {
+    fn settle_missing(
+        &mut self,
+        listing: &Listing,
+        look: &Look,
+        newcomers: &HashSet<Identity>,
+        scan: &mut Scan,
+    ) {
         for &root in listing.missing.keys() {
             self.roots[root].is_returning = true;
-            self.roots[root].last_stir = Some(look.now);
         }
         let mut listed_of_root = vec![0_usize; self.roots.len()];
         for listed in listing.files.values() {
@@ -417,6 +334,7 @@ impl Folder {
                 continue;
             }
             if listing.missing.contains_key(&held.root) {
+                held.missing_since = None;
                 outstanding[held.root] = true;
                 continue;
             }
@@ -429,13 +347,16 @@ impl Folder {
                 continue;
             }
             let since = *held.missing_since.get_or_insert(look.now);
+            let is_renamed = held
+                .stamp
+                .is_some_and(|stamp| newcomers.contains(&stamp.identity()));
             let until = gone_at(
                 since,
                 &self.roots[held.root],
                 listed_of_root[held.root],
                 &look.trust,
             );
-            if until > look.now {
+            if until > look.now && !is_renamed {
                 outstanding[held.root] = true;
                 scan.look_again(until);
             } else {
@@ -461,82 +382,10 @@ impl Folder {
     }
 }
 
-impl Held {
-    /// Notes that the file was read with this stamp.
-    fn settle(&mut self, root: usize, stamp: Stamp) {
-        self.root = root;
-        self.stamp = Some(stamp);
-        self.is_racy = stamp.is_racy(SystemTime::now());
-        self.problem = None;
-        self.waiting = None;
-        self.missing_since = None;
-    }
-}
-
-impl Scan {
-    fn look_again(&mut self, at: Instant) {
-        self.again_at = Some(self.again_at.map_or(at, |again| again.min(at)));
-    }
-}
-
 enum Verdict {
     Unchanged,
     Read(Candidate),
     /// Not complete, as it seems: the next look is worth it at that time.
     Wait(Stamp, Instant),
     Trouble(Diagnostic),
-}
-
-/// When a changed file may be complete; `None` where it is to be taken as it is.
-fn wait_until(held: Option<&Held>, stamp: Stamp, listed: &Listed, look: &Look) -> Option<Instant> {
-    let is_as_read = held.is_some_and(|held| held.stamp == Some(stamp));
-    if is_as_read && matches!(look.trust, Trust::Stillness(_)) {
-        return None;
-    }
-    let waiting = held.and_then(|held| held.waiting);
-    let same_since = waiting
-        .filter(|waiting| waiting.stamp == stamp)
-        .map_or(look.now, |waiting| waiting.since);
-    let complete_at = match &look.trust {
-        Trust::Everything => return None,
-        Trust::Events(evidence) => evidence
-            .being_written
-            .get(&listed.real)
-            .map(|last_write| *last_write + WRITER_PATIENCE),
-        Trust::Stillness(patience) => Some(same_since + *patience),
-    };
-    let had_content = held
-        .and_then(|held| held.stamp)
-        .is_some_and(|before| before.size > 0);
-    let emptied = stamp.size == 0 && had_content;
-    let until = complete_at.max(emptied.then(|| same_since + EMPTY_PATIENCE))?;
-    // A file that changes at every look is never still: some day it is taken as it is.
-    let at_the_latest = waiting.map_or(look.now, |waiting| waiting.first) + WRITER_PATIENCE;
-    let until = match look.trust {
-        Trust::Stillness(_) => until.min(at_the_latest),
-        Trust::Everything | Trust::Events(_) => until,
-    };
-    (until > look.now).then_some(until)
-}
-
-/// When a file that is missing `since` counts as removed.
-fn gone_at(since: Instant, root: &Root, left_in_root: usize, trust: &Trust) -> Instant {
-    let settled = match trust {
-        Trust::Everything => return since,
-        Trust::Stillness(patience) => since + *patience,
-        Trust::Events(evidence) => {
-            let patience = if left_in_root == 0 {
-                CLEARANCE_PATIENCE
-            } else {
-                REMOVAL_PATIENCE
-            };
-            evidence
-                .last_removal
-                .map_or(since, |last_removal| last_removal + patience)
-        }
-    };
-    match root.last_stir {
-        Some(last_stir) if root.is_returning => settled.max(last_stir + RETURN_PATIENCE),
-        _ => settled,
-    }
 }

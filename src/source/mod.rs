@@ -7,19 +7,24 @@
 
 mod documents;
 mod folder;
+mod held;
+mod look;
 mod mounts;
 mod reading;
 mod signals;
 mod stamp;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod watch;
 
 use std::{fs, io, path::PathBuf};
 
-pub use folder::{Folder, Look, Scan, Trust};
+pub use folder::Folder;
+pub use look::{Look, Scan, Trust};
 pub use signals::{Evidence, Signals, Stir};
 pub use walk::Listing;
-pub use watch::{FALLBACK_INTERVAL, Watch, Wish};
+pub use watch::{AS_ASKED_FOR, FALLBACK_INTERVAL, Watch, Wish};
 
 /// A mesh folder could not be opened at the start. What is *in* it is never this error: a bad file is a
 /// [`Diagnostic`](crate::diagnostic::Diagnostic), and the others are served.

@@ -1,3 +1,5 @@
+//! Tells network file systems, where no event tells what another machine writes.
+
 use std::path::{Path, PathBuf};
 
 /// File systems that others write to without this kernel noticing.
@@ -18,12 +20,14 @@ const REMOTE: [&str; 14] = [
     "virtiofs",
 ];
 
-/// The type of the file system that `path`, absolute and without links, is on, if events about it can't be relied on.
-pub(super) fn remote_file_system(path: &Path) -> Option<String> {
+/// The type of the first file system under `paths`, absolute and without links, about which events can't be relied on.
+pub(super) fn remote_file_system<'p>(mut paths: impl Iterator<Item = &'p Path>) -> Option<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let file_system = file_system_of(path, &mounts)?;
-    let remote = REMOTE.contains(&file_system) || file_system.starts_with("fuse");
-    remote.then(|| file_system.to_owned())
+    let is_remote =
+        |file_system: &&str| REMOTE.contains(file_system) || file_system.starts_with("fuse");
+    paths
+        .find_map(|path| file_system_of(path, &mounts).filter(is_remote))
+        .map(str::to_owned)
 }
 
 /// Finds the mount that holds `path` in the text of `/proc/self/mountinfo`; see `proc_pid_mountinfo(5)`.

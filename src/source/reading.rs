@@ -1,7 +1,11 @@
+//! Reads one file, if it holds still, and parses it, if it holds something else than before.
+//!
+//! Never remembers anything and never waits.
+
 use std::{
-    fs::OpenOptions,
+    fs::{File, Metadata, OpenOptions},
     io::{self, ErrorKind, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
@@ -31,11 +35,12 @@ pub(super) enum Outcome {
 /// Reads the file `name` at `path` and parses it, unless its content has the digest `known`; of a large file
 /// that changed, the known `documents` are not parsed again.
 ///
-/// The file must be as listed before and after: a reader of a file in motion could see half of it.
+/// The file must be as `listed` before, unless that is `None`, and the same after: a reader of a file in motion could see
+/// half of it.
 pub(super) fn read(
     name: &Arc<str>,
     path: &Path,
-    listed: Stamp,
+    listed: Option<Stamp>,
     known: Option<u64>,
     documents: Option<&Documents>,
 ) -> Outcome {
@@ -63,19 +68,31 @@ pub(super) fn read(
     }
 }
 
-/// The file's bytes; `None` where it was not as listed all the while.
-fn content(path: &Path, listed: Stamp) -> io::Result<Option<Vec<u8>>> {
+/// The file's bytes; `None` where it was in motion. A file that was removed since it was opened is not found: a swap may
+/// be under way, of which nothing must be taken in alone.
+fn content(path: &Path, listed: Option<Stamp>) -> io::Result<Option<Vec<u8>>> {
     // A pipe may have taken the file's place: opening that must not block.
     let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(path)?;
-    if Stamp::of(&file.metadata()?) != listed {
+    let opened = still_linked(&file)?;
+    let before = Stamp::of(&opened);
+    if !opened.is_file() || listed.is_some_and(|listed| listed != before) {
         return Ok(None);
     }
-    let capacity = usize::try_from(listed.size).unwrap_or_default();
+    let size = before.size.min(manifest::MAX_FILE_BYTES);
+    let capacity = usize::try_from(size).unwrap_or_default();
     let mut bytes = Vec::with_capacity(capacity + 1);
-    (&mut file).take(listed.size + 1).read_to_end(&mut bytes)?;
-    let as_listed = Stamp::of(&file.metadata()?) == listed && bytes.len() == capacity;
-    Ok(as_listed.then_some(bytes))
+    (&mut file).take(size + 1).read_to_end(&mut bytes)?;
+    let is_whole = Stamp::of(&still_linked(&file)?) == before && bytes.len() == capacity;
+    Ok(is_whole.then_some(bytes))
+}
+
+fn still_linked(file: &File) -> io::Result<Metadata> {
+    let metadata = file.metadata()?;
+    match metadata.nlink() {
+        0 => Err(ErrorKind::NotFound.into()),
+        _ => Ok(metadata),
+    }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use notify::{
     Event, EventKind,
-    event::{AccessKind, AccessMode, ModifyKind},
+    event::{AccessKind, AccessMode, ModifyKind, RenameMode},
 };
 
 use super::walk::{is_hidden, is_manifest};
@@ -39,7 +39,7 @@ pub struct Evidence {
     pub(super) touched: HashSet<PathBuf>,
     /// Files that were written to and not closed since, with the time of the last write.
     pub(super) being_written: HashMap<PathBuf, Instant>,
-    /// When the last file was removed.
+    /// When the last file was removed or renamed away.
     pub(super) last_removal: Option<Instant>,
 }
 
@@ -200,12 +200,17 @@ impl State {
                 if !self.scope.has_entry(&path) {
                     return;
                 }
+                let is_away = matches!(
+                    kind,
+                    EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From))
+                );
+                if is_away {
+                    self.evidence.last_removal = Some(now);
+                }
                 match kind {
-                    EventKind::Remove(_) => {
-                        self.evidence.last_removal = Some(now);
+                    EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => {
                         self.touch(path, now);
                     }
-                    EventKind::Modify(ModifyKind::Name(_)) => self.touch(path, now),
                     // A file's permissions may change while it is being written.
                     _ => self.stir(now),
                 }

@@ -1,3 +1,5 @@
+//! A file's stamp: what `stat` tells about it.
+
 use std::{
     fs::Metadata,
     os::unix::fs::MetadataExt,
@@ -23,6 +25,9 @@ pub(super) struct Stamp {
     changed_ns: i128,
 }
 
+/// What stays of a file when it is renamed: its device and inode.
+pub(super) type Identity = (u64, u64);
+
 impl Stamp {
     pub(super) fn of(metadata: &Metadata) -> Self {
         let nanos =
@@ -34,6 +39,10 @@ impl Stamp {
             modified_ns: nanos(metadata.mtime(), metadata.mtime_nsec()),
             changed_ns: nanos(metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        (self.device, self.inode)
     }
 
     /// Whether a write just after `now` could leave this very stamp: then an equal stamp proves nothing.

@@ -25,6 +25,9 @@ use crate::status::Watching;
 /// How often folders are looked at whose changes the operating system does not report.
 pub const FALLBACK_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Why folders are polled that need not be.
+pub const AS_ASKED_FOR: &str = "as asked for";
+
 /// How changes are to be noticed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Wish {
@@ -38,11 +41,12 @@ pub enum Wish {
 /// The watches on all folders of one listing.
 #[derive(Debug)]
 pub struct Watch {
+    wish: Wish,
     signals: Arc<Signals>,
     /// `None` without events.
     watcher: Option<RecommendedWatcher>,
     watched: HashMap<PathBuf, Identity>,
-    /// The file systems of the folders, looked up once a folder.
+    /// The file system of a folder that others write to unnoticed.
     remote: Option<String>,
     /// Why there are no events, and how often to look instead.
     polling: Option<(Duration, String)>,
@@ -54,6 +58,7 @@ impl Watch {
     /// A watch on nothing yet, which reports to `signals`.
     pub fn new(wish: Wish, signals: Arc<Signals>) -> Self {
         let mut watch = Self {
+            wish,
             signals,
             watcher: None,
             watched: HashMap::new(),
@@ -61,10 +66,18 @@ impl Watch {
             polling: None,
         };
         match wish {
-            Wish::Poll(every) => watch.polling = Some((every, "as asked for".to_owned())),
+            Wish::Poll(every) => watch.polling = Some((every, AS_ASKED_FOR.to_owned())),
             Wish::Events => watch.open(),
         }
         watch
+    }
+
+    /// Tries events again where the operating system refused them before.
+    pub fn retry(&mut self) {
+        if self.wish == Wish::Events && self.watcher.is_none() {
+            self.polling = None;
+            self.open();
+        }
     }
 
     /// Watches what `listing` says and nothing else. Tells whether a watch was added: what happened before it was is not
@@ -87,7 +100,7 @@ impl Watch {
         self.drop_stale(&wanted);
         let added = self.add_missing(&wanted);
         if added {
-            self.remote = wanted.iter().find_map(|path| remote_file_system(path));
+            self.remote = remote_file_system(wanted.iter().copied());
         }
         added
     }

@@ -1,6 +1,6 @@
 //! Bytes: reads queries and writes answers, for every transport.
 //!
-//! [`parse`] reads a message into a [`Query`](crate::answer::Query) or says how to refuse it; [`write`] and
+//! [`parse()`] reads a message into a [`Query`](crate::answer::Query) or says how to refuse it; [`write()`] and
 //! [`write_refusal`] append a message to a buffer. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
 //! makes a query malformed, and truncation.
 //!
@@ -13,6 +13,8 @@
 mod odd;
 mod parse;
 mod refusal;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use parse::parse;

@@ -15,7 +15,10 @@ pub(super) enum Unanswerable {
     /// A record can't be decoded, stands where it must not, or something follows the last one.
     Malformed,
     /// The message is signed with TSIG, and we have no keys.
-    Signed,
+    Signed {
+        /// Where in the message the TSIG record begins; it is the last.
+        at: usize,
+    },
 }
 
 /// Decodes the records from `records_at` on, as many in each section as `counts` says, for what an OPT record says.
@@ -35,19 +38,20 @@ pub(super) fn edns(
         .read_slice(records_at)
         .map_err(|_| Unanswerable::Malformed)?;
     let mut edns = None;
-    let mut is_signed = false;
+    let mut signature = None;
     for (section, count) in counts.into_iter().enumerate() {
         let is_additional = section == 2;
         for _ in 0..count {
+            let at = decoder.index();
             let record = Record::read(&mut decoder).map_err(|_| Unanswerable::Malformed)?;
-            if is_signed {
+            if signature.is_some() {
                 return Err(Unanswerable::Malformed);
             }
             match record.record_type() {
                 RecordType::OPT if is_additional && edns.is_none() && record.name.is_root() => {
                     edns = Some(read_edns(&DecodedEdns::from(&record)));
                 }
-                RecordType::TSIG if is_additional => is_signed = true,
+                RecordType::TSIG if is_additional => signature = Some(at),
                 RecordType::OPT | RecordType::TSIG => return Err(Unanswerable::Malformed),
                 _ => {}
             }
@@ -56,10 +60,10 @@ pub(super) fn edns(
     if decoder.index() < message.len() {
         return Err(Unanswerable::Malformed);
     }
-    if is_signed {
-        return Err(Unanswerable::Signed);
+    match signature {
+        Some(at) => Err(Unanswerable::Signed { at }),
+        None => Ok(edns),
     }
-    Ok(edns)
 }
 
 fn read_edns(decoded: &DecodedEdns) -> Edns {

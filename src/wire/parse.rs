@@ -50,11 +50,12 @@ pub fn parse(message: &[u8], turn: u32) -> Result<Query<'_>, Refusal<'_>> {
             match odd::edns(message, body_at, counts) {
                 Ok(edns) => edns,
                 Err(odd::Unanswerable::Malformed) => return Err(malformed(question.bytes)),
-                Err(odd::Unanswerable::Signed) => {
+                Err(odd::Unanswerable::Signed { at }) => {
                     return Err(Refusal::UnknownKey {
                         id,
                         flags,
                         question: question.bytes,
+                        signature: &message[at..],
                     });
                 }
             }
@@ -86,24 +87,26 @@ impl<'m> Question<'m> {
 
 /// Reads the only question. A compressed name is refused, as NSD and Knot do: it could point into the header only.
 fn question(body: &[u8]) -> Option<Question<'_>> {
-    let mut at = 0;
-    loop {
-        match *body.get(at)? {
-            0 => break,
-            length if length < FIRST_NON_LABEL => at += 1 + usize::from(length),
-            _ => return None,
-        }
-    }
-    let name_len = at + 1;
-    if name_len > MAX_NAME_LEN {
-        return None;
-    }
+    let name_len = name_len(body)?;
     let &[type_high, type_low, class_high, class_low] = body.get(name_len..)?.first_chunk()?;
     Some(Question {
         bytes: &body[..name_len + 4],
         record_type: RecordType(u16::from_be_bytes([type_high, type_low])),
         class: Class(u16::from_be_bytes([class_high, class_low])),
     })
+}
+
+/// The length of the name that `bytes` begin with, where it is whole and not compressed.
+pub(super) fn name_len(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match *bytes.get(at)? {
+            0 => break,
+            length if length < FIRST_NON_LABEL => at += 1 + usize::from(length),
+            _ => return None,
+        }
+    }
+    (at < MAX_NAME_LEN).then_some(at + 1)
 }
 
 /// Reads an OPT record that is the rest of the message. Unknown options and flags are passed over.

@@ -1,9 +1,9 @@
 //! Single files: how programs write them, and how they break.
 
 use std::{
-    fs::{self, File, FileTimes, OpenOptions},
+    fs::{self, File, FileTimes, OpenOptions, Permissions},
     io::Write,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     process::Command,
     time::Duration,
 };
@@ -12,6 +12,12 @@ use crate::harness::{Folder, Mesh, replace, service};
 
 /// Long enough for a look to have happened, had there been a reason.
 const MEANWHILE: Duration = Duration::from_millis(300);
+
+/// How many objects have an unusable newest version.
+const KEPT: &str = "meshdns_objects_kept";
+
+const LAST_RELOAD: &str = "meshdns_reload_last_timestamp_seconds";
+const LAST_SUCCESS: &str = "meshdns_reload_last_success_timestamp_seconds";
 
 #[test]
 fn a_file_rewritten_in_place_is_served_when_it_is_closed() {
@@ -38,14 +44,8 @@ fn half_a_file_that_would_parse_takes_nothing_away() {
     // Something else changes meanwhile, and is served.
     replace(&folder.join("svc3.yaml"), &service(3, "10.0.0.3"));
     mesh.wait_for("svc3.internal.com", &["10.0.0.3"]);
-    assert_eq!(
-        mesh.answers("svc1.internal.com"),
-        Some(vec!["10.0.0.1".parse().unwrap()])
-    );
-    assert_eq!(
-        mesh.answers("svc2.internal.com"),
-        Some(vec!["10.0.0.1".parse().unwrap()])
-    );
+    mesh.has("svc1.internal.com", "10.0.0.1");
+    mesh.has("svc2.internal.com", "10.0.0.1");
     file.write_all(format!("---\n{}", service(2, "10.0.0.2")).as_bytes())
         .unwrap();
     drop(file);
@@ -59,20 +59,18 @@ fn a_file_left_broken_keeps_its_last_good_version_until_it_is_mended() {
     let mesh = Mesh::start(folder.path());
     let path = folder.join("svc1.yaml");
     fs::write(&path, "kind: ServiceEntry\nspec: {hosts: [").unwrap();
-    mesh.wait("the diagnostic", || !mesh.status().kept.is_empty());
-    let status = mesh.status();
-    assert_eq!(status.kept[0].key.to_string(), "ServiceEntry ns1/svc1");
-    assert!(status.totals.failed_reloads > 0);
-    assert!(status.last_success < status.last_reload);
+    mesh.wait_for_metric(KEPT, 1.0);
+    assert!(mesh.metric("meshdns_objects_kept_oldest_timestamp_seconds") > 0.0);
+    assert!(mesh.metric("meshdns_reload_failed_total") > 0.0);
+    assert!(mesh.metric(LAST_SUCCESS) < mesh.metric(LAST_RELOAD));
     mesh.holds("svc1.internal.com", "10.0.0.1", MEANWHILE);
     let name = path.to_str().unwrap();
     mesh.wait_for_log(&["ERROR", name]);
     fs::write(&path, service(1, "10.0.0.2")).unwrap();
     mesh.wait_for("svc1.internal.com", &["10.0.0.2"]);
     mesh.wait_for_log(&["INFO", name, "is good again"]);
-    mesh.wait("success", || {
-        mesh.status().last_success == mesh.status().last_reload
-    });
+    mesh.wait_for_metric(KEPT, 0.0);
+    assert!((mesh.metric(LAST_SUCCESS) - mesh.metric(LAST_RELOAD)).abs() < f64::EPSILON);
     assert_eq!(
         mesh.log_lines(&["ERROR", name]),
         1,
@@ -93,22 +91,14 @@ fn an_invalid_object_keeps_its_last_good_version_beside_valid_ones() {
     let broken = service(1, "10.0.0.2").replace("STATIC", "NONSENSE");
     replace(&path, &format!("{broken}---\n{}", service(2, "10.0.0.2")));
     mesh.wait_for("svc2.internal.com", &["10.0.0.2"]);
-    assert_eq!(
-        mesh.answers("svc1.internal.com"),
-        Some(vec!["10.0.0.1".parse().unwrap()])
-    );
-    mesh.wait("the kept object", || mesh.status().kept.len() == 1);
-    let since = mesh.status().kept[0].since;
+    mesh.has("svc1.internal.com", "10.0.0.1");
+    mesh.wait_for_metric(KEPT, 1.0);
+    let since = mesh.metric("meshdns_objects_kept_oldest_timestamp_seconds");
     replace(&path, &format!("{broken}---\n{}", service(2, "10.0.0.3")));
     mesh.wait_for("svc2.internal.com", &["10.0.0.3"]);
-    mesh.wait("the status", || {
-        mesh.status().generation == mesh.generation()
-    });
-    assert_eq!(
-        mesh.status().kept[0].since,
-        since,
-        "the time of the first failure stays"
-    );
+    // The time of the first failure stays.
+    mesh.wait_for_metric("meshdns_objects_kept_oldest_timestamp_seconds", since);
+    mesh.wait_for_log(&["WARN", "ServiceEntry ns1/svc1", "since"]);
 }
 
 #[test]
@@ -120,7 +110,7 @@ fn an_atomic_rename_is_served() {
     fs::rename(folder.join("svc1.yaml"), folder.join("renamed.yaml")).unwrap();
     replace(&folder.join("renamed.yaml"), &service(1, "10.0.0.3"));
     mesh.wait_for("svc1.internal.com", &["10.0.0.3"]);
-    assert_eq!(mesh.status().files, 1);
+    mesh.wait_for_metric("meshdns_files", 1.0);
 }
 
 #[test]
@@ -165,7 +155,7 @@ fn vim_moving_the_old_file_aside_is_served() {
     fs::remove_file(&backup).unwrap();
     fs::remove_file(folder.join(".svc1.yaml.swp")).unwrap();
     mesh.wait_for("svc1.internal.com", &["10.0.0.2"]);
-    assert_eq!(mesh.status().files, 1);
+    mesh.wait_for_metric("meshdns_files", 1.0);
 }
 
 /// What vim does with `backupcopy=yes` (and `kubectl edit`'s editor on a mounted file): truncate and write.
@@ -240,10 +230,10 @@ fn a_file_that_is_no_text_keeps_its_last_good_version() {
     let mesh = Mesh::start(folder.path());
     replace(&folder.join("svc2.yaml"), &service(2, "10.0.0.2"));
     fs::write(folder.join("svc1.yaml"), b"kind: \xff\xfe").unwrap();
-    mesh.wait("the kept object", || mesh.status().kept.len() == 1);
+    mesh.wait_for_metric(KEPT, 1.0);
     mesh.holds("svc1.internal.com", "10.0.0.1", MEANWHILE);
     replace(&folder.join("svc1.yaml"), &service(1, "10.0.0.1"));
-    mesh.wait("it is good again", || mesh.status().kept.is_empty());
+    mesh.wait_for_metric(KEPT, 0.0);
 }
 
 #[test]
@@ -256,13 +246,25 @@ fn a_pipe_in_place_of_a_file_does_not_block() {
         .status()
         .expect("mkfifo runs");
     assert!(made.success());
-    mesh.wait("the diagnostic", || {
-        let status = mesh.status();
-        status
-            .diagnostics
-            .iter()
-            .any(|diagnostic| diagnostic.message.contains("pipe"))
-    });
+    let name = folder.join("svc1.yaml");
+    mesh.wait_for_log(&["ERROR", name.to_str().unwrap(), "pipe"]);
+    mesh.has("svc1.internal.com", "10.0.0.1");
     replace(&folder.join("svc2.yaml"), &service(2, "10.0.0.2"));
     mesh.wait_for("svc2.internal.com", &["10.0.0.2"]);
+}
+
+#[test]
+fn a_file_without_permission_keeps_its_last_good_version() {
+    let folder = Folder::with_one_service();
+    let path = folder.join("svc1.yaml");
+    let mesh = Mesh::start_unprivileged(folder.path());
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
+    mesh.wait_for_metric(KEPT, 1.0);
+    mesh.wait_for_log(&["ERROR", path.to_str().unwrap(), "can't be read"]);
+    mesh.holds("svc1.internal.com", "10.0.0.1", MEANWHILE);
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    mesh.wait_for_metric(KEPT, 0.0);
+    mesh.wait_for_log(&["INFO", path.to_str().unwrap(), "is good again"]);
+    replace(&path, &service(1, "10.0.0.2"));
+    mesh.wait_for("svc1.internal.com", &["10.0.0.2"]);
 }

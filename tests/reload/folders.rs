@@ -1,8 +1,15 @@
 //! Whole folders that go and come, and rights that are taken away.
 
-use std::{fs, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    time::Duration,
+};
 
 use crate::harness::{Folder, Mesh, service};
+
+/// How many folders are not there.
+const MISSING: &str = "meshdns_folders_missing";
 
 const MEANWHILE: Duration = Duration::from_millis(300);
 
@@ -19,20 +26,25 @@ fn a_folder_deleted_and_made_again_serves_its_last_good_state_meanwhile() {
     let mesh = Mesh::start(folder.path());
     let generation = mesh.generation();
     fs::remove_dir_all(folder.path()).unwrap();
-    mesh.wait("the missing folder", || {
-        !mesh.status().missing_folders.is_empty()
-    });
+    mesh.wait_for_metric(MISSING, 1.0);
+    assert!(mesh.is_ready());
     let name = folder.path().to_str().unwrap();
     mesh.wait_for_log(&["WARN", name, "is not there"]);
     mesh.holds("svc300.internal.com", "10.0.0.1", MEANWHILE);
     assert_eq!(
-        mesh.generation(),
-        generation,
+        mesh.generation().to_bits(),
+        generation.to_bits(),
         "nothing was taken away on the way"
     );
     fs::create_dir(folder.path()).unwrap();
-    mesh.wait("the folder", || mesh.status().missing_folders.is_empty());
+    mesh.wait_for_metric(MISSING, 0.0);
     mesh.wait_for_log(&["INFO", name, "is back"]);
+    // Empty as it is, it takes nothing away.
+    mesh.holds(
+        "svc300.internal.com",
+        "10.0.0.1",
+        Duration::from_millis(1500),
+    );
     for number in 1..=299 {
         fs::write(
             folder.join(&format!("svc{number}.yaml")),
@@ -58,9 +70,7 @@ fn a_folder_renamed_away_and_replaced_is_served_again() {
     let mesh = Mesh::start(folder.path());
     let aside = folder.above().join("aside");
     fs::rename(folder.path(), &aside).unwrap();
-    mesh.wait("the missing folder", || {
-        !mesh.status().missing_folders.is_empty()
-    });
+    mesh.wait_for_metric(MISSING, 1.0);
     mesh.holds("svc1.internal.com", "10.0.0.1", MEANWHILE);
     let next = folder.above().join("next");
     fs::create_dir(&next).unwrap();
@@ -71,10 +81,7 @@ fn a_folder_renamed_away_and_replaced_is_served_again() {
     fs::write(aside.join("svc1.yaml"), service(1, "10.0.0.3")).unwrap();
     fs::write(folder.join("svc2.yaml"), service(2, "10.0.0.4")).unwrap();
     mesh.wait_for("svc2.internal.com", &["10.0.0.4"]);
-    assert_eq!(
-        mesh.answers("svc1.internal.com"),
-        Some(vec!["10.0.0.2".parse().unwrap()])
-    );
+    mesh.has("svc1.internal.com", "10.0.0.2");
 }
 
 #[test]
@@ -88,10 +95,30 @@ fn nested_folders_come_change_and_go() {
     fs::write(nested.join("svc2.yaml"), service(2, "10.0.0.3")).unwrap();
     mesh.wait_for("svc2.internal.com", &["10.0.0.3"]);
     fs::rename(folder.join("a"), folder.join("z")).unwrap();
-    mesh.wait("the new name", || mesh.status().files == 2);
+    mesh.wait_for_log(&["mesh reloaded", "files_removed=1"]);
     fs::write(folder.join("z/b/c/svc2.yaml"), service(2, "10.0.0.4")).unwrap();
     mesh.wait_for("svc2.internal.com", &["10.0.0.4"]);
     fs::remove_dir_all(folder.join("z")).unwrap();
     mesh.wait_for_none("svc2.internal.com");
     assert!(mesh.answers("svc1.internal.com").is_some());
+}
+
+#[test]
+fn a_folder_without_permission_keeps_its_last_good_state() {
+    let folder = Folder::with_one_service();
+    let nested = folder.join("nested");
+    fs::create_dir(&nested).unwrap();
+    fs::write(nested.join("svc2.yaml"), service(2, "10.0.0.2")).unwrap();
+    let mesh = Mesh::start_unprivileged(folder.path());
+    for (path, kept) in [(nested.as_path(), 1.0), (folder.path(), 2.0)] {
+        fs::set_permissions(path, Permissions::from_mode(0o000)).unwrap();
+        mesh.wait_for_metric("meshdns_objects_kept", kept);
+        mesh.holds("svc1.internal.com", "10.0.0.1", MEANWHILE);
+        mesh.has("svc2.internal.com", "10.0.0.2");
+        assert!(mesh.is_ready());
+        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        mesh.wait_for_metric("meshdns_objects_kept", 0.0);
+    }
+    fs::write(nested.join("svc2.yaml"), service(2, "10.0.0.3")).unwrap();
+    mesh.wait_for("svc2.internal.com", &["10.0.0.3"]);
 }

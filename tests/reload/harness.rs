@@ -1,90 +1,139 @@
-//! A server under test and the folder that it serves.
+//! A server under test, the real program, and the folder that it serves.
 
 use std::{
     collections::BTreeSet,
-    fs,
-    io::Write,
-    net::IpAddr,
+    fs::{self, Permissions},
+    io::{BufRead, BufReader, Read, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
-use meshdns::{
-    control::{self, Control, Options},
-    dns::Name,
-    pipeline::Policy,
-    source::Wish,
-    status::{Status, Watching},
-    zone::Found,
+use hickory_proto::{
+    op::{Message, Query, ResponseCode},
+    rr::{Name, RData, RecordType},
 };
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a test waits for anything, on a machine as busy as it may be.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server.
 pub(crate) struct Mesh {
-    control: Control,
+    process: Child,
+    log: Arc<Mutex<String>>,
+    dns: SocketAddr,
+    http: SocketAddr,
+    /// Locked from the query to its reply: threads may ask at the same time.
+    socket: Mutex<UdpSocket>,
 }
 
 impl Mesh {
     /// Serves `folder` and waits until it is ready.
     pub(crate) fn start(folder: &Path) -> Self {
-        Self::start_with(folder, Wish::Events)
+        Self::start_with(folder, &[])
     }
 
-    /// Serves `folder`, noticing changes as wished, and waits until it is ready.
-    pub(crate) fn start_with(folder: &Path, wish: Wish) -> Self {
-        log();
-        let options = Options {
-            folders: vec![folder.to_owned()],
-            policy: Policy::default(),
-            wish,
+    /// Serves `folder` with more arguments and waits until it is ready.
+    pub(crate) fn start_with(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
+        command.args(serve(folder)).args(arguments);
+        Self::spawn(command)
+    }
+
+    /// Serves `folder` as a user whom permissions bind, whoever runs the test.
+    pub(crate) fn start_unprivileged(folder: &Path) -> Self {
+        const NOBODY: u32 = 65_534;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
+        command.args(serve(folder));
+        if fs::metadata("/proc/self").unwrap().uid() == 0 {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        Self::spawn(command)
+    }
+
+    /// Serves `folder` in a user namespace where `limit`, a file in `/proc/sys/user`, is `value`.
+    pub(crate) fn start_with_limit(folder: &Path, limit: &str, value: u32) -> Self {
+        let set = format!("echo {value} > /proc/sys/user/{limit} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("unshare");
+        command
+            .args(["--user", "--map-root-user", "sh", "-c", &set])
+            .arg(env!("CARGO_BIN_EXE_meshdns"))
+            .args(serve(folder));
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut process = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let stderr = process.stderr.take().expect("it was asked for");
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = log.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                *lines.lock().unwrap() += &(line + "\n");
+            }
+        });
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut mesh = Self {
+            process,
+            log,
+            dns: nowhere,
+            http: nowhere,
+            socket: Mutex::new(socket),
         };
-        let control = control::start(options).expect("the folder is there");
-        let mesh = Self { control };
-        mesh.wait("ready", || mesh.status().generation > 0);
+        mesh.http = mesh.address_in_log("/ready");
+        mesh.dns = mesh.address_in_log("over UDP");
+        mesh.wait("ready", || mesh.is_ready());
         mesh
     }
 
-    /// The addresses of `name`, ascending; `None` where the name is not there.
-    pub(crate) fn answers(&self, name: &str) -> Option<Vec<IpAddr>> {
-        let name = Name::from_text(name).expect("a valid name");
-        match self.control.snapshots().load().find(name.as_wire()) {
-            Found::Name(owner) => Some(
-                owner
-                    .records
-                    .map_or_else(Vec::new, |records| records.addresses().collect()),
+    /// The addresses of `name`, ascending; `None` where the name is not there. A query without a reply fails the test.
+    pub(crate) fn answers(&self, name: &str) -> Option<BTreeSet<IpAddr>> {
+        let reply = self.ask(name);
+        match reply.metadata.response_code {
+            ResponseCode::NoError => Some(
+                reply
+                    .answers
+                    .iter()
+                    .filter_map(|record| match &record.data {
+                        RData::A(address) => Some(IpAddr::V4(address.0)),
+                        _ => None,
+                    })
+                    .collect(),
             ),
-            Found::NoName { .. } | Found::NotOurs => None,
+            ResponseCode::NXDomain | ResponseCode::Refused => None,
+            other => panic!("{name}: {other}"),
         }
     }
 
-    /// The addresses of several names at one moment.
-    pub(crate) fn answers_together(&self, names: &[String]) -> Vec<Vec<IpAddr>> {
-        let snapshot = self.control.snapshots().load();
-        let addresses = |name: &String| {
-            let name = Name::from_text(name).expect("a valid name");
-            match snapshot.find(name.as_wire()) {
-                Found::Name(owner) => owner
-                    .records
-                    .map_or_else(Vec::new, |records| records.addresses().collect()),
-                Found::NoName { .. } | Found::NotOurs => Vec::new(),
-            }
-        };
-        names.iter().map(addresses).collect()
+    fn ask(&self, name: &str) -> Message {
+        let mut query = Message::query();
+        query.add_query(Query::query(Name::from_ascii(name).unwrap(), RecordType::A));
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        socket.send_to(&query.to_vec().unwrap(), self.dns).unwrap();
+        let mut reply = [0; 4096];
+        let length = socket.recv(&mut reply).expect("every query has a reply");
+        Message::from_vec(&reply[..length]).expect("a well-formed reply")
     }
 
     /// Waits until `name` has exactly these addresses.
     #[track_caller]
     pub(crate) fn wait_for(&self, name: &str, addresses: &[&str]) {
-        let expected: BTreeSet<IpAddr> = addresses
-            .iter()
-            .map(|address| address.parse().expect("an address"))
-            .collect();
+        let expected = set_of(addresses);
         self.wait(&format!("{name} at {addresses:?}"), || {
-            let answers = self.answers(name);
-            answers.is_some_and(|answers| BTreeSet::from_iter(answers) == expected)
+            self.answers(name).as_ref() == Some(&expected)
         });
     }
 
@@ -94,15 +143,27 @@ impl Mesh {
         self.wait(&format!("no {name}"), || self.answers(name).is_none());
     }
 
+    /// Checks that `name` has this address alone.
+    #[track_caller]
+    pub(crate) fn has(&self, name: &str, address: &str) {
+        assert_eq!(self.answers(name), Some(set_of(&[address])), "{name}");
+    }
+
     /// Checks that `name` has this address alone for as long as `time`.
     #[track_caller]
     pub(crate) fn holds(&self, name: &str, address: &str, time: Duration) {
-        let expected = Some(vec![address.parse().expect("an address")]);
         let start = Instant::now();
         while start.elapsed() < time {
-            assert_eq!(self.answers(name), expected, "{name} has to hold");
-            std::thread::yield_now();
+            self.has(name, address);
         }
+    }
+
+    /// Waits until a number on the metrics page is `value`.
+    #[track_caller]
+    pub(crate) fn wait_for_metric(&self, name: &str, value: f64) {
+        self.wait(&format!("{name} {value}"), || {
+            (self.metric(name) - value).abs() < f64::EPSILON
+        });
     }
 
     /// Waits until `condition` holds.
@@ -112,48 +173,50 @@ impl Mesh {
         while !condition() {
             assert!(
                 start.elapsed() < PATIENCE,
-                "waited too long for {what}: {:#?}",
-                self.status()
+                "waited too long for {what}:\n{}",
+                self.log()
             );
-            std::thread::sleep(Duration::from_millis(1));
+            thread::sleep(Duration::from_millis(1));
         }
-    }
-
-    /// What the server says of itself.
-    pub(crate) fn status(&self) -> Arc<Status> {
-        self.control.status().load_full()
     }
 
     /// How many snapshots were published.
-    pub(crate) fn generation(&self) -> u64 {
-        self.control.snapshots().load().generation()
+    pub(crate) fn generation(&self) -> f64 {
+        self.metric("meshdns_generation")
     }
 
-    /// Waits until the server has looked at everything, as after SIGHUP.
-    pub(crate) fn reload(&self) {
-        let before = self.status().totals.reloads;
-        self.control.reload();
-        self.wait("the reload", || self.status().totals.reloads > before);
+    /// A number on the metrics page.
+    #[track_caller]
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let (_, page) = self.get("/metrics");
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {page}"))
+            .parse()
+            .expect("a number")
     }
 
-    /// Whether changes are noticed by polling, and why.
-    pub(crate) fn polling_because(&self) -> Option<String> {
-        match &self.status().watching {
-            Watching::Polling { why, .. } => Some(why.clone()),
-            Watching::Events | Watching::Starting => None,
-        }
+    /// Whether `/ready` says so.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.get("/ready").0 == 200
     }
 
-    /// Hands the server what the operating system would: the queue of events ran over.
-    pub(crate) fn overflow(&self) {
-        use notify::event::{Event, EventKind, Flag};
-        let event = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        self.control.signals().note(Ok(event));
+    fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.http).expect("the pages are served");
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("a page");
+        let status = reply
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        (status.expect("a status line"), reply)
     }
 
-    /// Hands the server what the operating system would: watching failed.
-    pub(crate) fn break_watch(&self, kind: notify::ErrorKind) {
-        self.control.signals().note(Err(notify::Error::new(kind)));
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).expect("the server runs");
     }
 
     /// Waits until a line of the log holds all of these texts.
@@ -166,13 +229,55 @@ impl Mesh {
 
     /// How many lines of the log hold all of these texts.
     pub(crate) fn log_lines(&self, texts: &[&str]) -> usize {
-        let _ = self;
-        let log = log().lock().expect("no writer panics");
-        let log = String::from_utf8_lossy(&log);
+        let log = self.log();
         log.lines()
             .filter(|line| texts.iter().all(|text| line.contains(text)))
             .count()
     }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    fn address_in_log(&self, text: &str) -> SocketAddr {
+        self.wait_for_log(&[text, "address="]);
+        let log = self.log();
+        let line = log
+            .lines()
+            .find(|line| line.contains(text) && line.contains("address="));
+        let (_, address) = line.and_then(|line| line.rsplit_once("address=")).unwrap();
+        address.parse().expect("an address and a port")
+    }
+}
+
+impl Drop for Mesh {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if thread::panicking() {
+            // The test harness shows this with a failure.
+            let _ = writeln!(std::io::stderr(), "the server said:\n{}", self.log());
+        }
+    }
+}
+
+fn serve(folder: &Path) -> Vec<&std::ffi::OsStr> {
+    let mut arguments: Vec<&std::ffi::OsStr> = vec!["serve".as_ref(), folder.as_ref()];
+    let rest = [
+        "--workers=1",
+        "--listen=127.0.0.1:0",
+        "--http=127.0.0.1:0",
+        "--log-level=info",
+    ];
+    arguments.extend(rest.map(std::ffi::OsStr::new));
+    arguments
+}
+
+fn set_of(addresses: &[&str]) -> BTreeSet<IpAddr> {
+    addresses
+        .iter()
+        .map(|address| address.parse().expect("an address"))
+        .collect()
 }
 
 /// A folder that goes with the test, at a path without links.
@@ -185,6 +290,7 @@ impl Folder {
     /// An empty folder, alone in a folder of its own.
     pub(crate) fn new() -> Self {
         let above = tempfile::tempdir().expect("a temporary folder");
+        fs::set_permissions(above.path(), Permissions::from_mode(0o755)).expect("our own folder");
         let path = fs::canonicalize(above.path())
             .expect("it is there")
             .join("zones");
@@ -246,29 +352,4 @@ pub(crate) fn replace(path: &Path, text: &str) {
     let beside = path.with_extension("tmp");
     fs::write(&beside, text).expect("a new file");
     fs::rename(beside, path).expect("a rename");
-}
-
-/// Everything that was logged by this process.
-fn log() -> &'static Mutex<Vec<u8>> {
-    static LOG: OnceLock<Mutex<Vec<u8>>> = OnceLock::new();
-    LOG.get_or_init(|| {
-        tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(|| Lines)
-            .init();
-        Mutex::default()
-    })
-}
-
-struct Lines;
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let mut log = log().lock().expect("no writer panics");
-        log.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

@@ -1,16 +1,20 @@
 //! How changes are noticed, and what happens where the operating system does not help.
 
-use std::{fs, time::Duration};
+use std::{
+    fs::{self, File},
+    io::Write,
+    time::Duration,
+};
 
-use meshdns::source::Wish;
+use rustix::process::Signal;
 
 use crate::harness::{Folder, Mesh, replace, service};
 
 #[test]
 fn without_events_the_folder_is_polled() {
     let folder = Folder::with_one_service();
-    let mesh = Mesh::start_with(folder.path(), Wish::Poll(Duration::from_millis(100)));
-    assert_eq!(mesh.polling_because().as_deref(), Some("as asked for"));
+    let mesh = Mesh::start_with(folder.path(), &["--poll=100ms"]);
+    mesh.wait_for_metric("meshdns_watch_polling", 1.0);
     fs::write(folder.join("svc1.yaml"), service(1, "10.0.0.2")).unwrap();
     mesh.wait_for("svc1.internal.com", &["10.0.0.2"]);
     fs::write(folder.join("svc2.yaml"), service(2, "10.0.0.3")).unwrap();
@@ -18,64 +22,113 @@ fn without_events_the_folder_is_polled() {
     fs::remove_file(folder.join("svc2.yaml")).unwrap();
     mesh.wait_for_none("svc2.internal.com");
     fs::remove_dir_all(folder.path()).unwrap();
-    mesh.wait("the missing folder", || {
-        !mesh.status().missing_folders.is_empty()
-    });
+    mesh.wait_for_metric("meshdns_folders_missing", 1.0);
     mesh.holds("svc1.internal.com", "10.0.0.2", Duration::from_millis(500));
 }
 
 #[test]
+fn polling_every_two_seconds_serves_changes() {
+    let folder = Folder::with_one_service();
+    let mesh = Mesh::start_with(folder.path(), &["--poll=2s"]);
+    mesh.wait_for_log(&["every 2s"]);
+    replace(&folder.join("svc1.yaml"), &service(1, "10.0.0.2"));
+    mesh.wait_for("svc1.internal.com", &["10.0.0.2"]);
+}
+
+#[test]
 fn polling_waits_until_a_file_is_still() {
-    use std::io::Write;
     let folder = Folder::new();
     let both = format!("{}---\n{}", service(1, "10.0.0.1"), service(2, "10.0.0.1"));
     fs::write(folder.join("mesh.yaml"), both).unwrap();
-    let mesh = Mesh::start_with(folder.path(), Wish::Poll(Duration::from_millis(50)));
-    let mut file = fs::File::create(folder.join("mesh.yaml")).unwrap();
+    let mesh = Mesh::start_with(folder.path(), &["--poll=50ms"]);
+    let mut file = File::create(folder.join("mesh.yaml")).unwrap();
     file.write_all(service(1, "10.0.0.2").as_bytes()).unwrap();
-    mesh.holds("svc2.internal.com", "10.0.0.1", Duration::from_millis(150));
+    mesh.holds("svc2.internal.com", "10.0.0.1", Duration::from_millis(100));
     file.write_all(format!("---\n{}", service(2, "10.0.0.2")).as_bytes())
         .unwrap();
     drop(file);
     mesh.wait_for("svc2.internal.com", &["10.0.0.2"]);
-    assert_eq!(
-        mesh.answers("svc1.internal.com"),
-        Some(vec!["10.0.0.2".parse().unwrap()])
-    );
+    mesh.has("svc1.internal.com", "10.0.0.2");
 }
 
 #[test]
 fn a_queue_of_events_that_runs_over_is_made_up_for() {
     let folder = Folder::with_one_service();
     let mesh = Mesh::start(folder.path());
-    mesh.overflow();
-    mesh.wait("the count", || mesh.status().totals.event_overflows == 1);
-    replace(&folder.join("svc1.yaml"), &service(1, "10.0.0.2"));
-    mesh.wait_for("svc1.internal.com", &["10.0.0.2"]);
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    mesh.signal(Signal::STOP);
+    // Each write is at least two events, and taking turns keeps the kernel from merging them.
+    for round in 0..=limit / 4 {
+        for number in [2, 3] {
+            fs::write(folder.join(&format!("svc{number}.yaml")), round.to_string()).unwrap();
+        }
+    }
+    // This comes too late for the queue.
+    for number in [1, 2, 3] {
+        replace(
+            &folder.join(&format!("svc{number}.yaml")),
+            &service(number, "10.0.0.2"),
+        );
+    }
+    mesh.signal(Signal::CONT);
+    for number in [1, 2, 3] {
+        mesh.wait_for(&format!("svc{number}.internal.com"), &["10.0.0.2"]);
+    }
+    mesh.wait("the count", || {
+        mesh.metric("meshdns_watch_overflows_total") > 0.0
+    });
     mesh.wait_for_log(&["WARN", "fs.inotify.max_queued_events"]);
+    // Events work as before.
+    replace(&folder.join("svc1.yaml"), &service(1, "10.0.0.3"));
+    mesh.wait_for("svc1.internal.com", &["10.0.0.3"]);
+}
+
+/// Serves a folder where inotify's `limit` is `value`, which must be too little.
+#[track_caller]
+fn falls_back_to_polling(limit: &str, value: u32, sysctl: &str) {
+    let folder = Folder::with_one_service();
+    let nested = folder.join("a/b/c");
+    fs::create_dir_all(&nested).unwrap();
+    let mesh = Mesh::start_with_limit(folder.path(), limit, value);
+    mesh.wait_for_log(&["WARN", "every 2s", sysctl]);
+    mesh.wait_for_metric("meshdns_watch_polling", 1.0);
+    replace(&nested.join("svc2.yaml"), &service(2, "10.0.0.2"));
+    mesh.wait_for("svc2.internal.com", &["10.0.0.2"]);
+    assert_eq!(mesh.log_lines(&["WARN", sysctl]), 1);
 }
 
 #[test]
-fn without_watches_left_the_folder_is_polled() {
+fn without_an_inotify_instance_the_folder_is_polled() {
+    falls_back_to_polling("max_inotify_instances", 0, "fs.inotify.max_user_instances");
+}
+
+#[test]
+fn without_enough_inotify_watches_the_folder_is_polled() {
+    falls_back_to_polling("max_inotify_watches", 3, "fs.inotify.max_user_watches");
+}
+
+#[test]
+fn a_folder_made_when_no_watch_is_left_is_found_by_polling() {
     let folder = Folder::with_one_service();
-    let mesh = Mesh::start(folder.path());
-    mesh.break_watch(notify::ErrorKind::MaxFilesWatch);
-    mesh.wait("polling", || mesh.polling_because().is_some());
-    mesh.wait_for_log(&["WARN", "fs.inotify.max_user_watches"]);
-    replace(&folder.join("svc1.yaml"), &service(1, "10.0.0.2"));
-    mesh.wait_for("svc1.internal.com", &["10.0.0.2"]);
+    // One for the folder, one for the folder above it.
+    let mesh = Mesh::start_with_limit(folder.path(), "max_inotify_watches", 2);
+    mesh.wait_for_metric("meshdns_watch_polling", 0.0);
+    fs::create_dir(folder.join("nested")).unwrap();
+    mesh.wait_for_log(&["WARN", "every 2s", "fs.inotify.max_user_watches"]);
+    fs::write(folder.join("nested/svc2.yaml"), service(2, "10.0.0.2")).unwrap();
+    mesh.wait_for("svc2.internal.com", &["10.0.0.2"]);
 }
 
 #[test]
 fn sighup_reads_every_file_again() {
     let folder = Folder::with_one_service();
     fs::write(folder.join("svc2.yaml"), service(2, "10.0.0.2")).unwrap();
-    let mesh = Mesh::start_with(folder.path(), Wish::Poll(Duration::from_hours(1)));
-    let before = mesh.status();
+    let mesh = Mesh::start_with(folder.path(), &["--poll=1h"]);
+    let before = mesh.metric("meshdns_files_read_total");
     replace(&folder.join("svc1.yaml"), &service(1, "10.0.0.3"));
-    mesh.reload();
+    mesh.signal(Signal::HUP);
     mesh.wait_for("svc1.internal.com", &["10.0.0.3"]);
-    mesh.wait("the status", || {
-        mesh.status().totals.files_read >= before.totals.files_read + 2
-    });
+    mesh.wait_for_metric("meshdns_files_read_total", before + 2.0);
+    mesh.wait_for_log(&["mesh reloaded", "files_changed=1"]);
 }

@@ -4,7 +4,7 @@ mod github;
 mod json;
 mod text;
 
-use std::{io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -113,7 +113,10 @@ fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic]) -> String {
         .iter()
         .all(|diagnostic| diagnostic.severity == Severity::Info)
     {
-        let notes: String = found.iter().map(|notes| format!(" ({notes})")).collect();
+        let notes = match &*found {
+            [] => String::new(),
+            notes => format!(" ({})", notes.join(", ")),
+        };
         return format!("✔ no problems in {files}, {objects}{notes}");
     }
     format!("{} in {files}", found.join(", "))

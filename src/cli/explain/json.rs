@@ -26,6 +26,8 @@ pub(super) struct Explanation<'e> {
     authority: Vec<Record<'e>>,
     /// Hosts that are spelt alike.
     near: Vec<String>,
+    /// How many hosts are below a name that is in none of our zones.
+    hosts_below: usize,
 }
 
 #[derive(Serialize)]
@@ -38,7 +40,8 @@ struct Zone {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Host<'e> {
-    host: String,
+    #[serde(rename = "host")]
+    name: String,
     answers: bool,
     all_unhealthy: bool,
     service_entries: Vec<Entry<'e>>,
@@ -103,7 +106,7 @@ impl<'e> From<&'e explain::Explanation> for Explanation<'e> {
             name: told.name.to_string(),
             r#type: told.record_type.to_string(),
             outcome: told.outcome.as_str(),
-            rcode: told.outcome.rcode().as_str(),
+            rcode: told.rcode.as_str(),
             via: told.via.as_str(),
             zone: told.zone.as_ref().map(|zone| Zone {
                 apex: zone.apex.to_string(),
@@ -113,6 +116,7 @@ impl<'e> From<&'e explain::Explanation> for Explanation<'e> {
             answer: told.answer.iter().map(Record::from).collect(),
             authority: told.authority.iter().map(Record::from).collect(),
             near: told.near.iter().map(host).collect(),
+            hosts_below: told.hosts_below,
         }
     }
 }
@@ -122,7 +126,7 @@ impl<'e> From<&'e HostStory> for Host<'e> {
         let selection = &story.selection;
         let candidates = selection.candidates.iter();
         Self {
-            host: host(&selection.host),
+            name: host(&selection.host),
             answers: story.answers,
             all_unhealthy: selection.all_unhealthy,
             service_entries: entries(story),

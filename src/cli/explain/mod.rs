@@ -3,12 +3,15 @@
 mod json;
 mod text;
 
-use std::{io::Write as _, path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::{Exit, Failure, exit, load, output, policy::PolicyArgs};
+use super::{
+    Exit, Failure, exit, load, output,
+    policy::{self, PolicyArgs},
+};
 use crate::{
     config::value::ValueError,
     dns::{Name, RecordType},
@@ -37,8 +40,7 @@ pub(super) struct ExplainArgs {
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// Mesh folders or files [env: MESHDNS_FOLDERS=] [default: zones]
-    #[arg(value_name = "FOLDER")]
+    #[arg(value_name = "FOLDER", help = policy::FOLDERS_HELP)]
     folders: Vec<PathBuf>,
 
     /// Record type to ask for, such as A, AAAA, SOA or TYPE65
@@ -93,8 +95,8 @@ impl ExplainArgs {
             .with_context(|| format!("`{}` is no domain name", self.name))
             .map_err(|error| Failure::new(Exit::Usage, error))?;
         let config = self.policy.config(self.folders)?;
-        let pipeline = load::load(&config)?.pipeline;
-        let explanation = explain::explain(&pipeline, &name, self.record_type.0);
+        let loaded = load::load(&config)?;
+        let explanation = explain::explain(&loaded.pipeline, &name, self.record_type.0);
         output::data(|out| match self.output {
             Format::Text => text::write(out, &explanation),
             Format::Json => {
@@ -102,6 +104,7 @@ impl ExplainArgs {
                 writeln!(out)
             }
         })?;
+        loaded.mention_errors(&config);
         Ok(Exit::Fine)
     }
 }

@@ -28,6 +28,15 @@ pub(super) fn write(out: &mut dyn Write, told: &Explanation) -> io::Result<()> {
         let hosts: Vec<String> = told.near.iter().map(host).collect();
         writeln!(out, "\nDid you mean {}?", hosts.join(" or "))?;
     }
+    let is_root = name.parent().is_none();
+    if told.hosts_below > 0 && !is_root {
+        writeln!(
+            out,
+            "\nBelow it: {}. `--zone {}` answers for the whole domain.",
+            count(told.hosts_below, "host"),
+            host(name)
+        )?;
+    }
     for (section, records) in [("ANSWER", &told.answer), ("AUTHORITY", &told.authority)] {
         if !records.is_empty() {
             writeln!(out, "\n;; {section} SECTION:")?;
@@ -40,7 +49,7 @@ pub(super) fn write(out: &mut dyn Write, told: &Explanation) -> io::Result<()> {
 }
 
 fn headline(told: &Explanation) -> String {
-    let rcode = told.outcome.rcode();
+    let rcode = told.rcode;
     match told.outcome {
         Outcome::Answer => format!("{rcode}, {}", count(told.answer.len(), "record")),
         Outcome::NoData => {
@@ -48,6 +57,7 @@ fn headline(told: &Explanation) -> String {
         }
         Outcome::NoName => format!("{rcode} (no such name)"),
         Outcome::NotOurs => format!("{rcode} (not a name of this server)"),
+        Outcome::NoSuchQuestion => format!("{rcode} (no name has records of this type)"),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     config::{Config, Overrides},
     control::{self, Control, StartError},
     http::{self, Lifecycle, Pages},
-    metrics::{Page, Traffic},
+    metrics::{ConfigReloads, Page, Traffic},
     serve::{BindError, ServeSettings, Sockets},
     source::Wish,
 };
@@ -61,6 +61,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     })?;
 
     let traffic = Arc::new(Traffic::default());
+    let reloads = Arc::new(ConfigReloads::default());
     let lifecycle = Arc::new(Lifecycle::default());
     for address in pages.addresses() {
         info!(%address, "serving /health, /ready and /metrics");
@@ -71,6 +72,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         metrics: Page::new(
             control.status().clone(),
             control.snapshots().clone(),
+            reloads.clone(),
             Box::new(traffic.clone()),
         ),
     })));
@@ -81,7 +83,13 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         info!(%address, "answering over UDP and TCP");
     }
 
-    let lameduck = follow(&plan, seed, &control, &mut hangup, &mut stop).await;
+    let reloading = Reloading {
+        plan: &plan,
+        seed,
+        control: &control,
+        reloads: &reloads,
+    };
+    let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
     lifecycle.is_stopping();
     if !lameduck.is_zero() {
         info!(
@@ -105,57 +113,64 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// Follows SIGHUP until told to stop, and returns how long to go on answering.
-async fn follow(
-    plan: &Plan,
+/// What SIGHUP reads again, and whom it tells.
+struct Reloading<'p> {
+    plan: &'p Plan,
     seed: u64,
-    control: &Control,
-    hangup: &mut Signal,
-    stop: &mut Stop,
-) -> Duration {
-    let mut current = plan.config.clone();
-    loop {
-        tokio::select! {
-            () = stop.signalled() => return current.lameduck,
-            _ = hangup.recv() => {}
-        }
-        info!("SIGHUP: reading everything again");
-        if let Some(next) = reread(plan) {
-            let (was, policy) = (current.policy(seed), next.policy(seed));
-            if was.settings != policy.settings
-                || was.when_all_unhealthy != policy.when_all_unhealthy
-            {
-                control.set_policy(policy);
-            }
-            plan.log.set(&next.log_level);
-            current = next;
-        }
-        control.reload();
-    }
+    control: &'p Control,
+    reloads: &'p ConfigReloads,
 }
 
-/// The settings as the file has them now; `None` where there is no file or it can't be used.
-fn reread(plan: &Plan) -> Option<Config> {
-    if !plan.policy.has_file() {
-        return None;
+impl Reloading<'_> {
+    /// Follows SIGHUP until told to stop, and returns how long to go on answering.
+    async fn until_stopped(&self, hangup: &mut Signal, stop: &mut Stop) -> Duration {
+        let mut current = self.plan.config.clone();
+        loop {
+            tokio::select! {
+                () = stop.signalled() => return current.lameduck,
+                _ = hangup.recv() => {}
+            }
+            info!("SIGHUP: reading everything again");
+            if let Some(next) = self.reread() {
+                let (was, policy) = (current.policy(self.seed), next.policy(self.seed));
+                if was.settings != policy.settings
+                    || was.when_all_unhealthy != policy.when_all_unhealthy
+                {
+                    self.control.set_policy(policy);
+                }
+                self.plan.log.set(&next.log_level);
+                current = next;
+            }
+            self.control.reload();
+        }
     }
-    let file = match plan.policy.file() {
-        Ok(file) => file,
-        Err(error) => {
-            let error = anyhow::Error::from(error);
-            error!("the configuration stays as it was: {error:#}");
+
+    /// The settings as the file has them now; `None` where there is no file or it can't be used.
+    fn reread(&self) -> Option<Config> {
+        let plan = self.plan;
+        if !plan.policy.has_file() {
             return None;
         }
-    };
-    let next = Config::resolve(&plan.overrides, &file);
-    for key in plan.config.needs_restart(&next) {
-        warn!(
-            key,
-            "the configuration file changes `{key}`, which takes effect after a restart"
-        );
+        let file = match plan.policy.file() {
+            Ok(file) => file,
+            Err(error) => {
+                self.reloads.has_failed();
+                let error = anyhow::Error::from(error);
+                error!("the configuration stays as it was: {error:#}");
+                return None;
+            }
+        };
+        let next = Config::resolve(&plan.overrides, &file);
+        for key in plan.config.needs_restart(&next) {
+            warn!(
+                key,
+                "`{key}` changed in the configuration file: restart for it to take effect"
+            );
+        }
+        self.reloads.is_good();
+        info!("configuration read again");
+        Some(next)
     }
-    info!("configuration read again");
-    Some(next)
 }
 
 /// The signals that end the process.

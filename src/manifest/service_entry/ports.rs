@@ -4,10 +4,10 @@ use super::super::{
     findings::Findings,
     host,
     object::Resolution,
-    value::{Fields, NodeId, quoted},
+    value::{Fields, NodeId, Value, quoted},
     workload::{Stated, is_port},
 };
-use crate::diagnostic::code;
+use crate::diagnostic::{Code, code};
 
 const FIELDS: &[&str] = &["number", "protocol", "name", "targetPort"];
 
@@ -34,7 +34,7 @@ enum Protocol {
     GrpcWeb,
     Https,
     Tls,
-    /// Mongo, Redis, MySQL: TCP by name.
+    /// A database protocol, which is TCP by another name.
     Database,
     /// An error was reported: no rule builds on it.
     Unknown,
@@ -111,18 +111,15 @@ pub(super) fn decode<'a>(findings: &mut Findings, spec: Fields<'a, '_>) -> Vec<P
 
 fn port<'a>(findings: &mut Findings, fields: Fields<'a, '_>) -> Port<'a> {
     findings.check_known(fields, FIELDS);
-    let number = match fields.get("number") {
-        Some(_) => number(findings, fields, "number", code::PORT_NUMBER),
-        None => {
-            findings.error(
-                fields.id,
-                code::PORT_NUMBER,
-                "the port's `number` is missing: use 1 to 65535",
-            );
-            None
-        }
-    };
-    number_if_set(findings, fields);
+    if fields.get("number").is_none() {
+        findings.error(
+            fields.id,
+            code::PORT_NUMBER,
+            "the port's `number` is missing: use 1 to 65535",
+        );
+    }
+    let number = port_number(findings, fields, "number", code::PORT_NUMBER);
+    port_number(findings, fields, "targetPort", code::TARGET_PORT);
     let (protocol_at, protocol) = protocol(findings, fields);
     Port {
         at: fields.id,
@@ -133,13 +130,18 @@ fn port<'a>(findings: &mut Findings, fields: Fields<'a, '_>) -> Port<'a> {
     }
 }
 
-fn number(
+fn port_number(
     findings: &mut Findings,
     fields: Fields<'_, '_>,
     name: &str,
-    code: code::Code,
+    code: Code,
 ) -> Option<i64> {
     let node = fields.get(name)?;
+    if let Value::Int(number) = node.value
+        && is_port(number)
+    {
+        return Some(number);
+    }
     let number = findings.integer(node, &format!("`{name}`"))?;
     if is_port(number) {
         return Some(number);
@@ -150,10 +152,6 @@ fn number(
         format!("`{name}` is {}: use 1 to 65535", node.shown()),
     );
     None
-}
-
-fn number_if_set(findings: &mut Findings, fields: Fields<'_, '_>) {
-    number(findings, fields, "targetPort", code::TARGET_PORT);
 }
 
 fn name<'a>(findings: &mut Findings, fields: Fields<'a, '_>) -> Option<Stated<'a>> {

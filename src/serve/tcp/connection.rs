@@ -112,19 +112,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn answer(&mut self, service: &Service) -> bool {
         let mut answered = 0;
         loop {
-            let rest = service.with_responder(|responder, snapshot| {
+            let gathered = service.with_responder(|responder, snapshot| {
                 let start = std::time::Instant::now();
                 let rest = self.gather(&mut answered, responder, snapshot);
                 responder.finish(start.elapsed());
                 rest
             });
+            // After a panic, the outbox may end in half an answer.
+            let Some(rest) = gathered else {
+                return false;
+            };
             if !self.send().await {
                 return false;
             }
             match rest {
-                Some(Rest::Messages) => {}
-                Some(Rest::Incomplete) => break,
-                Some(Rest::Garbage) | None => return false,
+                Rest::Messages => {}
+                Rest::Incomplete => break,
+                Rest::Garbage => return false,
             }
         }
         if answered > 0 {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 /// What TCP connections may take.
 ///
-/// The defaults suit CoreDNS and NodeLocal DNS in front: few clients, hundreds of connections each, reused after up to ten
+/// The defaults suit CoreDNS and its node-local cache in front: few clients, hundreds of connections each, reused after up to ten
 /// seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TcpLimits {

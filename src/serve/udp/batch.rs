@@ -118,7 +118,7 @@ impl Batch {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.inbound.as_mut_ptr(),
-                CAPACITY as _,
+                call_count(CAPACITY),
                 libc::MSG_WAITFORONE as _,
                 ptr::null_mut(),
             )
@@ -161,7 +161,7 @@ impl Batch {
                 libc::sendmmsg(
                     socket.as_raw_fd(),
                     rest.as_mut_ptr(),
-                    rest.len() as _,
+                    call_count(rest.len()),
                     libc::MSG_DONTWAIT as _,
                 )
             };
@@ -318,6 +318,10 @@ fn wait_until_writable(socket: RawFd) {
     };
     // SAFETY: one valid structure, for the duration of the call. Whatever the outcome, sending is tried again.
     unsafe { libc::poll(&raw mut poll, 1, SEND_WAIT_MILLIS) };
+}
+
+fn call_count(messages: usize) -> libc::c_uint {
+    libc::c_uint::try_from(messages).expect("at most the capacity")
 }
 
 fn length_of<T>() -> libc::socklen_t {

@@ -150,7 +150,7 @@ impl Subject {
                 .enable_all()
                 .build();
             let runtime = runtime.expect("a runtime");
-            let _inside = runtime.enter();
+            let inside = runtime.enter();
             let settings = ServeSettings {
                 listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
                 workers: NonZeroUsize::MIN,
@@ -162,7 +162,7 @@ impl Subject {
             let running = sockets
                 .serve(snapshots.clone(), traffic)
                 .expect("threads can be started");
-            drop(_inside);
+            drop(inside);
             (runtime, running, address)
         });
         Self {
@@ -244,6 +244,11 @@ fn ask_over_tcp(server: SocketAddr, packet: &[u8]) -> Vec<u8> {
     let mut reply = vec![0; u16::from_be_bytes(length).into()];
     stream.read_exact(&mut reply).expect("a whole reply");
     reply
+}
+
+/// A reply's bytes in dig's words.
+pub(crate) fn print_reply(reply: &[u8]) -> String {
+    print(&Message::from_vec(reply).expect("a well-formed reply"))
 }
 
 /// Status and flags, extended errors, then each section; address records sorted, for their order is random by design.

@@ -11,9 +11,7 @@
 //! $ check                                    what is wrong with the mesh now
 //! ```
 //!
-//! `UPDATE=1 cargo test --test cases` rewrites the transcripts.
-
-mod dns_client;
+//! `UPDATE=1 cargo test --test it cases` rewrites the transcripts.
 
 use std::{
     fmt::Write as _,
@@ -23,8 +21,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use crate::dns_client::{self, Question, Transport};
 use arc_swap::ArcSwap;
-use dns_client::{Question, Transport};
 use meshdns::{
     manifest,
     mesh::{FileChange, Reading},

@@ -1,4 +1,4 @@
-//! The reference pages say what the code does. `UPDATE=1 cargo test --test docs` rewrites what is generated.
+//! The reference pages say what the code does. `UPDATE=1 cargo test --test it docs` rewrites what is generated.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -35,5 +35,5 @@ Istio's CRDs or its webhook have: G for any object, S for ServiceEntry, E for Wo
         fs::write(&path, &expected).expect("the page can be written");
     }
     let found = fs::read_to_string(&path).expect("the page is there");
-    assert_eq!(found, expected, "run UPDATE=1 cargo test --test docs");
+    assert_eq!(found, expected, "run UPDATE=1 cargo test --test it docs");
 }

@@ -27,7 +27,9 @@ pub(crate) fn write(folder: &Path, size: Size) -> io::Result<()> {
     let mut objects = (0..size.services).flat_map(|service| {
         let pods = (0..size.pods).map(move |number| pod(service, number, true));
         let vms = (0..size.vms).map(move |number| vm(service, number));
-        std::iter::once(service_entry(service)).chain(pods).chain(vms)
+        std::iter::once(service_entry(service))
+            .chain(pods)
+            .chain(vms)
     });
     for part in 0..size.files() {
         let text: String = objects.by_ref().take(size.objects_a_file).collect();
@@ -83,5 +85,10 @@ pub(crate) fn pod_address(service: usize, number: usize) -> String {
 
 fn address(first: u8, service: usize, number: usize) -> String {
     let index = service * 16 + number;
-    format!("{first}.{}.{}.{}", index >> 16 & 255, index >> 8 & 255, index & 255)
+    format!(
+        "{first}.{}.{}.{}",
+        index >> 16 & 255,
+        index >> 8 & 255,
+        index & 255
+    )
 }

@@ -1,0 +1,113 @@
+//! Reads settings from YAML through their text forms.
+//!
+//! A number or a truth value is taken as it is written, so that `listen: 5300` and `ttl: 5` get the same answer as the
+//! flags do. Errors arise inside the visit of the value: only there do they get its place.
+
+use std::{fmt, marker::PhantomData, str::FromStr};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
+
+use super::value::{
+    AllUnhealthy, CharacterString, Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel,
+    Period, TtlPeriod, ValueError, Wait, Workers,
+};
+
+/// A list, or one value that stands for a list of one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OneOrMore<T>(pub Vec<T>);
+
+impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>> Deserialize<'de> for OneOrMore<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(List(PhantomData))
+    }
+}
+
+struct List<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>> Visitor<'de> for List<T> {
+    type Value = OneOrMore<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMore<T>, E> {
+        Scalar(PhantomData)
+            .visit_str(text)
+            .map(|one| OneOrMore(vec![one]))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<OneOrMore<T>, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<OneOrMore<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = values.next_element()? {
+            list.push(value);
+        }
+        Ok(OneOrMore(list))
+    }
+}
+
+/// Reads a scalar through the value's text form.
+struct Scalar<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = ValueError>> Visitor<'_> for Scalar<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a single value")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse()
+            .map_err(|error: ValueError| E::custom(format_args!("invalid value `{text}`: {error}")))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    // `http: false`, and `off` in the hands of a tool that rewrites YAML 1.1.
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<T, E> {
+        self.visit_str(if value { "true" } else { "false" })
+    }
+}
+
+macro_rules! reads_as_text {
+    ($($value:ty),+ $(,)?) => {$(
+        impl<'de> Deserialize<'de> for $value {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Scalar(PhantomData))
+            }
+        }
+    )+};
+}
+
+reads_as_text!(
+    AllUnhealthy,
+    CharacterString,
+    Domain,
+    Folder,
+    Http,
+    Limit,
+    Listen,
+    LogFormat,
+    LogLevel,
+    Period,
+    TtlPeriod,
+    Wait,
+    Workers,
+);

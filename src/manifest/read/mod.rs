@@ -1,0 +1,125 @@
+//! Reads one document's text into a tree of values, once and fast, whatever it means.
+//!
+//! Owns the two readers (`serde_yaml` and `serde_json`), what they can't do (equal keys, merge keys) and the limits that
+//! keep a hostile document cheap: nesting, and what aliases unfold to.
+
+mod refusal;
+mod seed;
+
+use serde::de::DeserializeSeed;
+
+use self::seed::{NodeSeed, Reading};
+use super::{
+    raw::RawDocument,
+    value::{Node, NodeId},
+};
+use crate::diagnostic::{Code, Position, code};
+
+/// How deep mappings and lists may be nested; Kubernetes objects need less than 20.
+const MAX_DEPTH: usize = 64;
+
+/// A document's values.
+#[derive(Debug)]
+pub(super) struct Tree<'t> {
+    pub(super) root: Node<'t>,
+    pub(super) format: Format,
+    /// What is wrong with the tree's shape, in reading order of the places.
+    pub(super) faults: Vec<Fault>,
+}
+
+/// Which reader took the document.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Format {
+    Yaml,
+    Json,
+}
+
+/// A mapping that can be read but not meant.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) at: NodeId,
+    pub(super) code: Code,
+    pub(super) message: String,
+}
+
+/// Why a document can't be read at all.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) position: Position,
+    pub(super) code: Code,
+    pub(super) message: String,
+}
+
+/// Reads `raw`; `as_json` where its file says that it is JSON.
+pub(super) fn read<'t>(raw: &RawDocument<'t>, as_json: bool) -> Result<Tree<'t>, Unreadable> {
+    if !raw.looks_like_json() {
+        return read_yaml(raw);
+    }
+    let refused = match read_json(raw) {
+        Ok(tree) => return Ok(tree),
+        Err(refused) => refused,
+    };
+    let meant_as_json = raw.text.trim_start()[1..]
+        .trim_start()
+        .starts_with(['"', '{', '[', '}', ']']);
+    if refused.code == code::SYNTAX && !as_json {
+        // YAML's flow style looks like JSON too: `{kind: Pod}`.
+        read_yaml(raw).map_err(|other| if meant_as_json { refused } else { other })
+    } else {
+        Err(refused)
+    }
+}
+
+fn read_yaml<'t>(raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
+    refusal::check_nesting(raw)?;
+    let reading = Reading::new(raw.text, Format::Yaml);
+    let seed = NodeSeed {
+        reading: &reading,
+        depth: 0,
+    };
+    seed.deserialize(serde_yaml::Deserializer::from_str(raw.text))
+        .map(|root| reading.finish(root))
+        .map_err(|error| {
+            let place = error
+                .location()
+                .map_or((1, 1), |place| (place.line(), place.column()));
+            refusal::refuse(
+                raw,
+                Format::Yaml,
+                reading.broken_limit(),
+                place,
+                &error.to_string(),
+            )
+        })
+}
+
+fn read_json<'t>(raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
+    let reading = Reading::new(raw.text, Format::Json);
+    let mut deserializer = serde_json::Deserializer::from_str(raw.text);
+    let root = NodeSeed {
+        reading: &reading,
+        depth: 0,
+    }
+    .deserialize(&mut deserializer)
+    .and_then(|root| deserializer.end().map(|()| root));
+    root.map(|root| reading.finish(root)).map_err(|error| {
+        // serde_json counts columns in bytes.
+        let row = raw
+            .text
+            .split('\n')
+            .nth(error.line().saturating_sub(1))
+            .unwrap_or_default();
+        let column = row
+            .bytes()
+            .take(error.column())
+            .filter(|byte| !(0x80..0xc0).contains(byte))
+            .count();
+        refusal::refuse(
+            raw,
+            Format::Json,
+            reading.broken_limit(),
+            (error.line(), column),
+            &error.to_string(),
+        )
+    })
+}

@@ -1,0 +1,309 @@
+//! The visitors that turn what a reader meets into values, and the limits that end them.
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::HashSet,
+    fmt,
+};
+
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+
+use super::{
+    super::value::{Entry, Key, Node, NodeId, Value, quoted},
+    Fault, Format, MAX_DEPTH, Tree,
+};
+use crate::diagnostic::{Code, code};
+
+/// What aliases may add to a document, in values and bytes, beyond twice its own size.
+const ALIAS_ALLOWANCE: usize = 100_000;
+
+/// The largest mapping whose keys are compared one by one.
+const SMALL_MAP: usize = 16;
+
+/// What the visitors of one document share.
+pub(super) struct Reading {
+    format: Format,
+    next: Cell<u32>,
+    budget: Cell<usize>,
+    broken_limit: Cell<Option<Code>>,
+    faults: RefCell<Vec<Fault>>,
+}
+
+impl Reading {
+    pub(super) fn new(text: &str, format: Format) -> Self {
+        Self {
+            format,
+            next: Cell::new(0),
+            budget: Cell::new(2 * text.len() + ALIAS_ALLOWANCE),
+            broken_limit: Cell::new(None),
+            faults: RefCell::default(),
+        }
+    }
+
+    pub(super) fn finish<'t>(&self, root: Node<'t>) -> Tree<'t> {
+        let mut faults = self.faults.take();
+        faults.sort_by_key(|fault| fault.at);
+        Tree {
+            root,
+            format: self.format,
+            faults,
+        }
+    }
+
+    /// The limit that ended the reading.
+    pub(super) fn broken_limit(&self) -> Option<Code> {
+        self.broken_limit.get()
+    }
+
+    /// The number of the value being read, which costs one and its own `bytes`.
+    fn number<E: de::Error>(&self, bytes: usize) -> Result<NodeId, E> {
+        let Some(budget) = self.budget.get().checked_sub(1 + bytes) else {
+            return Err(self.break_limit(code::ALIAS_EXPANSION));
+        };
+        self.budget.set(budget);
+        let id = self.next.get();
+        self.next.set(id + 1);
+        Ok(NodeId(id))
+    }
+
+    fn check_depth<E: de::Error>(&self, depth: usize) -> Result<(), E> {
+        if depth >= MAX_DEPTH {
+            Err(self.break_limit(code::TOO_DEEP))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn break_limit<E: de::Error>(&self, limit: Code) -> E {
+        self.broken_limit.set(Some(limit));
+        E::custom("limit")
+    }
+
+    fn fault(&self, at: NodeId, code: Code, message: String) {
+        self.faults.borrow_mut().push(Fault { at, code, message });
+    }
+}
+
+/// Reads one value.
+#[derive(Clone, Copy)]
+pub(super) struct NodeSeed<'r> {
+    pub(super) reading: &'r Reading,
+    pub(super) depth: usize,
+}
+
+impl<'r> NodeSeed<'r> {
+    fn node<E: de::Error>(self, value: Value<'_>) -> Result<Node<'_>, E> {
+        Ok(Node {
+            id: self.reading.number(0)?,
+            value,
+        })
+    }
+
+    fn below(self) -> NodeSeed<'r> {
+        NodeSeed {
+            depth: self.depth + 1,
+            ..self
+        }
+    }
+}
+
+impl<'t> DeserializeSeed<'t> for NodeSeed<'_> {
+    type Value = Node<'t>;
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Node<'t>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'t> Visitor<'t> for NodeSeed<'_> {
+    type Value = Node<'t>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Node<'t>, E> {
+        self.node(Value::Null)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Node<'t>, E> {
+        self.node(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node<'t>, E> {
+        self.node(Value::Bool(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node<'t>, E> {
+        self.node(Value::Int(value))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "shown in a message at most: no field takes a number so large"
+    )]
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node<'t>, E> {
+        self.node(i64::try_from(value).map_or(Value::Float(value as f64), Value::Int))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "shown in a message at most: no field takes a number so large"
+    )]
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Node<'t>, E> {
+        self.node(Value::Float(value as f64))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "shown in a message at most: no field takes a number so large"
+    )]
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Node<'t>, E> {
+        self.node(Value::Float(value as f64))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node<'t>, E> {
+        self.node(Value::Float(value))
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, value: &'t str) -> Result<Node<'t>, E> {
+        self.node(Value::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node<'t>, E> {
+        let id = self.reading.number(value.len())?;
+        Ok(Node {
+            id,
+            value: Value::Text(Cow::Owned(value.to_owned())),
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(self, mut access: A) -> Result<Node<'t>, A::Error> {
+        self.reading.check_depth(self.depth)?;
+        let id = self.reading.number(0)?;
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(self.below())? {
+            items.push(item);
+        }
+        Ok(Node {
+            id,
+            value: Value::List(items),
+        })
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut access: A) -> Result<Node<'t>, A::Error> {
+        self.reading.check_depth(self.depth)?;
+        let id = self.reading.number(0)?;
+        let mut entries: Vec<Entry<'t>> = Vec::new();
+        let mut merges = false;
+        while let Some(key) = access.next_key_seed(KeySeed(self.reading))? {
+            merges |= key.text == "<<";
+            let value = access.next_value_seed(self.below())?;
+            entries.push(Entry { key, value });
+        }
+        report_equal_keys(&entries, self.reading);
+        if merges && self.reading.format == Format::Yaml {
+            entries = merge(entries, self.reading);
+        }
+        Ok(Node {
+            id,
+            value: Value::Map(entries),
+        })
+    }
+
+    /// A value with a tag of its own, `!thing value`: the tag means nothing here, as to kubectl.
+    fn visit_enum<A: EnumAccess<'t>>(self, access: A) -> Result<Node<'t>, A::Error> {
+        let (_tag, value) = access.variant::<de::IgnoredAny>()?;
+        value.newtype_variant_seed(self)
+    }
+}
+
+/// Reads one key; a number or boolean is taken as it is written.
+struct KeySeed<'r>(&'r Reading);
+
+impl<'t> DeserializeSeed<'t> for KeySeed<'_> {
+    type Value = Key<'t>;
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Key<'t>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'t> Visitor<'t> for KeySeed<'_> {
+    type Value = Key<'t>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text as key")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'t str) -> Result<Key<'t>, E> {
+        Ok(Key {
+            id: self.0.number(0)?,
+            text: Cow::Borrowed(text),
+        })
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Key<'t>, E> {
+        Ok(Key {
+            id: self.0.number(text.len())?,
+            text: Cow::Owned(text.to_owned()),
+        })
+    }
+}
+
+fn report_equal_keys(entries: &[Entry<'_>], reading: &Reading) {
+    let report = |key: &Key<'_>| {
+        let message = format!(
+            "the key {} stands here for the second time: keep one",
+            quoted(&key.text)
+        );
+        reading.fault(key.id, code::DUPLICATE_KEY, message);
+    };
+    if entries.len() <= SMALL_MAP {
+        for (index, entry) in entries.iter().enumerate() {
+            if entries[..index]
+                .iter()
+                .any(|other| other.key.text == entry.key.text)
+            {
+                report(&entry.key);
+            }
+        }
+    } else {
+        let mut seen = HashSet::with_capacity(entries.len());
+        for entry in entries {
+            if !seen.insert(&*entry.key.text) {
+                report(&entry.key);
+            }
+        }
+    }
+}
+
+/// Applies the merge keys of a mapping: its own keys win, then the mapping merged first.
+fn merge<'t>(entries: Vec<Entry<'t>>, reading: &Reading) -> Vec<Entry<'t>> {
+    let (merges, mut own): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|entry| entry.key.text == "<<");
+    let mut present: HashSet<String> = own.iter().map(|entry| entry.key.text.to_string()).collect();
+    for merge in merges {
+        let sources = match merge.value.value {
+            Value::List(items) => items,
+            _ => vec![merge.value],
+        };
+        for source in sources {
+            if let Value::Map(entries) = source.value {
+                own.extend(
+                    entries
+                        .into_iter()
+                        .filter(|entry| present.insert(entry.key.text.to_string())),
+                );
+            } else {
+                let message = format!("`<<` merges mappings, but this is {}", source.describe());
+                reading.fault(source.id, code::BAD_MERGE, message);
+            }
+        }
+    }
+    own
+}

@@ -1,0 +1,165 @@
+//! What is remembered of a file, and how long a change to it is left alone.
+//!
+//! Owns every bound of patience: with a writer that does not close, a file that was emptied, a file that is missing, a
+//! folder that comes back. Never reads a clock or a file: the time comes with the look.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{
+    documents::Documents,
+    look::{Look, Trust},
+    signals::WRITER_PATIENCE,
+    stamp::Stamp,
+};
+
+/// How long a file that had content may be empty before that is taken for its content.
+const EMPTY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long nothing may be removed before what is missing counts as removed: `rm -r` takes its time, and in the end the
+/// folder itself may be gone, which is another matter.
+const REMOVAL_PATIENCE: Duration = Duration::from_millis(20);
+
+/// The same where a folder has lost all of its files.
+const CLEARANCE_PATIENCE: Duration = Duration::from_millis(60);
+
+/// How long a folder that was away must be still before the files that did not come back with it count as removed.
+const RETURN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same while nothing came back but the folder itself.
+const EMPTY_RETURN_PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Default)]
+pub(super) struct Root {
+    /// Whether it is there again, and not all of its files are yet.
+    pub(super) is_returning: bool,
+    /// When its files last changed.
+    pub(super) last_stir: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) root: usize,
+    /// `None` where the file has to be read on the next look.
+    pub(super) stamp: Option<Stamp>,
+    /// Whether the stamp may stand for something else by now.
+    pub(super) is_racy: bool,
+    /// What was parsed last; `None` where nothing was, or where the file was unreadable since.
+    pub(super) digest: Option<u64>,
+    /// The documents of a large file.
+    pub(super) documents: Option<Documents>,
+    /// Why the file can't be read, as it was reported.
+    pub(super) problem: Option<String>,
+    pub(super) waiting: Option<Waiting>,
+    pub(super) missing_since: Option<Instant>,
+    /// How many looks in a row found the file in motion.
+    pub(super) restless: u32,
+    /// Whether the mesh has heard of it.
+    pub(super) is_reported: bool,
+}
+
+/// A change that is not taken for complete yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) stamp: Stamp,
+    /// When the file was first seen so.
+    pub(super) since: Instant,
+    /// When the file was first seen changing.
+    pub(super) first: Instant,
+}
+
+impl Held {
+    /// Notes that the file was read with this stamp.
+    pub(super) fn settle(&mut self, root: usize, stamp: Stamp, is_racy: bool) {
+        self.root = root;
+        self.stamp = Some(stamp);
+        self.is_racy = is_racy;
+        self.problem = None;
+        self.waiting = None;
+        self.missing_since = None;
+        self.restless = 0;
+    }
+
+    /// Notes that the file changed and was left alone.
+    pub(super) fn wait(&mut self, root: usize, stamp: Stamp, now: Instant) {
+        self.root = root;
+        self.missing_since = None;
+        let first = self.waiting.map_or(now, |waiting| waiting.first);
+        let since = self
+            .waiting
+            .filter(|waiting| waiting.stamp == stamp)
+            .map_or(now, |waiting| waiting.since);
+        self.waiting = Some(Waiting {
+            stamp,
+            since,
+            first,
+        });
+    }
+}
+
+/// When a changed file, `real` by its path, may be complete; `None` where it is to be taken as it is.
+pub(super) fn wait_until(
+    held: Option<&Held>,
+    stamp: Stamp,
+    real: &Path,
+    look: &Look,
+) -> Option<Instant> {
+    let is_as_read = held.is_some_and(|held| held.stamp == Some(stamp));
+    if is_as_read && matches!(look.trust, Trust::Stillness(_)) {
+        return None;
+    }
+    let waiting = held.and_then(|held| held.waiting);
+    let same_since = waiting
+        .filter(|waiting| waiting.stamp == stamp)
+        .map_or(look.now, |waiting| waiting.since);
+    let complete_at = match &look.trust {
+        Trust::Everything => return None,
+        Trust::Events(evidence) => evidence
+            .being_written
+            .get(real)
+            .map(|last_write| *last_write + WRITER_PATIENCE),
+        Trust::Stillness(patience) => Some(same_since + *patience),
+    };
+    let had_content = held
+        .and_then(|held| held.stamp)
+        .is_some_and(|before| before.size > 0);
+    let emptied = stamp.size == 0 && had_content;
+    let until = complete_at.max(emptied.then(|| same_since + EMPTY_PATIENCE))?;
+    // A file that changes at every look is never still: some day it is taken as it is.
+    let at_the_latest = waiting.map_or(look.now, |waiting| waiting.first) + WRITER_PATIENCE;
+    let until = match look.trust {
+        Trust::Stillness(_) => until.min(at_the_latest),
+        Trust::Everything | Trust::Events(_) => until,
+    };
+    (until > look.now).then_some(until)
+}
+
+/// When a file that is missing `since` counts as removed.
+pub(super) fn gone_at(since: Instant, root: &Root, left_in_root: usize, trust: &Trust) -> Instant {
+    let settled = match trust {
+        Trust::Everything => return since,
+        Trust::Stillness(patience) => since + *patience,
+        Trust::Events(evidence) => {
+            let patience = if left_in_root == 0 {
+                CLEARANCE_PATIENCE
+            } else {
+                REMOVAL_PATIENCE
+            };
+            evidence
+                .last_removal
+                .map_or(since, |last_removal| last_removal + patience)
+        }
+    };
+    if !root.is_returning {
+        return settled;
+    }
+    let patience = if left_in_root == 0 {
+        EMPTY_RETURN_PATIENCE
+    } else {
+        RETURN_PATIENCE
+    };
+    let last_stir = root.last_stir.map_or(since, |stir| stir.max(since));
+    settled.max(last_stir + patience)
+}

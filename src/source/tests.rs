@@ -1,0 +1,306 @@
+//! Looks at real folders, without events: what a look finds, and what it leaves alone.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use notify::{
+    Event, EventKind,
+    event::{AccessKind, AccessMode, CreateKind, DataChange, ModifyKind, RemoveKind, RenameMode},
+};
+
+use super::{signals::Scope, *};
+use crate::mesh::Reading;
+
+fn workload(name: &str, address: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}}}\n\
+         spec: {{address: {address}}}\n"
+    )
+}
+
+/// A temporary folder with one mesh folder `zones` in it.
+struct Place {
+    above: tempfile::TempDir,
+    folder: Folder,
+}
+
+impl Place {
+    fn new(files: &[&str]) -> Self {
+        let above = tempfile::tempdir().expect("a temporary folder");
+        let zones = above.path().join("zones");
+        fs::create_dir(&zones).expect("a new folder");
+        let place = Self {
+            above,
+            folder: Folder::new(vec![zones]),
+        };
+        for file in files {
+            place.write(file, "10.0.0.1");
+        }
+        place
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.above.path().join("zones").join(file)
+    }
+
+    fn write(&self, file: &str, address: &str) {
+        let path = self.path(file);
+        fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
+        fs::write(path, workload("vm", address)).expect("a file");
+    }
+
+    fn load(&mut self) -> Scan {
+        self.folder.load().expect("the folder is there")
+    }
+
+    fn look(&mut self, trust: Trust, now: Instant) -> Scan {
+        let look = Look {
+            now,
+            every_file: false,
+            trust,
+            strict: true,
+        };
+        let listing = self.folder.list();
+        self.folder
+            .read(&listing, &look)
+            .expect("nobody else writes here")
+    }
+
+    /// The changes as `+file` for read, `!file` for unreadable and `-file` for gone, names below the folder.
+    fn told(&self, scan: &Scan) -> Vec<String> {
+        let prefix = self.path("");
+        let tell = |change: &crate::mesh::FileChange| {
+            let sign = match change.reading {
+                Reading::Read(_) => '+',
+                Reading::Unreadable(_) => '!',
+                Reading::Gone => '-',
+            };
+            let name = Path::new(&*change.file);
+            let name = name.strip_prefix(&prefix).unwrap_or(name);
+            format!("{sign}{}", name.display())
+        };
+        scan.changes.iter().map(tell).collect()
+    }
+}
+
+#[test]
+fn manifests_are_found_by_their_names_in_order() {
+    let files = [
+        "b.yaml",
+        "a/z.yml",
+        "c.JSON",
+        "notes.txt",
+        ".hidden.yaml",
+        ".git/x.yaml",
+        "d.yaml~",
+    ];
+    let mut place = Place::new(&files);
+    let scan = place.load();
+    assert_eq!(place.told(&scan), ["+a/z.yml", "+b.yaml", "+c.JSON"]);
+    assert_eq!((scan.files, scan.added), (3, 3));
+}
+
+#[test]
+fn only_what_changed_is_read_and_parsed() {
+    let mut place = Place::new(&["a.yaml", "b.yaml"]);
+    place.load();
+    // What was read right after it was written is read once more, for its times prove nothing.
+    let settled = || std::thread::sleep(Duration::from_millis(25));
+    settled();
+    assert_eq!(place.load().changes.len(), 0);
+    let scan = place.load();
+    assert_eq!((scan.files_read, scan.documents_parsed), (0, 0));
+    place.write("a.yaml", "10.0.0.1");
+    let scan = place.load();
+    assert_eq!(
+        (scan.files_read, scan.documents_parsed, scan.changed),
+        (1, 0, 0)
+    );
+    place.write("b.yaml", "10.0.0.2");
+    settled();
+    let scan = place.load();
+    assert_eq!(place.told(&scan), ["+b.yaml"]);
+    assert_eq!((scan.documents_parsed, scan.changed), (1, 1));
+}
+
+#[test]
+fn a_renamed_file_goes_and_comes_in_one_look() {
+    let mut place = Place::new(&["a.yaml"]);
+    place.load();
+    fs::rename(place.path("a.yaml"), place.path("b.yaml")).expect("a rename");
+    let now = Instant::now();
+    let evidence = Evidence {
+        last_removal: Some(now),
+        ..Evidence::default()
+    };
+    let scan = place.look(Trust::Events(evidence), now);
+    assert_eq!(place.told(&scan), ["-a.yaml", "+b.yaml"]);
+}
+
+#[test]
+fn a_removed_file_goes_when_removing_is_over() {
+    let mut place = Place::new(&["a.yaml", "b.yaml"]);
+    place.load();
+    fs::remove_file(place.path("a.yaml")).expect("it is there");
+    let now = Instant::now();
+    let evidence = Evidence {
+        last_removal: Some(now),
+        ..Evidence::default()
+    };
+    let scan = place.look(Trust::Events(evidence.clone()), now);
+    assert_eq!(place.told(&scan), [""; 0]);
+    let again = scan.again_at.expect("it is worth another look");
+    assert!(again - now < Duration::from_millis(100));
+    let scan = place.look(Trust::Events(evidence), again);
+    assert_eq!(place.told(&scan), ["-a.yaml"]);
+}
+
+#[test]
+fn a_real_file_counts_once_however_many_links_lead_to_it() {
+    let mut place = Place::new(&["real/a.yaml"]);
+    symlink("real", place.path("alias")).expect("a link");
+    symlink("..", place.path("real/up")).expect("a link");
+    symlink("real/a.yaml", place.path("b.yaml")).expect("a link");
+    symlink("nowhere.yaml", place.path("dangling.yaml")).expect("a link");
+    symlink("around.yaml", place.path("around.yaml")).expect("a link");
+    let scan = place.load();
+    assert_eq!(place.told(&scan), ["!around.yaml", "+real/a.yaml"]);
+}
+
+#[test]
+fn a_file_too_large_is_not_read() {
+    let mut place = Place::new(&["a.yaml"]);
+    place.load();
+    let file = fs::File::options()
+        .write(true)
+        .open(place.path("a.yaml"))
+        .expect("it is there");
+    file.set_len(1 << 40).expect("a sparse file");
+    let scan = place.load();
+    assert_eq!(place.told(&scan), ["!a.yaml"]);
+    assert_eq!(scan.files_read, 0);
+    assert_eq!(place.load().changes.len(), 0, "it is told once");
+    place.write("a.yaml", "10.0.0.1");
+    let scan = place.load();
+    assert_eq!(place.told(&scan), ["+a.yaml"], "what it says counts again");
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_an_error_that_says_so() {
+    let mut folder = Folder::new(vec![PathBuf::from("/nowhere/zones")]);
+    let error = folder.load().expect_err("there is no such folder");
+    assert!(
+        error
+            .to_string()
+            .starts_with("open mesh folder /nowhere/zones"),
+        "{error}"
+    );
+    assert!(probe(&[PathBuf::from("/nowhere/zones")]).is_err());
+}
+
+#[test]
+fn a_single_file_is_read_whatever_its_name() {
+    let place = Place::new(&["notes.txt"]);
+    let mut folder = Folder::new(vec![place.path("notes.txt")]);
+    let scan = folder.load().expect("the file is there");
+    assert_eq!(place.told(&scan), ["+notes.txt"]);
+}
+
+#[test]
+fn without_events_a_change_is_taken_when_it_was_still() {
+    let mut place = Place::new(&["a.yaml"]);
+    place.load();
+    place.write("a.yaml", "10.0.0.2");
+    let patience = Duration::from_millis(250);
+    let now = Instant::now();
+    let scan = place.look(Trust::Stillness(patience), now);
+    assert_eq!(place.told(&scan), [""; 0]);
+    assert_eq!(scan.again_at, Some(now + patience));
+    place.write("a.yaml", "10.0.0.33");
+    let scan = place.look(Trust::Stillness(patience), now + patience);
+    assert_eq!(place.told(&scan), [""; 0], "it changed in between");
+    let scan = place.look(Trust::Stillness(patience), now + 2 * patience);
+    assert_eq!(place.told(&scan), ["+a.yaml"]);
+}
+
+/// Feeds one event about each path and tells whether it stirs.
+fn stirs(kind: EventKind, paths: &[&str]) -> Vec<bool> {
+    let stir = |path: &&str| {
+        let signals = Signals::default();
+        signals.set_scope(Scope {
+            folders: [PathBuf::from("/zones")].into(),
+            turns: [PathBuf::from("/zones/..data"), PathBuf::from("/top/zones")].into(),
+            watched: [PathBuf::from("/zones"), PathBuf::from("/top")].into(),
+        });
+        signals.note(Ok(Event::new(kind).add_path(PathBuf::from(path))));
+        signals.take_stir().is_some()
+    };
+    paths.iter().map(stir).collect()
+}
+
+#[test]
+fn only_what_can_matter_stirs() {
+    let paths = [
+        "/zones/a.yaml",
+        "/zones/a.txt",
+        "/zones/.a.yaml.swp",
+        "/zones/..data",
+        "/top/zones",
+        "/top/other",
+        "/top",
+    ];
+    let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    assert_eq!(
+        stirs(written, &paths),
+        [true, false, false, true, true, false, false]
+    );
+    // Anything could be a folder.
+    let made = EventKind::Create(CreateKind::Any);
+    assert_eq!(
+        stirs(made, &paths),
+        [true, true, false, true, true, false, false]
+    );
+    let moved = EventKind::Modify(ModifyKind::Name(RenameMode::From));
+    assert_eq!(
+        stirs(moved, &paths),
+        [true, true, false, true, true, false, true]
+    );
+    let removed = EventKind::Remove(RemoveKind::Any);
+    assert_eq!(
+        stirs(removed, &paths),
+        [true, true, false, true, true, false, true]
+    );
+    for quiet in [
+        EventKind::Access(AccessKind::Open(AccessMode::Any)),
+        EventKind::Modify(ModifyKind::Data(DataChange::Any)),
+    ] {
+        assert_eq!(stirs(quiet, &paths), [false; 7]);
+    }
+}
+
+#[test]
+fn who_writes_and_does_not_close_is_remembered() {
+    let signals = Signals::default();
+    signals.set_scope(Scope {
+        folders: [PathBuf::from("/zones")].into(),
+        ..Scope::default()
+    });
+    let path = PathBuf::from("/zones/a.yaml");
+    let note = |kind| signals.note(Ok(Event::new(kind).add_path(path.clone())));
+    let writers = || {
+        let mut evidence = Evidence::default();
+        signals.add_to(&mut evidence);
+        evidence.being_written.len()
+    };
+    note(EventKind::Modify(ModifyKind::Data(DataChange::Any)));
+    assert_eq!(writers(), 1);
+    note(EventKind::Access(AccessKind::Close(AccessMode::Write)));
+    assert_eq!(writers(), 0);
+    note(EventKind::Modify(ModifyKind::Data(DataChange::Any)));
+    note(EventKind::Modify(ModifyKind::Name(RenameMode::To)));
+    assert_eq!(writers(), 0, "another file took the place");
+}

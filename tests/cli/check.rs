@@ -1,0 +1,246 @@
+//! `check`: what it prints and how it ends.
+
+use std::{fs, io::Read, os::fd::OwnedFd, os::unix::fs::PermissionsExt, process::Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::{Value, json};
+
+use crate::harness::{BROKEN, Place, Ran};
+
+#[test]
+fn a_good_folder_is_fine() {
+    let place = Place::with_svc1();
+    let ran = place.run(&["check", "zones"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.stdout, "✔ no problems in 1 file, 4 objects\n");
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn errors_are_shown_under_their_line() {
+    let place = Place::new();
+    place.write("zones/broken.yaml", BROKEN);
+    let ran = place.run(&["check", "zones"]);
+    assert_eq!(ran.code, Some(79), "{ran:?}");
+    for part in [
+        "error[MDNS",
+        " --> zones/broken.yaml:6:15\n",
+        "6 |   resolution: STATC\n",
+        "  |               ^^^^^\n",
+        "= note: in ServiceEntry ns1/broken\n",
+        "warning[MDNS",
+        " --> zones/broken.yaml:7:3\n",
+        "\n1 error, 1 warning in 1 file\n",
+    ] {
+        assert!(ran.stdout.contains(part), "{part:?} in {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains('\u{1b}'), "no colours into a pipe");
+}
+
+#[test]
+fn warnings_do_not_fail() {
+    let place = Place::with_svc1();
+    let twice = BROKEN.replace("STATC", "NONE");
+    place.write("zones/warned.yaml", &twice);
+    let ran = place.run(&["check", "zones"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("warning["), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("error["), "{}", ran.stdout);
+}
+
+#[test]
+fn json_is_one_array_of_one_shape() {
+    let place = Place::new();
+    place.write("zones/broken.yaml", BROKEN);
+    place.write("zones/list.yaml", "- no\n- object\n");
+    let ran = place.run(&["check", "zones", "--output", "json"]);
+    assert_eq!(ran.code, Some(79), "{ran:?}");
+    assert!(
+        ran.stderr
+            .starts_with("meshdns: 2 errors, 1 warning in 2 files")
+    );
+    let found: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let found = found.as_array().expect("one array");
+    assert_eq!(found.len(), 3);
+    for element in found {
+        let keys: Vec<&String> = element.as_object().expect("an object").keys().collect();
+        let expected = [
+            "code", "column", "document", "file", "line", "message", "object", "severity",
+        ];
+        assert_eq!(keys, expected);
+    }
+    let first = &found[0];
+    assert_eq!(first["severity"], "error");
+    assert_eq!(first["file"], "zones/broken.yaml");
+    assert_eq!(
+        [&first["document"], &first["line"], &first["column"]],
+        [1, 6, 15]
+    );
+    assert_eq!(
+        first["object"],
+        json!({"kind": "ServiceEntry", "namespace": "ns1", "name": "broken"})
+    );
+    assert!(
+        first["code"]
+            .as_str()
+            .is_some_and(|code| code.starts_with("MDNS"))
+    );
+    assert_eq!(found[2]["object"], Value::Null);
+    let none = Place::with_svc1().run(&["check", "zones", "--output", "json"]);
+    assert_eq!(none.json(), json!([]));
+}
+
+#[test]
+fn github_gets_annotations() {
+    let place = Place::new();
+    place.write("zones/broken.yaml", BROKEN);
+    let ran = place.run(&["check", "zones", "-o", "github"]);
+    assert_eq!(ran.code, Some(79));
+    let mut lines = ran.stdout.lines();
+    let first = lines.next().expect("a line");
+    assert!(
+        first.starts_with("::error file=zones/broken.yaml,line=6,col=15,title=MDNS"),
+        "{first}"
+    );
+    let second = lines.next().expect("another");
+    assert!(second.starts_with("::warning file=zones/broken.yaml,line=7,col=3,"));
+}
+
+#[test]
+fn files_are_named_as_typed() {
+    let place = Place::new();
+    place.write("zones/broken.yaml", BROKEN);
+    let file_of = |path: &str| {
+        let ran = place.run(&["check", path, "--output", "json"]);
+        let found: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        found[0]["file"].as_str().expect("a file").to_owned()
+    };
+    assert_eq!(file_of("zones/broken.yaml"), "zones/broken.yaml");
+    assert_eq!(file_of("zones/"), "zones/broken.yaml");
+    let absolute = place.path("zones");
+    let absolute = absolute.to_str().expect("text");
+    assert_eq!(file_of(absolute), format!("{absolute}/broken.yaml"));
+}
+
+#[test]
+fn a_path_that_cannot_be_read_is_65() {
+    let place = Place::with_svc1();
+    place
+        .run(&["check", "zones", "nosuch"])
+        .failed(65, &["nosuch", "No such file or directory"]);
+    for command in ["serve", "list"] {
+        place
+            .run(&[command, "nosuch", "--config", "/dev/null"])
+            .failed(65, &["nosuch"]);
+    }
+    place
+        .run(&["explain", "a.test", "nosuch"])
+        .failed(65, &["nosuch"]);
+    // Without a folder, the default one is named.
+    let empty = Place::new();
+    fs::remove_dir(empty.path("zones")).expect("it is empty");
+    empty.run(&["list"]).failed(65, &["zones"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_65_and_hides_nothing() {
+    let place = Place::new();
+    place.write("zones/broken.yaml", BROKEN);
+    place.write("zones/closed.yaml", "");
+    let nobody = fs::Permissions::from_mode(0o000);
+    fs::set_permissions(place.path("zones/closed.yaml"), nobody).expect("it is ours");
+    let ran = place.run_as_nobody(&["check", "zones"]);
+    assert_eq!(ran.code, Some(65), "{ran:?}");
+    assert!(ran.stdout.contains("broken.yaml:6:15"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("--> zones/closed.yaml\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn check_reads_the_configuration_too() {
+    let place = Place::with_svc1();
+    place.write("meshdns.yaml", "ttl: 5s\nzoness: [a.test]\n");
+    place
+        .run(&["check", "zones", "--config", "meshdns.yaml"])
+        .failed(
+            78,
+            &["meshdns.yaml:2:1: ", "`zoness`", "did you mean `zones`?"],
+        );
+}
+
+/// Runs `check` with a terminal as its stdout, and returns what it prints there.
+fn on_a_terminal(place: &Place, no_color: Option<&str>) -> String {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&controller).expect("it is ours");
+    unlockpt(&controller).expect("it is ours");
+    let name = ptsname(&controller, Vec::new()).expect("it has a name");
+    let terminal = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(name.to_str().expect("text"))
+        .expect("a terminal");
+    let mut command = place.meshdns(&["check", "zones"]);
+    command.stdout(Stdio::from(OwnedFd::from(terminal)));
+    if let Some(value) = no_color {
+        command.env("NO_COLOR", value);
+    }
+    let mut child = command.spawn().expect("the binary starts");
+    drop(command);
+    // Reading fails when the last one who could write is gone.
+    let mut printed = Vec::new();
+    let _ = fs::File::from(controller).read_to_end(&mut printed);
+    child.wait().expect("a child");
+    String::from_utf8(printed).expect("text")
+}
+
+#[test]
+fn colours_are_for_terminals_whose_user_wants_them() {
+    let place = Place::new();
+    place.write("zones/broken.yaml", BROKEN);
+    let plain = |text: &str| !text.contains('\u{1b}') && text.contains("error[MDNS");
+    assert!(on_a_terminal(&place, None).contains("\u{1b}["));
+    assert!(on_a_terminal(&place, Some("")).contains("\u{1b}["));
+    assert!(plain(&on_a_terminal(&place, Some("1"))));
+    assert!(plain(&place.run(&["check", "zones"]).stdout));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let place = Place::new();
+    for number in 0..2000 {
+        place.write(&format!("zones/{number}.yaml"), BROKEN);
+    }
+    let mut child = place
+        .meshdns(&["check", "zones", "-o", "github"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    let mut talk = String::new();
+    let mut stderr = child.stderr.take().expect("it is piped");
+    stderr.read_to_string(&mut talk).expect("text");
+    child.wait().expect("a child");
+    assert!(!talk.contains("Broken pipe"), "{talk}");
+}
+
+#[test]
+fn a_folder_without_rights_is_65() {
+    let place = Place::with_svc1();
+    fs::set_permissions(place.path("zones"), fs::Permissions::from_mode(0o000))
+        .expect("it is ours");
+    let ran = place.run_as_nobody(&["check", "zones"]);
+    ran.failed(65, &["zones", "Permission denied"]);
+    fs::set_permissions(place.path("zones"), fs::Permissions::from_mode(0o755))
+        .expect("it is ours");
+}
+
+impl Place {
+    /// Runs a copy of the binary that everyone can execute, without root's rights.
+    pub fn run_as_nobody(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.meshdns_as_nobody(arguments))
+    }
+}

@@ -1,0 +1,410 @@
+//! Runs the binary: once to its end, or as a server that is asked and signalled. Every wait has an end.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::{Duration, Instant},
+};
+
+use hickory_proto::{
+    op::{Message, Query, ResponseCode},
+    rr::{DNSClass, Name, RData, RecordType},
+};
+use rustix::process::{Pid, Signal};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A service of one host with one ready Pod, one unready Pod and one VM.
+pub const SVC1: &str = r#"apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: svc1, namespace: ns1}
+spec:
+  hosts: [svc1.internal.com]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: STATIC
+  workloadSelector: {labels: {app: svc1}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: ready, namespace: ns1, labels: {app: svc1}}
+status:
+  phase: Running
+  podIP: 10.0.0.1
+  conditions: [{type: Ready, status: "True"}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: unready, namespace: ns1, labels: {app: svc1}}
+status:
+  phase: Running
+  podIP: 10.0.0.2
+  conditions: [{type: Ready, status: "False"}]
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: vm, namespace: ns1}
+spec: {address: 192.0.2.7, labels: {app: svc1}}
+"#;
+
+/// A ServiceEntry with an error at line 6, column 15, and a warning at line 7.
+pub const BROKEN: &str = r"apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: broken, namespace: ns1}
+spec:
+  hosts: [broken.internal.com]
+  resolution: STATC
+  lokation: MESH_EXTERNAL
+";
+
+/// A folder to run in, with the mesh folder `zones` in it.
+pub struct Place(TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        let place = Self(TempDir::new().expect("a folder"));
+        fs::create_dir(place.path("zones")).expect("a folder in it");
+        place
+    }
+
+    /// A place whose mesh is [`SVC1`].
+    pub fn with_svc1() -> Self {
+        let place = Self::new();
+        place.write("zones/svc1.yaml", SVC1);
+        place
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        fs::write(self.path(path), text).expect("a writable folder");
+    }
+
+    /// The binary, run here, with nothing in its environment that decides anything.
+    pub fn meshdns(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
+        for (name, _) in env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("MESHDNS_") || name == "NO_COLOR" || name == "COLUMNS" {
+                command.env_remove(name);
+            }
+        }
+        command.current_dir(self.0.path()).args(arguments);
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.meshdns(arguments))
+    }
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn of(mut command: Command) -> Self {
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let pid = Pid::from_child(&child);
+        let (done, output) = mpsc::channel();
+        thread::spawn(move || done.send(child.wait_with_output()));
+        let Ok(output) = output.recv_timeout(PATIENCE) else {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+            panic!("{command:?} did not end");
+        };
+        let output = output.expect("its output can be read");
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("text"),
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+
+    /// Checks that the command failed with this code and said why in one line that holds all of `parts`.
+    #[track_caller]
+    pub fn failed(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert_eq!(self.stdout, "", "failures go to stderr");
+        assert_eq!(self.stderr.lines().count(), 1, "one line: {}", self.stderr);
+        assert!(self.stderr.starts_with("meshdns: "), "{}", self.stderr);
+        for part in parts {
+            assert!(self.stderr.contains(part), "{part:?} in {}", self.stderr);
+        }
+    }
+
+    /// Checks that the command ended well, and reads its output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        serde_json::from_str(&self.stdout).expect("JSON on stdout")
+    }
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    lines: Receiver<String>,
+    /// Every log line so far.
+    pub log: Vec<Value>,
+    pub dns: SocketAddr,
+    pub http: SocketAddr,
+}
+
+impl Server {
+    /// Serves the mesh of `place`, with the DNS and HTTP ports that are free, and waits for the first load.
+    pub fn start(place: &Place, arguments: &[&str]) -> Self {
+        let mut command = place.meshdns(&["serve", "--listen", "127.0.0.1:0"]);
+        command.args(["--http", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// Runs a command that serves DNS and HTTP.
+    pub fn of(command: Command) -> Self {
+        let mut server = Self::spawn(command);
+        server.http = server.address("serving /health, /ready and /metrics");
+        server.dns = server.address("answering over UDP and TCP");
+        server.wait_for_log("mesh loaded");
+        server
+    }
+
+    /// Runs a command that serves DNS alone.
+    pub fn without_http(command: Command) -> Self {
+        let mut server = Self::spawn(command);
+        server.dns = server.address("answering over UDP and TCP");
+        server.wait_for_log("mesh loaded");
+        server
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let stderr = child.stderr.take().expect("it is piped");
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self {
+            child,
+            lines,
+            log: Vec::new(),
+            dns: nowhere,
+            http: nowhere,
+        }
+    }
+
+    fn address(&mut self, message: &str) -> SocketAddr {
+        let line = self.wait_for_log(message);
+        let address = line["address"].as_str().expect("the line has an address");
+        address.parse().expect("it is a socket address")
+    }
+
+    /// Waits for a log line that begins with `message`.
+    #[track_caller]
+    pub fn wait_for_log(&mut self, message: &str) -> Value {
+        self.wait_for_logs(message, 1).remove(0)
+    }
+
+    /// Waits for so many log lines that begin with `message`.
+    #[track_caller]
+    pub fn wait_for_logs(&mut self, message: &str, count: usize) -> Vec<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found: Vec<Value> = self
+                .log
+                .iter()
+                .filter(|line| text_of(line).starts_with(message))
+                .cloned()
+                .collect();
+            if found.len() >= count {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("no {count} log lines {message:?}, but {:#?}", self.log);
+            };
+            self.log
+                .push(serde_json::from_str(&line).expect("each log line is JSON"));
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal)
+            .expect("the server runs");
+    }
+
+    /// Waits for the end of the process and returns its status and the rest of its log.
+    pub fn wait(&mut self) -> ExitStatus {
+        let status = until("the server ends", || {
+            self.child.try_wait().expect("a child")
+        });
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.log
+                .push(serde_json::from_str(&line).expect("each log line is JSON"));
+        }
+        status
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    pub fn ask(&self, name: &str) -> Option<Reply> {
+        ask(self.dns, name)
+    }
+
+    pub fn get(&self, path: &str) -> Page {
+        Page::get(self.http, "GET", path, "").expect("the HTTP port answers")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The message of a log line.
+pub fn text_of(line: &Value) -> &str {
+    line["message"].as_str().unwrap_or_default()
+}
+
+/// Tries until there is something, and fails after [`PATIENCE`].
+#[track_caller]
+pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = attempt() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The answer to one query for A.
+#[derive(Debug)]
+pub struct Reply {
+    pub rcode: ResponseCode,
+    pub addresses: Vec<IpAddr>,
+    pub ttl: Option<u32>,
+}
+
+/// Asks once over UDP; `None` where no answer comes.
+pub fn ask(server: SocketAddr, name: &str) -> Option<Reply> {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .expect("a time above 0");
+    let mut query = Query::query(Name::from_ascii(name).expect("a name"), RecordType::A);
+    query.set_query_class(DNSClass::IN);
+    let mut message = Message::query();
+    message.add_query(query);
+    let bytes = message.to_vec().expect("a message");
+    socket.send_to(&bytes, server).ok()?;
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer).ok()?;
+    let reply = Message::from_vec(&buffer[..length]).expect("an answer that can be read");
+    let mut addresses: Vec<IpAddr> = reply
+        .answers
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::A(a) => Some(IpAddr::V4(a.0)),
+            _ => None,
+        })
+        .collect();
+    addresses.sort_unstable();
+    Some(Reply {
+        rcode: reply.metadata.response_code,
+        addresses,
+        ttl: reply.answers.first().map(|record| record.ttl),
+    })
+}
+
+/// An HTTP response.
+#[derive(Debug)]
+pub struct Page {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Page {
+    /// Sends one request; `None` where nobody answers.
+    pub fn get(server: SocketAddr, method: &str, path: &str, headers: &str) -> Option<Self> {
+        let mut stream = TcpStream::connect_timeout(&server, PATIENCE).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: meshdns\r\nConnection: close\r\n{headers}\r\n"
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response).ok()?;
+        let (head, body) = response.split_once("\r\n\r\n")?;
+        Some(Self {
+            status: head.split(' ').nth(1)?.parse().ok()?,
+            head: head.to_ascii_lowercase(),
+            body: body.to_owned(),
+        })
+    }
+}
+
+/// A text of the repository.
+pub fn repository_file(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(path).expect("a file of the repository")
+}
+
+/// The user and group ids of nobody, in every distribution.
+const NOBODY: u32 = 65534;
+
+impl Place {
+    /// The binary without any rights: a root's test run gives them up, another user has none.
+    pub fn meshdns_as_nobody(&self, arguments: &[&str]) -> Command {
+        use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+        let command = self.meshdns(arguments);
+        if !rustix::process::getuid().is_root() {
+            return command;
+        }
+        // Nobody may not look into the folder where the binary was built.
+        let copy = self.path("meshdns");
+        fs::copy(command.get_program(), &copy).expect("space for a copy");
+        let everyone = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(self.0.path(), everyone).expect("it is ours");
+        let mut without_rights = Command::new(copy);
+        without_rights
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env_clear()
+            .uid(NOBODY)
+            .gid(NOBODY);
+        without_rights
+    }
+}

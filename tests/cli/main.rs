@@ -1,0 +1,15 @@
+//! The command line as people and programs meet it: the real binary, its exit codes, what it prints where, and what a
+//! running server does when it is asked over DNS, HTTP and signals.
+
+#![allow(
+    unreachable_pub,
+    reason = "what the harness offers is public to its own crate alone"
+)]
+
+mod check;
+mod config;
+mod harness;
+mod look;
+mod pages;
+mod serve;
+mod usage;

@@ -1,0 +1,337 @@
+//! What a TCP client may do to the server, and what it may not keep others from.
+
+mod serving;
+
+use std::{
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use meshdns::serve::TcpLimits;
+use serving::{PATIENCE, Server, a_query, ask_tcp, connect, framed, is_closed, query, read_framed};
+
+/// Time-outs that a test can wait for, where it waits for them.
+const SOON: Duration = Duration::from_millis(300);
+
+fn serve(limits: TcpLimits) -> Server {
+    Server::on(&["127.0.0.1:0"], limits)
+}
+
+/// Whether a connection is admitted: a refused one is closed instead of answered.
+fn try_ask(stream: &mut TcpStream) -> bool {
+    let mut length = [0; 2];
+    stream.write_all(&framed(&a_query("solo.test"))).is_ok()
+        && stream.read_exact(&mut length).is_ok()
+}
+
+#[test]
+fn a_thousand_pipelined_queries_are_answered() {
+    let server = serve(TcpLimits::default());
+    let mut stream = connect(server.address());
+    let mut writer = stream.try_clone().expect("a second handle");
+    let sender = thread::spawn(move || {
+        for id in 0..1000_u16 {
+            let mut message = a_query("svc1.internal.com");
+            message[..2].copy_from_slice(&id.to_be_bytes());
+            writer.write_all(&framed(&message)).expect("a sent query");
+        }
+    });
+    for id in 0..1000_u16 {
+        assert_eq!(read_framed(&mut stream)[..2], id.to_be_bytes());
+    }
+    sender.join().expect("all are sent");
+    server.stop();
+}
+
+#[test]
+fn queries_may_come_in_pieces_and_together() {
+    let server = serve(TcpLimits::default());
+    let mut stream = connect(server.address());
+    let two = [
+        framed(&a_query("solo.test")),
+        framed(&a_query("nope.internal.com")),
+    ]
+    .concat();
+    for pieces in [1, 2, 3, 7, two.len() - 1, two.len()] {
+        for piece in two.chunks(pieces) {
+            stream.write_all(piece).expect("a sent piece");
+        }
+        assert_eq!(read_framed(&mut stream)[3] & 0xf, 0);
+        assert_eq!(read_framed(&mut stream)[3] & 0xf, 3);
+    }
+    server.stop();
+}
+
+#[test]
+fn a_client_may_end_its_side_before_it_reads() {
+    let server = serve(TcpLimits::default());
+    let mut stream = connect(server.address());
+    let queries = framed(&a_query("huge.internal.com")).repeat(20);
+    stream.write_all(&queries).expect("sent queries");
+    stream.shutdown(Shutdown::Write).expect("an end");
+    for _ in 0..20 {
+        assert!(read_framed(&mut stream).len() > 60_000);
+    }
+    assert!(is_closed(&mut stream));
+    server.stop();
+}
+
+#[test]
+fn clients_that_leave_early_leave_nothing_behind() {
+    let server = serve(TcpLimits::default());
+    for round in 0..100 {
+        let mut stream = connect(server.address());
+        let queries = framed(&a_query("huge.internal.com")).repeat(3);
+        let sent = &queries[..queries.len() - round % 7];
+        stream.write_all(sent).expect("sent queries");
+    }
+    server.wait_until("every connection ends", |server| {
+        server.traffic.open_connections() == 0
+    });
+    assert!(try_ask(&mut connect(server.address())));
+    server.stop();
+}
+
+#[test]
+fn a_length_too_short_for_a_message_ends_the_connection() {
+    let server = serve(TcpLimits::default());
+    for length in [0, 1, 11_u16] {
+        let mut stream = connect(server.address());
+        let good = framed(&a_query("solo.test"));
+        let bytes = [&good, &length.to_be_bytes()[..], &[0; 20]].concat();
+        stream.write_all(&bytes).expect("sent bytes");
+        assert!(
+            read_framed(&mut stream).len() > 12,
+            "what came before is answered"
+        );
+        assert!(is_closed(&mut stream));
+    }
+    server.stop();
+}
+
+#[test]
+fn a_length_that_is_never_filled_gets_no_answer() {
+    let server = serve(TcpLimits::default());
+    let mut stream = connect(server.address());
+    stream.write_all(&u16::MAX.to_be_bytes()).expect("a length");
+    stream.write_all(&a_query("solo.test")).expect("less");
+    stream.shutdown(Shutdown::Write).expect("an end");
+    assert!(is_closed(&mut stream));
+
+    let mut stream = connect(server.address());
+    let mut longest = a_query("solo.test");
+    longest.resize(usize::from(u16::MAX), 0);
+    assert_eq!(
+        ask_tcp(&mut stream, &longest)[3] & 0xf,
+        1,
+        "too much behind the question"
+    );
+    server.stop();
+}
+
+#[test]
+fn a_message_that_trickles_in_is_not_waited_for() {
+    let server = serve(TcpLimits {
+        message_timeout: SOON,
+        ..TcpLimits::default()
+    });
+    let mut stream = connect(server.address());
+    stream
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .expect("a time-out");
+    let start = Instant::now();
+    let mut bytes = framed(&vec![0; 60_000]).into_iter();
+    // One byte each time that nothing was to be read.
+    while matches!(stream.read(&mut [0; 1]), Err(error) if error.kind() == ErrorKind::WouldBlock) {
+        let byte = bytes.next().expect("the connection ends long before");
+        if stream.write_all(&[byte]).is_err() {
+            break;
+        }
+    }
+    assert!((SOON..PATIENCE).contains(&start.elapsed()));
+    server.stop();
+}
+
+#[test]
+fn an_idle_connection_is_kept_for_its_time_and_not_longer() {
+    let server = serve(TcpLimits {
+        idle_timeout: SOON,
+        ..TcpLimits::default()
+    });
+    let start = Instant::now();
+    let mut silent = connect(server.address());
+    assert!(is_closed(&mut silent));
+    assert!(start.elapsed() >= SOON);
+
+    let start = Instant::now();
+    let mut once = connect(server.address());
+    ask_tcp(&mut once, &a_query("solo.test"));
+    assert!(is_closed(&mut once));
+    assert!(start.elapsed() >= SOON);
+    server.stop();
+}
+
+#[test]
+fn the_limit_for_messages_does_not_end_idle_connections() {
+    let server = serve(TcpLimits {
+        message_timeout: Duration::from_millis(50),
+        ..TcpLimits::default()
+    });
+    let mut stream = connect(server.address());
+    ask_tcp(&mut stream, &a_query("solo.test"));
+    stream.set_read_timeout(Some(SOON)).expect("a time-out");
+    let quiet = stream.read(&mut [0; 1]).expect_err("nothing to read");
+    assert_eq!(quiet.kind(), ErrorKind::WouldBlock);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    ask_tcp(&mut stream, &a_query("solo.test"));
+    server.stop();
+}
+
+#[test]
+fn a_client_that_does_not_read_is_left() {
+    let server = serve(TcpLimits {
+        write_timeout: SOON,
+        ..TcpLimits::default()
+    });
+    let mut greedy = connect(server.address());
+    greedy.set_write_timeout(Some(SOON)).expect("a time-out");
+    let query = framed(&a_query("huge.internal.com"));
+    // The server stops reading when nobody takes its answers, so that sending stops too.
+    let mut sent = 0;
+    while greedy.write_all(&query).is_ok() {
+        sent += query.len();
+        assert!(sent < 64 << 20, "the server takes queries without end");
+    }
+    assert!(try_ask(&mut connect(server.address())), "others are served");
+    server.wait_until("the greedy connection ends", |server| {
+        server.traffic.open_connections() <= 1
+    });
+    server.stop();
+}
+
+#[test]
+fn one_client_has_no_more_than_its_share() {
+    let server = serve(TcpLimits {
+        connections_per_client: 2,
+        ..TcpLimits::default()
+    });
+    let mut first = connect(server.address());
+    let mut second = connect(server.address());
+    assert!(try_ask(&mut first) && try_ask(&mut second));
+    assert!(!try_ask(&mut connect(server.address())));
+    assert!(try_ask(&mut connect_from("127.0.0.2:0", server.address())));
+    assert!(
+        server
+            .metrics()
+            .contains("meshdns_tcp_connections_refused_total 1")
+    );
+
+    drop(first);
+    server.wait_until("the place is free", |server| {
+        try_ask(&mut connect(server.address()))
+    });
+    server.stop();
+}
+
+/// A connection from an address of the client's choice.
+fn connect_from(local: &str, server: SocketAddr) -> TcpStream {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let local: SocketAddr = local.parse().expect("an address");
+    socket.bind(&local.into()).expect("a bound socket");
+    socket.connect(&server.into()).expect("a connection");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream
+}
+
+#[test]
+fn the_longest_idle_connection_makes_room() {
+    let server = serve(TcpLimits {
+        connections: 2,
+        ..TcpLimits::default()
+    });
+    let mut oldest = connect(server.address());
+    ask_tcp(&mut oldest, &a_query("solo.test"));
+    let mut newer = connect(server.address());
+    let start = Instant::now();
+    while start.elapsed() < SOON {
+        ask_tcp(&mut newer, &a_query("solo.test"));
+    }
+    // Nobody is idle long enough at first, and the connection is refused.
+    server.wait_until("room is made", |server| {
+        try_ask(&mut connect(server.address()))
+    });
+    assert!(is_closed(&mut oldest));
+    server.stop();
+}
+
+#[test]
+fn without_a_file_descriptor_the_server_waits_and_then_goes_on() {
+    let this_program = std::env::current_exe().expect("this test program");
+    let mut child = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -n 40; exec \"$0\" --exact --nocapture --ignored serves_for_another_test",
+        ])
+        .arg(this_program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let address: SocketAddr = lines
+        .find_map(|line| line.ok()?.strip_prefix("at ")?.parse().ok())
+        .expect("the server's address");
+
+    let mut crowd: Vec<_> = (0..60).map(|_| connect(address)).collect();
+    let admitted = crowd.iter_mut().take(10).all(try_ask);
+    assert!(admitted, "the first are served");
+    let before = cpu_ticks(child.id());
+    let late = &mut crowd[59];
+    // Served as soon as idle connections have made room, one each time that accepting fails.
+    assert!(try_ask(late));
+    let spent = cpu_ticks(child.id()) - before;
+    assert!(spent < 100, "{spent} ticks of a hundredth of a second");
+    drop(crowd);
+    assert!(try_ask(&mut connect(address)));
+
+    drop(child.stdin.take());
+    assert!(child.wait().expect("an end").success());
+}
+
+/// How many hundredths of a second a process computed.
+fn cpu_ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
+    let fields: Vec<_> = stat
+        .rsplit_once(')')
+        .expect("a command in brackets")
+        .1
+        .split_whitespace()
+        .collect();
+    let tick = |at: usize| fields[at].parse::<u64>().expect("a number");
+    tick(11) + tick(12)
+}
+
+#[test]
+#[ignore = "not a test: the server of the test above, which sets a limit on file descriptors"]
+fn serves_for_another_test() {
+    let server = serve(TcpLimits::default());
+    writeln!(std::io::stdout(), "at {}", server.address()).expect("someone who reads");
+    let ended = std::io::stdin().read(&mut [0; 1]);
+    assert_eq!(ended.expect("an end"), 0);
+    server.stop();
+}
+
+#[test]
+fn a_query_over_tcp_is_not_cut_to_what_edns_offers() {
+    let server = serve(TcpLimits::default());
+    let mut stream = connect(server.address());
+    let edns = serving::opt(512, 0, 0, &[]);
+    let answer = ask_tcp(&mut stream, &query(0, "many.internal.com", 1, 1, &edns));
+    assert_eq!((answer[2] & 2, answer[7]), (0, 100));
+    server.stop();
+}
