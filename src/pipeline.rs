@@ -133,7 +133,8 @@ impl Pipeline {
         }
         let serial = match self.editor.snapshot() {
             ready if ready.is_ready() => ready.serial().next(now),
-            _ => Serial::at(now),
+            // One step later: a process that ended a moment ago may have given out this very one.
+            _ => Serial::at(now).next(now),
         };
         let change = self.editor.apply(updates, serial);
         Report {

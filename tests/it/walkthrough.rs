@@ -70,10 +70,8 @@ fn run(command: &str, at: &Path) -> String {
         })
         .collect();
     addresses.sort();
-    addresses
-        .iter()
-        .map(|address| format!("{address}\n"))
-        .collect()
+    let lines: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    lines.join("\n") + "\n"
 }
 
 #[test]
