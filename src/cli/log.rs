@@ -3,7 +3,11 @@
 use std::{io, panic};
 
 use tracing_subscriber::{
-    Layer as _, Registry, filter::Targets, fmt, layer::SubscriberExt as _, reload,
+    Layer as _, Registry,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt as _,
+    reload,
     util::SubscriberInitExt as _,
 };
 
@@ -16,7 +20,7 @@ pub(super) struct LogControl(reload::Handle<Targets, Registry>);
 
 /// Starts the log of this process.
 pub(super) fn start(format: LogFormat, level: &LogLevel) -> LogControl {
-    let (filter, control) = reload::Layer::new(level.0.clone());
+    let (filter, control) = reload::Layer::new(filter(level));
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(output::is_coloured(&io::stderr())).boxed(),
@@ -39,11 +43,22 @@ pub(super) fn start(format: LogFormat, level: &LogLevel) -> LogControl {
     LogControl(control)
 }
 
+/// What `level` says, and silence from the watching library where it says nothing of it: what that warns of, such as a
+/// folder that went before its watch, is no news to anybody.
+fn filter(level: &LogLevel) -> Targets {
+    let wished = level.0.clone();
+    let quiet = Targets::new().with_target("notify", LevelFilter::ERROR);
+    match wished.default_level() {
+        Some(default) => quiet.with_default(default).with_targets(wished),
+        None => quiet.with_targets(wished),
+    }
+}
+
 impl LogControl {
     /// Writes from here on what `level` says.
     pub(super) fn set(&self, level: &LogLevel) {
         self.0
-            .reload(level.0.clone())
+            .reload(filter(level))
             .expect("the subscriber lives as long as the process");
     }
 }

@@ -132,7 +132,7 @@ fn tells_the_outcome_of_every_kind_of_name() {
         &mesh,
         "zone.test",
         RecordType::SOA,
-        "answer apex ns.meshdns.invalid. hostmaster.meshdns.invalid. 0 60 10 86400 5",
+        "answer apex ns.meshdns.invalid. hostmaster.meshdns.invalid. 1 60 10 86400 5",
     );
     check(
         &mesh,

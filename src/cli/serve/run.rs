@@ -7,12 +7,13 @@ use std::{
 };
 
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
     time,
 };
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::super::{Exit, Failure, log::LogControl, policy::PolicyArgs};
 use crate::{
@@ -43,7 +44,20 @@ pub(super) fn run(plan: Plan) -> Result<Exit, Failure> {
     runtime.block_on(serve(plan))
 }
 
+/// Takes as many file descriptors as the machine's owner allows: shells give 1,024, fewer than TCP connections may take.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        debug!(%error, "the limit on file descriptors stays as it is");
+    }
+}
+
 async fn serve(plan: Plan) -> Result<Exit, Failure> {
+    raise_descriptor_limit();
     let config = &plan.config;
     let mut hangup = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
     let mut stop = Stop::new().context("watch for SIGTERM and SIGINT")?;
