@@ -1,11 +1,17 @@
 use std::{cmp::Ordering, fmt};
 
+use smallvec::SmallVec;
+
 /// The longest name in wire form, in bytes, the root label included ([RFC 1035 §3.1]).
 ///
 /// [RFC 1035 §3.1]: https://www.rfc-editor.org/rfc/rfc1035#section-3.1
 pub const MAX_NAME_LEN: usize = 255;
 
 const MAX_LABEL_LEN: usize = 63;
+
+/// Names up to this length in wire form, which are most, are held without an allocation of their own: a lookup then finds
+/// the name beside what it answers.
+const SHORT_NAME_LEN: usize = 40;
 
 /// A fully qualified domain name, in lower-case wire form: length-prefixed labels and the root's zero byte.
 ///
@@ -16,7 +22,7 @@ const MAX_LABEL_LEN: usize = 63;
 /// [RFC 4343]: https://www.rfc-editor.org/rfc/rfc4343
 /// [RFC 4034 §6.1]: https://www.rfc-editor.org/rfc/rfc4034#section-6.1
 #[derive(Clone, Eq, Hash, PartialEq)]
-pub struct Name(Box<[u8]>);
+pub struct Name(SmallVec<[u8; SHORT_NAME_LEN]>);
 
 /// Why a text is not a domain name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -38,7 +44,7 @@ pub enum NameError {
 impl Name {
     /// The root, `.`.
     pub fn root() -> Self {
-        Self(Box::new([0]))
+        Self(SmallVec::from_slice(&[0]))
     }
 
     /// Reads a name as manifests and flags write it: dots between labels, an optional one at the end, no escapes.
@@ -70,7 +76,7 @@ impl Name {
         if wire.len() > MAX_NAME_LEN {
             return Err(NameError::TooLong);
         }
-        Ok(Self(wire.into()))
+        Ok(Self(SmallVec::from_slice(&wire)))
     }
 
     /// A name from bytes that already are in lower-case wire form, as the message reader leaves them.
@@ -79,7 +85,7 @@ impl Name {
             wire.last() == Some(&0) && wire.len() <= MAX_NAME_LEN,
             "a whole name in wire form"
         );
-        Self(wire.into())
+        Self(SmallVec::from_slice(wire))
     }
 
     /// The lower-case wire form, the root's zero byte included.
@@ -89,13 +95,14 @@ impl Name {
 
     /// The name without its first label; `None` at the root.
     pub fn parent(&self) -> Option<Self> {
-        self.parent_wire().map(|wire| Self(wire.into()))
+        self.parent_wire()
+            .map(|wire| Self(SmallVec::from_slice(wire)))
     }
 
     /// The name `*.<name>`; `None` where it would be too long for a name.
     pub fn wildcard_below(&self) -> Option<Self> {
         let wire = [b"\x01*", &*self.0].concat();
-        (wire.len() <= MAX_NAME_LEN).then(|| Self(wire.into()))
+        (wire.len() <= MAX_NAME_LEN).then(|| Self(SmallVec::from_vec(wire)))
     }
 
     /// The names above this one, the nearest first, the root last.
@@ -143,7 +150,7 @@ impl Name {
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
         let starts = |name: &Self| {
-            let mut starts = smallvec::SmallVec::<[u8; 32]>::new();
+            let mut starts = SmallVec::<[u8; 32]>::new();
             let mut at = 0;
             while name.0[at] != 0 {
                 starts.push(u8::try_from(at).expect("a name has at most 255 bytes"));

@@ -1,5 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use smallvec::SmallVec;
+
 use crate::dns::{Class, RecordType, Ttl};
 
 /// The wire form of a name that is the question's: a pointer to offset 12 ([RFC 1035 §4.1.4]).
@@ -12,6 +14,10 @@ const FIXED_LEN: usize = 12;
 const A_LEN: usize = FIXED_LEN + 4;
 const AAAA_LEN: usize = FIXED_LEN + 16;
 
+/// Four A records are held without an allocation of their own: most hosts have no more, and a lookup finds them beside the
+/// name.
+const INLINE_BYTES: usize = 4 * A_LEN;
+
 /// How many bytes of answer records a message of 64 KiB holds beside the longest question and a generous OPT record.
 const MAX_ANSWER_BYTES: usize = 65_535 - 12 - 259 - 512;
 
@@ -21,7 +27,7 @@ const MAX_ANSWER_BYTES: usize = 65_535 - 12 - 259 - 512;
 /// Addresses stand in ascending order, once each: equal selections give equal bytes.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct HostRecords {
-    bytes: Box<[u8]>,
+    bytes: SmallVec<[u8; INLINE_BYTES]>,
     a_bytes: usize,
 }
 
@@ -44,7 +50,7 @@ impl HostRecords {
             }
         }
         Self {
-            bytes: bytes.into(),
+            bytes: SmallVec::from_slice(&bytes),
             a_bytes,
         }
     }
