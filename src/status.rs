@@ -80,6 +80,8 @@ pub enum Watching {
         /// Why: the user's wish, or what the operating system refused.
         why: String,
     },
+    /// No longer, because of a bug: what was loaded last is served.
+    Stopped,
 }
 
 impl Status {

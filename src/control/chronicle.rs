@@ -91,7 +91,7 @@ impl Chronicle {
         }
         self.watching = status.watching.clone();
         match &self.watching {
-            Watching::Starting => {}
+            Watching::Starting | Watching::Stopped => {}
             Watching::Events => info!("watching the mesh folders for changes"),
             Watching::Polling { every, why } => {
                 let every = humantime::format_duration(*every);

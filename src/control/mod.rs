@@ -12,6 +12,7 @@ mod worker;
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -21,11 +22,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tracing::error;
 
 use crate::{
     pipeline::Policy,
     source::{self, LoadError, Signals, Wish},
-    status::Status,
+    status::{Status, Watching},
     zone::Snapshot,
 };
 
@@ -85,12 +87,24 @@ pub fn start(options: Options) -> Result<Control, StartError> {
         thread: None,
     };
     let worker = worker::Worker::new(options, &control);
+    let status = control.status.clone();
     let thread = thread::Builder::new()
         .name("control".to_owned())
-        .spawn(move || worker.run())
+        .spawn(move || watched(&status, || worker.run()))
         .map_err(StartError::Thread)?;
     control.thread = Some(thread);
     Ok(control)
+}
+
+/// Runs the loop. Where a bug ends it, the last snapshot goes on serving, and the status says that nothing replaces it.
+fn watched(status: &ArcSwap<Status>, run: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        status.rcu(|last| Status {
+            watching: Watching::Stopped,
+            ..Status::clone(last)
+        });
+        error!("changes are no longer followed: restart meshdns");
+    }
 }
 
 impl Control {
@@ -121,13 +135,6 @@ impl Control {
         self.signals.nudge();
     }
 
-    /// Whether the loop runs; where it does not, the last snapshot serves and nothing replaces it.
-    pub fn is_running(&self) -> bool {
-        self.thread
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
-    }
-
     /// Ends the loop and waits for its end. The last snapshot stays where it is.
     pub fn stop(&mut self) {
         self.orders.stop.store(true, Ordering::Release);
@@ -148,5 +155,27 @@ impl Drop for Control {
 impl Orders {
     fn policy(&self) -> std::sync::MutexGuard<'_, Option<Policy>> {
         self.policy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_in_the_loop_shows_in_the_status_and_keeps_the_rest_of_it() {
+        let status = ArcSwap::from_pointee(Status {
+            generation: 7,
+            watching: Watching::Events,
+            ..Status::default()
+        });
+        watched(&status, || {});
+        assert_eq!(status.load().watching, Watching::Events);
+        watched(&status, || panic!("as a bug would"));
+        let status = status.load();
+        assert_eq!(
+            (&status.watching, status.generation),
+            (&Watching::Stopped, 7)
+        );
     }
 }

@@ -129,7 +129,7 @@ impl Worker {
     fn next_look(&self) -> Instant {
         let interval = match &self.status.watching {
             Watching::Polling { every, .. } => *every,
-            Watching::Events | Watching::Starting => RESCAN_INTERVAL,
+            Watching::Events | Watching::Starting | Watching::Stopped => RESCAN_INTERVAL,
         };
         let again_at = self
             .again_at

@@ -43,7 +43,7 @@ impl Lifecycle {
     }
 
     /// The process was asked to stop; it still answers.
-    pub fn is_stopping(&self) {
+    pub fn begins_to_stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }
 }

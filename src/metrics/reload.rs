@@ -215,6 +215,12 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
         "watch_polling",
         "1 where changes are noticed by looking again, 0 where the operating system tells.",
         u32::from(matches!(status.watching, Watching::Polling { .. })),
+    )?;
+    gauge(
+        page,
+        "watch_stopped",
+        "1 where a bug has ended the following of changes and only a restart helps, else 0.",
+        u32::from(status.watching == Watching::Stopped),
     )
 }
 

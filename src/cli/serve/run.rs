@@ -104,7 +104,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         reloads: &reloads,
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
-    lifecycle.is_stopping();
+    lifecycle.begins_to_stop();
     if !lameduck.is_zero() {
         info!(
             "shutting down, and answering for {} more",
