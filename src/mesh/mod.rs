@@ -26,7 +26,6 @@ pub use workload::{Exclusion, Workload};
 use crate::{
     diagnostic::{Diagnostic, Kind, ObjectKey},
     dns::Name,
-    manifest::LabelMap,
 };
 
 /// All objects of the mesh folders, indexed by what their changes affect.
@@ -140,7 +139,7 @@ impl Mesh {
         self.ledger.ignored_counts()
     }
 
-    /// The files that are held, and how many.
+    /// How many files are held.
     pub fn file_count(&self) -> usize {
         self.ledger.file_count()
     }
@@ -154,14 +153,6 @@ impl Mesh {
     /// good versions in service. Sorted by place.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         self.ledger.diagnostics()
-    }
-}
-
-/// Interns a selector as given on a command line or in a test; what no object ever named matches nothing.
-impl Mesh {
-    /// The labels as this mesh numbers them.
-    pub fn intern(&mut self, labels: &LabelMap) -> Labels {
-        self.index.symbols.intern(labels)
     }
 }
 
