@@ -110,7 +110,7 @@ impl Config {
                 flags.folders,
                 file.folders.map(|folders| {
                     let paths = folders.0.into_iter().map(|Folder(path)| path);
-                    OneOrMore(paths.collect())
+                    OneOrMore::<_>(paths.collect())
                 }),
             )
             .unwrap_or_else(|| vec![DEFAULT_FOLDER.into()]),
@@ -206,7 +206,10 @@ fn tcp(keys: &TcpKeys) -> TcpLimits {
 }
 
 /// The list of the command line, else that of the file; an empty list says nothing.
-fn first_said<T>(flags: Vec<T>, file: Option<OneOrMore<T>>) -> Option<Vec<T>> {
+fn first_said<T, const MOST: usize>(
+    flags: Vec<T>,
+    file: Option<OneOrMore<T, MOST>>,
+) -> Option<Vec<T>> {
     let file = file.map(|list| list.0);
     [Some(flags), file]
         .into_iter()

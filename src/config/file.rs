@@ -15,6 +15,9 @@ use super::{
 };
 use crate::diagnostic::Position;
 
+/// As many as the root has; every one makes each answer to NS longer.
+const MOST_NAME_SERVERS: usize = 13;
+
 /// How much alike a wrong and a right key must be for the hint to help.
 const ALIKE: f64 = 0.7;
 
@@ -51,7 +54,7 @@ pub struct File {
     pub zones: Option<OneOrMore<Domain>>,
     pub ttl: Option<TtlPeriod>,
     pub negative_ttl: Option<TtlPeriod>,
-    pub name_servers: Option<OneOrMore<Domain>>,
+    pub name_servers: Option<OneOrMore<Domain, MOST_NAME_SERVERS>>,
     pub http: Option<Http>,
     pub workers: Option<Workers>,
     pub poll: Option<Wait>,

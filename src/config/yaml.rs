@@ -15,38 +15,47 @@ use super::value::{
     Period, TtlPeriod, ValueError, Wait, Workers,
 };
 
-/// A list, or one value that stands for a list of one.
+/// A list of at most `MOST` values, or one value that stands for a list of one.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct OneOrMore<T>(pub Vec<T>);
+pub struct OneOrMore<T, const MOST: usize = 1024>(pub Vec<T>);
 
-impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>> Deserialize<'de> for OneOrMore<T> {
+impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>, const MOST: usize> Deserialize<'de>
+    for OneOrMore<T, MOST>
+{
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(List(PhantomData))
     }
 }
 
-struct List<T>(PhantomData<T>);
+struct List<T, const MOST: usize>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>> Visitor<'de> for List<T> {
-    type Value = OneOrMore<T>;
+impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>, const MOST: usize> Visitor<'de>
+    for List<T, MOST>
+{
+    type Value = OneOrMore<T, MOST>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMore<T>, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
         Scalar(PhantomData)
             .visit_str(text)
             .map(|one| OneOrMore(vec![one]))
     }
 
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<OneOrMore<T>, E> {
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
         self.visit_str(&number.to_string())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<OneOrMore<T>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
         while let Some(value) = values.next_element()? {
+            if list.len() == MOST {
+                return Err(de::Error::custom(format_args!(
+                    "more than {MOST} values: leave some out"
+                )));
+            }
             list.push(value);
         }
         Ok(OneOrMore(list))

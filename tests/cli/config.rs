@@ -71,6 +71,12 @@ fn a_wrong_file_is_told_with_its_place() {
         78,
         &["meshdns.yaml:2:3: ", "`serverID`", "`serverId`"],
     );
+    let name_servers: Vec<_> = (0..14).map(|number| format!("ns{number}.test")).collect();
+    check_file(
+        &format!("nameServers: [{}]\n", name_servers.join(", ")),
+        78,
+        &["meshdns.yaml:", "more than 13 values"],
+    );
     check_file("ttl: 5\n", 78, &["meshdns.yaml:1:6: ", "`5`", "5s"]);
     check_file("- ttl\n", 78, &["meshdns.yaml:1:1: "]);
     check_file("ttl: 5s\nttl: 6s\n", 78, &["meshdns.yaml:", "ttl"]);
