@@ -24,7 +24,7 @@ use axum::{
 
 pub use server::{BindError, Sockets};
 
-use crate::{metrics::Page, zone::Snapshot};
+use crate::{metrics::Page, status::Status};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -53,8 +53,8 @@ impl Lifecycle {
 pub struct Pages {
     /// How far the process is.
     pub lifecycle: Arc<Lifecycle>,
-    /// What queries are answered from.
-    pub snapshots: Arc<ArcSwap<Snapshot>>,
+    /// What the server knows about itself; the first one follows the first snapshot.
+    pub status: Arc<ArcSwap<Status>>,
     /// The metrics.
     pub metrics: Page,
 }
@@ -69,7 +69,7 @@ impl Pages {
                 "the DNS sockets are not bound yet",
             ),
             (
-                !self.snapshots.load().is_ready(),
+                self.status.load().generation == 0,
                 "the first load of the mesh is not done yet",
             ),
             (stopping.load(Ordering::Acquire), "shutting down"),

@@ -82,7 +82,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     }
     pages.serve(&http::router(Arc::new(Pages {
         lifecycle: lifecycle.clone(),
-        snapshots: control.snapshots().clone(),
+        status: control.status().clone(),
         metrics: Page::new(
             control.status().clone(),
             control.snapshots().clone(),
