@@ -2,11 +2,10 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{self, Receiver},
+    process::{Command, Stdio},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -19,8 +18,7 @@ use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take on a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use crate::program::{self, PATIENCE, Server};
 
 /// A service of one host with one ready Pod, one unready Pod and one VM.
 pub const SVC1: &str = r#"apiVersion: networking.istio.io/v1
@@ -158,137 +156,35 @@ impl Ran {
     }
 }
 
-/// A running server.
-pub struct Server {
-    child: Child,
-    lines: Receiver<String>,
-    /// Every log line so far.
-    pub log: Vec<Value>,
-    pub dns: SocketAddr,
-    pub http: SocketAddr,
+/// Serves the mesh of `place`, with the DNS and HTTP ports that are free and logs as JSON, and waits until it is ready.
+pub fn serve(place: &Place, arguments: &[&str]) -> Server {
+    let mut command = place.meshdns(&["serve", "--listen=127.0.0.1:0", "--http=127.0.0.1:0"]);
+    command.arg("--log-format=json").args(arguments);
+    Server::start(command)
 }
 
-impl Server {
-    /// Serves the mesh of `place`, with the DNS and HTTP ports that are free, and waits for the first load.
-    pub fn start(place: &Place, arguments: &[&str]) -> Self {
-        let mut command = place.meshdns(&["serve", "--listen", "127.0.0.1:0"]);
-        command.args(["--http", "127.0.0.1:0", "--log-format", "json"]);
-        command.args(arguments);
-        Self::of(command)
-    }
-
-    /// Runs a command that serves DNS and HTTP.
-    pub fn of(command: Command) -> Self {
-        let mut server = Self::spawn(command);
-        server.http = server.address("serving /health, /ready and /metrics");
-        server.dns = server.address("answering over UDP and TCP");
-        server.wait_for_log("mesh loaded");
-        server
-    }
-
-    /// Runs a command that serves DNS alone.
-    pub fn without_http(command: Command) -> Self {
-        let mut server = Self::spawn(command);
-        server.dns = server.address("answering over UDP and TCP");
-        server.wait_for_log("mesh loaded");
-        server
-    }
-
-    fn spawn(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let stderr = child.stderr.take().expect("it is piped");
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        Self {
-            child,
-            lines,
-            log: Vec::new(),
-            dns: nowhere,
-            http: nowhere,
-        }
-    }
-
-    fn address(&mut self, message: &str) -> SocketAddr {
-        let line = self.wait_for_log(message);
-        let address = line["address"].as_str().expect("the line has an address");
-        address.parse().expect("it is a socket address")
-    }
-
-    /// Waits for a log line that begins with `message`.
-    #[track_caller]
-    pub fn wait_for_log(&mut self, message: &str) -> Value {
-        self.wait_for_logs(message, 1).remove(0)
-    }
-
-    /// Waits for so many log lines that begin with `message`.
-    #[track_caller]
-    pub fn wait_for_logs(&mut self, message: &str, count: usize) -> Vec<Value> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let found: Vec<Value> = self
-                .log
-                .iter()
-                .filter(|line| text_of(line).starts_with(message))
-                .cloned()
-                .collect();
-            if found.len() >= count {
-                return found;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = self.lines.recv_timeout(left) else {
-                panic!("no {count} log lines {message:?}, but {:#?}", self.log);
-            };
-            self.log
-                .push(serde_json::from_str(&line).expect("each log line is JSON"));
-        }
-    }
-
-    pub fn signal(&self, signal: Signal) {
-        rustix::process::kill_process(Pid::from_child(&self.child), signal)
-            .expect("the server runs");
-    }
-
-    /// Waits for the end of the process and returns its status and the rest of its log.
-    pub fn wait(&mut self) -> ExitStatus {
-        let status = until("the server ends", || {
-            self.child.try_wait().expect("a child")
-        });
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            self.log
-                .push(serde_json::from_str(&line).expect("each log line is JSON"));
-        }
-        status
-    }
-
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child").is_none()
-    }
-
-    pub fn ask(&self, name: &str) -> Option<Reply> {
-        ask(self.dns, name)
-    }
-
-    pub fn get(&self, path: &str) -> Page {
-        Page::get(self.http, "GET", path, "").expect("the HTTP port answers")
-    }
+/// The log of a server that logs as JSON.
+pub fn log_of(server: &Server) -> Vec<Value> {
+    let log = server.log();
+    log.lines()
+        .map(|line| serde_json::from_str(line).expect("each log line is JSON"))
+        .collect()
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Waits for a log line whose message begins so.
+#[track_caller]
+pub fn wait_for_message(server: &Server, message: &str) -> Value {
+    wait_for_messages(server, message, 1).remove(0)
+}
+
+/// Waits for so many log lines whose messages begin so.
+#[track_caller]
+pub fn wait_for_messages(server: &Server, message: &str, count: usize) -> Vec<Value> {
+    until(&format!("{count} x {message:?} in the log"), || {
+        let mut lines = log_of(server);
+        lines.retain(|line| text_of(line).starts_with(message));
+        (lines.len() >= count).then_some(lines)
+    })
 }
 
 /// The message of a log line.
@@ -319,19 +215,13 @@ pub struct Reply {
 
 /// Asks once over UDP; `None` where no answer comes.
 pub fn ask(server: SocketAddr, name: &str) -> Option<Reply> {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket
-        .set_read_timeout(Some(Duration::from_secs(2)))
-        .expect("a time above 0");
     let mut query = Query::query(Name::from_ascii(name).expect("a name"), RecordType::A);
     query.set_query_class(DNSClass::IN);
     let mut message = Message::query();
     message.add_query(query);
     let bytes = message.to_vec().expect("a message");
-    socket.send_to(&bytes, server).ok()?;
-    let mut buffer = [0; 4096];
-    let length = socket.recv(&mut buffer).ok()?;
-    let reply = Message::from_vec(&buffer[..length]).expect("an answer that can be read");
+    let reply = program::ask(server, &bytes)?;
+    let reply = Message::from_vec(&reply).expect("an answer that can be read");
     let mut addresses: Vec<IpAddr> = reply
         .answers
         .iter()
@@ -346,34 +236,6 @@ pub fn ask(server: SocketAddr, name: &str) -> Option<Reply> {
         addresses,
         ttl: reply.answers.first().map(|record| record.ttl),
     })
-}
-
-/// An HTTP response.
-#[derive(Debug)]
-pub struct Page {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
-}
-
-impl Page {
-    /// Sends one request; `None` where nobody answers.
-    pub fn get(server: SocketAddr, method: &str, path: &str, headers: &str) -> Option<Self> {
-        let mut stream = TcpStream::connect_timeout(&server, PATIENCE).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: meshdns\r\nConnection: close\r\n{headers}\r\n"
-        );
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut response = String::new();
-        stream.read_to_string(&mut response).ok()?;
-        let (head, body) = response.split_once("\r\n\r\n")?;
-        Some(Self {
-            status: head.split(' ').nth(1)?.parse().ok()?,
-            head: head.to_ascii_lowercase(),
-            body: body.to_owned(),
-        })
-    }
 }
 
 /// A text of the repository.

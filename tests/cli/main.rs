@@ -11,5 +11,7 @@ mod config;
 mod harness;
 mod look;
 mod pages;
+#[path = "../program/mod.rs"]
+mod program;
 mod serve;
 mod usage;

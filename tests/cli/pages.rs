@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{BROKEN, Page, Place, Server, repository_file, until};
+use crate::{
+    harness::{BROKEN, Place, ask, repository_file, serve, until},
+    program::Page,
+};
 
 #[test]
 fn health_and_readiness() {
     let place = Place::with_svc1();
-    let server = Server::start(&place, &[]);
+    let server = serve(&place, &[]);
     for path in ["/health", "/ready"] {
         let page = server.get(path);
         assert_eq!((page.status, page.body.as_str()), (200, "OK\n"), "{path}");
-        let head = Page::get(server.http, "HEAD", path, "").expect("an answer");
+        let head = Page::ask(server.http, "HEAD", path, "").expect("an answer");
         assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
     }
-    let post = Page::get(server.http, "POST", "/ready", "Content-Length: 0\r\n");
+    let post = Page::ask(server.http, "POST", "/ready", "Content-Length: 0\r\n");
     assert_eq!(post.expect("an answer").status, 405);
     let nothing = server.get("/nosuch?x=1");
     assert_eq!(nothing.status, 404);
@@ -27,14 +30,14 @@ fn health_and_readiness() {
 #[test]
 fn stays_ready_on_last_good_data() {
     let place = Place::with_svc1();
-    let server = Server::start(&place, &[]);
+    let server = serve(&place, &[]);
     std::fs::remove_dir_all(place.path("zones")).expect("it is ours");
     until("the missing folder is noticed", || {
         let page = server.get("/metrics").body;
         page.contains("\nmeshdns_folders_missing 1\n").then_some(())
     });
     assert_eq!(server.get("/ready").status, 200);
-    let reply = server.ask("svc1.internal.com.").expect("an answer");
+    let reply = ask(server.dns, "svc1.internal.com.").expect("an answer");
     assert_eq!(reply.addresses.len(), 2);
 }
 
@@ -46,9 +49,9 @@ fn metrics_tell_the_state_of_the_mesh() {
         "zones/other.yaml",
         "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n",
     );
-    let server = Server::start(&place, &["--zone", "internal.com"]);
-    server.ask("svc1.internal.com.").expect("an answer");
-    server.ask("elsewhere.test.").expect("an answer");
+    let server = serve(&place, &["--zone", "internal.com"]);
+    ask(server.dns, "svc1.internal.com.").expect("an answer");
+    ask(server.dns, "elsewhere.test.").expect("an answer");
     let page = until("the queries are counted", || {
         let page = server.get("/metrics").body;
         let are_counted = page.contains("rcode=\"NOERROR\"") && page.contains("rcode=\"REFUSED\"");
@@ -87,7 +90,7 @@ fn metrics_tell_the_state_of_the_mesh() {
 #[test]
 fn metrics_come_in_the_form_that_is_asked_for() {
     let place = Place::with_svc1();
-    let server = Server::start(&place, &[]);
+    let server = serve(&place, &[]);
     let plain = server.get("/metrics");
     assert!(
         plain
@@ -99,7 +102,7 @@ fn metrics_come_in_the_form_that_is_asked_for() {
     assert!(plain.body.contains("# TYPE meshdns_reload_total counter\n"));
     assert!(!plain.body.contains("# EOF"));
     let accept = "Accept: application/openmetrics-text;version=1.0.0\r\n";
-    let open = Page::get(server.http, "GET", "/metrics", accept).expect("an answer");
+    let open = Page::ask(server.http, "GET", "/metrics", accept).expect("an answer");
     assert!(
         open.head
             .contains("content-type: application/openmetrics-text; version=1.0.0")
@@ -131,8 +134,8 @@ fn in_the_document(document: &str) -> BTreeSet<(String, String)> {
 #[test]
 fn every_metric_is_documented_and_every_documented_one_is_there() {
     let place = Place::with_svc1();
-    let server = Server::start(&place, &[]);
-    server.ask("svc1.internal.com.").expect("an answer");
+    let server = serve(&place, &[]);
+    ask(server.dns, "svc1.internal.com.").expect("an answer");
     let page = server.get("/metrics").body;
     let document = repository_file("docs/metrics.md");
     assert_eq!(on_the_page(&page), in_the_document(&document));

@@ -9,20 +9,25 @@ use std::{
 use hickory_proto::op::ResponseCode;
 use rustix::process::Signal;
 
-use crate::harness::{PATIENCE, Page, Place, Ran, Server, ask, text_of, until};
+use crate::{
+    harness::{
+        Place, Ran, ask, log_of, serve, text_of, until, wait_for_message, wait_for_messages,
+    },
+    program::{PATIENCE, Page, Server},
+};
 
 #[test]
 fn answers_and_follows_changes() {
     let place = Place::with_svc1();
-    let server = Server::start(&place, &[]);
-    let reply = server.ask("svc1.internal.com.").expect("an answer");
+    let server = serve(&place, &[]);
+    let reply = ask(server.dns, "svc1.internal.com.").expect("an answer");
     assert_eq!(reply.rcode, ResponseCode::NoError);
     assert_eq!(reply.addresses.len(), 2);
     assert_eq!(reply.ttl, Some(5));
     let text = fs::read_to_string(place.path("zones/svc1.yaml")).expect("it is there");
     place.write("zones/svc1.yaml", &text.replace("\"False\"", "\"True\""));
     until("the Pod that became ready is answered", || {
-        let reply = server.ask("svc1.internal.com.")?;
+        let reply = ask(server.dns, "svc1.internal.com.")?;
         (reply.addresses.len() == 3).then_some(())
     });
 }
@@ -55,7 +60,7 @@ fn a_privileged_port_takes_rights() {
         let command = place.meshdns_as_nobody(&arguments);
         if first_free <= PORT {
             // Here everyone may take every port, as in many containers: then it must simply serve.
-            let server = Server::of(command);
+            let server = Server::start(command);
             assert!([server.dns.port(), server.http.port()].contains(&PORT));
         } else {
             let parts = [address, "CAP_NET_BIND_SERVICE", flag];
@@ -68,10 +73,10 @@ fn a_privileged_port_takes_rights() {
 fn sighup_takes_what_can_change_and_names_what_cannot() {
     let place = Place::with_svc1();
     place.write("meshdns.yaml", "ttl: 7s\n");
-    let mut server = Server::start(&place, &["--config", "meshdns.yaml"]);
-    let ttl = |server: &Server| server.ask("svc1.internal.com.").and_then(|reply| reply.ttl);
+    let server = serve(&place, &["--config", "meshdns.yaml"]);
+    let ttl = |server: &Server| ask(server.dns, "svc1.internal.com.").and_then(|reply| reply.ttl);
     assert_eq!(ttl(&server), Some(7));
-    let unknown = server.ask("nosuch.internal.com.").expect("an answer");
+    let unknown = ask(server.dns, "nosuch.internal.com.").expect("an answer");
     assert_eq!(unknown.rcode, ResponseCode::Refused);
 
     place.write(
@@ -82,16 +87,16 @@ fn sighup_takes_what_can_change_and_names_what_cannot() {
     until("the TTL changes", || {
         (ttl(&server) == Some(9)).then_some(())
     });
-    let unknown = server.ask("nosuch.internal.com.").expect("an answer");
+    let unknown = ask(server.dns, "nosuch.internal.com.").expect("an answer");
     assert_eq!(unknown.rcode, ResponseCode::NXDomain);
     // The flag --listen wins over the file, so that the file changes nothing there.
-    let line = server.wait_for_log("`workers` changed in the configuration file");
+    let line = wait_for_message(&server, "`workers` changed in the configuration file");
     assert_eq!(line["level"], "WARN");
-    server.wait_for_log("configuration read again");
+    wait_for_message(&server, "configuration read again");
 
     place.write("meshdns.yaml", "ttl: 11s\nnosuch: 1\n");
     server.signal(Signal::HUP);
-    let line = server.wait_for_log("the configuration stays as it was");
+    let line = wait_for_message(&server, "the configuration stays as it was");
     assert_eq!(line["level"], "ERROR");
     let message = line["message"].as_str().expect("text");
     assert!(
@@ -111,30 +116,30 @@ fn sighup_takes_what_can_change_and_names_what_cannot() {
 fn sighup_changes_the_log_level() {
     let place = Place::with_svc1();
     place.write("meshdns.yaml", "logLevel: info\n");
-    let mut server = Server::start(&place, &["--config", "meshdns.yaml"]);
+    let mut server = serve(&place, &["--config", "meshdns.yaml"]);
     place.write("meshdns.yaml", "logLevel: off\n");
     server.signal(Signal::HUP);
-    server.wait_for_log("configuration read again");
+    wait_for_message(&server, "configuration read again");
     server.signal(Signal::TERM);
-    assert_eq!(server.wait().code(), Some(0));
-    assert!(!server.log.iter().any(|line| text_of(line) == "stopped"));
+    assert_eq!(server.wait_for_end().code(), Some(0));
+    assert_eq!(server.log_lines(&["stopped"]), 0);
 }
 
 #[test]
 fn sigterm_ends_with_0() {
     let place = Place::with_svc1();
     for signal in [Signal::TERM, Signal::INT] {
-        let mut server = Server::start(&place, &[]);
+        let mut server = serve(&place, &[]);
         server.signal(signal);
-        assert_eq!(server.wait().code(), Some(0));
-        assert_eq!(server.log.last().map(text_of), Some("stopped"));
+        assert_eq!(server.wait_for_end().code(), Some(0));
+        assert_eq!(log_of(&server).last().map(text_of), Some("stopped"));
     }
 }
 
 #[test]
 fn lameduck_answers_while_unready() {
     let place = Place::with_svc1();
-    let mut server = Server::start(&place, &["--lameduck", "2s"]);
+    let mut server = serve(&place, &["--lameduck", "2s"]);
     assert_eq!(server.get("/ready").status, 200);
     let told = Instant::now();
     server.signal(Signal::TERM);
@@ -144,42 +149,43 @@ fn lameduck_answers_while_unready() {
     });
     assert_eq!(unready.body, "shutting down\n");
     assert_eq!(server.get("/health").status, 200);
-    let reply = server.ask("svc1.internal.com.").expect("an answer");
+    let reply = ask(server.dns, "svc1.internal.com.").expect("an answer");
     assert_eq!(reply.addresses.len(), 2);
     assert!(server.is_running());
-    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.wait_for_end().code(), Some(0));
     assert!(told.elapsed() >= Duration::from_secs(2));
 }
 
 #[test]
 fn a_second_signal_ends_the_lameduck() {
     let place = Place::with_svc1();
-    let mut server = Server::start(&place, &["--lameduck", "1h"]);
+    let mut server = serve(&place, &["--lameduck", "1h"]);
     server.signal(Signal::TERM);
-    server.wait_for_log("shutting down");
+    wait_for_message(&server, "shutting down");
     server.signal(Signal::TERM);
     let told = Instant::now();
-    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.wait_for_end().code(), Some(0));
     assert!(told.elapsed() < PATIENCE);
 }
 
 #[test]
 fn log_lines_are_json_and_silent_about_queries() {
     let place = Place::with_svc1();
-    let mut server = Server::start(&place, &[]);
+    let mut server = serve(&place, &[]);
     for _ in 0..20 {
-        server.ask("svc1.internal.com.").expect("an answer");
-        server.ask("nosuch.internal.com.").expect("an answer");
+        ask(server.dns, "svc1.internal.com.").expect("an answer");
+        ask(server.dns, "nosuch.internal.com.").expect("an answer");
     }
     server.signal(Signal::TERM);
-    server.wait();
-    for line in &server.log {
+    server.wait_for_end();
+    let log = log_of(&server);
+    for line in &log {
         for key in ["timestamp", "level", "target", "message"] {
             assert!(line[key].is_string(), "{key} in {line}");
         }
         assert!(!line.to_string().contains("internal.com"), "{line}");
     }
-    assert!(server.log.len() < 12, "{:#?}", server.log);
+    assert!(log.len() < 12, "{log:#?}");
 }
 
 #[test]
@@ -199,20 +205,18 @@ fn every_address_is_answered_and_http_can_be_off() {
     let mut command = place.meshdns(&["serve", "--listen", "127.0.0.1:0"]);
     command.args(["--listen", "127.0.0.2:0", "--http", "127.0.0.1:0"]);
     command.args(["--log-format", "json"]);
-    let mut server = Server::of(command);
-    let told = server.wait_for_logs("answering over UDP and TCP", 2);
+    let server = Server::start(command);
+    let told = wait_for_messages(&server, "answering over UDP and TCP", 2);
     let second = told[1]["address"].as_str().expect("an address");
     assert!(second.starts_with("127.0.0.2:"), "{second}");
     let reply = ask(second.parse().expect("an address"), "svc1.internal.com.");
     assert_eq!(reply.expect("an answer").addresses.len(), 2);
-    assert!(Page::get(server.http, "GET", "/health", "").is_some());
+    assert!(Page::ask(server.http, "GET", "/health", "").is_some());
 
     let mut command = place.meshdns(&["serve", "--listen", "127.0.0.1:0", "--http", "off"]);
     command.args(["--log-format", "json"]);
     let mut silent = Server::without_http(command);
     silent.signal(Signal::TERM);
-    assert_eq!(silent.wait().code(), Some(0));
-    let lines = silent.log.iter().map(text_of);
-    let pages = lines.filter(|message| message.starts_with("serving /health"));
-    assert_eq!(pages.count(), 0);
+    assert_eq!(silent.wait_for_end().code(), Some(0));
+    assert_eq!(silent.log_lines(&["serving /health"]), 0);
 }

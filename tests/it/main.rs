@@ -4,7 +4,21 @@ mod big_mesh;
 mod cases;
 mod dns_client;
 mod docs;
-mod process;
+#[path = "../program/mod.rs"]
+mod program;
 mod properties;
 mod scale;
 mod walkthrough;
+
+use std::{path::Path, process::Command};
+
+/// Serves in the folder `at` with more `arguments` and logs as text, and waits until it is ready.
+fn serve(at: &Path, arguments: &[&str]) -> program::Server {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
+    command
+        .args(["serve", "--listen=127.0.0.1:0", "--http=127.0.0.1:0"])
+        .arg("--log-format=text")
+        .args(arguments)
+        .current_dir(at);
+    program::Server::start(command)
+}

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::big_mesh::{self, Size};
 use crate::dns_client::{self, Question};
-use crate::process::Server;
+use crate::{program, serve};
 
 /// 10,000 ServiceEntries, 20,000 Pods and 20,000 WorkloadEntries in 250 files.
 const SIZE: Size = Size {
@@ -18,17 +18,20 @@ const SIZE: Size = Size {
 fn one_pod_turning_unready_recompiles_only_its_hosts() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     big_mesh::write(folder.path(), SIZE).expect("files can be written");
-    let server = Server::start(folder.path(), &["."]);
-    assert_eq!(server.metric("meshdns_hosts"), SIZE.services);
+    let server = serve(folder.path(), &["."]);
+    assert_eq!(server.metric::<usize>("meshdns_hosts"), SIZE.services);
     assert_eq!(
-        server.metric("meshdns_endpoints{state=\"selected\"}"),
+        server.metric::<usize>("meshdns_endpoints{state=\"selected\"}"),
         SIZE.services * 4
     );
 
     let service = 4321;
     let address = big_mesh::pod_address(service, 1);
     let question = Question::parse(&format!("{} A", big_mesh::host(service)));
-    let answers = || dns_client::print_reply(&server.ask(&question.encode(7)));
+    let answers = || {
+        let reply = program::ask(server.dns, &question.encode(7)).expect("a reply in time");
+        dns_client::print_reply(&reply)
+    };
     assert!(
         answers().contains(&address),
         "the Pod is ready: {}",
@@ -46,22 +49,27 @@ fn one_pod_turning_unready_recompiles_only_its_hosts() {
         "meshdns_names_changed_total",
         "meshdns_files_read_total",
     ];
-    let before = counters.map(|counter| server.metric(counter));
-    let parsed_before = server.metric("meshdns_documents_parsed_total");
+    let before = counters.map(|counter| server.metric::<usize>(counter));
+    let parsed_before = server.metric::<usize>("meshdns_documents_parsed_total");
     fs::write(&file, text.replace(&pod(true), &pod(false))).expect("the file can be written");
     server.wait("the Pod to leave the answer", || {
         !answers().contains(&address)
     });
     // The counts follow the publish: queries don't wait for them.
-    server.wait("the counts", || server.metric(counters[0]) > before[0]);
-    let after = counters.map(|counter| server.metric(counter));
+    server.wait("the counts", || {
+        server.metric::<usize>(counters[0]) > before[0]
+    });
+    let after = counters.map(|counter| server.metric::<usize>(counter));
     for (counter, (before, after)) in counters.iter().zip(before.into_iter().zip(after)) {
         assert_eq!(after - before, 1, "{counter}");
     }
-    let parsed = server.metric("meshdns_documents_parsed_total") - parsed_before;
+    let parsed = server.metric::<usize>("meshdns_documents_parsed_total") - parsed_before;
     assert!(
         parsed <= SIZE.objects_a_file,
         "{parsed} documents were parsed for one file"
     );
-    assert_eq!(server.metric("meshdns_endpoints{state=\"unready\"}"), 1);
+    assert_eq!(
+        server.metric::<usize>("meshdns_endpoints{state=\"unready\"}"),
+        1
+    );
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::process::{self, Server};
+use crate::{program::PATIENCE, serve};
 
 /// One command of the README and what it prints there.
 struct Step {
@@ -79,7 +79,7 @@ fn the_readme_tells_the_truth() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     copy(&root.join("zones"), &folder.path().join("zones"));
-    let server = Server::start(folder.path(), &["zones"]);
+    let server = serve(folder.path(), &["zones"]);
     let steps = steps(&fs::read_to_string(root.join("README.md")).expect("the README is there"));
     assert!(
         steps.len() >= 10,
@@ -94,10 +94,7 @@ fn the_readme_tells_the_truth() {
         let start = Instant::now();
         let mut printed = run(&command, folder.path());
         // A change is served soon, not at once.
-        while printed != step.printed
-            && command.contains("+short")
-            && start.elapsed() < process::PATIENCE
-        {
+        while printed != step.printed && command.contains("+short") && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(20));
             printed = run(&command, folder.path());
         }
@@ -114,18 +111,18 @@ fn serials_do_not_go_back_over_a_restart() {
     );
     let vms = folder.path().join("zones/ns1/vms.yaml");
     let text = fs::read_to_string(&vms).expect("the file is there");
-    let server = Server::start(folder.path(), &["zones"]);
+    let server = serve(folder.path(), &["zones"]);
     // Many changes in a row: were the serial a counter of seconds, it would run ahead of the clock.
     for number in 0..40 {
-        let before = server.metric("meshdns_generation");
+        let before = server.metric::<u64>("meshdns_generation");
         let address = format!("address: 10.0.0.{number}");
         fs::write(&vms, text.replace("address: 2.2.2.2", &address)).expect("a file can be written");
         server.wait("the change", || {
-            server.metric("meshdns_generation") > before
+            server.metric::<u64>("meshdns_generation") > before
         });
     }
-    let before = server.metric("meshdns_zone_serial");
+    let before = server.metric::<u64>("meshdns_zone_serial");
     drop(server);
-    let after = Server::start(folder.path(), &["zones"]).metric("meshdns_zone_serial");
+    let after = serve(folder.path(), &["zones"]).metric::<u64>("meshdns_zone_serial");
     assert!(after > before, "{after} is not after {before}");
 }

@@ -3,16 +3,15 @@
 use std::{
     collections::BTreeSet,
     fs::{self, Permissions},
-    io::{BufRead, BufReader, Read, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, UdpSocket},
+    ops::Deref,
     os::unix::{
         fs::{MetadataExt, PermissionsExt},
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
-    thread,
+    process::Command,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -20,17 +19,12 @@ use hickory_proto::{
     op::{Message, Query, ResponseCode},
     rr::{Name, RData, RecordType},
 };
-use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a test waits for anything, on a machine as busy as it may be.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+use crate::program::{PATIENCE, Server};
 
 /// A running server.
 pub(crate) struct Mesh {
-    process: Child,
-    log: Arc<Mutex<String>>,
-    dns: SocketAddr,
-    http: SocketAddr,
+    server: Server,
     /// Locked from the query to its reply: threads may ask at the same time.
     socket: Mutex<UdpSocket>,
 }
@@ -70,33 +64,13 @@ impl Mesh {
         Self::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Self {
-        let mut process = command
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let stderr = process.stderr.take().expect("it was asked for");
-        let log = Arc::new(Mutex::new(String::new()));
-        let lines = log.clone();
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                *lines.lock().unwrap() += &(line + "\n");
-            }
-        });
+    fn spawn(command: Command) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut mesh = Self {
-            process,
-            log,
-            dns: nowhere,
-            http: nowhere,
+        Self {
+            server: Server::start(command),
             socket: Mutex::new(socket),
-        };
-        mesh.http = mesh.address_in_log("/ready");
-        mesh.dns = mesh.address_in_log("over UDP");
-        mesh.wait("ready", || mesh.is_ready());
-        mesh
+        }
     }
 
     /// The addresses of `name`, ascending; `None` where the name is not there. A query without a reply fails the test.
@@ -166,98 +140,23 @@ impl Mesh {
         });
     }
 
-    /// Waits until `condition` holds.
+    /// A number on the metrics page.
     #[track_caller]
-    pub(crate) fn wait(&self, what: &str, condition: impl Fn() -> bool) {
-        let start = Instant::now();
-        while !condition() {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "waited too long for {what}:\n{}",
-                self.log()
-            );
-            thread::sleep(Duration::from_millis(1));
-        }
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        self.server.metric(name)
     }
 
     /// How many snapshots were published.
     pub(crate) fn generation(&self) -> f64 {
         self.metric("meshdns_generation")
     }
-
-    /// A number on the metrics page.
-    #[track_caller]
-    pub(crate) fn metric(&self, name: &str) -> f64 {
-        let (_, page) = self.get("/metrics");
-        let line = page
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name} in {page}"))
-            .parse()
-            .expect("a number")
-    }
-
-    /// Whether `/ready` says so.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.get("/ready").0 == 200
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.http).expect("the pages are served");
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).expect("a page");
-        let status = reply
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        (status.expect("a status line"), reply)
-    }
-
-    /// Sends a signal.
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).expect("the server runs");
-    }
-
-    /// Waits until a line of the log holds all of these texts.
-    #[track_caller]
-    pub(crate) fn wait_for_log(&self, texts: &[&str]) {
-        self.wait(&format!("a log line with {texts:?}"), || {
-            self.log_lines(texts) > 0
-        });
-    }
-
-    /// How many lines of the log hold all of these texts.
-    pub(crate) fn log_lines(&self, texts: &[&str]) -> usize {
-        let log = self.log();
-        log.lines()
-            .filter(|line| texts.iter().all(|text| line.contains(text)))
-            .count()
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
-    fn address_in_log(&self, text: &str) -> SocketAddr {
-        self.wait_for_log(&[text, "address="]);
-        let log = self.log();
-        let line = log
-            .lines()
-            .find(|line| line.contains(text) && line.contains("address="));
-        let (_, address) = line.and_then(|line| line.rsplit_once("address=")).unwrap();
-        address.parse().expect("an address and a port")
-    }
 }
 
-impl Drop for Mesh {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        if thread::panicking() {
-            // The test harness shows this with a failure.
-            let _ = writeln!(std::io::stderr(), "the server said:\n{}", self.log());
-        }
+impl Deref for Mesh {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
     }
 }
 

@@ -5,6 +5,8 @@
 mod files;
 mod folders;
 mod harness;
+#[path = "../program/mod.rs"]
+mod program;
 mod storms;
 mod swaps;
 mod watching;

@@ -13,7 +13,10 @@ use std::{
 
 use meshdns::dns::Serial;
 
-use crate::harness::{Folder, Mesh, PATIENCE, replace, service};
+use crate::{
+    harness::{Folder, Mesh, replace, service},
+    program::PATIENCE,
+};
 
 const FILES: usize = 1_000;
 
