@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, time::SystemTime};
 
+use smallvec::smallvec;
+
 use super::*;
 use crate::{
     diagnostic::{Kind, Origin, Position},
@@ -21,15 +23,13 @@ fn metadata(name: &str, namespace: &str) -> Metadata {
     Metadata {
         name: name.into(),
         namespace: namespace.into(),
-        labels: LabelMap::new(),
         created: 0,
     }
 }
 
 fn labels(text: &str) -> LabelMap {
-    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
-    pairs
-        .map(|(key, value)| (key.into(), value.into()))
+    text.split(',')
+        .filter_map(|pair| pair.split_once('='))
         .collect()
 }
 
@@ -50,8 +50,8 @@ fn pod(pod: &str, namespace: &str, text: &str, ip: &str, ready: &str) -> Object 
         labels: labels(text),
         phase: "Running".into(),
         terminating: false,
-        ready: Some(ready.into()),
-        addresses: vec![ip.parse().expect("an IP")],
+        ready: Some(ready.to_owned().into()),
+        addresses: smallvec![ip.parse().expect("an IP")],
     }))
 }
 

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use bumpalo::Bump;
+
 use super::{
     findings::{Findings, Problem},
     kind::{Inherited, Sort, known_kind, sort, type_of},
     locate::{self, Places},
-    metadata,
+    metadata::{self, Namespaces},
     object::{Contents, Document, Object, Outcome},
     pod,
     raw::RawDocument,
-    read::{self, Fault, Tree, Unreadable},
+    read::{self, Fault, Format, Tree, Unreadable},
     service_entry, status,
     value::{Fields, Node, NodeId, Value, quoted},
     workload_entry, workload_group,
@@ -28,16 +30,44 @@ const MAX_JUNK: usize = 20;
 /// Positions in the result depend on `raw.line` and the document's number, so that a cached result can be reused only
 /// where the text and both are the same.
 pub fn parse_document(file: &Arc<str>, raw: &RawDocument<'_>) -> Contents {
-    let as_json = file
-        .rsplit_once('.')
-        .is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("json"));
-    match read::read(raw, as_json) {
-        Ok(tree) => decode(file, raw, &tree),
-        Err(unreadable) => refuse(file, raw, unreadable),
+    let mut contents = Contents::default();
+    Decoder::default().read(file, raw, &mut contents);
+    contents
+}
+
+/// Reads documents one after the other; what it keeps between them is memory and nothing else.
+#[derive(Default)]
+pub(super) struct Decoder {
+    arena: Bump,
+    items: Vec<Item>,
+    namespaces: Namespaces,
+}
+
+impl Decoder {
+    /// Adds what `raw` holds to `contents`.
+    pub(super) fn read(&mut self, file: &Arc<str>, raw: &RawDocument<'_>, contents: &mut Contents) {
+        let as_json = file
+            .rsplit_once('.')
+            .is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("json"));
+        self.arena.reset();
+        match read::read(&self.arena, raw, as_json) {
+            Ok(tree) if tree.root.value == Value::Null => {}
+            Ok(tree) => {
+                let mut unfolding = Unfolding {
+                    faults: tree.faults.iter().peekable(),
+                    items: &mut self.items,
+                    namespaces: &mut self.namespaces,
+                };
+                unfolding.visit(&tree.root, None, 0, NodeId(u32::MAX));
+                let places = places(raw, &tree, &self.items);
+                add(file, raw, self.items.drain(..), places, contents);
+            }
+            Err(unreadable) => refuse(file, raw, unreadable, contents),
+        }
     }
 }
 
-fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable) -> Contents {
+fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, contents: &mut Contents) {
     let origin = |position| Origin {
         file: file.clone(),
         document: raw.number,
@@ -48,42 +78,37 @@ fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable) -> Con
         code,
         message,
     } = unreadable;
-    Contents {
-        documents: vec![Document {
-            origin: origin(raw.start()),
-            outcome: Outcome::Rejected(None),
-        }],
-        diagnostics: vec![Diagnostic {
-            origin: origin(position),
-            severity: Severity::Error,
-            code,
-            message,
-            object: None,
-        }],
-    }
+    contents.documents.push(Document {
+        origin: origin(raw.start()),
+        outcome: Outcome::Rejected(None),
+    });
+    contents.diagnostics.push(Diagnostic {
+        origin: origin(position),
+        severity: Severity::Error,
+        code,
+        message,
+        object: None,
+    });
 }
 
-fn decode(file: &Arc<str>, raw: &RawDocument<'_>, tree: &Tree<'_>) -> Contents {
-    if tree.root.value == Value::Null {
-        return Contents::default();
-    }
-    let mut unfolding = Unfolding {
-        faults: tree.faults.iter().peekable(),
-        items: Vec::new(),
-    };
-    unfolding.visit(&tree.root, None, 0, NodeId(u32::MAX));
-    let items = unfolding.items;
-    let is_valid = items.iter().all(|item| item.problems.is_empty());
-    let is_single = items.len() == 1 && items[0].at == tree.root.id;
-    if is_valid && is_single {
-        return contents(file, raw, items, |_| raw.start());
-    }
-    if is_valid && let Some(places) = plain_list(raw, &tree.root, &items) {
-        return contents(file, raw, items, |id| {
-            places
-                .binary_search_by_key(&id, |place| place.0)
-                .map_or_else(|_| raw.start(), |index| places[index].1)
-        });
+/// Where the values stand that `items` name.
+enum Found {
+    /// One object, the document itself.
+    Single,
+    /// Valid items of a list.
+    Items(Vec<(NodeId, Position)>),
+    /// Any values.
+    Any(Places),
+}
+
+fn places(raw: &RawDocument<'_>, tree: &Tree<'_>, items: &[Item]) -> Found {
+    if items.iter().all(|item| item.problems.is_empty()) {
+        if items.len() == 1 && items[0].at == tree.root.id {
+            return Found::Single;
+        }
+        if let Some(places) = plain_list(raw, tree, items) {
+            return Found::Items(places);
+        }
     }
     let problems = items
         .iter()
@@ -92,44 +117,51 @@ fn decode(file: &Arc<str>, raw: &RawDocument<'_>, tree: &Tree<'_>) -> Contents {
         .chain(items.iter().map(|item| item.at))
         .max()
         .unwrap_or(tree.root.id);
-    let places = Places::find(raw, tree.format, last);
-    contents(file, raw, items, |id| {
-        if id == tree.root.id {
-            raw.start()
-        } else {
-            places.of(id)
-        }
-    })
+    Found::Any(Places::find(raw, tree.format, last))
 }
 
 /// The places of a list's items where all are objects and the list is laid out plainly.
 fn plain_list(
     raw: &RawDocument<'_>,
-    root: &Node<'_>,
+    tree: &Tree<'_>,
     items: &[Item],
 ) -> Option<Vec<(NodeId, Position)>> {
-    let Value::List(nodes) = &root.as_fields()?.get("items")?.value else {
+    let Value::List(nodes) = tree.root.as_fields()?.get("items")?.value else {
         return None;
     };
     let ids = items.iter().map(|item| item.at);
     if !nodes.iter().map(|node| node.id).eq(ids.clone()) {
         return None;
     }
-    Some(ids.zip(locate::item_places(raw, items.len())?).collect())
+    let places = match tree.format {
+        Format::Yaml => locate::item_places(raw, items.len()),
+        Format::Json => locate::json_item_places(raw, nodes),
+    };
+    Some(ids.zip(places?).collect())
 }
 
-fn contents(
+fn add(
     file: &Arc<str>,
     raw: &RawDocument<'_>,
-    items: Vec<Item>,
-    place: impl Fn(NodeId) -> Position,
-) -> Contents {
+    items: impl Iterator<Item = Item>,
+    places: Found,
+    contents: &mut Contents,
+) {
+    let start = raw.start();
+    let place = |id| match &places {
+        Found::Single => start,
+        Found::Items(places) => places
+            .binary_search_by_key(&id, |place| place.0)
+            .map_or(start, |index| places[index].1),
+        Found::Any(_) if id == NodeId::ROOT => start,
+        Found::Any(places) => places.of(id),
+    };
     let origin = |id| Origin {
         file: file.clone(),
         document: raw.number,
         position: place(id),
     };
-    let mut contents = Contents::default();
+    let first_diagnostic = contents.diagnostics.len();
     for item in items {
         let object = match &item.outcome {
             Some(Outcome::Object(object)) if !item.problems.is_empty() => Some(object.key()),
@@ -152,8 +184,7 @@ fn contents(
             });
         }
     }
-    contents.diagnostics.sort();
-    contents
+    contents.diagnostics[first_diagnostic..].sort();
 }
 
 /// An object, or what stands in its place, before its place is known.
@@ -167,7 +198,8 @@ struct Item {
 struct Unfolding<'a> {
     /// In reading order, so that each object takes those of its own.
     faults: std::iter::Peekable<std::slice::Iter<'a, Fault>>,
-    items: Vec<Item>,
+    items: &'a mut Vec<Item>,
+    namespaces: &'a mut Namespaces,
 }
 
 impl Unfolding<'_> {
@@ -196,16 +228,16 @@ impl Unfolding<'_> {
                 .or(root.text("kind"));
             let key = kind
                 .and_then(known_kind)
-                .and_then(|kind| metadata::key(root, kind));
+                .and_then(|kind| metadata::key(root, kind, self.namespaces));
             return self.push(node.id, Some(Outcome::Rejected(key)), findings);
         };
         match sort(api_version, kind) {
             Sort::Ours(kind) => {
                 self.take_faults(&mut findings, end);
-                let object = object(&mut findings, root, kind);
+                let object = object(&mut findings, root, kind, self.namespaces);
                 let outcome = match object.filter(|_| !findings.has_error()) {
                     Some(object) => Outcome::Object(object),
-                    None => Outcome::Rejected(metadata::key(root, kind)),
+                    None => Outcome::Rejected(metadata::key(root, kind, self.namespaces)),
                 };
                 self.push(node.id, Some(outcome), findings);
             }
@@ -213,11 +245,8 @@ impl Unfolding<'_> {
                 let at = root.get("apiVersion").map_or(node.id, |node| node.id);
                 findings.error(at, code::API_VERSION, message);
                 self.take_faults(&mut findings, end);
-                self.push(
-                    node.id,
-                    Some(Outcome::Rejected(metadata::key(root, kind))),
-                    findings,
-                );
+                let key = metadata::key(root, kind, self.namespaces);
+                self.push(node.id, Some(Outcome::Rejected(key)), findings);
             }
             Sort::Misspelt(message) => {
                 let at = root.get("kind").map_or(node.id, |node| node.id);
@@ -238,13 +267,13 @@ impl Unfolding<'_> {
 
     fn visit_list(
         &mut self,
-        root: Fields<'_, '_>,
+        root: Fields<'_>,
         inherited: Option<Inherited<'_>>,
         depth: usize,
         end: NodeId,
     ) {
         let mut findings = Findings::default();
-        let items = match root.get_set("items").map(|node| (node.id, &node.value)) {
+        let items = match root.get_set("items").map(|node| (node.id, node.value)) {
             None => &[][..],
             Some((at, _)) if depth >= MAX_LIST_DEPTH => {
                 findings.error(
@@ -314,7 +343,7 @@ impl Unfolding<'_> {
 }
 
 /// The number behind the last item of a list: the key that follows `items`, or the list's own end.
-fn after(item: &Node<'_>, list: Fields<'_, '_>, end: NodeId) -> NodeId {
+fn after(item: &Node<'_>, list: Fields<'_>, end: NodeId) -> NodeId {
     list.entries
         .iter()
         .map(|entry| entry.key.id)
@@ -324,19 +353,24 @@ fn after(item: &Node<'_>, list: Fields<'_, '_>, end: NodeId) -> NodeId {
 }
 
 /// Reads an object of a known kind; usable only if `findings` has no error afterwards.
-fn object(findings: &mut Findings, root: Fields<'_, '_>, kind: Kind) -> Option<Object> {
-    let decoded = metadata::decode(findings, root, kind);
+fn object(
+    findings: &mut Findings,
+    root: Fields<'_>,
+    kind: Kind,
+    namespaces: &mut Namespaces,
+) -> Option<Object> {
+    let decoded = metadata::decode(findings, root, kind, namespaces);
     if kind == Kind::Pod {
         return Some(Object::Pod(Box::new(pod::decode(findings, root, decoded))));
     }
     for entry in root.entries {
         if !matches!(
-            &*entry.key.text,
+            entry.key.text,
             "apiVersion" | "kind" | "metadata" | "spec" | "status"
         ) {
             let message = format!(
                 "{} can't stand beside `spec`: a {kind} has `apiVersion`, `kind`, `metadata`, `spec` and `status`",
-                quoted(&entry.key.text)
+                quoted(entry.key.text)
             );
             findings.error(entry.key.id, code::TOP_LEVEL_FIELD, message);
         }

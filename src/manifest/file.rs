@@ -2,7 +2,7 @@
 
 use std::{io, str, sync::Arc};
 
-use super::{document::parse_document, object::Contents, raw::split};
+use super::{document::Decoder, object::Contents, raw::split};
 use crate::diagnostic::{Code, Diagnostic, Origin, Position, Severity, code};
 
 /// The largest file that is read, in bytes: about 140 000 `WorkloadEntries`.
@@ -11,13 +11,9 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Reads every document of `text`: what `file` (the name in diagnostics) holds.
 pub fn parse(file: &Arc<str>, text: &str) -> Contents {
     let mut contents = Contents::default();
+    let mut decoder = Decoder::default();
     for raw in split(text) {
-        let Contents {
-            documents,
-            diagnostics,
-        } = parse_document(file, &raw);
-        contents.documents.extend(documents);
-        contents.diagnostics.extend(diagnostics);
+        decoder.read(file, &raw, &mut contents);
     }
     contents
 }

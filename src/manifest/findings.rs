@@ -3,7 +3,9 @@
 //! All problems of an object are collected, not the first alone. A problem names its value by number: the place is
 //! found afterwards, only if there is one.
 
-use super::value::{Fields, Key, Node, NodeId, Value, quoted};
+use std::{borrow::Cow, fmt::Display};
+
+use super::value::{Entry, Fields, Node, NodeId, Value, quoted};
 use crate::diagnostic::{Code, Severity, code};
 
 /// How many problems of one object are shown.
@@ -79,39 +81,35 @@ impl Findings {
     }
 
     /// The fields of a value that must be a mapping; `what` names it in the message.
-    pub(super) fn fields<'a, 't>(
-        &mut self,
-        node: &'a Node<'t>,
-        what: &str,
-    ) -> Option<Fields<'a, 't>> {
+    pub(super) fn fields<'t>(&mut self, node: &Node<'t>, what: impl Display) -> Option<Fields<'t>> {
         let fields = node.as_fields();
         if fields.is_none() {
-            self.wrong_type(node, what, "a mapping");
+            self.wrong_type(node, &what, "a mapping");
         }
         fields
     }
 
     /// The items of a value that must be a list.
-    pub(super) fn items<'a, 't>(
+    pub(super) fn items<'t>(
         &mut self,
-        node: &'a Node<'t>,
-        what: &str,
-    ) -> Option<&'a [Node<'t>]> {
-        if let Value::List(items) = &node.value {
+        node: &Node<'t>,
+        what: impl Display,
+    ) -> Option<&'t [Node<'t>]> {
+        if let Value::List(items) = node.value {
             return Some(items);
         }
-        self.wrong_type(node, what, "a list");
+        self.wrong_type(node, &what, "a list");
         None
     }
 
     /// The text of a value that must be one.
-    pub(super) fn text<'a>(&mut self, node: &'a Node<'_>, what: &str) -> Option<&'a str> {
+    pub(super) fn text<'t>(&mut self, node: &Node<'t>, what: impl Display) -> Option<&'t str> {
         let text = node.as_text();
         if text.is_none() {
             let scalar = matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
             self.wrong_type(
                 node,
-                what,
+                &what,
                 if scalar {
                     "a text (put it in quotes)"
                 } else {
@@ -123,7 +121,7 @@ impl Findings {
     }
 
     /// The number of a value that must be a whole one; one that is out of any field's range is `i64::MAX`.
-    pub(super) fn integer(&mut self, node: &Node<'_>, what: &str) -> Option<i64> {
+    pub(super) fn integer(&mut self, node: &Node<'_>, what: impl Display) -> Option<i64> {
         match node.value {
             Value::Int(number) => return Some(number),
             #[expect(
@@ -131,35 +129,38 @@ impl Findings {
                 reason = "`as` saturates, and the range is checked later"
             )]
             Value::Float(number) if number.fract() == 0.0 => return Some(number as i64),
-            Value::Text(_) => self.wrong_type(node, what, "a number (without quotes)"),
-            _ => self.wrong_type(node, what, "a whole number"),
+            Value::Text(_) => self.wrong_type(node, &what, "a number (without quotes)"),
+            _ => self.wrong_type(node, &what, "a whole number"),
         }
         None
     }
 
-    /// The fields of a value that must be a mapping of texts to texts.
-    pub(super) fn texts<'a, 't>(
+    /// The entries of a value that must be a mapping of texts to texts, those alone that are.
+    pub(super) fn texts<'t>(
         &mut self,
-        node: &'a Node<'t>,
+        node: &Node<'t>,
         what: &str,
-    ) -> Option<Vec<(&'a Key<'t>, &'a Node<'t>)>> {
-        let fields = self.fields(node, what)?;
-        let texts = fields.entries.iter().filter_map(|entry| {
-            let what = || format!("{} in {what}", quoted(&entry.key.text));
-            if entry.value.as_text().is_none() {
-                self.text(&entry.value, &what())?;
-            }
-            Some((&entry.key, &entry.value))
-        });
-        Some(texts.collect())
+    ) -> Option<Cow<'t, [Entry<'t>]>> {
+        let entries = self.fields(node, what)?.entries;
+        let is_text = |entry: &&Entry<'_>| entry.value.as_text().is_some();
+        if entries.iter().all(|entry| is_text(&entry)) {
+            return Some(Cow::Borrowed(entries));
+        }
+        for entry in entries {
+            self.text(
+                &entry.value,
+                format_args!("{} in {what}", quoted(entry.key.text)),
+            );
+        }
+        Some(entries.iter().filter(is_text).copied().collect())
     }
 
     /// Warns of fields that are not `known`.
-    pub(super) fn check_known(&mut self, fields: Fields<'_, '_>, known: &[&str]) {
+    pub(super) fn check_known(&mut self, fields: Fields<'_>, known: &[&str]) {
         for entry in fields.entries {
-            if !known.contains(&&*entry.key.text) {
-                let field = quoted(&entry.key.text);
-                let message = match nearest(&entry.key.text, known) {
+            if !known.contains(&entry.key.text) {
+                let field = quoted(entry.key.text);
+                let message = match nearest(entry.key.text, known) {
                     Some(name) => format!("unknown field {field}; did you mean `{name}`?"),
                     None => format!("unknown field {field}: it is ignored"),
                 };
@@ -180,7 +181,13 @@ impl Findings {
     }
 
     /// Refuses a text of more than `limit` characters.
-    pub(super) fn check_length(&mut self, at: NodeId, text: &str, limit: usize, what: &str) {
+    pub(super) fn check_length(
+        &mut self,
+        at: NodeId,
+        text: &str,
+        limit: usize,
+        what: impl Display,
+    ) {
         if text.len() > limit && text.chars().count() > limit {
             let count = text.chars().count();
             self.error(
@@ -191,7 +198,8 @@ impl Findings {
         }
     }
 
-    fn wrong_type(&mut self, node: &Node<'_>, what: &str, wanted: &str) {
+    #[cold]
+    fn wrong_type(&mut self, node: &Node<'_>, what: &dyn Display, wanted: &str) {
         if node.value == Value::Null {
             self.error(
                 node.id,

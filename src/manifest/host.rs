@@ -132,18 +132,23 @@ pub(super) fn is_lowercase_label(text: &str) -> bool {
 
 /// Whether `text` is a DNS subdomain in Kubernetes' eyes: lower-case labels, of any length, and 253 characters at most.
 pub(super) fn is_lowercase_subdomain(text: &str) -> bool {
-    let is_part = |part: &str| {
-        let ends = |byte: Option<&u8>| {
-            byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    // A dot, or the end, stands behind a letter or digit, and what begins a label is one too.
+    let mut begins = true;
+    let mut last = b'.';
+    for byte in text.bytes() {
+        let fits = match byte {
+            b'.' => is_alphanumeric(last),
+            b'-' => !begins,
+            _ => is_alphanumeric(byte),
         };
-        let bytes = part.as_bytes();
-        ends(bytes.first())
-            && ends(bytes.last())
-            && bytes
-                .iter()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
-    };
-    text.len() <= 253 && text.split('.').all(is_part)
+        if !fits {
+            return false;
+        }
+        begins = byte == b'.';
+        last = byte;
+    }
+    text.len() <= 253 && is_alphanumeric(last)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(super) struct Inherited<'a> {
 /// `apiVersion` and `kind`, which an item of a typed list may leave out.
 pub(super) fn type_of<'a>(
     findings: &mut Findings,
-    root: Fields<'a, '_>,
+    root: Fields<'a>,
     inherited: Option<Inherited<'a>>,
 ) -> Option<(&'a str, &'a str)> {
     let api_version = type_field(
@@ -54,7 +54,7 @@ pub(super) fn type_of<'a>(
 
 fn type_field<'a>(
     findings: &mut Findings,
-    root: Fields<'a, '_>,
+    root: Fields<'a>,
     name: &str,
     inherited: Option<&'a str>,
 ) -> Option<&'a str> {

@@ -3,8 +3,7 @@
 use super::{
     findings::Findings,
     host::{is_label, is_lowercase_subdomain},
-    object::LabelMap,
-    value::{Key, Node, quoted},
+    value::{Entry, quoted},
 };
 use crate::diagnostic::code;
 
@@ -24,10 +23,10 @@ pub(super) enum Judge {
 }
 
 /// Refuses malformed labels.
-pub(super) fn check(findings: &mut Findings, labels: &[(&Key<'_>, &Node<'_>)], judge: Judge) {
-    for (key, value) in labels {
-        if !is_key(&key.text, judge) {
-            let key_text = quoted(&key.text);
+pub(super) fn check(findings: &mut Findings, labels: &[Entry<'_>], judge: Judge) {
+    for Entry { key, value } in labels {
+        if !is_key(key.text, judge) {
+            let key_text = quoted(key.text);
             let message = format!(
                 "the label key {key_text} is malformed: write `name` or `prefix.example/name`, with a name of at most \
                  {MAX_NAME} letters, digits, `-`, `_` and `.`"
@@ -46,17 +45,21 @@ pub(super) fn check(findings: &mut Findings, labels: &[(&Key<'_>, &Node<'_>)], j
     }
 }
 
-/// The labels as a map.
-pub(super) fn to_map(labels: &[(&Key<'_>, &Node<'_>)]) -> LabelMap {
+/// Keys and values of labels, in which null stands for an empty text.
+pub(super) fn texts<'t>(
+    labels: &[Entry<'t>],
+) -> impl DoubleEndedIterator<Item = (&'t str, &'t str)> {
+    let text = |label: &Entry<'t>| label.value.as_text().unwrap_or_default();
     labels
         .iter()
-        .map(|(key, value)| {
-            (
-                (*key.text).into(),
-                value.as_text().unwrap_or_default().into(),
-            )
-        })
-        .collect()
+        .map(move |label| (label.key.text, text(label)))
+}
+
+/// The value of the label `key`.
+pub(super) fn get<'t>(labels: &[Entry<'t>], key: &str) -> Option<&'t str> {
+    texts(labels)
+        .rev()
+        .find_map(|(other, value)| (other == key).then_some(value))
 }
 
 fn is_key(key: &str, judge: Judge) -> bool {

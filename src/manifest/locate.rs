@@ -4,11 +4,12 @@
 //! again in the same order and notes the places. It judges nothing: what the reader took stands.
 
 use granit_parser::{Event, Parser};
+use memchr::memchr_iter;
 
 use super::{
     raw::{RawDocument, string_end},
     read::Format,
-    value::NodeId,
+    value::{Node, NodeId},
 };
 use crate::diagnostic::Position;
 
@@ -74,6 +75,29 @@ pub(super) fn item_places(raw: &RawDocument<'_>, count: usize) -> Option<Vec<Pos
         places.push(raw.place(line, u32::try_from(row.len() - key.len() + 1).ok()?));
     }
     (places.len() == count).then_some(places)
+}
+
+/// Where the items of a JSON list begin: before their first keys. `None` where one of them has none in the text as it is.
+///
+/// It spares large lists a second walk, as [`item_places`] does.
+pub(super) fn json_item_places(raw: &RawDocument<'_>, items: &[Node<'_>]) -> Option<Vec<Position>> {
+    let mut places = Vec::with_capacity(items.len());
+    let (mut passed, mut line, mut column) = (0, 1, 1);
+    for item in items {
+        let key = item.as_fields()?.entries.first()?.key.text;
+        let offset = (key.as_ptr() as usize).checked_sub(raw.text.as_ptr() as usize)?;
+        let before_key = raw.text.get(..offset)?.strip_suffix('"')?;
+        let before_item = before_key.trim_end().strip_suffix('{')?;
+        let skipped = before_item.get(passed..)?;
+        let lines = memchr_iter(b'\n', skipped.as_bytes()).count();
+        let row = skipped.rsplit('\n').next().unwrap_or_default();
+        let characters = u32::try_from(row.chars().count()).ok()?;
+        column = if lines > 0 { 1 } else { column } + characters;
+        line += u32::try_from(lines).ok()?;
+        passed = before_item.len();
+        places.push(raw.place(line, column));
+    }
+    Some(places)
 }
 
 fn walk_yaml(raw: &RawDocument<'_>, count: usize) -> Vec<Position> {
@@ -189,18 +213,17 @@ fn walk_json(raw: &RawDocument<'_>, count: usize) -> Vec<Position> {
 
 #[cfg(test)]
 mod tests {
+    use bumpalo::Bump;
+
     use super::*;
-    use crate::manifest::{
-        raw::split,
-        read,
-        value::{Node, Value},
-    };
+    use crate::manifest::{raw::split, read, value::Value};
 
     /// Compares the place of each value and key, in reading order, and that the reader counts as many.
     #[track_caller]
     fn check(text: &str, expected: &[(u32, u32)]) {
         let raw = split(text)[0];
-        let tree = read::read(&raw, false).expect("a document that can be read");
+        let arena = Bump::new();
+        let tree = read::read(&arena, &raw, false).expect("a document that can be read");
         let last = last_id(&tree.root);
         let places = Places::find(&raw, tree.format, last);
         let found: Vec<_> = places
@@ -288,7 +311,8 @@ mod tests {
             let bytes = std::fs::read(&path).expect("a file of the repository");
             let text = String::from_utf8_lossy(&bytes);
             for raw in split(&text) {
-                let Ok(tree) = read::read(&raw, false) else {
+                let arena = Bump::new();
+                let Ok(tree) = read::read(&arena, &raw, false) else {
                     continue;
                 };
                 let last = greatest_id(&tree.root);

@@ -6,14 +6,36 @@ use super::{
     findings::Findings,
     host::{is_lowercase_label, is_lowercase_subdomain},
     labels::{self, Judge},
-    object::{LabelMap, Metadata},
+    object::Metadata,
     timestamp,
-    value::{Fields, Key, Node, NodeId, quoted},
+    value::{Entry, Fields, Node, NodeId, Value, quoted},
 };
 use crate::diagnostic::{Kind, ObjectKey, code};
 
 /// The namespace of an object that names none.
 static DEFAULT_NAMESPACE: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("default"));
+
+/// The namespace met last: neighbours mostly share theirs, and then its text too.
+pub(super) struct Namespaces(Arc<str>);
+
+impl Default for Namespaces {
+    fn default() -> Self {
+        Self(DEFAULT_NAMESPACE.clone())
+    }
+}
+
+impl Namespaces {
+    /// The namespace of this name, `default` where it is empty.
+    fn named(&mut self, name: &str) -> Arc<str> {
+        if name.is_empty() || *name == **DEFAULT_NAMESPACE {
+            return DEFAULT_NAMESPACE.clone();
+        }
+        if *name != *self.0 {
+            self.0 = Arc::from(name);
+        }
+        self.0.clone()
+    }
+}
 
 /// The fields of Kubernetes' `ObjectMeta`, past ones included.
 const FIELDS: &[&str] = &[
@@ -45,6 +67,8 @@ const INTERNAL_ANNOTATIONS: &[&str] = &[
 /// `metadata` as it was read; the object's own rules may look at more than [`Metadata`] keeps.
 pub(super) struct Decoded<'a> {
     pub(super) metadata: Metadata,
+    /// `metadata.labels`.
+    pub(super) labels: &'a [Entry<'a>],
     /// The annotation `proxy.istio.io/health-checks-enabled`, as written.
     pub(super) health_checks: Option<&'a str>,
     /// Whether the object is being deleted.
@@ -52,14 +76,19 @@ pub(super) struct Decoded<'a> {
 }
 
 /// Reads an object's `metadata`. What is missing is in `findings`, and a placeholder stands for it.
-pub(super) fn decode<'a>(findings: &mut Findings, root: Fields<'a, '_>, kind: Kind) -> Decoded<'a> {
+pub(super) fn decode<'a>(
+    findings: &mut Findings,
+    root: Fields<'a>,
+    kind: Kind,
+    namespaces: &mut Namespaces,
+) -> Decoded<'a> {
     let mut decoded = Decoded {
         metadata: Metadata {
             name: Box::default(),
-            namespace: DEFAULT_NAMESPACE.clone(),
-            labels: LabelMap::new(),
+            namespace: namespaces.named(""),
             created: 0,
         },
+        labels: &[],
         health_checks: None,
         terminating: false,
     };
@@ -80,14 +109,14 @@ pub(super) fn decode<'a>(findings: &mut Findings, root: Fields<'a, '_>, kind: Ki
     }
     metadata.name = name(findings, fields).unwrap_or_default();
     if let Some(namespace) = namespace(findings, fields) {
-        metadata.namespace = namespace;
+        metadata.namespace = namespaces.named(namespace);
     }
     if let Some(node) = fields.get_set("labels") {
         let labels = texts_or_null(findings, node, "`metadata.labels`");
         if kind != Kind::Pod {
-            labels::check(findings, &labels, Judge::Kubernetes);
+            labels::check(findings, labels, Judge::Kubernetes);
         }
-        metadata.labels = labels::to_map(&labels);
+        decoded.labels = labels;
     }
     metadata.created = timestamp(findings, fields, "creationTimestamp").unwrap_or_default();
     decoded.terminating = fields.get_set("deletionTimestamp").is_some();
@@ -95,27 +124,27 @@ pub(super) fn decode<'a>(findings: &mut Findings, root: Fields<'a, '_>, kind: Ki
         && let Some(node) = fields.get_set("annotations")
     {
         let annotations = texts_or_null(findings, node, "`metadata.annotations`");
-        decoded.health_checks = check_annotations(findings, &annotations);
+        decoded.health_checks = check_annotations(findings, annotations);
     }
     decoded
 }
 
 /// What identifies the object, as far as that can be told from an object that is rejected.
-pub(super) fn key(root: Fields<'_, '_>, kind: Kind) -> Option<ObjectKey> {
+pub(super) fn key(root: Fields<'_>, kind: Kind, namespaces: &mut Namespaces) -> Option<ObjectKey> {
     let fields = root.get("metadata")?.as_fields()?;
     let name = fields.text("name").filter(|name| !name.is_empty())?;
     let namespace = match fields.get_set("namespace") {
-        None => DEFAULT_NAMESPACE.clone(),
-        Some(node) => namespace_or_default(node.as_text()?),
+        None => "",
+        Some(node) => node.as_text()?,
     };
     Some(ObjectKey {
         kind,
-        namespace,
+        namespace: namespaces.named(namespace),
         name: name.into(),
     })
 }
 
-fn name(findings: &mut Findings, fields: Fields<'_, '_>) -> Option<Box<str>> {
+fn name(findings: &mut Findings, fields: Fields<'_>) -> Option<Box<str>> {
     let Some(node) = fields.get_set("name") else {
         findings.error(
             fields.id,
@@ -136,7 +165,7 @@ fn name(findings: &mut Findings, fields: Fields<'_, '_>) -> Option<Box<str>> {
     Some(name.into())
 }
 
-fn namespace(findings: &mut Findings, fields: Fields<'_, '_>) -> Option<Arc<str>> {
+fn namespace<'a>(findings: &mut Findings, fields: Fields<'a>) -> Option<&'a str> {
     let node = fields.get_set("namespace")?;
     let namespace = findings.text(node, "`metadata.namespace`")?;
     if !namespace.is_empty() && !is_lowercase_label(namespace) {
@@ -147,20 +176,12 @@ fn namespace(findings: &mut Findings, fields: Fields<'_, '_>) -> Option<Arc<str>
         );
         findings.error(node.id, code::NAMESPACE, message);
     }
-    Some(namespace_or_default(namespace))
+    Some(namespace)
 }
 
-fn namespace_or_default(namespace: &str) -> Arc<str> {
-    if namespace.is_empty() || *namespace == **DEFAULT_NAMESPACE {
-        DEFAULT_NAMESPACE.clone()
-    } else {
-        Arc::from(namespace)
-    }
-}
-
-fn timestamp(findings: &mut Findings, fields: Fields<'_, '_>, name: &str) -> Option<i64> {
+fn timestamp(findings: &mut Findings, fields: Fields<'_>, name: &str) -> Option<i64> {
     let node = fields.get_set(name)?;
-    let text = findings.text(node, &format!("`metadata.{name}`"))?;
+    let text = findings.text(node, format_args!("`metadata.{name}`"))?;
     let seconds = timestamp::seconds(text);
     if seconds.is_none() {
         let message = format!(
@@ -173,36 +194,25 @@ fn timestamp(findings: &mut Findings, fields: Fields<'_, '_>, name: &str) -> Opt
 }
 
 /// A mapping of texts, in which Kubernetes' own types take null for an empty text.
-fn texts_or_null<'a, 't>(
-    findings: &mut Findings,
-    node: &'a Node<'t>,
-    what: &str,
-) -> Vec<(&'a Key<'t>, &'a Node<'t>)> {
+fn texts_or_null<'t>(findings: &mut Findings, node: &Node<'t>, what: &str) -> &'t [Entry<'t>] {
     let Some(fields) = findings.fields(node, what) else {
-        return Vec::new();
+        return &[];
     };
     for entry in fields.entries {
-        if entry.value.as_text().is_none() && entry.value.value != super::value::Value::Null {
+        if entry.value.as_text().is_none() && entry.value.value != Value::Null {
             findings.text(
                 &entry.value,
-                &format!("{} in {what}", quoted(&entry.key.text)),
+                format_args!("{} in {what}", quoted(entry.key.text)),
             );
         }
     }
-    fields
-        .entries
-        .iter()
-        .map(|entry| (&entry.key, &entry.value))
-        .collect()
+    fields.entries
 }
 
-fn check_annotations<'a>(
-    findings: &mut Findings,
-    annotations: &[(&'a Key<'_>, &'a Node<'_>)],
-) -> Option<&'a str> {
+fn check_annotations<'a>(findings: &mut Findings, annotations: &[Entry<'a>]) -> Option<&'a str> {
     let mut health_checks = None;
-    for (key, value) in annotations {
-        match &*key.text {
+    for Entry { key, value } in annotations {
+        match key.text {
             "proxy.istio.io/health-checks-enabled" => health_checks = value.as_text(),
             "istio.io/dry-run" => {
                 let message = "the annotation `istio.io/dry-run` works on AuthorizationPolicies alone: take it out";

@@ -17,6 +17,7 @@ mod file;
 mod findings;
 mod host;
 mod kind;
+mod label_map;
 mod labels;
 mod locate;
 mod metadata;
@@ -35,8 +36,9 @@ mod workload_group;
 
 pub use document::parse_document;
 pub use file::{MAX_FILE_BYTES, parse, parse_bytes, text_of, too_large, unreadable};
+pub use label_map::LabelMap;
 pub use object::{
-    Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome, Pod,
-    Resolution, ServiceEntry, WorkloadEntry,
+    Address, Contents, Document, EndpointSource, Metadata, Object, Outcome, Pod, Resolution,
+    ServiceEntry, WorkloadEntry,
 };
 pub use raw::{RawDocument, split};

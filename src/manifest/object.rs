@@ -1,7 +1,10 @@
 //! The objects as their manifests state them, checked: what a value of these types holds passed every rule.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
+use smallvec::SmallVec;
+
+use super::label_map::LabelMap;
 use crate::{
     diagnostic::{Diagnostic, Kind, ObjectKey, Origin},
     dns::Name,
@@ -81,9 +84,6 @@ impl Object {
     }
 }
 
-/// Label keys and values.
-pub type LabelMap = BTreeMap<Box<str>, Box<str>>;
-
 /// The parts of `metadata` that have a meaning here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metadata {
@@ -91,8 +91,6 @@ pub struct Metadata {
     pub name: Box<str>,
     /// `metadata.namespace`, or `default`.
     pub namespace: Arc<str>,
-    /// `metadata.labels`.
-    pub labels: LabelMap,
     /// `metadata.creationTimestamp` in seconds since 1970; 0, the oldest, where there is none (Istio sorts so too).
     pub created: i64,
 }
@@ -100,7 +98,7 @@ pub struct Metadata {
 /// A checked ServiceEntry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceEntry {
-    /// Name, namespace, labels, age.
+    /// Name, namespace, age.
     pub metadata: Metadata,
     /// `spec.hosts` that can answer: names and `*.` wildcards. Partial wildcards (`*foo.com`) are left out, with a
     /// warning.
@@ -158,7 +156,7 @@ pub enum Address {
 /// A checked WorkloadEntry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadEntry {
-    /// Name, namespace, age and `metadata.labels`.
+    /// Name, namespace, age.
     pub metadata: Metadata,
     /// What a selector sees: `spec.labels`, overlaid with `metadata.labels`, and the topology labels that Istio derives
     /// from locality and network.
@@ -174,16 +172,16 @@ pub struct WorkloadEntry {
 /// A checked Pod.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pod {
-    /// Name, namespace, age and `metadata.labels`.
+    /// Name, namespace, age.
     pub metadata: Metadata,
     /// What a selector sees: `metadata.labels` and `kubernetes.io/hostname` (the node's name).
     pub labels: LabelMap,
     /// `status.phase`; empty where there is none.
-    pub phase: Box<str>,
+    pub phase: Cow<'static, str>,
     /// Whether `metadata.deletionTimestamp` is set.
     pub terminating: bool,
     /// The `status` of the condition `Ready`, as written.
-    pub ready: Option<Box<str>>,
+    pub ready: Option<Cow<'static, str>>,
     /// `status.podIPs`, or `status.podIP` alone, in order and once each.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: SmallVec<[IpAddr; 1]>,
 }

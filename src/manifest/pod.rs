@@ -1,10 +1,13 @@
 //! Pod: the few fields that make one an endpoint. The others are nobody's business here and are not looked at.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{borrow::Cow, collections::HashSet, net::IpAddr};
+
+use smallvec::SmallVec;
 
 use super::{
     address::{self, Ip},
     findings::Findings,
+    labels,
     metadata::Decoded,
     object::Pod,
     status,
@@ -15,26 +18,29 @@ use crate::diagnostic::code;
 /// The label that Istio derives from a Pod's node.
 const NODE_LABEL: &str = "kubernetes.io/hostname";
 
+/// The phases that a Pod can be in.
+const PHASES: &[&str] = &["Running", "Pending", "Succeeded", "Failed", "Unknown"];
+
+/// Up to how many addresses each is compared with each.
+const FEW_ADDRESSES: usize = 16;
+
 /// Reads a Pod's `spec` and `status`.
-pub(super) fn decode(findings: &mut Findings, root: Fields<'_, '_>, decoded: Decoded<'_>) -> Pod {
+pub(super) fn decode(findings: &mut Findings, root: Fields<'_>, decoded: Decoded<'_>) -> Pod {
     let spec = root
         .get_set("spec")
         .and_then(|node| findings.fields(node, "`spec`"));
     let node_name = spec
         .and_then(|spec| findings.text(spec.get_set("nodeName")?, "`spec.nodeName`"))
         .filter(|name| !name.is_empty());
-    let mut labels = decoded.metadata.labels.clone();
-    if let Some(name) = node_name {
-        labels.insert(NODE_LABEL.into(), name.into());
-    }
+    let node = node_name.map(|name| (NODE_LABEL, name));
     let ready = status::condition(findings, root, "Ready");
     let status = root.get_set("status").and_then(Node::as_fields);
     let phase = status.and_then(|status| findings.text(status.get_set("phase")?, "`status.phase`"));
     Pod {
-        labels,
-        phase: phase.unwrap_or_default().into(),
+        labels: labels::texts(decoded.labels).chain(node).collect(),
+        phase: shared(phase.unwrap_or_default(), PHASES),
         terminating: decoded.terminating,
-        ready: ready.map(Into::into),
+        ready: ready.map(|ready| shared(ready, status::VALUES)),
         addresses: status
             .map(|status| addresses(findings, status))
             .unwrap_or_default(),
@@ -42,34 +48,48 @@ pub(super) fn decode(findings: &mut Findings, root: Fields<'_, '_>, decoded: Dec
     }
 }
 
+/// The text, without a copy of its own where it is a usual one.
+fn shared(text: &str, usual: &'static [&'static str]) -> Cow<'static, str> {
+    match usual.iter().find(|usual| **usual == text) {
+        Some(usual) => Cow::Borrowed(usual),
+        None => Cow::Owned(text.to_owned()),
+    }
+}
+
 /// `podIPs`, or `podIP` alone where there are none.
-fn addresses(findings: &mut Findings, status: Fields<'_, '_>) -> Vec<IpAddr> {
+fn addresses(findings: &mut Findings, status: Fields<'_>) -> SmallVec<[IpAddr; 1]> {
     let first = status
         .get_set("podIP")
         .and_then(|node| address(findings, node, "`status.podIP`"));
     let nodes = status
         .get_set("podIPs")
-        .and_then(|node| findings.items(node, "`status.podIPs`"));
-    let mut addresses: Vec<IpAddr> = Vec::new();
+        .and_then(|node| findings.items(node, "`status.podIPs`"))
+        .unwrap_or_default();
+    let mut addresses = SmallVec::new();
     let mut seen = HashSet::new();
-    for node in nodes.unwrap_or_default() {
+    for node in nodes {
         let Some(item) = findings.fields(node, "an entry of `status.podIPs`") else {
             continue;
         };
         let Some(ip) = item.get_set("ip") else {
             continue;
         };
-        if let Some(address) = address(findings, ip, "an `ip` in `status.podIPs`")
-            && seen.insert(address)
-        {
+        let Some(address) = address(findings, ip, "an `ip` in `status.podIPs`") else {
+            continue;
+        };
+        let is_new = if nodes.len() <= FEW_ADDRESSES {
+            !addresses.contains(&address)
+        } else {
+            seen.insert(address)
+        };
+        if is_new {
             addresses.push(address);
         }
     }
     if addresses.is_empty() {
-        first.into_iter().collect()
-    } else {
-        addresses
+        addresses.extend(first);
     }
+    addresses
 }
 
 fn address(findings: &mut Findings, node: &Node<'_>, what: &str) -> Option<IpAddr> {

@@ -30,11 +30,11 @@ const FIELDS: &[&str] = &[
 ];
 
 /// Checks a probe. A `grpc` probe is taken: only Istio's webhook forgets it.
-pub(super) fn check(findings: &mut Findings, probe: Fields<'_, '_>) {
+pub(super) fn check(findings: &mut Findings, probe: Fields<'_>) {
     findings.check_known(probe, FIELDS);
     for name in NUMBERS {
         if let Some(node) = probe.get(name)
-            && let Some(number) = findings.integer(node, &format!("`{name}`"))
+            && let Some(number) = findings.integer(node, format_args!("`{name}`"))
             && i32::try_from(number).map_or(true, |number| number < 0)
         {
             let message = format!(
@@ -47,7 +47,7 @@ pub(super) fn check(findings: &mut Findings, probe: Fields<'_, '_>) {
     let mut methods = probe
         .entries
         .iter()
-        .filter(|entry| METHODS.contains(&&*entry.key.text));
+        .filter(|entry| METHODS.contains(&entry.key.text));
     match (methods.next(), methods.next()) {
         (None, _) => {
             let message = "the probe says not how to probe: write one of `httpGet`, `tcpSocket`, `exec` and `grpc`";
@@ -63,20 +63,20 @@ pub(super) fn check(findings: &mut Findings, probe: Fields<'_, '_>) {
         (Some(_), None) => {}
     }
     for (name, check_method) in [
-        ("httpGet", check_http as fn(&mut Findings, Fields<'_, '_>)),
+        ("httpGet", check_http as fn(&mut Findings, Fields<'_>)),
         ("tcpSocket", check_tcp),
         ("exec", check_exec),
         ("grpc", check_grpc),
     ] {
         if let Some(node) = probe.get(name)
-            && let Some(fields) = findings.fields(node, &format!("`{name}`"))
+            && let Some(fields) = findings.fields(node, format_args!("`{name}`"))
         {
             check_method(findings, fields);
         }
     }
 }
 
-fn check_http(findings: &mut Findings, http: Fields<'_, '_>) {
+fn check_http(findings: &mut Findings, http: Fields<'_>) {
     findings.check_known(http, &["path", "port", "host", "scheme", "httpHeaders"]);
     check_texts(findings, http, &["path", "host"]);
     check_port(findings, http);
@@ -123,19 +123,19 @@ fn check_header(findings: &mut Findings, node: &Node<'_>) {
     }
 }
 
-fn check_tcp(findings: &mut Findings, tcp: Fields<'_, '_>) {
+fn check_tcp(findings: &mut Findings, tcp: Fields<'_>) {
     findings.check_known(tcp, &["host", "port"]);
     check_texts(findings, tcp, &["host"]);
     check_port(findings, tcp);
 }
 
-fn check_grpc(findings: &mut Findings, grpc: Fields<'_, '_>) {
+fn check_grpc(findings: &mut Findings, grpc: Fields<'_>) {
     findings.check_known(grpc, &["port", "service"]);
     check_texts(findings, grpc, &["service"]);
     check_port(findings, grpc);
 }
 
-fn check_exec(findings: &mut Findings, exec: Fields<'_, '_>) {
+fn check_exec(findings: &mut Findings, exec: Fields<'_>) {
     findings.check_known(exec, &["command"]);
     let empty = "`command` is empty: write the program and its arguments";
     let Some(node) = exec.get("command") else {
@@ -158,7 +158,7 @@ fn check_exec(findings: &mut Findings, exec: Fields<'_, '_>) {
     }
 }
 
-fn check_port(findings: &mut Findings, fields: Fields<'_, '_>) {
+fn check_port(findings: &mut Findings, fields: Fields<'_>) {
     let Some(node) = fields.get("port") else {
         return findings.error(
             fields.id,
@@ -175,10 +175,10 @@ fn check_port(findings: &mut Findings, fields: Fields<'_, '_>) {
     }
 }
 
-fn check_texts(findings: &mut Findings, fields: Fields<'_, '_>, names: &[&str]) {
+fn check_texts(findings: &mut Findings, fields: Fields<'_>, names: &[&str]) {
     for name in names {
         if let Some(node) = fields.get(name) {
-            findings.text(node, &format!("`{name}`"));
+            findings.text(node, format_args!("`{name}`"));
         }
     }
 }

@@ -4,6 +4,8 @@
 //! document that can't be read never takes its neighbours along, documents can be read side by side, and an unchanged
 //! one can be told by its text alone. Concatenated JSON values are cut too.
 
+use memchr::memchr2_iter;
+
 use crate::diagnostic::Position;
 
 /// One document of a file as text.
@@ -121,6 +123,9 @@ fn push<'t>(documents: &mut Vec<RawDocument<'t>>, text: &'t str, line: u32) {
 
 /// The end of the first JSON value of `text`, where another one follows it.
 fn json_value_end(text: &str) -> Option<usize> {
+    if !may_hold_two_json_values(text) {
+        return None;
+    }
     let begin = text.len() - text.trim_start().len();
     let bytes = text.as_bytes();
     if !matches!(bytes.get(begin), Some(b'{' | b'[')) {
@@ -143,6 +148,12 @@ fn json_value_end(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// Whether a bracket that closes stands before one that opens, with nothing between: that is quickly seen, and rare.
+fn may_hold_two_json_values(text: &str) -> bool {
+    memchr2_iter(b'}', b']', text.as_bytes())
+        .any(|at| text[at + 1..].trim_start().starts_with(['{', '[']))
 }
 
 /// The closing quote of the JSON string that opens at `open`.

@@ -2,10 +2,13 @@
 
 use super::{findings::Findings, value::Fields};
 
+/// What a condition's `status` can be.
+pub(super) const VALUES: &[&str] = &["True", "False", "Unknown"];
+
 /// The `status` of the first condition of type `name`, as written.
 pub(super) fn condition<'a>(
     findings: &mut Findings,
-    root: Fields<'a, '_>,
+    root: Fields<'a>,
     name: &str,
 ) -> Option<&'a str> {
     let status = findings.fields(root.get_set("status")?, "`status`")?;

@@ -3,59 +3,65 @@
 //! Unlike a map of the reader's, it keeps the order and both of two equal keys, and it tells `"80"` from `80`. Each
 //! value and key has a [`NodeId`], from which [`locate`](super::locate) finds its place in the text where a problem
 //! needs one.
-
-use std::borrow::Cow;
+//!
+//! A tree borrows from the document's text and from an arena, so that building one costs next to nothing and leaving it
+//! costs nothing at all.
 
 /// A value's or key's number in reading order: a mapping comes before its first key, a key before its value. What an
 /// alias stands for counts again.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct NodeId(pub(super) u32);
 
+impl NodeId {
+    /// The number of a document's root.
+    pub(super) const ROOT: Self = Self(0);
+}
+
 /// A value and its number.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Node<'t> {
     pub(super) id: NodeId,
     pub(super) value: Value<'t>,
 }
 
 /// A value as YAML and JSON share it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value<'t> {
     Null,
     Bool(bool),
     /// A whole number that fits; any other is a `Float`.
     Int(i64),
     Float(f64),
-    Text(Cow<'t, str>),
-    List(Vec<Node<'t>>),
-    Map(Vec<Entry<'t>>),
+    Text(&'t str),
+    List(&'t [Node<'t>]),
+    Map(&'t [Entry<'t>]),
 }
 
 /// A key and its value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Entry<'t> {
     pub(super) key: Key<'t>,
     pub(super) value: Node<'t>,
 }
 
 /// A key and its number. Kubernetes knows only texts as keys: `80:` is `"80":`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Key<'t> {
     pub(super) id: NodeId,
-    pub(super) text: Cow<'t, str>,
+    pub(super) text: &'t str,
 }
 
 /// A mapping's entries by name.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fields<'a, 't> {
+pub(super) struct Fields<'t> {
     pub(super) id: NodeId,
-    pub(super) entries: &'a [Entry<'t>],
+    pub(super) entries: &'t [Entry<'t>],
 }
 
 impl<'t> Node<'t> {
     /// The node's fields where it is a mapping.
-    pub(super) fn as_fields(&self) -> Option<Fields<'_, 't>> {
-        match &self.value {
+    pub(super) fn as_fields(&self) -> Option<Fields<'t>> {
+        match self.value {
             Value::Map(entries) => Some(Fields {
                 id: self.id,
                 entries,
@@ -65,8 +71,8 @@ impl<'t> Node<'t> {
     }
 
     /// The node's text where it is one.
-    pub(super) fn as_text(&self) -> Option<&str> {
-        match &self.value {
+    pub(super) fn as_text(&self) -> Option<&'t str> {
+        match self.value {
             Value::Text(text) => Some(text),
             _ => None,
         }
@@ -95,9 +101,9 @@ impl<'t> Node<'t> {
     }
 }
 
-impl<'a, 't> Fields<'a, 't> {
+impl<'t> Fields<'t> {
     /// The value of `key`, null included.
-    pub(super) fn get(self, key: &str) -> Option<&'a Node<'t>> {
+    pub(super) fn get(self, key: &str) -> Option<&'t Node<'t>> {
         self.entries
             .iter()
             .find(|entry| entry.key.text == key)
@@ -105,12 +111,12 @@ impl<'a, 't> Fields<'a, 't> {
     }
 
     /// The value of `key` unless it is null, as Kubernetes' own types take null for absent.
-    pub(super) fn get_set(self, key: &str) -> Option<&'a Node<'t>> {
+    pub(super) fn get_set(self, key: &str) -> Option<&'t Node<'t>> {
         self.get(key).filter(|node| node.value != Value::Null)
     }
 
     /// The text of `key`, where it is a text.
-    pub(super) fn text(self, key: &str) -> Option<&'a str> {
+    pub(super) fn text(self, key: &str) -> Option<&'t str> {
         self.get(key).and_then(Node::as_text)
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! What differs (whether an address is needed, and of which form) is for the object that holds them.
 
+use std::borrow::Cow;
+
 use super::{
     address::{self, Ip},
     findings::Findings,
     host,
     labels::{self, Judge},
-    object::{Address, LabelMap},
-    value::{Fields, Key, Node, NodeId, Value, quoted},
+    object::Address,
+    value::{Entry, Fields, Key, Node, NodeId, Value, quoted},
 };
 use crate::diagnostic::code;
 
@@ -26,16 +28,16 @@ const FIELDS: &[&str] = &[
 ];
 
 /// A `WorkloadEntry`'s spec as it was read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct WorkloadSpec<'a> {
     /// Not empty.
     pub(super) address: Option<Stated<'a>>,
     /// Not empty.
     pub(super) network: Option<Stated<'a>>,
     pub(super) locality: Option<&'a str>,
-    pub(super) labels: LabelMap,
-    /// The names of `ports`.
-    pub(super) ports: Vec<Stated<'a>>,
+    pub(super) labels: Cow<'a, [Entry<'a>]>,
+    /// `ports`, by name.
+    pub(super) ports: &'a [Entry<'a>],
 }
 
 /// A text and its place.
@@ -74,7 +76,7 @@ pub(super) enum Holder {
 /// Reads the fields of a `WorkloadEntry`'s spec.
 pub(super) fn decode<'a>(
     findings: &mut Findings,
-    fields: Fields<'a, '_>,
+    fields: Fields<'a>,
     holder: Holder,
 ) -> WorkloadSpec<'a> {
     findings.check_known(fields, FIELDS);
@@ -92,7 +94,7 @@ pub(super) fn decode<'a>(
         if holder == Holder::Entry {
             labels::check(findings, &labels, Judge::Istio);
         }
-        spec.labels = labels::to_map(&labels);
+        spec.labels = labels;
     }
     if let Some(node) = fields.get("ports") {
         spec.ports = ports(findings, node);
@@ -174,7 +176,7 @@ pub(super) fn explain_address(text: &str) -> String {
 
 fn text<'a>(
     findings: &mut Findings,
-    fields: Fields<'a, '_>,
+    fields: Fields<'a>,
     name: &str,
     limit: usize,
 ) -> Option<Stated<'a>> {
@@ -182,13 +184,13 @@ fn text<'a>(
     if let Some(text) = node.as_text().filter(|text| text.len() <= limit) {
         return (!text.is_empty()).then_some(Stated { at: node.id, text });
     }
-    let what = format!("`{name}`");
-    let text = findings.text(node, &what)?;
-    findings.check_length(node.id, text, limit, &what);
+    let what = format_args!("`{name}`");
+    let text = findings.text(node, what)?;
+    findings.check_length(node.id, text, limit, what);
     Some(Stated { at: node.id, text })
 }
 
-fn check_weight(findings: &mut Findings, fields: Fields<'_, '_>) {
+fn check_weight(findings: &mut Findings, fields: Fields<'_>) {
     let Some(node) = fields.get("weight") else {
         return;
     };
@@ -201,38 +203,31 @@ fn check_weight(findings: &mut Findings, fields: Fields<'_, '_>) {
     }
 }
 
-fn ports<'a>(findings: &mut Findings, node: &'a Node<'_>) -> Vec<Stated<'a>> {
+fn ports<'a>(findings: &mut Findings, node: &Node<'a>) -> &'a [Entry<'a>] {
     let Some(fields) = findings.fields(node, "`ports`") else {
-        return Vec::new();
+        return &[];
     };
     findings.check_count(node.id, fields.entries.len(), 128, "`ports`");
     for entry in fields.entries {
         check_port(findings, &entry.key, &entry.value);
     }
-    fields
-        .entries
-        .iter()
-        .map(|entry| Stated {
-            at: entry.key.id,
-            text: &entry.key.text,
-        })
-        .collect()
+    fields.entries
 }
 
 fn check_port(findings: &mut Findings, key: &Key<'_>, value: &Node<'_>) {
     // The CRD wants fewer than 63 characters where the webhook takes 63.
-    if !host::is_label(&key.text) || key.text.len() > 62 {
+    if !host::is_label(key.text) || key.text.len() > 62 {
         let message = format!(
             "the port name {} is malformed: use at most 62 letters, digits and `-`, with a letter or digit at both \
              ends",
-            quoted(&key.text)
+            quoted(key.text)
         );
         findings.error(key.id, code::PORT_MAP, message);
     }
     if matches!(value.value, Value::Int(number) if is_port(number)) {
         return;
     }
-    let what = format!("the port {}", quoted(&key.text));
+    let what = format!("the port {}", quoted(key.text));
     if findings
         .integer(value, &what)
         .is_some_and(|number| !is_port(number))

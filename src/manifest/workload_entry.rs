@@ -1,12 +1,16 @@
 //! `WorkloadEntry`: the rules of its own, and what a selector sees of it.
 
+use std::borrow::Cow;
+
 use super::{
     address::Ip,
     findings::Findings,
     host,
+    label_map::LabelMap,
+    labels,
     metadata::Decoded,
-    object::{LabelMap, WorkloadEntry},
-    value::Fields,
+    object::WorkloadEntry,
+    value::{Entry, Fields},
     workload::{self, Form, Holder, WorkloadSpec},
 };
 use crate::diagnostic::code;
@@ -27,7 +31,7 @@ const LOCALITY_LABELS: [&str; 3] = [
 pub(super) fn decode(
     findings: &mut Findings,
     healthy: Option<&str>,
-    spec: Fields<'_, '_>,
+    spec: Fields<'_>,
     decoded: Decoded<'_>,
 ) -> Option<WorkloadEntry> {
     let workload = workload::decode(findings, spec, Holder::Entry);
@@ -44,7 +48,7 @@ pub(super) fn decode(
         );
     }
     let address = workload::usable_address(findings, &workload)?;
-    let labels = selectable_labels(workload, &decoded.metadata.labels);
+    let labels = selectable_labels(&workload, decoded.labels);
     Some(WorkloadEntry {
         labels,
         address,
@@ -55,38 +59,26 @@ pub(super) fn decode(
 }
 
 /// What a selector sees: `metadata.labels` win over the spec's, and the topology is added.
-fn selectable_labels(spec: WorkloadSpec<'_>, metadata: &LabelMap) -> LabelMap {
-    let WorkloadSpec {
-        locality,
-        network,
-        mut labels,
-        ..
-    } = spec;
-    labels.extend(
-        metadata
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone())),
-    );
-    let locality = match (locality, labels.get(LOCALITY_LABEL)) {
-        (Some(locality), _) => Some(locality.to_owned()),
-        (None, Some(label)) if label.contains('/') => Some(label.to_string()),
-        (None, Some(label)) => Some(label.replace('.', "/")),
-        (None, None) => None,
+fn selectable_labels(spec: &WorkloadSpec<'_>, metadata: &[Entry<'_>]) -> LabelMap {
+    let stated =
+        labels::get(metadata, LOCALITY_LABEL).or_else(|| labels::get(&spec.labels, LOCALITY_LABEL));
+    let locality = match (spec.locality, stated) {
+        (Some(locality), _) => Cow::Borrowed(locality),
+        (None, Some(label)) if label.contains('/') => Cow::Borrowed(label),
+        (None, Some(label)) => Cow::Owned(label.replace('.', "/")),
+        (None, None) => Cow::Borrowed(""),
     };
-    let parts = locality.iter().flat_map(|locality| locality.split('/'));
-    for (label, part) in LOCALITY_LABELS
+    let topology = LOCALITY_LABELS
         .into_iter()
-        .zip(parts)
-        .filter(|(_, part)| !part.is_empty())
-    {
-        labels.insert(label.into(), part.into());
-    }
-    if let Some(network) = network {
-        labels
-            .entry(NETWORK_LABEL.into())
-            .or_insert_with(|| network.text.into());
-    }
-    labels
+        .zip(locality.split('/'))
+        .filter(|(_, part)| !part.is_empty());
+    let network = spec.network.map(|network| (NETWORK_LABEL, network.text));
+    network
+        .into_iter()
+        .chain(labels::texts(&spec.labels))
+        .chain(labels::texts(metadata))
+        .chain(topology)
+        .collect()
 }
 
 /// Whether Go's `strconv.ParseBool` reads `text` as true.

@@ -12,7 +12,7 @@ use crate::diagnostic::code;
 const FIELDS: &[&str] = &["metadata", "template", "probe"];
 
 /// Checks a `WorkloadGroup`'s `spec`.
-pub(super) fn check(findings: &mut Findings, spec: Fields<'_, '_>) {
+pub(super) fn check(findings: &mut Findings, spec: Fields<'_>) {
     findings.check_known(spec, FIELDS);
     match spec.get("template") {
         Some(node) => {
@@ -40,7 +40,7 @@ pub(super) fn check(findings: &mut Findings, spec: Fields<'_, '_>) {
     }
 }
 
-fn check_metadata(findings: &mut Findings, fields: Fields<'_, '_>) {
+fn check_metadata(findings: &mut Findings, fields: Fields<'_>) {
     findings.check_known(fields, &["labels", "annotations"]);
     for name in ["labels", "annotations"] {
         let Some(node) = fields.get(name) else {

@@ -16,14 +16,13 @@ fn later(seconds: u64) -> SystemTime {
 }
 
 fn labels(app: &str) -> LabelMap {
-    LabelMap::from([("app".into(), app.into())])
+    LabelMap::from_iter([("app", app)])
 }
 
 fn metadata(name: &str) -> Metadata {
     Metadata {
         name: name.into(),
         namespace: "ns1".into(),
-        labels: LabelMap::new(),
         created: 0,
     }
 }

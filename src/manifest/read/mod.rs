@@ -3,9 +3,14 @@
 //! Owns the two readers (`serde_yaml` and `serde_json`), what they can't do (equal keys, merge keys) and the limits that
 //! keep a hostile document cheap: nesting, and what aliases unfold to.
 
+mod block;
 mod refusal;
+mod scalar;
 mod seed;
+#[cfg(test)]
+mod tests;
 
+use bumpalo::Bump;
 use serde::de::DeserializeSeed;
 
 use self::seed::{NodeSeed, Reading};
@@ -50,12 +55,16 @@ pub(super) struct Unreadable {
     pub(super) message: String,
 }
 
-/// Reads `raw`; `as_json` where its file says that it is JSON.
-pub(super) fn read<'t>(raw: &RawDocument<'t>, as_json: bool) -> Result<Tree<'t>, Unreadable> {
+/// Reads `raw` into `arena`; `as_json` where its file says that it is JSON.
+pub(super) fn read<'t>(
+    arena: &'t Bump,
+    raw: &RawDocument<'t>,
+    as_json: bool,
+) -> Result<Tree<'t>, Unreadable> {
     if !raw.looks_like_json() {
-        return read_yaml(raw);
+        return read_yaml(arena, raw);
     }
-    let refused = match read_json(raw) {
+    let refused = match read_json(arena, raw) {
         Ok(tree) => return Ok(tree),
         Err(refused) => refused,
     };
@@ -64,15 +73,22 @@ pub(super) fn read<'t>(raw: &RawDocument<'t>, as_json: bool) -> Result<Tree<'t>,
         .starts_with(['"', '{', '[', '}', ']']);
     if refused.code == code::SYNTAX && !as_json {
         // YAML's flow style looks like JSON too: `{kind: Pod}`.
-        read_yaml(raw).map_err(|other| if meant_as_json { refused } else { other })
+        read_yaml(arena, raw).map_err(|other| if meant_as_json { refused } else { other })
     } else {
         Err(refused)
     }
 }
 
-fn read_yaml<'t>(raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
+fn read_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
+    if let Some(tree) = block::read(raw.text, &Reading::new(arena, raw.text, Format::Yaml)) {
+        return Ok(tree);
+    }
+    read_any_yaml(arena, raw)
+}
+
+fn read_any_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
     refusal::check_nesting(raw)?;
-    let reading = Reading::new(raw.text, Format::Yaml);
+    let reading = Reading::new(arena, raw.text, Format::Yaml);
     let seed = NodeSeed {
         reading: &reading,
         depth: 0,
@@ -93,8 +109,8 @@ fn read_yaml<'t>(raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
         })
 }
 
-fn read_json<'t>(raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
-    let reading = Reading::new(raw.text, Format::Json);
+fn read_json<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
+    let reading = Reading::new(arena, raw.text, Format::Json);
     let mut deserializer = serde_json::Deserializer::from_str(raw.text);
     let root = NodeSeed {
         reading: &reading,

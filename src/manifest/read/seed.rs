@@ -1,15 +1,16 @@
 //! The visitors that turn what a reader meets into values, and the limits that end them.
 
 use std::{
-    borrow::Cow,
     cell::{Cell, RefCell},
     collections::HashSet,
     fmt,
 };
 
+use bumpalo::Bump;
 use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
+use smallvec::SmallVec;
 
 use super::{
     super::value::{Entry, Key, Node, NodeId, Value, quoted},
@@ -23,8 +24,16 @@ const ALIAS_ALLOWANCE: usize = 100_000;
 /// The largest mapping whose keys are compared one by one.
 const SMALL_MAP: usize = 16;
 
+/// How many values of open lists, and entries of open mappings, are held without an allocation.
+const OPEN: usize = 32;
+
 /// What the visitors of one document share.
-pub(super) struct Reading {
+pub(super) struct Reading<'t> {
+    arena: &'t Bump,
+    /// What was read of the lists that are still open, the outermost first.
+    items: RefCell<SmallVec<[Node<'t>; OPEN]>>,
+    /// What was read of the mappings that are still open, the outermost first.
+    entries: RefCell<SmallVec<[Entry<'t>; OPEN]>>,
     format: Format,
     next: Cell<u32>,
     budget: Cell<usize>,
@@ -32,9 +41,12 @@ pub(super) struct Reading {
     faults: RefCell<Vec<Fault>>,
 }
 
-impl Reading {
-    pub(super) fn new(text: &str, format: Format) -> Self {
+impl<'t> Reading<'t> {
+    pub(super) fn new(arena: &'t Bump, text: &str, format: Format) -> Self {
         Self {
+            arena,
+            items: RefCell::default(),
+            entries: RefCell::default(),
             format,
             next: Cell::new(0),
             budget: Cell::new(2 * text.len() + ALIAS_ALLOWANCE),
@@ -43,7 +55,7 @@ impl Reading {
         }
     }
 
-    pub(super) fn finish<'t>(&self, root: Node<'t>) -> Tree<'t> {
+    pub(super) fn finish(&self, root: Node<'t>) -> Tree<'t> {
         let mut faults = self.faults.take();
         faults.sort_by_key(|fault| fault.at);
         Tree {
@@ -64,9 +76,14 @@ impl Reading {
             return Err(self.break_limit(code::ALIAS_EXPANSION));
         };
         self.budget.set(budget);
+        Ok(self.next_id())
+    }
+
+    /// The number of the value being read, where there are no aliases and the budget can't be used up.
+    pub(super) fn next_id(&self) -> NodeId {
         let id = self.next.get();
         self.next.set(id + 1);
-        Ok(NodeId(id))
+        NodeId(id)
     }
 
     fn check_depth<E: de::Error>(&self, depth: usize) -> Result<(), E> {
@@ -82,6 +99,45 @@ impl Reading {
         E::custom("limit")
     }
 
+    /// Where the items of a list begin that is read next.
+    pub(super) fn open_items(&self) -> usize {
+        self.items.borrow().len()
+    }
+
+    pub(super) fn push_item(&self, item: Node<'t>) {
+        self.items.borrow_mut().push(item);
+    }
+
+    /// The items of the list that began at `start` and ends here.
+    pub(super) fn close_items(&self, start: usize) -> &'t [Node<'t>] {
+        let mut items = self.items.borrow_mut();
+        let closed = self.arena.alloc_slice_copy(&items[start..]);
+        items.truncate(start);
+        closed
+    }
+
+    /// Where the entries of a mapping begin that is read next.
+    pub(super) fn open_entries(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    pub(super) fn push_entry(&self, entry: Entry<'t>) {
+        self.entries.borrow_mut().push(entry);
+    }
+
+    /// The entries of the mapping that began at `start` and ends here; two equal keys are a fault.
+    pub(super) fn close_entries(&self, start: usize) -> &'t [Entry<'t>] {
+        let mut entries = self.entries.borrow_mut();
+        let closed = self.arena.alloc_slice_copy(&entries[start..]);
+        entries.truncate(start);
+        report_equal_keys(closed, self);
+        closed
+    }
+
+    pub(super) fn alloc_text(&self, text: &str) -> &'t str {
+        self.arena.alloc_str(text)
+    }
+
     fn fault(&self, at: NodeId, code: Code, message: String) {
         self.faults.borrow_mut().push(Fault { at, code, message });
     }
@@ -89,28 +145,28 @@ impl Reading {
 
 /// Reads one value.
 #[derive(Clone, Copy)]
-pub(super) struct NodeSeed<'r> {
-    pub(super) reading: &'r Reading,
+pub(super) struct NodeSeed<'r, 't> {
+    pub(super) reading: &'r Reading<'t>,
     pub(super) depth: usize,
 }
 
-impl<'r> NodeSeed<'r> {
-    fn node<E: de::Error>(self, value: Value<'_>) -> Result<Node<'_>, E> {
+impl<'t> NodeSeed<'_, 't> {
+    fn node<E: de::Error>(self, value: Value<'t>) -> Result<Node<'t>, E> {
         Ok(Node {
             id: self.reading.number(0)?,
             value,
         })
     }
 
-    fn below(self) -> NodeSeed<'r> {
-        NodeSeed {
+    fn below(self) -> Self {
+        Self {
             depth: self.depth + 1,
             ..self
         }
     }
 }
 
-impl<'t> DeserializeSeed<'t> for NodeSeed<'_> {
+impl<'t> DeserializeSeed<'t> for NodeSeed<'_, 't> {
     type Value = Node<'t>;
 
     fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Node<'t>, D::Error> {
@@ -118,7 +174,7 @@ impl<'t> DeserializeSeed<'t> for NodeSeed<'_> {
     }
 }
 
-impl<'t> Visitor<'t> for NodeSeed<'_> {
+impl<'t> Visitor<'t> for NodeSeed<'_, 't> {
     type Value = Node<'t>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -170,41 +226,41 @@ impl<'t> Visitor<'t> for NodeSeed<'_> {
     }
 
     fn visit_borrowed_str<E: de::Error>(self, value: &'t str) -> Result<Node<'t>, E> {
-        self.node(Value::Text(Cow::Borrowed(value)))
+        self.node(Value::Text(value))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Node<'t>, E> {
         let id = self.reading.number(value.len())?;
         Ok(Node {
             id,
-            value: Value::Text(Cow::Owned(value.to_owned())),
+            value: Value::Text(self.reading.alloc_text(value)),
         })
     }
 
     fn visit_seq<A: SeqAccess<'t>>(self, mut access: A) -> Result<Node<'t>, A::Error> {
         self.reading.check_depth(self.depth)?;
         let id = self.reading.number(0)?;
-        let mut items = Vec::new();
+        let start = self.reading.open_items();
         while let Some(item) = access.next_element_seed(self.below())? {
-            items.push(item);
+            self.reading.push_item(item);
         }
         Ok(Node {
             id,
-            value: Value::List(items),
+            value: Value::List(self.reading.close_items(start)),
         })
     }
 
     fn visit_map<A: MapAccess<'t>>(self, mut access: A) -> Result<Node<'t>, A::Error> {
         self.reading.check_depth(self.depth)?;
         let id = self.reading.number(0)?;
-        let mut entries: Vec<Entry<'t>> = Vec::new();
+        let start = self.reading.open_entries();
         let mut merges = false;
         while let Some(key) = access.next_key_seed(KeySeed(self.reading))? {
             merges |= key.text == "<<";
             let value = access.next_value_seed(self.below())?;
-            entries.push(Entry { key, value });
+            self.reading.push_entry(Entry { key, value });
         }
-        report_equal_keys(&entries, self.reading);
+        let mut entries = self.reading.close_entries(start);
         if merges && self.reading.format == Format::Yaml {
             entries = merge(entries, self.reading);
         }
@@ -222,9 +278,9 @@ impl<'t> Visitor<'t> for NodeSeed<'_> {
 }
 
 /// Reads one key; a number or boolean is taken as it is written.
-struct KeySeed<'r>(&'r Reading);
+struct KeySeed<'r, 't>(&'r Reading<'t>);
 
-impl<'t> DeserializeSeed<'t> for KeySeed<'_> {
+impl<'t> DeserializeSeed<'t> for KeySeed<'_, 't> {
     type Value = Key<'t>;
 
     fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Key<'t>, D::Error> {
@@ -232,7 +288,7 @@ impl<'t> DeserializeSeed<'t> for KeySeed<'_> {
     }
 }
 
-impl<'t> Visitor<'t> for KeySeed<'_> {
+impl<'t> Visitor<'t> for KeySeed<'_, 't> {
     type Value = Key<'t>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -242,23 +298,23 @@ impl<'t> Visitor<'t> for KeySeed<'_> {
     fn visit_borrowed_str<E: de::Error>(self, text: &'t str) -> Result<Key<'t>, E> {
         Ok(Key {
             id: self.0.number(0)?,
-            text: Cow::Borrowed(text),
+            text,
         })
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Key<'t>, E> {
         Ok(Key {
             id: self.0.number(text.len())?,
-            text: Cow::Owned(text.to_owned()),
+            text: self.0.alloc_text(text),
         })
     }
 }
 
-fn report_equal_keys(entries: &[Entry<'_>], reading: &Reading) {
+fn report_equal_keys(entries: &[Entry<'_>], reading: &Reading<'_>) {
     let report = |key: &Key<'_>| {
         let message = format!(
             "the key {} stands here for the second time: keep one",
-            quoted(&key.text)
+            quoted(key.text)
         );
         reading.fault(key.id, code::DUPLICATE_KEY, message);
     };
@@ -274,7 +330,7 @@ fn report_equal_keys(entries: &[Entry<'_>], reading: &Reading) {
     } else {
         let mut seen = HashSet::with_capacity(entries.len());
         for entry in entries {
-            if !seen.insert(&*entry.key.text) {
+            if !seen.insert(entry.key.text) {
                 report(&entry.key);
             }
         }
@@ -282,28 +338,26 @@ fn report_equal_keys(entries: &[Entry<'_>], reading: &Reading) {
 }
 
 /// Applies the merge keys of a mapping: its own keys win, then the mapping merged first.
-fn merge<'t>(entries: Vec<Entry<'t>>, reading: &Reading) -> Vec<Entry<'t>> {
+fn merge<'t>(entries: &[Entry<'t>], reading: &Reading<'t>) -> &'t [Entry<'t>] {
     let (merges, mut own): (Vec<_>, Vec<_>) = entries
-        .into_iter()
+        .iter()
+        .copied()
         .partition(|entry| entry.key.text == "<<");
-    let mut present: HashSet<String> = own.iter().map(|entry| entry.key.text.to_string()).collect();
-    for merge in merges {
+    let mut present: HashSet<&str> = own.iter().map(|entry| entry.key.text).collect();
+    for merge in &merges {
         let sources = match merge.value.value {
             Value::List(items) => items,
-            _ => vec![merge.value],
+            _ => std::slice::from_ref(&merge.value),
         };
         for source in sources {
             if let Value::Map(entries) = source.value {
-                own.extend(
-                    entries
-                        .into_iter()
-                        .filter(|entry| present.insert(entry.key.text.to_string())),
-                );
+                let new = |entry: &&Entry<'t>| present.insert(entry.key.text);
+                own.extend(entries.iter().filter(new));
             } else {
                 let message = format!("`<<` merges mappings, but this is {}", source.describe());
                 reading.fault(source.id, code::BAD_MERGE, message);
             }
         }
     }
-    own
+    reading.arena.alloc_slice_copy(&own)
 }

@@ -22,7 +22,7 @@ pub(super) struct Addresses<'a> {
 /// Reads `addresses`.
 pub(super) fn decode<'a>(
     findings: &mut Findings,
-    spec: Fields<'a, '_>,
+    spec: Fields<'a>,
     resolution: Option<Resolution>,
 ) -> Addresses<'a> {
     let mut addresses = Addresses::default();

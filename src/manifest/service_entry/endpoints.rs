@@ -7,7 +7,7 @@ use super::{
         findings::Findings,
         host,
         object::{Address, Resolution},
-        value::{Fields, NodeId, quoted},
+        value::{Entry, Fields, NodeId, quoted},
         workload::{self, Form, Holder, WorkloadSpec},
         workload_entry::is_ip,
     },
@@ -32,7 +32,7 @@ impl Endpoints {
 /// Reads `endpoints`.
 pub(super) fn decode(
     findings: &mut Findings,
-    spec: Fields<'_, '_>,
+    spec: Fields<'_>,
     resolution: Option<Resolution>,
     ports: &[Port<'_>],
 ) -> Endpoints {
@@ -137,15 +137,15 @@ fn check_dns(findings: &mut Findings, endpoint: &WorkloadSpec<'_>, at: NodeId) {
 }
 
 fn check_ports(findings: &mut Findings, endpoint: &WorkloadSpec<'_>, ports: &HashSet<&str>) {
-    for port in endpoint
+    for Entry { key: port, .. } in endpoint
         .ports
         .iter()
-        .filter(|port| !ports.contains(port.text))
+        .filter(|port| !ports.contains(port.key.text))
     {
         let message = format!(
             "the ServiceEntry has no port {}: name one of its `ports`",
             quoted(port.text)
         );
-        findings.error(port.at, code::ENDPOINT_PORT_UNKNOWN, message);
+        findings.error(port.id, code::ENDPOINT_PORT_UNKNOWN, message);
     }
 }

@@ -11,7 +11,7 @@ use super::super::{
 use crate::diagnostic::code;
 
 /// Reads `exportTo`: whether it hides the hosts from everyone.
-pub(super) fn decode(findings: &mut Findings, spec: Fields<'_, '_>, namespace: &str) -> bool {
+pub(super) fn decode(findings: &mut Findings, spec: Fields<'_>, namespace: &str) -> bool {
     let Some(list) = spec.get("exportTo") else {
         return false;
     };

@@ -20,7 +20,7 @@ pub(super) struct Hosts<'a> {
 /// Reads `hosts`, each by itself.
 pub(super) fn decode<'a>(
     findings: &mut Findings,
-    spec: Fields<'a, '_>,
+    spec: Fields<'a>,
     resolution: Option<Resolution>,
 ) -> Hosts<'a> {
     let mut hosts = Hosts::default();

@@ -9,9 +9,10 @@ mod selector;
 
 use super::{
     findings::{Findings, nearest},
+    labels,
     metadata::Decoded,
-    object::{EndpointSource, LabelMap, Resolution, ServiceEntry},
-    value::{Fields, Node, NodeId, Value, quoted},
+    object::{EndpointSource, Resolution, ServiceEntry},
+    value::{Entry, Fields, Node, NodeId, Value, quoted},
 };
 use crate::diagnostic::code;
 
@@ -39,7 +40,7 @@ const WAYPOINT_LABEL: &str = "istio.io/use-waypoint";
 /// Reads a ServiceEntry's `spec`.
 pub(super) fn decode(
     findings: &mut Findings,
-    spec: Fields<'_, '_>,
+    spec: Fields<'_>,
     decoded: Decoded<'_>,
 ) -> Option<ServiceEntry> {
     let metadata = decoded.metadata;
@@ -63,11 +64,11 @@ pub(super) fn decode(
         !addresses.stated.is_empty(),
         resolution,
     );
-    if addresses.stated.is_empty() && !istio_allocates(resolution, &metadata.labels) {
+    if addresses.stated.is_empty() && !istio_allocates(resolution, decoded.labels) {
         ports::warn_of_tcp(findings, &ports);
     }
     if resolution == Some(Resolution::DynamicDns) && location == Some("MESH_INTERNAL") {
-        check_waypoint(findings, spec, &metadata.labels);
+        check_waypoint(findings, spec, decoded.labels);
     }
     let endpoints = match selector {
         Some(labels) => EndpointSource::Selector(labels),
@@ -85,7 +86,7 @@ pub(super) fn decode(
 }
 
 /// `resolution`; `None` where it is wrong, so that no rule builds on a guess.
-fn resolution(findings: &mut Findings, spec: Fields<'_, '_>) -> Option<Resolution> {
+fn resolution(findings: &mut Findings, spec: Fields<'_>) -> Option<Resolution> {
     if spec.get("resolution").is_none() {
         return Some(Resolution::None);
     }
@@ -102,7 +103,7 @@ fn resolution(findings: &mut Findings, spec: Fields<'_, '_>) -> Option<Resolutio
 
 fn enumerated(
     findings: &mut Findings,
-    spec: Fields<'_, '_>,
+    spec: Fields<'_>,
     name: &str,
     known: &[&'static str],
 ) -> Option<&'static str> {
@@ -115,7 +116,7 @@ fn enumerated(
         findings.error(node.id, code::WRONG_TYPE, message);
         return None;
     }
-    let text = findings.text(node, &format!("`{name}`"))?;
+    let text = findings.text(node, format_args!("`{name}`"))?;
     let found = known.iter().find(|known| **known == text).copied();
     if found.is_none() {
         let hint = match nearest(text, known) {
@@ -131,7 +132,7 @@ fn enumerated(
     found
 }
 
-fn check_alternative_names(findings: &mut Findings, spec: Fields<'_, '_>) {
+fn check_alternative_names(findings: &mut Findings, spec: Fields<'_>) {
     let names = spec
         .get("subjectAltNames")
         .and_then(|node| findings.items(node, "`subjectAltNames`"));
@@ -141,7 +142,7 @@ fn check_alternative_names(findings: &mut Findings, spec: Fields<'_, '_>) {
 }
 
 /// The rules on which fields may stand together; the CRD counts an empty list as set.
-fn check_exclusions(findings: &mut Findings, spec: Fields<'_, '_>, resolution: Option<Resolution>) {
+fn check_exclusions(findings: &mut Findings, spec: Fields<'_>, resolution: Option<Resolution>) {
     let (selector, endpoints) = (spec.get("workloadSelector"), spec.get("endpoints"));
     if let (Some(_), Some(endpoints)) = (selector, endpoints) {
         let message = "both `workloadSelector` and `endpoints` are set: keep one";
@@ -182,17 +183,15 @@ fn not_empty(node: &Node<'_>) -> Option<NodeId> {
 }
 
 /// Whether Istio gives the hosts addresses of its own, which tell TCP services apart.
-fn istio_allocates(resolution: Option<Resolution>, labels: &LabelMap) -> bool {
+fn istio_allocates(resolution: Option<Resolution>, labels: &[Entry<'_>]) -> bool {
     resolution != Some(Resolution::None)
-        && !labels
-            .get(ALLOCATION_LABEL)
+        && !labels::get(labels, ALLOCATION_LABEL)
             .is_some_and(|value| value.eq_ignore_ascii_case("false"))
 }
 
-fn check_waypoint(findings: &mut Findings, spec: Fields<'_, '_>, labels: &LabelMap) {
-    let waypoint = labels
-        .get(WAYPOINT_LABEL)
-        .filter(|value| !matches!(&***value, "" | "none"));
+fn check_waypoint(findings: &mut Findings, spec: Fields<'_>, labels: &[Entry<'_>]) {
+    let waypoint =
+        labels::get(labels, WAYPOINT_LABEL).filter(|value| !matches!(*value, "" | "none"));
     if let (Some(waypoint), Some(resolution)) = (waypoint, spec.get("resolution")) {
         let message = format!(
             "resolution DYNAMIC_DNS inside the mesh can't go through the waypoint {}: take the label \

@@ -77,7 +77,7 @@ impl Port<'_> {
 }
 
 /// Reads `ports`.
-pub(super) fn decode<'a>(findings: &mut Findings, spec: Fields<'a, '_>) -> Vec<Port<'a>> {
+pub(super) fn decode<'a>(findings: &mut Findings, spec: Fields<'a>) -> Vec<Port<'a>> {
     let mut ports: Vec<Port<'a>> = Vec::new();
     let Some(list) = spec.get("ports") else {
         return ports;
@@ -109,7 +109,7 @@ pub(super) fn decode<'a>(findings: &mut Findings, spec: Fields<'a, '_>) -> Vec<P
     ports
 }
 
-fn port<'a>(findings: &mut Findings, fields: Fields<'a, '_>) -> Port<'a> {
+fn port<'a>(findings: &mut Findings, fields: Fields<'a>) -> Port<'a> {
     findings.check_known(fields, FIELDS);
     if fields.get("number").is_none() {
         findings.error(
@@ -130,19 +130,14 @@ fn port<'a>(findings: &mut Findings, fields: Fields<'a, '_>) -> Port<'a> {
     }
 }
 
-fn port_number(
-    findings: &mut Findings,
-    fields: Fields<'_, '_>,
-    name: &str,
-    code: Code,
-) -> Option<i64> {
+fn port_number(findings: &mut Findings, fields: Fields<'_>, name: &str, code: Code) -> Option<i64> {
     let node = fields.get(name)?;
     if let Value::Int(number) = node.value
         && is_port(number)
     {
         return Some(number);
     }
-    let number = findings.integer(node, &format!("`{name}`"))?;
+    let number = findings.integer(node, format_args!("`{name}`"))?;
     if is_port(number) {
         return Some(number);
     }
@@ -154,7 +149,7 @@ fn port_number(
     None
 }
 
-fn name<'a>(findings: &mut Findings, fields: Fields<'a, '_>) -> Option<Stated<'a>> {
+fn name<'a>(findings: &mut Findings, fields: Fields<'a>) -> Option<Stated<'a>> {
     let Some(node) = fields.get("name") else {
         findings.error(
             fields.id,
@@ -175,7 +170,7 @@ fn name<'a>(findings: &mut Findings, fields: Fields<'a, '_>) -> Option<Stated<'a
     Some(Stated { at: node.id, text })
 }
 
-fn protocol(findings: &mut Findings, fields: Fields<'_, '_>) -> (NodeId, Protocol) {
+fn protocol(findings: &mut Findings, fields: Fields<'_>) -> (NodeId, Protocol) {
     let Some(node) = fields.get("protocol") else {
         return (fields.id, Protocol::Unset);
     };

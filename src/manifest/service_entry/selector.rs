@@ -1,15 +1,17 @@
 //! `workloadSelector`.
 
+use std::borrow::Cow;
+
 use super::super::{
     findings::Findings,
+    label_map::LabelMap,
     labels,
-    object::LabelMap,
-    value::{Fields, quoted},
+    value::{Entry, Fields, quoted},
 };
 use crate::diagnostic::code;
 
 /// Reads `workloadSelector`; `None` where it is not set (or not to be read).
-pub(super) fn decode(findings: &mut Findings, spec: Fields<'_, '_>) -> Option<LabelMap> {
+pub(super) fn decode(findings: &mut Findings, spec: Fields<'_>) -> Option<LabelMap> {
     let node = spec.get("workloadSelector")?;
     let selector = findings.fields(node, "`workloadSelector`")?;
     findings.check_known(selector, &["labels"]);
@@ -19,14 +21,14 @@ pub(super) fn decode(findings: &mut Findings, spec: Fields<'_, '_>) -> Option<La
             findings.check_count(labels.id, texts.len(), 256, "`workloadSelector.labels`");
             texts
         }
-        None => Vec::new(),
+        None => Cow::default(),
     };
     if labels.is_empty() {
         let message =
             "the selector has no labels and selects nothing: write at least one in `labels`";
         findings.warning(node.id, code::SELECTOR_EMPTY, message);
     }
-    for (key, value) in &labels {
+    for Entry { key, value } in &*labels {
         if key.text.is_empty() {
             findings.error(
                 key.id,
@@ -35,7 +37,7 @@ pub(super) fn decode(findings: &mut Findings, spec: Fields<'_, '_>) -> Option<La
             );
         }
         let text = value.as_text().unwrap_or_default();
-        for (at, text) in [(key.id, &*key.text), (value.id, text)] {
+        for (at, text) in [(key.id, key.text), (value.id, text)] {
             if text.contains('*') {
                 let message = format!(
                     "{} has a `*`: a selector compares whole texts alone",
@@ -46,5 +48,5 @@ pub(super) fn decode(findings: &mut Findings, spec: Fields<'_, '_>) -> Option<La
         }
         findings.check_length(value.id, text, 63, "a selector's value");
     }
-    Some(labels::to_map(&labels))
+    Some(labels::texts(&labels).collect())
 }

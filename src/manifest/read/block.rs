@@ -1,0 +1,446 @@
+//! A quick reader for the plain part of YAML, which is nearly all that people and tools write: mappings and lists in block
+//! style, and texts, flow collections and literal blocks without anything special in them.
+//!
+//! What it takes it reads as `serde_yaml` does, value for value. Whatever else it meets (anchors, tags, escapes, texts
+//! of several lines, characters beyond ASCII, a mistake) it declines without a word, and `serde_yaml` reads the document.
+
+use memchr::memchr;
+
+use super::{MAX_DEPTH, Tree, scalar::plain_value, seed::Reading};
+use crate::manifest::value::{Entry, Key, Node, NodeId, Value};
+
+/// The longest key that is taken; YAML wants a `:` within 1024 characters.
+const MAX_KEY_BYTES: usize = 1_000;
+
+/// Reads a document, or declines.
+pub(super) fn read<'t>(text: &'t str, reading: &Reading<'t>) -> Option<Tree<'t>> {
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        indent: 0,
+        reading,
+    };
+    if !reader.bytes.iter().fold(true, |plain, byte| {
+        plain & (matches!(byte, b' '..=b'~') | (*byte == b'\n'))
+    }) {
+        return None;
+    }
+    reader.begin()?;
+    let root = reader.block(0)?;
+    reader.is_at_end().then(|| reading.finish(root))
+}
+
+/// Where the reading stands: on a token of a row that holds something.
+struct Reader<'r, 't> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    /// The column, counted from 1, in which the row's first token stands; 0 behind the last row. Behind the `-` of a
+    /// list, what follows has a column of its own.
+    indent: usize,
+    reading: &'r Reading<'t>,
+}
+
+impl<'t> Reader<'_, 't> {
+    fn byte(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// Whether a blank, a line's end or the text's end stands `offset` behind the token.
+    fn is_blank(&self, offset: usize) -> bool {
+        matches!(self.bytes.get(self.at + offset), None | Some(b' ' | b'\n'))
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.indent == 0
+    }
+
+    fn is_dash(&self) -> bool {
+        self.byte() == Some(b'-') && self.is_blank(1)
+    }
+
+    fn skip_blanks(&mut self) {
+        while self.byte() == Some(b' ') {
+            self.at += 1;
+        }
+    }
+
+    /// Skips to the document's first token.
+    fn begin(&mut self) -> Option<()> {
+        self.find_row();
+        if self.indent == 1 && self.text[self.at..].starts_with("---") && self.is_blank(3) {
+            self.at += 3;
+            self.end_row()?;
+        }
+        (!self.is_at_end()).then_some(())
+    }
+
+    /// From a row's beginning to the next token, over blank rows and comments.
+    fn find_row(&mut self) {
+        loop {
+            let row = self.at;
+            self.skip_blanks();
+            match self.byte() {
+                None => return self.indent = 0,
+                Some(b'\n') => self.at += 1,
+                Some(b'#') => self.leave_row(),
+                Some(_) => return self.indent = self.at - row + 1,
+            }
+        }
+    }
+
+    fn leave_row(&mut self) {
+        self.at = memchr(b'\n', &self.bytes[self.at..])
+            .map_or(self.bytes.len(), |length| self.at + length + 1);
+    }
+
+    /// From behind a value to the next row, where nothing but a comment follows.
+    fn end_row(&mut self) -> Option<()> {
+        let value_end = self.at;
+        self.skip_blanks();
+        match self.byte() {
+            None | Some(b'\n') => {}
+            Some(b'#') if self.at > value_end => {}
+            Some(_) => return None,
+        }
+        self.leave_row();
+        self.find_row();
+        Some(())
+    }
+
+    /// A mapping or list that begins with a row.
+    fn block(&mut self, depth: usize) -> Option<Node<'t>> {
+        if self.is_dash() {
+            return self.list(depth);
+        }
+        let key = self.scalar()?.text();
+        self.mapping(key, depth)
+    }
+
+    /// A mapping whose first key was read.
+    fn mapping(&mut self, first_key: &'t str, depth: usize) -> Option<Node<'t>> {
+        let (indent, reading) = (self.indent, self.reading);
+        let id = open(reading, depth)?;
+        let start = reading.open_entries();
+        let mut text = first_key;
+        loop {
+            if !self.is_at_colon() || text == "<<" || text.len() > MAX_KEY_BYTES {
+                return None;
+            }
+            self.at += 1;
+            let key = Key {
+                id: reading.next_id(),
+                text,
+            };
+            let value = self.value(indent, depth + 1)?;
+            reading.push_entry(Entry { key, value });
+            match self.indent {
+                next if next < indent => break,
+                next if next > indent => return None,
+                _ => text = self.scalar()?.text(),
+            }
+        }
+        Some(Node {
+            id,
+            value: Value::Map(reading.close_entries(start)),
+        })
+    }
+
+    /// What stands behind a key of a mapping in column `indent`, up to the next row.
+    fn value(&mut self, indent: usize, depth: usize) -> Option<Node<'t>> {
+        self.skip_blanks();
+        if matches!(self.byte(), None | Some(b'\n' | b'#')) {
+            self.leave_row();
+            self.find_row();
+            return if self.indent > indent {
+                self.block(depth)
+            } else if self.indent == indent && self.is_dash() {
+                self.list(depth)
+            } else {
+                Some(self.node(Value::Null))
+            };
+        }
+        let node = self.inline(indent, depth)?;
+        (self.indent <= indent).then_some(node)
+    }
+
+    fn list(&mut self, depth: usize) -> Option<Node<'t>> {
+        let (indent, reading) = (self.indent, self.reading);
+        let id = open(reading, depth)?;
+        let start = reading.open_items();
+        while self.indent == indent && self.is_dash() {
+            let dash = self.at;
+            self.at += 1;
+            self.skip_blanks();
+            let node = match self.byte() {
+                None | Some(b'\n' | b'#') => {
+                    self.leave_row();
+                    self.find_row();
+                    if self.indent > indent {
+                        self.block(depth + 1)?
+                    } else {
+                        self.node(Value::Null)
+                    }
+                }
+                Some(_) => {
+                    self.indent += self.at - dash;
+                    self.item(indent, depth + 1)?
+                }
+            };
+            reading.push_item(node);
+        }
+        Some(Node {
+            id,
+            value: Value::List(reading.close_items(start)),
+        })
+    }
+
+    /// What stands behind the `-` of a list in column `indent`.
+    fn item(&mut self, indent: usize, depth: usize) -> Option<Node<'t>> {
+        if self.is_dash() {
+            return self.list(depth);
+        }
+        if !matches!(self.byte(), Some(b'{' | b'[' | b'|')) {
+            let start = self.at;
+            let scalar = self.scalar()?;
+            if self.is_at_colon() {
+                return self.mapping(scalar.text(), depth);
+            }
+            self.at = start;
+        }
+        let node = self.inline(indent, depth)?;
+        (self.indent <= indent).then_some(node)
+    }
+
+    /// A value that begins on its key's or dash's row, and the way to the next row.
+    fn inline(&mut self, indent: usize, depth: usize) -> Option<Node<'t>> {
+        if self.byte() == Some(b'|') {
+            return self.literal(indent);
+        }
+        let node = if matches!(self.byte(), Some(b'{' | b'[')) {
+            self.flow(depth)?
+        } else {
+            let value = self.scalar()?.value()?;
+            self.node(value)
+        };
+        self.end_row()?;
+        Some(node)
+    }
+
+    fn node(&self, value: Value<'t>) -> Node<'t> {
+        Node {
+            id: self.reading.next_id(),
+            value,
+        }
+    }
+
+    fn is_at_colon(&self) -> bool {
+        self.byte() == Some(b':') && self.is_blank(1)
+    }
+
+    /// A text on one line; a plain one ends before `: `, ` #` and the blanks at the line's end.
+    fn scalar(&mut self) -> Option<Scalar<'t>> {
+        let first = self.byte()?;
+        if matches!(first, b'"' | b'\'') {
+            return self.quoted(first);
+        }
+        if !(first.is_ascii_alphanumeric() || b"_/$(~<=".contains(&first)) {
+            return None;
+        }
+        let start = self.at;
+        loop {
+            self.at += 1;
+            match self.byte() {
+                None | Some(b'\n') => break,
+                Some(b':') if self.is_blank(1) => break,
+                Some(b'#') if self.bytes[self.at - 1] == b' ' => break,
+                Some(_) => {}
+            }
+        }
+        let text = self.text[start..self.at].trim_ascii_end();
+        self.at = start + text.len();
+        Some(Scalar::Plain(text))
+    }
+
+    fn quoted(&mut self, quote: u8) -> Option<Scalar<'t>> {
+        let start = self.at + 1;
+        let length = self.bytes[start..]
+            .iter()
+            .position(|byte| *byte == quote || matches!(byte, b'\\' | b'\n'))?;
+        self.at = start + length + 1;
+        // In single quotes a backslash is itself, and two quotes are one.
+        let ends =
+            self.bytes[start + length] == quote && !(quote == b'\'' && self.byte() == Some(quote));
+        ends.then(|| Scalar::Quoted(&self.text[start..start + length]))
+    }
+
+    /// A flow collection on one line, or a text in it.
+    fn flow(&mut self, depth: usize) -> Option<Node<'t>> {
+        let reading = self.reading;
+        match self.byte()? {
+            b'{' => {
+                let id = open(reading, depth)?;
+                let start = reading.open_entries();
+                self.flow_parts(b'}', |reader| {
+                    let text = reader.flow_scalar()?.text();
+                    if reader.byte() != Some(b':') || !reader.is_blank(1) || text == "<<" {
+                        return None;
+                    }
+                    reader.at += 1;
+                    reader.skip_blanks();
+                    let key = Key {
+                        id: reading.next_id(),
+                        text,
+                    };
+                    let value = reader.flow(depth + 1)?;
+                    reading.push_entry(Entry { key, value });
+                    Some(())
+                })?;
+                Some(Node {
+                    id,
+                    value: Value::Map(reading.close_entries(start)),
+                })
+            }
+            b'[' => {
+                let id = open(reading, depth)?;
+                let start = reading.open_items();
+                self.flow_parts(b']', |reader| {
+                    let item = reader.flow(depth + 1)?;
+                    reading.push_item(item);
+                    Some(())
+                })?;
+                Some(Node {
+                    id,
+                    value: Value::List(reading.close_items(start)),
+                })
+            }
+            _ => {
+                let value = self.flow_scalar()?.value()?;
+                Some(self.node(value))
+            }
+        }
+    }
+
+    /// What stands between brackets, with a comma between two parts.
+    fn flow_parts(
+        &mut self,
+        close: u8,
+        mut part: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
+        self.at += 1;
+        self.skip_blanks();
+        if self.byte() == Some(close) {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            part(self)?;
+            self.skip_blanks();
+            let byte = self.byte()?;
+            self.at += 1;
+            if byte == close {
+                return Some(());
+            }
+            if byte != b',' {
+                return None;
+            }
+            self.skip_blanks();
+        }
+    }
+
+    fn flow_scalar(&mut self) -> Option<Scalar<'t>> {
+        let first = self.byte()?;
+        if matches!(first, b'"' | b'\'') {
+            return self
+                .quoted(first)
+                .filter(|scalar| scalar.text().len() <= MAX_KEY_BYTES);
+        }
+        let rest = &self.text[self.at..];
+        let length = rest
+            .bytes()
+            .position(|byte| !(byte.is_ascii_alphanumeric() || b"-_./".contains(&byte)))
+            .filter(|length| (1..=MAX_KEY_BYTES).contains(length))?;
+        if matches!(first, b'-' | b'.') {
+            return None;
+        }
+        self.at += length;
+        Some(Scalar::Plain(&rest[..length]))
+    }
+
+    /// A literal block, `|` or `|-`, below a mapping or list in column `indent`, and the way to the next row.
+    fn literal(&mut self, indent: usize) -> Option<Node<'t>> {
+        self.at += 1;
+        let strips = self.byte() == Some(b'-');
+        self.at += usize::from(strips);
+        self.skip_blanks();
+        if self.byte() != Some(b'\n') {
+            return None;
+        }
+        self.at += 1;
+        let margin = self.bytes[self.at..]
+            .iter()
+            .take_while(|byte| **byte == b' ')
+            .count();
+        let mut text = String::new();
+        let mut blank_rows = 0;
+        while self.at < self.bytes.len() {
+            // Of a last row without a line's end it is not told here what belongs to the text.
+            let length = memchr(b'\n', &self.bytes[self.at..])?;
+            let row = &self.text[self.at..self.at + length];
+            let token = row.trim_ascii_start();
+            let is_short = row.len() - token.len() < margin;
+            if token.is_empty() {
+                // Blanks behind the margin would belong to the text.
+                if row.len() > margin || text.is_empty() {
+                    return None;
+                }
+                blank_rows += 1;
+            } else if is_short {
+                break;
+            } else {
+                text.extend(std::iter::repeat_n('\n', blank_rows));
+                blank_rows = 0;
+                text.push_str(&row[margin..]);
+                text.push('\n');
+            }
+            self.at += length + 1;
+        }
+        if margin < indent || text.is_empty() {
+            return None;
+        }
+        if strips {
+            text.pop();
+        }
+        let text = self.reading.alloc_text(&text);
+        self.find_row();
+        (self.indent <= indent).then_some(())?;
+        Some(self.node(Value::Text(text)))
+    }
+}
+
+/// The number of a mapping or list that begins.
+fn open(reading: &Reading<'_>, depth: usize) -> Option<NodeId> {
+    (depth < MAX_DEPTH).then(|| reading.next_id())
+}
+
+/// A text as it is written.
+enum Scalar<'t> {
+    Plain(&'t str),
+    Quoted(&'t str),
+}
+
+impl<'t> Scalar<'t> {
+    fn text(&self) -> &'t str {
+        match *self {
+            Self::Plain(text) | Self::Quoted(text) => text,
+        }
+    }
+
+    fn value(&self) -> Option<Value<'t>> {
+        match *self {
+            Self::Plain(text) => plain_value(text),
+            Self::Quoted(text) => Some(Value::Text(text)),
+        }
+    }
+}
