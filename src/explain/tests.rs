@@ -1,7 +1,5 @@
 use std::{collections::BTreeMap, time::SystemTime};
 
-use smallvec::smallvec;
-
 use super::*;
 use crate::{
     diagnostic::{Kind, Origin, Position},
@@ -51,7 +49,7 @@ fn pod(pod: &str, namespace: &str, text: &str, ip: &str, ready: &str) -> Object 
         phase: "Running".into(),
         terminating: false,
         ready: Some(ready.to_owned().into()),
-        addresses: smallvec![ip.parse().expect("an IP")],
+        addresses: vec![ip.parse().expect("an IP")],
     }))
 }
 

@@ -31,26 +31,36 @@ const MAX_JUNK: usize = 20;
 /// where the text and both are the same.
 pub fn parse_document(file: &Arc<str>, raw: &RawDocument<'_>) -> Contents {
     let mut contents = Contents::default();
-    Decoder::default().read(file, raw, &mut contents);
+    Decoder::new(file).read(raw, &mut contents);
     contents
 }
 
-/// Reads documents one after the other; what it keeps between them is memory and nothing else.
-#[derive(Default)]
-pub(super) struct Decoder {
+/// Reads a file's documents one after the other; what it keeps between them is memory and nothing else.
+pub(super) struct Decoder<'f> {
+    file: &'f Arc<str>,
+    as_json: bool,
     arena: Bump,
     items: Vec<Item>,
     namespaces: Namespaces,
 }
 
-impl Decoder {
+impl<'f> Decoder<'f> {
+    pub(super) fn new(file: &'f Arc<str>) -> Self {
+        let extension = file.rsplit_once('.').map(|(_, extension)| extension);
+        Self {
+            file,
+            as_json: extension.is_some_and(|extension| extension.eq_ignore_ascii_case("json")),
+            arena: Bump::new(),
+            items: Vec::new(),
+            namespaces: Namespaces::default(),
+        }
+    }
+
     /// Adds what `raw` holds to `contents`.
-    pub(super) fn read(&mut self, file: &Arc<str>, raw: &RawDocument<'_>, contents: &mut Contents) {
-        let as_json = file
-            .rsplit_once('.')
-            .is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("json"));
+    pub(super) fn read(&mut self, raw: &RawDocument<'_>, contents: &mut Contents) {
+        let file = self.file;
         self.arena.reset();
-        match read::read(&self.arena, raw, as_json) {
+        match read::read(&self.arena, raw, self.as_json) {
             Ok(tree) if tree.root.value == Value::Null => {}
             Ok(tree) => {
                 let mut unfolding = Unfolding {
@@ -60,7 +70,7 @@ impl Decoder {
                 };
                 unfolding.visit(&tree.root, None, 0, NodeId(u32::MAX));
                 let places = places(raw, &tree, &self.items);
-                add(file, raw, self.items.drain(..), places, contents);
+                add(file, raw, self.items.drain(..), &places, contents);
             }
             Err(unreadable) => refuse(file, raw, unreadable, contents),
         }
@@ -144,11 +154,11 @@ fn add(
     file: &Arc<str>,
     raw: &RawDocument<'_>,
     items: impl Iterator<Item = Item>,
-    places: Found,
+    places: &Found,
     contents: &mut Contents,
 ) {
     let start = raw.start();
-    let place = |id| match &places {
+    let place = |id| match places {
         Found::Single => start,
         Found::Items(places) => places
             .binary_search_by_key(&id, |place| place.0)

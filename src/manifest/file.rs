@@ -11,9 +11,9 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Reads every document of `text`: what `file` (the name in diagnostics) holds.
 pub fn parse(file: &Arc<str>, text: &str) -> Contents {
     let mut contents = Contents::default();
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder::new(file);
     for raw in split(text) {
-        decoder.read(file, &raw, &mut contents);
+        decoder.read(&raw, &mut contents);
     }
     contents
 }

@@ -63,14 +63,17 @@ pub(super) fn get<'t>(labels: &[Entry<'t>], key: &str) -> Option<&'t str> {
 }
 
 fn is_key(key: &str, judge: Judge) -> bool {
-    let (prefix, name) = key
-        .rsplit_once('/')
-        .map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    let is_prefix = |prefix: &str| match judge {
-        Judge::Istio => prefix.len() <= MAX_PREFIX && prefix.split('.').all(is_label),
-        Judge::Kubernetes => is_lowercase_subdomain(prefix),
+    if is_name(key) {
+        return true;
+    }
+    let Some((prefix, name)) = key.rsplit_once('/') else {
+        return false;
     };
-    is_name(name) && prefix.is_none_or(is_prefix)
+    is_name(name)
+        && match judge {
+            Judge::Istio => prefix.len() <= MAX_PREFIX && prefix.split('.').all(is_label),
+            Judge::Kubernetes => is_lowercase_subdomain(prefix),
+        }
 }
 
 fn is_value(value: &str) -> bool {

@@ -2,8 +2,6 @@
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
-use smallvec::SmallVec;
-
 use super::label_map::LabelMap;
 use crate::{
     diagnostic::{Diagnostic, Kind, ObjectKey, Origin},
@@ -183,5 +181,5 @@ pub struct Pod {
     /// The `status` of the condition `Ready`, as written.
     pub ready: Option<Cow<'static, str>>,
     /// `status.podIPs`, or `status.podIP` alone, in order and once each.
-    pub addresses: SmallVec<[IpAddr; 1]>,
+    pub addresses: Vec<IpAddr>,
 }

@@ -2,8 +2,6 @@
 
 use std::{borrow::Cow, collections::HashSet, net::IpAddr};
 
-use smallvec::SmallVec;
-
 use super::{
     address::{self, Ip},
     findings::Findings,
@@ -57,7 +55,7 @@ fn shared(text: &str, usual: &'static [&'static str]) -> Cow<'static, str> {
 }
 
 /// `podIPs`, or `podIP` alone where there are none.
-fn addresses(findings: &mut Findings, status: Fields<'_>) -> SmallVec<[IpAddr; 1]> {
+fn addresses(findings: &mut Findings, status: Fields<'_>) -> Vec<IpAddr> {
     let first = status
         .get_set("podIP")
         .and_then(|node| address(findings, node, "`status.podIP`"));
@@ -65,7 +63,7 @@ fn addresses(findings: &mut Findings, status: Fields<'_>) -> SmallVec<[IpAddr; 1
         .get_set("podIPs")
         .and_then(|node| findings.items(node, "`status.podIPs`"))
         .unwrap_or_default();
-    let mut addresses = SmallVec::new();
+    let mut addresses = Vec::new();
     let mut seen = HashSet::new();
     for node in nodes {
         let Some(item) = findings.fields(node, "an entry of `status.podIPs`") else {

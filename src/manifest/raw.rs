@@ -4,7 +4,7 @@
 //! document that can't be read never takes its neighbours along, documents can be read side by side, and an unchanged
 //! one can be told by its text alone. Concatenated JSON values are cut too.
 
-use memchr::memchr2_iter;
+use memchr::{memchr_iter, memchr2_iter};
 
 use crate::diagnostic::Position;
 
@@ -28,7 +28,9 @@ pub fn split(text: &str) -> Vec<RawDocument<'_>> {
     let (mut start, mut start_line) = (0, 1);
     let (mut offset, mut line) = (0, 1);
     let mut bare = true;
-    for row in text.split_inclusive('\n') {
+    let rows = memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1);
+    for end in rows.chain([text.len()]) {
+        let row = &text[offset..end];
         if is_marker(row, "---") {
             if !bare {
                 push(&mut documents, &text[start..offset], start_line);
@@ -38,7 +40,7 @@ pub fn split(text: &str) -> Vec<RawDocument<'_>> {
         } else if bare && !is_preamble(row) && !is_marker(row, "...") {
             bare = false;
         }
-        offset += row.len();
+        offset = end;
         line += 1;
         if is_marker(row, "...") {
             if !bare {

@@ -390,7 +390,7 @@ fn entry(object: Object, key: Arc<ObjectKey>, origin: Origin, symbols: &mut Symb
             key,
             labels: symbols.intern(&pod.labels),
             excluded: workload::pod_exclusion(&pod),
-            addresses: pod.addresses,
+            addresses: pod.addresses.into(),
             origin,
         })),
         Object::WorkloadGroup(_) => Entry::Group,

@@ -65,11 +65,9 @@ fn at(step: u64) -> SystemTime {
 }
 
 fn labels() -> impl Strategy<Value = LabelMap> {
-    prop::collection::btree_map(
-        prop::sample::select(vec!["app", "class"]).prop_map(Box::from),
-        prop::sample::select(vec!["foo", "bar"]).prop_map(Box::from),
-        0..3,
-    )
+    let keys = prop::sample::select(vec!["app", "class"]);
+    let values = prop::sample::select(vec!["foo", "bar"]);
+    prop::collection::btree_map(keys, values, 0..3).prop_map(|labels| labels.into_iter().collect())
 }
 
 fn address() -> impl Strategy<Value = IpAddr> {
@@ -79,16 +77,15 @@ fn address() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
-fn metadata(labels: LabelMap) -> impl Strategy<Value = Metadata> {
+fn metadata() -> impl Strategy<Value = Metadata> {
     (
         prop::sample::select(vec!["one", "two", "three"]),
         prop::sample::select(&NAMESPACES[..]),
         0..3_i64,
     )
-        .prop_map(move |(name, namespace, created)| Metadata {
+        .prop_map(|(name, namespace, created)| Metadata {
             name: name.into(),
             namespace: namespace.into(),
-            labels: labels.clone(),
             created,
         })
 }
@@ -103,7 +100,7 @@ fn service_entry() -> impl Strategy<Value = Object> {
     let resolution =
         prop::sample::select(vec![Resolution::None, Resolution::Static, Resolution::Dns]);
     (
-        metadata(LabelMap::new()),
+        metadata(),
         prop::sample::subsequence(&HOSTS[..], 1..3),
         prop::collection::vec(address(), 0..2),
         resolution,
@@ -132,7 +129,7 @@ fn workload_entry() -> impl Strategy<Value = Object> {
     let healthy = prop::sample::select(vec![None, Some("True"), Some("False")]);
     (labels(), address(), healthy, any::<bool>()).prop_flat_map(
         |(labels, address, healthy, enabled)| {
-            metadata(labels.clone()).prop_map(move |metadata| {
+            metadata().prop_map(move |metadata| {
                 Object::WorkloadEntry(Box::new(WorkloadEntry {
                     metadata,
                     labels: labels.clone(),
@@ -154,13 +151,13 @@ fn pod() -> impl Strategy<Value = Object> {
         any::<bool>(),
     )
         .prop_flat_map(|(labels, addresses, ready, terminating)| {
-            metadata(labels.clone()).prop_map(move |metadata| {
+            metadata().prop_map(move |metadata| {
                 Object::Pod(Box::new(Pod {
                     metadata,
                     labels: labels.clone(),
                     phase: "Running".into(),
                     terminating,
-                    ready: ready.map(Box::from),
+                    ready: ready.map(Into::into),
                     addresses: addresses.clone(),
                 }))
             })

@@ -22,7 +22,7 @@ pub(super) fn read<'t>(text: &'t str, reading: &Reading<'t>) -> Option<Tree<'t>>
         reading,
     };
     if !reader.bytes.iter().fold(true, |plain, byte| {
-        plain & (matches!(byte, b' '..=b'~') | (*byte == b'\n'))
+        plain & matches!(byte, b'\n' | b' '..=b'~')
     }) {
         return None;
     }
@@ -90,7 +90,11 @@ impl<'t> Reader<'_, 't> {
         }
     }
 
+    /// To the beginning of the next row.
     fn leave_row(&mut self) {
+        if self.byte() == Some(b'\n') {
+            return self.at += 1;
+        }
         self.at = memchr(b'\n', &self.bytes[self.at..])
             .map_or(self.bytes.len(), |length| self.at + length + 1);
     }
@@ -125,7 +129,11 @@ impl<'t> Reader<'_, 't> {
         let start = reading.open_entries();
         let mut text = first_key;
         loop {
-            if !self.is_at_colon() || text == "<<" || text.len() > MAX_KEY_BYTES {
+            if !self.is_at_colon()
+                || text == "<<"
+                || text.starts_with('-')
+                || text.len() > MAX_KEY_BYTES
+            {
                 return None;
             }
             self.at += 1;
@@ -245,21 +253,27 @@ impl<'t> Reader<'_, 't> {
         if matches!(first, b'"' | b'\'') {
             return self.quoted(first);
         }
-        if !(first.is_ascii_alphanumeric() || b"_/$(~<=".contains(&first)) {
+        let rest = &self.bytes[self.at..];
+        // A flag such as `--port` is a text; what else begins with a dash may be a number.
+        let is_flag =
+            matches!(rest, [b'-', second, ..] if *second == b'-' || second.is_ascii_alphabetic());
+        if !(first.is_ascii_alphanumeric() || b"_/$(~<=".contains(&first) || is_flag) {
             return None;
         }
-        let start = self.at;
+        let mut length = 1;
         loop {
-            self.at += 1;
-            match self.byte() {
-                None | Some(b'\n') => break,
-                Some(b':') if self.is_blank(1) => break,
-                Some(b'#') if self.bytes[self.at - 1] == b' ' => break,
-                Some(_) => {}
+            length = rest[length..]
+                .iter()
+                .position(|byte| matches!(byte, b'\n' | b':' | b'#'))
+                .map_or(rest.len(), |more| length + more);
+            match rest[length..] {
+                [] | [b'\n', ..] | [b':'] | [b':', b' ' | b'\n', ..] => break,
+                [b'#', ..] if rest[length - 1] == b' ' => break,
+                _ => length += 1,
             }
         }
-        let text = self.text[start..self.at].trim_ascii_end();
-        self.at = start + text.len();
+        let text = self.text[self.at..self.at + length].trim_ascii_end();
+        self.at += text.len();
         Some(Scalar::Plain(text))
     }
 

@@ -1,4 +1,5 @@
-//! What a plain text of YAML stands for: the rules of `serde_yaml`, for texts that do not begin with a sign or a dot.
+//! What a plain text of YAML stands for: the rules of `serde_yaml`, for texts that begin with a letter or digit, or
+//! with what no number begins with.
 
 use crate::manifest::value::Value;
 
