@@ -25,6 +25,7 @@ use meshdns::{
     wire,
     zone::{self, Settings},
 };
+use serde::Deserialize;
 
 const HOSTS: usize = 10_000;
 const PODS_PER_HOST: usize = 4;
@@ -97,16 +98,18 @@ fn queries(criterion: &mut Criterion) {
 }
 
 fn changes(criterion: &mut Criterion) {
+    let many: String = (0..50).map(|index| pods_text(index, true)).collect();
     let texts = [
-        ("VMs", include_str!("../zones/ns1/vms.yaml")),
-        ("Pods", include_str!("../zones/ns1/pods.yaml")),
+        ("VMs", include_str!("../zones/ns1/vms.yaml").to_owned()),
+        ("Pods, YAML", many.clone()),
+        ("Pods, JSON", json(&many)),
     ];
     let file: Arc<str> = "mesh/file.yaml".into();
     let mut group = criterion.benchmark_group("manifest/parse");
     for (name, text) in texts {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| manifest::parse(&file, black_box(text)));
+            bencher.iter(|| manifest::parse(&file, black_box(&text)));
         });
     }
     group.finish();
@@ -193,6 +196,13 @@ spec:
 
 /// A file with the Pods of one host, the first of them ready or not.
 fn pods(index: usize, first_is_ready: bool) -> FileChange {
+    read(
+        &format!("mesh/pods-{index}.yaml"),
+        &pods_text(index, first_is_ready),
+    )
+}
+
+fn pods_text(index: usize, first_is_ready: bool) -> String {
     let mut text = String::new();
     for pod in 0..PODS_PER_HOST {
         let ready = if pod > 0 || first_is_ready {
@@ -207,16 +217,31 @@ fn pods(index: usize, first_is_ready: bool) -> FileChange {
 ---
 apiVersion: v1
 kind: Pod
-metadata: {{name: app-{index}-{pod}, namespace: bench, labels: {{app: app-{index}}}}}
+metadata:
+  name: app-{index}-{pod}
+  namespace: bench
+  labels:
+    app: app-{index}
 status:
   phase: Running
   podIP: 10.{high}.{low}.{pod}
-  conditions: [{{type: Ready, status: \"{ready}\"}}]
+  conditions:
+  - type: Ready
+    status: \"{ready}\"
 "
         )
         .expect("a string takes everything");
     }
-    read(&format!("mesh/pods-{index}.yaml"), &text)
+    text
+}
+
+/// The documents of `yaml` as one list, as `kubectl get -o json` prints them (but for the blanks).
+fn json(yaml: &str) -> String {
+    let documents = serde_yaml::Deserializer::from_str(yaml);
+    let items: Vec<serde_json::Value> = documents
+        .map(|document| Deserialize::deserialize(document).expect("the text is valid"))
+        .collect();
+    serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 
 fn read(file: &str, text: &str) -> FileChange {

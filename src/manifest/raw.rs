@@ -31,23 +31,22 @@ pub fn split(text: &str) -> Vec<RawDocument<'_>> {
     let rows = memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1);
     for end in rows.chain([text.len()]) {
         let row = &text[offset..end];
-        if is_marker(row, "---") {
+        if is_marker(row, "...") {
+            if !bare {
+                push(&mut documents, &text[start..end], start_line);
+            }
+            (start, start_line, bare) = (end, line + 1, true);
+        } else if is_marker(row, "---") {
             if !bare {
                 push(&mut documents, &text[start..offset], start_line);
                 (start, start_line) = (offset, line);
             }
             bare = false;
-        } else if bare && !is_preamble(row) && !is_marker(row, "...") {
-            bare = false;
+        } else if bare {
+            bare = is_preamble(row);
         }
         offset = end;
         line += 1;
-        if is_marker(row, "...") {
-            if !bare {
-                push(&mut documents, &text[start..offset], start_line);
-            }
-            (start, start_line, bare) = (offset, line, true);
-        }
     }
     if !bare {
         push(&mut documents, &text[start..], start_line);
