@@ -4,12 +4,9 @@
 //! keep a hostile document cheap: nesting, and what aliases unfold to. A quick reader of our own stands before the one
 //! for YAML and takes what is plain and right, which is nearly everything; whatever is wrong is told by the other.
 
-mod block;
+mod plain;
 mod refusal;
-mod scalar;
 mod seed;
-#[cfg(test)]
-mod tests;
 
 use bumpalo::Bump;
 use serde::de::DeserializeSeed;
@@ -81,7 +78,7 @@ pub(super) fn read<'t>(
 }
 
 fn read_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
-    if let Some(tree) = block::read(raw.text, &Reading::new(arena, raw.text, Format::Yaml)) {
+    if let Some(tree) = plain::read(raw.text, &Reading::new(arena, raw.text, Format::Yaml)) {
         return Ok(tree);
     }
     read_any_yaml(arena, raw)

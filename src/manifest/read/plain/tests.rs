@@ -2,10 +2,14 @@
 
 use std::{fs, path::Path};
 
+use bumpalo::Bump;
 use proptest::{prelude::*, sample::Index};
 
-use super::*;
-use crate::manifest::raw::split;
+use super::read;
+use crate::manifest::{
+    raw::split,
+    read::{Format, read_any_yaml, seed::Reading},
+};
 
 /// Something of everything that the quick reader knows, as tools and people write it.
 const SAMPLE: &str = r##"# what kubectl prints
@@ -146,7 +150,7 @@ fn taken(text: &str) -> bool {
     let Some(raw) = split(text).into_iter().next() else {
         return false;
     };
-    let Some(tree) = block::read(raw.text, &Reading::new(&quick, raw.text, Format::Yaml)) else {
+    let Some(tree) = read(raw.text, &Reading::new(&quick, raw.text, Format::Yaml)) else {
         return false;
     };
     let expected = read_any_yaml(&slow, &raw).unwrap_or_else(|error| {

@@ -4,9 +4,14 @@
 //! What it takes it reads as `serde_yaml` does, value for value. Whatever else it meets (anchors, tags, escapes, texts
 //! of several lines, characters beyond ASCII, a mistake) it declines without a word, and `serde_yaml` reads the document.
 
+mod flow;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
 use memchr::memchr;
 
-use super::{MAX_DEPTH, Tree, scalar::plain_value, seed::Reading};
+use super::{MAX_DEPTH, Tree, seed::Reading};
 use crate::manifest::value::{Entry, Key, Node, NodeId, Value};
 
 /// The longest key that is taken; YAML wants a `:` within 1024 characters.
@@ -246,215 +251,9 @@ impl<'t> Reader<'_, 't> {
     fn is_at_colon(&self) -> bool {
         self.byte() == Some(b':') && self.is_blank(1)
     }
-
-    /// A text on one line; a plain one ends before `: `, ` #` and the blanks at the line's end.
-    fn scalar(&mut self) -> Option<Scalar<'t>> {
-        let first = self.byte()?;
-        if matches!(first, b'"' | b'\'') {
-            return self.quoted(first);
-        }
-        let rest = &self.bytes[self.at..];
-        // A flag such as `--port` is a text; what else begins with a dash may be a number.
-        let is_flag =
-            matches!(rest, [b'-', second, ..] if *second == b'-' || second.is_ascii_alphabetic());
-        if !(first.is_ascii_alphanumeric() || b"_/$(~<=".contains(&first) || is_flag) {
-            return None;
-        }
-        let mut length = 1;
-        loop {
-            length = rest[length..]
-                .iter()
-                .position(|byte| matches!(byte, b'\n' | b':' | b'#'))
-                .map_or(rest.len(), |more| length + more);
-            match rest[length..] {
-                [] | [b'\n', ..] | [b':'] | [b':', b' ' | b'\n', ..] => break,
-                [b'#', ..] if rest[length - 1] == b' ' => break,
-                _ => length += 1,
-            }
-        }
-        let text = self.text[self.at..self.at + length].trim_ascii_end();
-        self.at += text.len();
-        Some(Scalar::Plain(text))
-    }
-
-    fn quoted(&mut self, quote: u8) -> Option<Scalar<'t>> {
-        let start = self.at + 1;
-        let length = self.bytes[start..]
-            .iter()
-            .position(|byte| *byte == quote || matches!(byte, b'\\' | b'\n'))?;
-        self.at = start + length + 1;
-        // In single quotes a backslash is itself, and two quotes are one.
-        let ends =
-            self.bytes[start + length] == quote && !(quote == b'\'' && self.byte() == Some(quote));
-        ends.then(|| Scalar::Quoted(&self.text[start..start + length]))
-    }
-
-    /// A flow collection on one line, or a text in it.
-    fn flow(&mut self, depth: usize) -> Option<Node<'t>> {
-        let reading = self.reading;
-        match self.byte()? {
-            b'{' => {
-                let id = open(reading, depth)?;
-                let start = reading.open_entries();
-                self.flow_parts(b'}', |reader| {
-                    let text = reader.flow_scalar()?.text();
-                    if reader.byte() != Some(b':') || !reader.is_blank(1) || text == "<<" {
-                        return None;
-                    }
-                    reader.at += 1;
-                    reader.skip_blanks();
-                    let key = Key {
-                        id: reading.next_id(),
-                        text,
-                    };
-                    let value = reader.flow(depth + 1)?;
-                    reading.push_entry(Entry { key, value });
-                    Some(())
-                })?;
-                Some(Node {
-                    id,
-                    value: Value::Map(reading.close_entries(start)),
-                })
-            }
-            b'[' => {
-                let id = open(reading, depth)?;
-                let start = reading.open_items();
-                self.flow_parts(b']', |reader| {
-                    let item = reader.flow(depth + 1)?;
-                    reading.push_item(item);
-                    Some(())
-                })?;
-                Some(Node {
-                    id,
-                    value: Value::List(reading.close_items(start)),
-                })
-            }
-            _ => {
-                let value = self.flow_scalar()?.value()?;
-                Some(self.node(value))
-            }
-        }
-    }
-
-    /// What stands between brackets, with a comma between two parts.
-    fn flow_parts(
-        &mut self,
-        close: u8,
-        mut part: impl FnMut(&mut Self) -> Option<()>,
-    ) -> Option<()> {
-        self.at += 1;
-        self.skip_blanks();
-        if self.byte() == Some(close) {
-            self.at += 1;
-            return Some(());
-        }
-        loop {
-            part(self)?;
-            self.skip_blanks();
-            let byte = self.byte()?;
-            self.at += 1;
-            if byte == close {
-                return Some(());
-            }
-            if byte != b',' {
-                return None;
-            }
-            self.skip_blanks();
-        }
-    }
-
-    fn flow_scalar(&mut self) -> Option<Scalar<'t>> {
-        let first = self.byte()?;
-        if matches!(first, b'"' | b'\'') {
-            return self
-                .quoted(first)
-                .filter(|scalar| scalar.text().len() <= MAX_KEY_BYTES);
-        }
-        let rest = &self.text[self.at..];
-        let length = rest
-            .bytes()
-            .position(|byte| !(byte.is_ascii_alphanumeric() || b"-_./".contains(&byte)))
-            .filter(|length| (1..=MAX_KEY_BYTES).contains(length))?;
-        if matches!(first, b'-' | b'.') {
-            return None;
-        }
-        self.at += length;
-        Some(Scalar::Plain(&rest[..length]))
-    }
-
-    /// A literal block, `|` or `|-`, below a mapping or list in column `indent`, and the way to the next row.
-    fn literal(&mut self, indent: usize) -> Option<Node<'t>> {
-        self.at += 1;
-        let strips = self.byte() == Some(b'-');
-        self.at += usize::from(strips);
-        self.skip_blanks();
-        if self.byte() != Some(b'\n') {
-            return None;
-        }
-        self.at += 1;
-        let margin = self.bytes[self.at..]
-            .iter()
-            .take_while(|byte| **byte == b' ')
-            .count();
-        let mut text = String::new();
-        let mut blank_rows = 0;
-        while self.at < self.bytes.len() {
-            // Of a last row without a line's end it is not told here what belongs to the text.
-            let length = memchr(b'\n', &self.bytes[self.at..])?;
-            let row = &self.text[self.at..self.at + length];
-            let token = row.trim_ascii_start();
-            let is_short = row.len() - token.len() < margin;
-            if token.is_empty() {
-                // Blanks behind the margin would belong to the text.
-                if row.len() > margin || text.is_empty() {
-                    return None;
-                }
-                blank_rows += 1;
-            } else if is_short {
-                break;
-            } else {
-                text.extend(std::iter::repeat_n('\n', blank_rows));
-                blank_rows = 0;
-                text.push_str(&row[margin..]);
-                text.push('\n');
-            }
-            self.at += length + 1;
-        }
-        if margin < indent || text.is_empty() {
-            return None;
-        }
-        if strips {
-            text.pop();
-        }
-        let text = self.reading.alloc_text(&text);
-        self.find_row();
-        (self.indent <= indent).then_some(())?;
-        Some(self.node(Value::Text(text)))
-    }
 }
 
 /// The number of a mapping or list that begins.
 fn open(reading: &Reading<'_>, depth: usize) -> Option<NodeId> {
     (depth < MAX_DEPTH).then(|| reading.next_id())
-}
-
-/// A text as it is written.
-enum Scalar<'t> {
-    Plain(&'t str),
-    Quoted(&'t str),
-}
-
-impl<'t> Scalar<'t> {
-    fn text(&self) -> &'t str {
-        match *self {
-            Self::Plain(text) | Self::Quoted(text) => text,
-        }
-    }
-
-    fn value(&self) -> Option<Value<'t>> {
-        match *self {
-            Self::Plain(text) => plain_value(text),
-            Self::Quoted(text) => Some(Value::Text(text)),
-        }
-    }
 }
