@@ -8,10 +8,10 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin
 FOLDER ?= zones
 BENCH ?=
 
-.PHONY: help run test bench lint fmt clippy doc deny hadolint shellcheck
+.PHONY: help run test bench bench-scale lint fmt clippy doc deny hadolint shellcheck
 
 help: ## Lists these words
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
 run: ## Serves zones/ (or FOLDER=path) on 127.0.0.1:5300
 	cargo run --release --locked -- serve $(FOLDER)
@@ -20,10 +20,15 @@ test: ## Installs what the tests need (dig and friends) and runs all of them
 	scripts/install-tools.sh test
 	cargo test --locked
 
-bench: ## Installs Knot, NSD and dnsperf, and measures beside them; BENCH='--mix all' passes options on
+bench: ## Installs Knot, NSD, BIND, CoreDNS and dnsperf, and measures beside them; BENCH='--mix a' passes options on
 	scripts/install-tools.sh bench
-	cargo bench --locked --bench udp -- $(BENCH)
+	scripts/build-coredns.sh || echo "going on without CoreDNS" >&2
+	cargo bench --locked --bench load -- compare $(BENCH)
 	cargo bench --locked --bench line
+
+bench-scale: ## Makes a mesh of a million endpoints below target/ and measures with it; BENCH=--quick is a tenth of it
+	scripts/install-tools.sh bench
+	cargo bench --locked --bench load -- scale $(BENCH)
 
 lint: fmt clippy doc deny hadolint shellcheck ## Everything that CI checks besides the tests
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! For comparing two versions on one machine; small enough to run after each change. What the kernel adds to a query is
-//! in the bench `udp`.
+//! in the bench `load`.
 
 use std::{
     fmt::Write as _,

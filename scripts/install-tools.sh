@@ -20,6 +20,7 @@ test dig bind9-dnsutils asks questions as a person does
 bench dnsperf dnsperf makes the load
 bench knotd knot is measured beside meshdns
 bench nsd nsd is measured beside meshdns
+bench named bind9 is measured beside meshdns
 lint shellcheck shellcheck reads the scripts
 TABLE
 }
@@ -64,6 +65,7 @@ install_packages() {
         for package in $packages; do
             case "$package" in
             knot | nsd) $sudo systemctl disable --quiet "$package" ;;
+            bind9) $sudo systemctl disable --quiet named ;;
             esac
         done
     fi

@@ -2,32 +2,94 @@
 
 use std::fs;
 
-use crate::big_mesh::{self, Size};
+use crate::big_mesh::{Format, Mesh, Selects};
 use crate::dns_client::{self, Question};
 use crate::{program, serve};
 
 /// 10,000 ServiceEntries, 20,000 Pods and 20,000 WorkloadEntries in 250 files.
-const SIZE: Size = Size {
+const MESH: Mesh = Mesh {
     services: 10_000,
     pods: 2,
     vms: 2,
+    namespaces: 100,
     objects_a_file: 200,
+    selects: Selects::Own,
+    format: Format::Yaml,
 };
+
+/// What one change costs, by the counters on `/metrics`.
+struct Cost {
+    /// A file that is not large is parsed as a whole: at most its objects.
+    documents_at_most: usize,
+    /// Hosts whose answer is compiled again, each of which changes.
+    hosts: usize,
+}
 
 #[test]
 fn one_pod_turning_unready_recompiles_only_its_hosts() {
+    let documents_at_most = MESH.objects_a_file;
+    check(
+        MESH,
+        8642,
+        &Cost {
+            documents_at_most,
+            hosts: 1,
+        },
+    );
+}
+
+#[test]
+fn of_a_large_file_only_the_changed_document_is_parsed() {
+    let one_large_file = Mesh {
+        services: 300,
+        objects_a_file: 1_500,
+        ..MESH
+    };
+    check(
+        one_large_file,
+        123,
+        &Cost {
+            documents_at_most: 1,
+            hosts: 1,
+        },
+    );
+}
+
+#[test]
+fn a_pod_that_several_services_select_recompiles_each_of_them_and_no_other() {
+    let ten_a_namespace = Mesh {
+        services: 50,
+        namespaces: 5,
+        selects: Selects::Everyone,
+        format: Format::Json,
+        ..MESH
+    };
+    check(
+        ten_a_namespace,
+        42,
+        &Cost {
+            documents_at_most: ten_a_namespace.objects_a_file,
+            hosts: 10,
+        },
+    );
+}
+
+/// Serves `mesh`, turns one Pod unready and compares what that costs.
+#[track_caller]
+fn check(mesh: Mesh, pod: usize, cost: &Cost) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    big_mesh::write(folder.path(), SIZE).expect("files can be written");
+    mesh.write(folder.path()).expect("files can be written");
     let server = serve(folder.path(), &["."]);
-    assert_eq!(server.metric::<usize>("meshdns_hosts"), SIZE.services);
+    assert_eq!(server.metric::<usize>("meshdns_hosts"), mesh.services);
+    assert_eq!(server.metric::<usize>("meshdns_files"), mesh.files());
     assert_eq!(
         server.metric::<usize>("meshdns_endpoints{state=\"selected\"}"),
-        SIZE.services * 4
+        mesh.services * (mesh.pods + mesh.vms)
     );
 
-    let service = 4321;
-    let address = big_mesh::pod_address(service, 1);
-    let question = Question::parse(&format!("{} A", big_mesh::host(service)));
+    let host = Mesh::host(mesh.service_of(pod));
+    let question = Question::parse(&format!("{host} A"));
+    let address = format!("A {}\n", Mesh::address_of(pod));
     let answers = || {
         let reply = program::ask(server.dns, &question.encode(7)).expect("a reply in time");
         dns_client::print_reply(&reply)
@@ -38,20 +100,19 @@ fn one_pod_turning_unready_recompiles_only_its_hosts() {
         answers()
     );
 
-    let file = folder
-        .path()
-        .join(format!("part-{}.yaml", service * 5 / SIZE.objects_a_file));
-    let text = fs::read_to_string(&file).expect("the file is there");
-    let pod = |ready| big_mesh::pod(service, 1, ready);
-    assert!(text.contains(&pod(true)), "the Pod is in this file");
     let counters = [
         "meshdns_hosts_recompiled_total",
         "meshdns_names_changed_total",
         "meshdns_files_read_total",
+        "meshdns_documents_parsed_total",
     ];
     let before = counters.map(|counter| server.metric::<usize>(counter));
-    let parsed_before = server.metric::<usize>("meshdns_documents_parsed_total");
-    fs::write(&file, text.replace(&pod(true), &pod(false))).expect("the file can be written");
+    let file = mesh.file_of(pod);
+    fs::write(
+        folder.path().join(mesh.file_name(file)),
+        mesh.text(file, |other| other != pod),
+    )
+    .expect("the file can be written");
     server.wait("the Pod to leave the answer", || {
         !answers().contains(&address)
     });
@@ -60,13 +121,12 @@ fn one_pod_turning_unready_recompiles_only_its_hosts() {
         server.metric::<usize>(counters[0]) > before[0]
     });
     let after = counters.map(|counter| server.metric::<usize>(counter));
-    for (counter, (before, after)) in counters.iter().zip(before.into_iter().zip(after)) {
-        assert_eq!(after - before, 1, "{counter}");
-    }
-    let parsed = server.metric::<usize>("meshdns_documents_parsed_total") - parsed_before;
+    let [hosts, names, files, documents] =
+        std::array::from_fn(|index| after[index] - before[index]);
+    assert_eq!((hosts, names, files), (cost.hosts, cost.hosts, 1));
     assert!(
-        parsed <= SIZE.objects_a_file,
-        "{parsed} documents were parsed for one file"
+        (1..=cost.documents_at_most).contains(&documents),
+        "{documents} documents were parsed"
     );
     assert_eq!(
         server.metric::<usize>("meshdns_endpoints{state=\"unready\"}"),

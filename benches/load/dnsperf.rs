@@ -1,9 +1,10 @@
-//! The load on one server, and what it took.
+//! The load that dnsperf puts on one server, and what it took.
 
 use std::{
     net::{SocketAddr, UdpSocket},
     path::Path,
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -11,9 +12,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     data::Data,
-    mix::{CLIENT_COOKIE, Mix},
-    process::Usage,
-    servers::Server,
+    mix::{Mix, Question, Transport},
+    query::{CLIENT_COOKIE, Reply, query},
+    servers::{REFLECTOR, Server},
 };
 
 /// How many queries are on their way at any time.
@@ -26,8 +27,6 @@ const CLIENTS: &str = "8";
 pub(crate) struct Run {
     /// Time on a core that the server took.
     pub(crate) cpu: Duration,
-    /// The part of it that it was in its own code and not in the kernel, from 0 to 1: a sample.
-    pub(crate) user_share: f64,
     /// Queries that were answered.
     pub(crate) answered: u64,
     /// Queries that were not.
@@ -47,7 +46,7 @@ impl Run {
     }
 }
 
-/// The sizes of a query and its answer, in bytes.
+/// The sizes of queries and their answers, in bytes, each the mean of a mix.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
     pub(crate) query: usize,
@@ -62,15 +61,32 @@ impl Size {
 }
 
 /// Asks until `server` answers, and checks that it answers right: a server that only refuses would win every race.
-pub(crate) fn first_answer(
+pub(crate) fn first_answers(
     server: &Server,
     mix: &Mix,
     data: &Data,
     patience: Duration,
 ) -> Result<Size> {
+    let mut sizes = Vec::new();
+    for (name, question) in mix.sample(data) {
+        sizes.push(first_answer(server, mix, &name, question, patience)?);
+    }
+    let mean = |size: fn(&Size) -> usize| sizes.iter().map(size).sum::<usize>() / sizes.len();
+    Ok(Size {
+        query: mean(|size| size.query),
+        answer: mean(|size| size.answer),
+    })
+}
+
+fn first_answer(
+    server: &Server,
+    mix: &Mix,
+    name: &str,
+    question: &Question,
+    patience: Duration,
+) -> Result<Size> {
     const INTERVAL: Duration = Duration::from_millis(100);
-    let name = mix.names(data).next().context("there are names")?;
-    let query = query(&name, mix);
+    let query = query(name, question.qtype, mix.cookie);
     let local = SocketAddr::new(mix.host, 0);
     let socket = UdpSocket::bind(local).context("bind a socket")?;
     socket
@@ -83,33 +99,29 @@ pub(crate) fn first_answer(
     let mut problem = "it answered nothing".to_owned();
     while begin.elapsed() < patience {
         server.process.borrow_mut().check_alive()?;
-        let mut answer = [0; 4096];
+        let mut message = [0; 4096];
         // Refused connections, as long as nobody listens, come back at once.
-        let length = match socket.send(&query).and_then(|_| socket.recv(&mut answer)) {
-            Ok(length) if length >= 12 => length,
-            _ => {
-                std::thread::sleep(INTERVAL);
-                continue;
+        if let Ok(length) = socket.send(&query).and_then(|_| socket.recv(&mut message))
+            && let Some(reply) = Reply::to(&query, &message[..length])
+        {
+            let (rcode, answers) = (reply.rcode(), reply.answers());
+            if (rcode, answers) == (question.rcode, question.answers) {
+                return Ok(Size {
+                    query: query.len(),
+                    answer: length,
+                });
             }
-        };
-        let rcode = answer[3] & 0xf;
-        let answers = u16::from_be_bytes([answer[6], answer[7]]);
-        if answer[..2] == query[..2] && rcode == mix.rcode && u32::from(answers) == mix.answers {
-            return Ok(Size {
-                query: query.len(),
-                answer: length,
-            });
+            problem = format!(
+                "it answered {name} with code {rcode} and {answers} records, not with code {} and {}",
+                question.rcode, question.answers
+            );
         }
-        problem = format!(
-            "it answered {name} with code {rcode} and {answers} records, not with code {} and {}",
-            mix.rcode, mix.answers
-        );
-        std::thread::sleep(INTERVAL);
+        thread::sleep(INTERVAL);
     }
     bail!("{} is not ready after {patience:?}: {problem}", server.name)
 }
 
-/// Asks `server` for `seconds`, at most `rate` queries a second.
+/// Asks `server` what the file `queries` says for `seconds`, at most `rate` queries a second.
 pub(crate) fn run(
     server: &Server,
     mix: &Mix,
@@ -124,15 +136,18 @@ pub(crate) fn run(
         .args(["-c", CLIENTS, "-q", OUTSTANDING])
         .arg("-d")
         .arg(queries);
+    if mix.transport == Transport::Tcp {
+        command.args(["-m", "tcp"]);
+    }
     if mix.cookie {
         command.args(["-e", "-E", &format!("10:{CLIENT_COOKIE}")]);
     }
     if let Some(rate) = rate {
         command.args(["-Q", &rate.to_string()]);
     }
-    let before = server.process.borrow().usage()?;
+    let before = server.process.borrow().cpu()?;
     let output = command.output().context("run dnsperf")?;
-    let after = server.process.borrow().usage()?;
+    let after = server.process.borrow().cpu()?;
     server.process.borrow_mut().check_alive()?;
     let text = String::from_utf8_lossy(&output.stdout);
     ensure!(
@@ -140,63 +155,40 @@ pub(crate) fn run(
         "dnsperf failed: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    if !server.reflects {
+    if server.name != REFLECTOR {
         check_codes(&text, mix)?;
     }
-    read(&text, before, after).with_context(|| format!("read what dnsperf printed:\n{text}"))
-}
-
-/// A query for `name` in wire form.
-fn query(name: &str, mix: &Mix) -> Vec<u8> {
-    let additional = u8::from(mix.cookie);
-    let mut query = vec![0x2f, 0x1c, 0, 0, 0, 1, 0, 0, 0, 0, 0, additional];
-    for label in name.split('.') {
-        query.push(u8::try_from(label.len()).expect("a label has at most 63 bytes"));
-        query.extend(label.as_bytes());
-    }
-    query.extend([0, 0, mix.qtype as u8, 0, 1]);
-    if mix.cookie {
-        // OPT with 1232 bytes and twelve bytes of options: option 10, eight bytes long.
-        query.extend([0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8]);
-        query.extend(b"meshdns?");
-    }
-    query
+    let cpu = after.saturating_sub(before);
+    let memory_bytes = server.process.borrow().family_memory_bytes()?;
+    read(&text, cpu, memory_bytes).with_context(|| format!("read what dnsperf printed:\n{text}"))
 }
 
 /// Fails where an answer had another code than it should.
 fn check_codes(text: &str, mix: &Mix) -> Result<()> {
-    let expected = match mix.rcode {
-        0 => "NOERROR",
-        3 => "NXDOMAIN",
-        other => bail!("dnsperf's word for code {other} is not known"),
-    };
     let codes = value(text, "Response codes:").context("dnsperf counted no codes")?;
-    let unexpected = codes.split(", ").any(|code| !code.starts_with(expected));
-    ensure!(!unexpected, "answers were {codes}, not {expected} alone");
+    let unexpected = codes.split(", ").any(|code| {
+        let (word, _) = code.split_once(' ').unwrap_or((code, ""));
+        !mix.expects(word)
+    });
+    ensure!(!unexpected, "answers were {codes}");
     Ok(())
 }
 
-fn read(text: &str, before: Usage, after: Usage) -> Result<Run> {
+fn read(text: &str, cpu: Duration, memory_bytes: u64) -> Result<Run> {
     let first = |label| {
         value(text, label)
             .and_then(|rest| rest.split_whitespace().next())
             .with_context(|| format!("there is no \"{label}\""))
     };
-    Ok(Run {
-        cpu: after.cpu.saturating_sub(before.cpu),
-        user_share: user_share(before, after),
+    let run = Run {
+        cpu,
         answered: first("Queries completed:")?.parse()?,
         lost: first("Queries lost:")?.parse()?,
         rate: first("Queries per second:")?.parse()?,
-        memory_bytes: after.memory_bytes,
-    })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn user_share(before: Usage, after: Usage) -> f64 {
-    let user = (after.user_ticks - before.user_ticks) as f64;
-    let kernel = (after.kernel_ticks - before.kernel_ticks) as f64;
-    user / (user + kernel)
+        memory_bytes,
+    };
+    ensure!(run.answered > 0, "nothing was answered");
+    Ok(run)
 }
 
 /// What follows `label` on its line.

@@ -1,10 +1,11 @@
 //! The system calls that `std` has no function for.
 //!
-//! Owns all unsafe code of the bench: moving packets by the batch, and signals to the processes that the bench started.
+//! Owns all unsafe code of the bench: moving packets by the batch, signals to the processes that the bench started, and
+//! their CPU time.
 
 #![allow(
     unsafe_code,
-    reason = "recvmmsg, sendmmsg, kill and prctl have no safe form in std"
+    reason = "recvmmsg, sendmmsg, kill, prctl and the CPU clock of a process have no safe form in std"
 )]
 #![allow(
     clippy::cast_possible_truncation,
@@ -17,6 +18,7 @@ use std::{
     os::{fd::AsRawFd, unix::process::CommandExt},
     process::Command,
     ptr,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -131,12 +133,45 @@ pub(crate) fn end_with_parent(command: &mut Command) {
     }
 }
 
-/// Asks the process `id` to end. The caller started it and did not reap it, so that the id is still its own.
-pub(crate) fn terminate(id: u32) -> Result<()> {
+/// What a process is told.
+#[derive(Clone, Copy)]
+pub(crate) enum Signal {
+    /// To reload.
+    HangUp = libc::SIGHUP as isize,
+    /// To end.
+    Terminate = libc::SIGTERM as isize,
+}
+
+/// Sends a signal to the process `id`. The caller started it and did not reap it, so that the id is still its own.
+pub(crate) fn signal(id: u32, signal: Signal) -> Result<()> {
     let id = libc::pid_t::try_from(id).context("a process id")?;
     // SAFETY: kill touches no memory.
-    match unsafe { libc::kill(id, libc::SIGTERM) } {
+    match unsafe { libc::kill(id, signal as libc::c_int) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()).context("send a signal"),
     }
+}
+
+/// The time on a core that the process `id` has used, in its own code and in the kernel, threads that ended included.
+///
+/// In nanoseconds by the scheduler's own count: the times in `/proc` come in hundredths of a second.
+pub(crate) fn cpu_time(id: u32) -> Result<Duration> {
+    let id = libc::pid_t::try_from(id).context("a process id")?;
+    let mut clock = 0;
+    // SAFETY: writes to `clock` alone.
+    let code = unsafe { libc::clock_getcpuclockid(id, &raw mut clock) };
+    if code != 0 {
+        return Err(io::Error::from_raw_os_error(code)).context("find the CPU clock of a process");
+    }
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes to `time` alone.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return Err(io::Error::last_os_error()).context("read the CPU clock of a process");
+    }
+    let seconds = u64::try_from(time.tv_sec).context("a time")?;
+    let nanoseconds = u32::try_from(time.tv_nsec).context("a time")?;
+    Ok(Duration::new(seconds, nanoseconds))
 }

@@ -1,0 +1,212 @@
+//! CPU per query, beside a bare reflector and the servers of others.
+//!
+//! Every server gets the same 10,000 names with four addresses each, one worker, and the same load from dnsperf, in
+//! turns: one short run per server, round after round, so that a machine that slows down does so for all of them. The
+//! figure is the CPU time that the server's threads took, divided by the queries that were answered: rates of queries
+//! say little here, because the generator shares the cores with the server.
+//!
+//! The reflector (`reflector.rs`) receives and sends packets of the same sizes and does nothing else: what it costs is
+//! the kernel's part, which no server can go below.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    data::{ADDRESSES, Data},
+    dnsperf::{self, Run, Size},
+    machine,
+    mix::{self, Mix, PLAIN, Transport},
+    others::{KNOT, OTHERS},
+    servers::{self, Server, find},
+    table,
+};
+
+/// How long a server may take to load its names.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What `--mix` calls the table that compares two workers with one.
+const WORKERS: &str = "workers";
+
+/// Which tables, and how carefully.
+#[derive(clap::Parser)]
+pub(crate) struct Options {
+    /// How often each server is measured per mix; the median counts
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+
+    /// How long one run takes, in seconds
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+
+    /// The mixes of queries to measure, `workers` for one and two workers, or `all`
+    #[arg(long, value_delimiter = ',', default_value = "all")]
+    mix: Vec<String>,
+
+    /// Queries per second to offer; as many as the generator can where it is not given
+    #[arg(long)]
+    rate: Option<u32>,
+
+    /// How many names the servers hold
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    names: u32,
+}
+
+/// Measures and prints what `options` ask for.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let (workers, keys): (Vec<String>, Vec<String>) =
+        options.mix.iter().cloned().partition(|key| key == WORKERS);
+    let mixes = mix::chosen(&keys)?;
+    ensure!(
+        find("dnsperf").is_some(),
+        "dnsperf is not on the PATH; `make bench` installs it"
+    );
+    let folder = tempfile::Builder::new()
+        .prefix("meshdns-bench-")
+        .tempdir()
+        .context("make a temporary folder")?;
+    let folder = folder.path();
+    eprintln!("writing {} names", options.names);
+    let data = Data::new(options.names);
+    data.write(folder).context("write the names")?;
+    let bench = Bench {
+        options,
+        data,
+        folder,
+    };
+    bench.print_setting();
+    if !mixes.is_empty() {
+        let servers = bench.start_all()?;
+        for mix in mixes {
+            bench
+                .compare(mix, &servers)
+                .with_context(|| format!("mix {}", mix.key))?;
+        }
+    }
+    if !workers.is_empty() || keys.iter().any(|key| key == "all") {
+        bench.compare_workers().context("one and two workers")?;
+    }
+    Ok(())
+}
+
+/// One run of this program.
+struct Bench<'b> {
+    options: &'b Options,
+    data: Data,
+    folder: &'b Path,
+}
+
+impl Bench<'_> {
+    /// Prints where and how the figures came about.
+    fn print_setting(&self) {
+        let Options {
+            names,
+            rounds,
+            seconds,
+            rate,
+            ..
+        } = self.options;
+        let offered = rate.map_or_else(
+            || "as many queries as dnsperf can".to_owned(),
+            |rate| format!("{rate} queries/s offered"),
+        );
+        let versions: Vec<String> = OTHERS
+            .iter()
+            .filter_map(|other| Some(format!("{} is \"{}\"", other.name, other.version()?)))
+            .collect();
+        println!(
+            "{names} names x {ADDRESSES} addresses, one worker, {rounds} rounds of {seconds} s, {offered}. Medians of \
+             the rounds; ratios are the median of each round's own ratio; (lowest to highest). RSS counts pages that \
+             several processes of a server share once."
+        );
+        println!("{}", machine::describe());
+        println!("{}.", versions.join(", "));
+    }
+
+    /// meshdns and those of the others that are there.
+    fn start_all(&self) -> Result<Vec<Server>> {
+        let mut servers = vec![self.wait(servers::meshdns(1, self.folder)?)?];
+        for other in &OTHERS {
+            match other
+                .start(1, self.folder)
+                .and_then(|server| self.wait(server))
+            {
+                Ok(server) => servers.push(server),
+                Err(error) => println!("\n**{} is left out**: {error:#}", other.name),
+            }
+        }
+        Ok(servers)
+    }
+
+    /// The server, when it answers.
+    fn wait(&self, server: Server) -> Result<Server> {
+        dnsperf::first_answers(&server, &PLAIN, &self.data, PATIENCE)?;
+        Ok(server)
+    }
+
+    /// Measures one mix and prints its table.
+    fn compare(&self, mix: &Mix, servers: &[Server]) -> Result<()> {
+        let mut size = None;
+        for server in servers {
+            let answers = dnsperf::first_answers(server, mix, &self.data, PATIENCE)?;
+            size.get_or_insert(answers);
+        }
+        let size: Size = size.context("there is a server to imitate")?;
+        let reflector = match mix.transport {
+            Transport::Udp => Some(servers::reflector(size.appended(), self.folder)?),
+            Transport::Tcp => None,
+        };
+        let all: Vec<&Server> = reflector.iter().chain(servers).collect();
+        let runs = self.rounds(mix, &all)?;
+        let goals: &[table::Goal] = match mix.transport {
+            Transport::Udp => &[(servers::REFLECTOR, 1.15), (KNOT, 0.85)],
+            Transport::Tcp => &[(KNOT, 1.0)],
+        };
+        let Size { query, answer } = size;
+        println!("\n### {} ({query} bytes in, {answer} out)\n", mix.title);
+        table::print(&all, &runs, goals);
+        Ok(())
+    }
+
+    /// Measures meshdns and Knot with one and with two workers, and prints how much a query costs more.
+    fn compare_workers(&self) -> Result<()> {
+        let mut servers = vec![
+            self.wait(servers::meshdns(1, self.folder)?)?,
+            self.wait(servers::meshdns(2, self.folder)?)?,
+        ];
+        let knot = OTHERS.iter().find(|other| other.name == KNOT);
+        let knot = knot.expect("Knot is one of the others");
+        let both = [1, 2].map(|workers| {
+            let server = knot.start(workers, self.folder)?;
+            self.wait(server)
+        });
+        match both.into_iter().collect::<Result<Vec<_>>>() {
+            Ok(both) => servers.extend(both),
+            Err(error) => println!("\n**{KNOT} is left out**: {error:#}"),
+        }
+        let all: Vec<&Server> = servers.iter().collect();
+        let runs = self.rounds(&PLAIN, &all)?;
+        println!("\n### {}, one and two workers\n", PLAIN.title);
+        table::print_workers(&all, &runs);
+        Ok(())
+    }
+
+    /// Measures every server once a round, another one first each time.
+    fn rounds(&self, mix: &Mix, servers: &[&Server]) -> Result<Vec<Vec<Run>>> {
+        let queries = mix.write_queries(&self.data, self.folder)?;
+        let rounds = self.options.rounds;
+        let mut runs = vec![Vec::new(); servers.len()];
+        for round in 0..rounds {
+            eprintln!("{}: round {} of {rounds}", mix.key, round + 1);
+            for turn in 0..servers.len() {
+                let who = (round as usize + turn) % servers.len();
+                let server = servers[who];
+                let Options { seconds, rate, .. } = *self.options;
+                let run = dnsperf::run(server, mix, &queries, seconds, rate)
+                    .with_context(|| format!("load on {}", server.name))?;
+                runs[who].push(run);
+            }
+        }
+        Ok(runs)
+    }
+}

@@ -1,0 +1,78 @@
+//! Real servers under load: meshdns beside others, and meshdns with a million endpoints.
+//!
+//! ```text
+//! make bench                                       # cargo bench --bench load -- compare
+//! make bench-scale                                 # cargo bench --bench load -- scale
+//! cargo bench --bench load -- compare --rounds 9 --mix a,cookie
+//! cargo bench --bench load -- scale --quick
+//! ```
+//!
+//! Prints Markdown, with the goals beside the figures. Stays on loopback, ends every process that it started and removes
+//! the folders it made, but for the generated meshes of `scale`, which the next run uses again.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the terminal"
+)]
+
+mod compare;
+mod data;
+mod dnsperf;
+mod machine;
+mod median;
+mod mix;
+mod others;
+mod process;
+mod query;
+mod reflector;
+mod scale;
+mod servers;
+mod sys;
+mod table;
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+/// Puts load on real servers and tells what it took.
+#[derive(Parser)]
+struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Cargo says so to every bench
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// CPU per query of meshdns, a bare reflector, Knot, NSD, BIND and CoreDNS (the default)
+    Compare(compare::Options),
+    /// Loading, changing and serving a mesh of a million endpoints
+    Scale(scale::Options),
+    /// Be the reflector on these sockets, for ever
+    #[command(hide = true)]
+    Reflect {
+        addresses: Vec<SocketAddr>,
+        /// How many bytes the reflector's answer is longer than its query
+        #[arg(long)]
+        append: usize,
+    },
+}
+
+fn main() -> Result<()> {
+    match Options::parse().command {
+        None => compare::run(&compare::Options::parse_from(["compare"])),
+        Some(Command::Compare(options)) => compare::run(&options),
+        Some(Command::Scale(options)) => {
+            scale::run(&options);
+            Ok(())
+        }
+        Some(Command::Reflect { addresses, append }) => {
+            reflector::serve(&addresses, append).context("reflect")
+        }
+    }
+}

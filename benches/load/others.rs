@@ -1,0 +1,224 @@
+//! The servers of others, each with as many workers as it is told and the zone file that says what the mesh folder does.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    data::{ZONE, zone_file},
+    servers::{Server, find, free_port, own_folder},
+};
+
+/// What the tables call Knot, with which meshdns is compared.
+pub(crate) const KNOT: &str = "Knot";
+
+/// A server of others.
+pub(crate) struct Other {
+    pub(crate) name: &'static str,
+    program: &'static str,
+    version_flag: &'static str,
+    /// From its program, port, workers, own folder and zone file to the command that starts it.
+    command: fn(&Place) -> Result<Command>,
+}
+
+/// Where a server runs.
+struct Place {
+    program: PathBuf,
+    port: u16,
+    workers: u32,
+    own: PathBuf,
+    zone: PathBuf,
+}
+
+/// All of them.
+pub(crate) static OTHERS: [Other; 4] = [
+    Other {
+        name: KNOT,
+        program: "knotd",
+        version_flag: "-V",
+        command: knot,
+    },
+    Other {
+        name: "NSD",
+        program: "nsd",
+        version_flag: "-v",
+        command: nsd,
+    },
+    Other {
+        name: "BIND",
+        program: "named",
+        version_flag: "-v",
+        command: bind,
+    },
+    Other {
+        name: "CoreDNS",
+        program: "coredns",
+        version_flag: "-version",
+        command: coredns,
+    },
+];
+
+impl Other {
+    /// Starts it, with the zone file below `folder`.
+    pub(crate) fn start(&self, workers: u32, folder: &Path) -> Result<Server> {
+        let port = free_port()?;
+        let program = find(self.program).with_context(|| {
+            format!(
+                "{} is not on the PATH; `make bench` installs it",
+                self.program
+            )
+        })?;
+        let place = Place {
+            program,
+            port,
+            workers,
+            own: own_folder(folder, self.name, port)?,
+            zone: zone_file(folder),
+        };
+        Server::start(self.name, port, (self.command)(&place)?, folder)
+    }
+
+    /// What the program calls itself; nothing where it is not there.
+    pub(crate) fn version(&self) -> Option<String> {
+        let output = Command::new(find(self.program)?)
+            .arg(self.version_flag)
+            .output()
+            .ok()?;
+        let text = [output.stdout, output.stderr].concat();
+        let line = text.split(|byte| *byte == b'\n').next()?;
+        Some(String::from_utf8_lossy(line).trim().to_owned())
+    }
+}
+
+fn knot(place: &Place) -> Result<Command> {
+    let configuration = format!(
+        "\
+server:
+    listen: [ 127.0.0.1@{port}, ::1@{port} ]
+    rundir: {own}
+    udp-workers: {workers}
+    tcp-workers: {workers}
+    background-workers: 1
+control:
+    listen: knot.sock
+database:
+    storage: {own}
+log:
+  - target: stderr
+    any: warning
+template:
+  - id: default
+    storage: {own}
+    zonefile-load: whole
+    zonefile-sync: -1
+    journal-content: none
+zone:
+  - domain: {ZONE}
+    file: {zone}
+",
+        port = place.port,
+        workers = place.workers,
+        own = place.own.display(),
+        zone = place.zone.display(),
+    );
+    let mut command = Command::new(&place.program);
+    command.arg("-c").arg(place.write(&configuration)?);
+    Ok(command)
+}
+
+/// Answers as short as the others', and without the rate limit that it has by default.
+fn nsd(place: &Place) -> Result<Command> {
+    let configuration = format!(
+        "\
+server:
+    server-count: {workers}
+    ip-address: 127.0.0.1@{port}
+    ip-address: ::1@{port}
+    username: \"\"
+    chroot: \"\"
+    zonesdir: \"{own}\"
+    database: \"\"
+    zonelistfile: \"{own}/zone.list\"
+    xfrdfile: \"{own}/xfrd.state\"
+    xfrdir: \"{own}\"
+    pidfile: \"\"
+    minimal-responses: yes
+    rrl-ratelimit: 0
+    verbosity: 0
+remote-control:
+    control-enable: no
+zone:
+    name: {ZONE}
+    zonefile: \"{zone}\"
+",
+        port = place.port,
+        workers = place.workers,
+        own = place.own.display(),
+        zone = place.zone.display(),
+    );
+    let mut command = Command::new(&place.program);
+    command
+        .arg("-d")
+        .arg("-c")
+        .arg(place.write(&configuration)?);
+    Ok(command)
+}
+
+fn bind(place: &Place) -> Result<Command> {
+    let configuration = format!(
+        "\
+options {{
+    directory \"{own}\";
+    listen-on port {port} {{ 127.0.0.1; }};
+    listen-on-v6 port {port} {{ ::1; }};
+    pid-file none;
+    session-keyfile none;
+    recursion no;
+    minimal-responses yes;
+    notify no;
+}};
+controls {{ }};
+zone \"{ZONE}\" {{ type primary; file \"{zone}\"; }};
+",
+        port = place.port,
+        own = place.own.display(),
+        zone = place.zone.display(),
+    );
+    let mut command = Command::new(&place.program);
+    command
+        .args(["-g", "-n", &place.workers.to_string(), "-c"])
+        .arg(place.write(&configuration)?);
+    Ok(command)
+}
+
+fn coredns(place: &Place) -> Result<Command> {
+    let configuration = format!(
+        "\
+{ZONE}:{port} {{
+    bind 127.0.0.1 ::1
+    errors
+    file {zone}
+}}
+",
+        port = place.port,
+        zone = place.zone.display(),
+    );
+    let mut command = Command::new(&place.program);
+    command
+        .env("GOMAXPROCS", place.workers.to_string())
+        .arg("-conf")
+        .arg(place.write(&configuration)?);
+    Ok(command)
+}
+
+impl Place {
+    fn write(&self, configuration: &str) -> Result<PathBuf> {
+        let file = self.own.join("configuration");
+        fs::write(&file, configuration).context("write a server's configuration")?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,280 @@
+//! How soon a change is served, what it costs, and what queries notice of many.
+
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{
+    Mesh, Meshdns, Options, Report, folder,
+    generator::{self, Replies},
+    queries::shuffled,
+    report::milliseconds,
+    server::Client,
+};
+use crate::{median::median, mix::Type, query::query};
+
+/// How long `src/control/pace.rs` waits for quiet after a change: what lands together is published together.
+const DEBOUNCE: Duration = Duration::from_millis(10);
+
+/// Turns one Pod after another unready, each in a file of its own.
+pub(super) fn one_pod(
+    mesh: &Mesh,
+    folder: &Path,
+    meshdns: &Meshdns,
+    report: &mut Report,
+) -> Result<()> {
+    const TRIES: usize = 20;
+    const GOAL: Duration = Duration::from_millis(20);
+    const GOAL_CPU: Duration = Duration::from_millis(5);
+    let pods: Vec<usize> = shuffled(mesh.services * mesh.pods)
+        .take(2 * TRIES)
+        .collect();
+    let (asked, untouched) = pods.split_at(TRIES);
+    let times = asked
+        .iter()
+        .map(|&pod| time_until_served(mesh, folder, meshdns, pod))
+        .collect::<Result<Vec<f64>>>()?;
+    let costs = untouched
+        .iter()
+        .map(|&pod| cpu_of_change(mesh, folder, meshdns, pod))
+        .collect::<Result<Vec<f64>>>()?;
+    let largest = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+    report.hold(
+        &format!(
+            "one Pod turns unready: rename to UDP answer, median of {TRIES}, {DEBOUNCE:?} of debounce in it"
+        ),
+        median(&times),
+        milliseconds(GOAL + DEBOUNCE),
+        "ms",
+        &format!(" (most {:.1} ms)", largest(&times)),
+    );
+    report.hold(
+        &format!("the same: CPU of the process, median of {TRIES}"),
+        median(&costs),
+        milliseconds(GOAL_CPU),
+        "ms",
+        &format!(" (most {:.1} ms)", largest(&costs)),
+    );
+    Ok(())
+}
+
+/// From the rename to the first answer without the Pod, in milliseconds.
+fn time_until_served(mesh: &Mesh, folder: &Path, meshdns: &Meshdns, pod: usize) -> Result<f64> {
+    const INTERVAL: Duration = Duration::from_micros(200);
+    rest(meshdns)?;
+    let client = Client::of(meshdns)?;
+    ensure!(
+        is_answered(mesh, &client, pod)?,
+        "a ready Pod is not served"
+    );
+    turn_unready(mesh, folder, pod)?;
+    let renamed = Instant::now();
+    while is_answered(mesh, &client, pod)? {
+        ensure!(renamed.elapsed() < PATIENCE, "a change is not served");
+        thread::sleep(INTERVAL);
+    }
+    Ok(milliseconds(renamed.elapsed()))
+}
+
+/// Replaces the file of a Pod by one in which it is not ready.
+fn turn_unready(mesh: &Mesh, folder: &Path, pod: usize) -> Result<()> {
+    let file = mesh.file_of(pod);
+    let text = mesh.text(file, |other| other != pod);
+    folder::replace(folder, &mesh.file_name(file), &text)
+}
+
+/// How long a change may take to be served before the step fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What a change costs that nobody asks for, in milliseconds.
+fn cpu_of_change(mesh: &Mesh, folder: &Path, meshdns: &Meshdns, pod: usize) -> Result<f64> {
+    rest(meshdns)?;
+    let before = meshdns.cpu()?;
+    turn_unready(mesh, folder, pod)?;
+    rest(meshdns)?;
+    let cost = meshdns.cpu()?.saturating_sub(before);
+    let client = Client::of(meshdns)?;
+    ensure!(!is_answered(mesh, &client, pod)?, "a change is not served");
+    Ok(milliseconds(cost))
+}
+
+/// Waits until the process has done nothing for a while, longer than it puts off anything that is due soon.
+fn rest(meshdns: &Meshdns) -> Result<()> {
+    const QUIET: Duration = Duration::from_millis(300);
+    const IDLE: Duration = Duration::from_millis(1);
+    let begin = Instant::now();
+    loop {
+        let before = meshdns.cpu()?;
+        thread::sleep(QUIET);
+        if meshdns.cpu()?.saturating_sub(before) < IDLE {
+            return Ok(());
+        }
+        ensure!(begin.elapsed() < PATIENCE, "the server does not rest");
+    }
+}
+
+/// Whether the answer holds a Pod's address.
+fn is_answered(mesh: &Mesh, client: &Client, pod: usize) -> Result<bool> {
+    let host = Mesh::host(mesh.service_of(pod));
+    client.ask(&host, |reply| {
+        reply.has_address(Mesh::address_of(pod).octets())
+    })
+}
+
+/// A hundredth of all endpoints turns unready under load, then ready again in smaller steps.
+pub(super) fn rolling(
+    options: &Options,
+    folder: &Path,
+    meshdns: &Meshdns,
+    report: &mut Report,
+) -> Result<()> {
+    const RATE: u32 = 50_000;
+    let time = Duration::from_mins(1) / u32::try_from(options.divisor())?;
+    let mesh = options.mesh();
+    let mut files = Files::of(&mesh, folder, 500 / options.divisor());
+    let queries: Vec<Vec<u8>> = shuffled(mesh.services)
+        .map(|service| query(&Mesh::host(service), Type::A, false))
+        .collect();
+    let load = |time, meanwhile: &mut dyn FnMut() -> Result<()>| -> Result<(Replies, f64)> {
+        rest(meshdns)?;
+        let before = meshdns.cpu()?;
+        let (replies, done) = generator::run(meshdns.dns, &queries, RATE, time, meanwhile)?;
+        done?;
+        let cpu = meshdns.cpu()?.saturating_sub(before);
+        Ok((replies, cpu.as_secs_f64() / time.as_secs_f64() * 100.0))
+    };
+    let (before, _) = load(time / 4, &mut || Ok(()))?;
+    let by_file = load(time, &mut || files.flip_by_file(time))?;
+    let by_pod = load(time, &mut || files.flip_by_pod(time))?;
+    let (after, cpu) = load(time / 4, &mut || Ok(()))?;
+    let mut at_rest = before.and(after);
+    let p99 = at_rest.percentile(99.0);
+    report.tell(
+        &format!("at rest under {RATE} queries/s: p50, p99, p99.9"),
+        &format!("{}, {}", percentiles(&mut at_rest, cpu), lost(&at_rest)),
+    );
+    let (pods, count) = (files.pods(), files.list.len());
+    let what = format!("{pods} Pods turn unready in {time:?}, {count} files replaced once each");
+    let (mut replies, cpu) = by_file;
+    let none_lost = replies.lost() + replies.refused == 0;
+    report.judge(&what, &lost(&replies), "0", none_lost);
+    let ratio = replies.percentile(99.0) / p99;
+    let more = format!(" ({})", percentiles(&mut replies, cpu));
+    report.hold("the same: p99 beside p99 at rest", ratio, 1.2, "×", &more);
+    let (mut replies, cpu) = by_pod;
+    report.tell(
+        &format!("{pods} Pods turn ready in {time:?}, a file replaced for each"),
+        &format!("{}, {}", percentiles(&mut replies, cpu), lost(&replies)),
+    );
+    Ok(())
+}
+
+fn lost(replies: &Replies) -> String {
+    format!(
+        "{} lost, {} not NOERROR of {}",
+        replies.lost(),
+        replies.refused,
+        replies.sent
+    )
+}
+
+fn percentiles(replies: &mut Replies, cpu_percent: f64) -> String {
+    let [half, most, nearly_all] = [50.0, 99.0, 99.9].map(|percent| replies.percentile(percent));
+    format!("{half:.0} µs, {most:.0} µs, {nearly_all:.0} µs, CPU {cpu_percent:.0} % of a core")
+}
+
+/// The files that change.
+struct Files<'c> {
+    mesh: &'c Mesh,
+    folder: &'c Path,
+    list: Vec<File>,
+}
+
+/// A file, made beforehand: replacing it shall cost the machine little.
+struct File {
+    number: usize,
+    /// The text of every object.
+    objects: Vec<String>,
+    /// The Pods that change: which object of the file, and its text when it is the other way round.
+    flips: Vec<(usize, String)>,
+}
+
+impl<'c> Files<'c> {
+    /// Twenty Pods each in `count` files, far apart.
+    fn of(mesh: &'c Mesh, folder: &'c Path, count: usize) -> Self {
+        const PODS_A_FILE: usize = 20;
+        let first_file = mesh.services / mesh.objects_a_file;
+        let pod_files = mesh.services * mesh.pods / mesh.objects_a_file;
+        let step = mesh.objects_a_file / PODS_A_FILE;
+        let file = |index: usize| {
+            let number = first_file + index * pod_files / count;
+            let positions = (0..mesh.objects_a_file).step_by(step);
+            File {
+                number,
+                objects: mesh.documents(number, |_| true).collect(),
+                flips: positions
+                    .zip(mesh.documents(number, |_| false).step_by(step))
+                    .collect(),
+            }
+        };
+        let list = (0..count).map(file).collect();
+        Self { mesh, folder, list }
+    }
+
+    fn pods(&self) -> usize {
+        self.list.iter().map(|file| file.flips.len()).sum()
+    }
+
+    /// Flips all Pods of a file at once, one file after the other.
+    fn flip_by_file(&mut self, time: Duration) -> Result<()> {
+        let (mesh, folder) = (self.mesh, self.folder);
+        evenly(&mut self.list, time, |file| {
+            (0..file.flips.len()).for_each(|pod| file.flip(pod));
+            file.write(mesh, folder)
+        })
+    }
+
+    /// Flips one Pod after the other, and replaces its file each time.
+    fn flip_by_pod(&mut self, time: Duration) -> Result<()> {
+        let (mesh, folder) = (self.mesh, self.folder);
+        let time_a_file = time / u32::try_from(self.list.len()).context("few files")?;
+        evenly(&mut self.list, time, |file| {
+            let mut pods: Vec<usize> = (0..file.flips.len()).collect();
+            evenly(&mut pods, time_a_file, |pod| {
+                file.flip(*pod);
+                file.write(mesh, folder)
+            })
+        })
+    }
+}
+
+impl File {
+    fn flip(&mut self, pod: usize) {
+        let (position, other) = &mut self.flips[pod];
+        std::mem::swap(&mut self.objects[*position], other);
+    }
+
+    fn write(&self, mesh: &Mesh, folder: &Path) -> Result<()> {
+        folder::replace(folder, &mesh.file_name(self.number), &self.objects.concat())
+    }
+}
+
+/// Does something with every item, from the beginning to the end of `time`.
+fn evenly<T>(
+    items: &mut [T],
+    time: Duration,
+    mut act: impl FnMut(&mut T) -> Result<()>,
+) -> Result<()> {
+    let begin = Instant::now();
+    let count = u32::try_from(items.len()).context("few items")?;
+    for (number, item) in (0..).zip(items) {
+        let due = time * number / count;
+        thread::sleep(due.saturating_sub(begin.elapsed()));
+        act(item)?;
+    }
+    Ok(())
+}

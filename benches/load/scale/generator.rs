@@ -1,0 +1,177 @@
+//! An open-loop generator: queries leave at a fixed rate, whatever comes back, and every reply's latency is kept.
+//!
+//! A latency is the time from the system call that sent the query to the one that received its reply. When the generator
+//! itself comes late, it sends what is due at once, and the server has to cope with that.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use socket2::SockRef;
+
+/// How many sockets queries leave from; each has a thread that receives.
+const SOCKETS: usize = 8;
+
+/// How long to wait for replies after the last query.
+const LAST_REPLIES: Duration = Duration::from_secs(1);
+
+/// What came back.
+#[derive(Default)]
+pub(super) struct Replies {
+    pub(super) sent: usize,
+    /// Replies with another code than NOERROR.
+    pub(super) refused: usize,
+    /// Of each reply, in microseconds.
+    latencies: Vec<u32>,
+}
+
+impl Replies {
+    pub(super) fn lost(&self) -> usize {
+        self.sent - self.latencies.len()
+    }
+
+    /// The latency, in microseconds, that `percent` of all replies stay below.
+    pub(super) fn percentile(&mut self, percent: f64) -> f64 {
+        self.latencies.sort_unstable();
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an index into a list far shorter than 2^52"
+        )]
+        let index = (self.latencies.len() as f64 * percent / 100.0) as usize;
+        self.latencies
+            .get(index)
+            .map_or(f64::NAN, |&latency| f64::from(latency))
+    }
+
+    /// With those of another run.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.sent += other.sent;
+        self.refused += other.refused;
+        self.latencies.extend(other.latencies);
+        self
+    }
+}
+
+/// When each query of a socket left, by its id, in nanoseconds from the beginning; 0 where none is on its way.
+struct Lane {
+    socket: UdpSocket,
+    departures: Box<[AtomicU64]>,
+}
+
+/// Sends `queries` in turn, `rate` a second for `time`, and does something else meanwhile.
+pub(super) fn run<T>(
+    server: SocketAddr,
+    queries: &[Vec<u8>],
+    rate: u32,
+    time: Duration,
+    meanwhile: impl FnOnce() -> T,
+) -> Result<(Replies, T)> {
+    let lanes: Vec<Lane> = (0..SOCKETS)
+        .map(|_| Lane::to(server))
+        .collect::<Result<_>>()?;
+    let begin = Instant::now();
+    let (sent, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let receivers: Vec<_> = lanes
+            .iter()
+            .map(|lane| scope.spawn(|| lane.receive(begin, &over)))
+            .collect();
+        scope.spawn(|| {
+            send(&lanes, queries, rate, begin, time, &sent);
+            thread::sleep(LAST_REPLIES);
+            over.store(true, Ordering::Release);
+        });
+        let done = meanwhile();
+        let mut replies = Replies::default();
+        for receiver in receivers {
+            replies = replies.and(receiver.join().expect("receiving does not panic"));
+        }
+        replies.sent = sent.load(Ordering::Acquire);
+        Ok((replies, done))
+    })
+}
+
+fn send(
+    lanes: &[Lane],
+    queries: &[Vec<u8>],
+    rate: u32,
+    begin: Instant,
+    time: Duration,
+    sent: &AtomicUsize,
+) {
+    let interval = Duration::from_secs(1) / rate;
+    let mut due = Duration::ZERO;
+    for (count, query) in queries.iter().cycle().enumerate() {
+        if due >= time {
+            sent.store(count, Ordering::Release);
+            return;
+        }
+        thread::sleep(due.saturating_sub(begin.elapsed()));
+        due += interval;
+        let lane = &lanes[count % lanes.len()];
+        lane.send(query, count / lanes.len(), begin);
+    }
+}
+
+impl Lane {
+    fn to(server: SocketAddr) -> Result<Self> {
+        const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+        const TIMEOUT: Duration = Duration::from_millis(100);
+        let socket = UdpSocket::bind("127.0.0.1:0").context("bind a socket")?;
+        socket.connect(server).context("connect a socket")?;
+        socket
+            .set_read_timeout(Some(TIMEOUT))
+            .context("set a timeout")?;
+        // The kernel gives as much as it allows.
+        SockRef::from(&socket)
+            .set_recv_buffer_size(RECEIVE_BUFFER_BYTES)
+            .context("enlarge a buffer")?;
+        let departures = (0..=u16::MAX).map(|_| AtomicU64::new(0)).collect();
+        Ok(Self { socket, departures })
+    }
+
+    fn send(&self, query: &[u8], count: usize, begin: Instant) {
+        let mut message = [0; 512];
+        message[..query.len()].copy_from_slice(query);
+        let id = count % self.departures.len();
+        let wire_id = u16::try_from(id).expect("there are as many departures as ids");
+        message[..2].copy_from_slice(&wire_id.to_be_bytes());
+        self.departures[id].store(nanoseconds(begin), Ordering::Release);
+        // A query that the kernel does not take counts as lost.
+        let _ = self.socket.send(&message[..query.len()]);
+    }
+
+    /// Receives until it is over.
+    fn receive(&self, begin: Instant, over: &AtomicBool) -> Replies {
+        const CODE: u8 = 0xf;
+        let mut replies = Replies::default();
+        let mut message = [0; 4096];
+        while !over.load(Ordering::Acquire) {
+            let Ok(4..) = self.socket.recv(&mut message) else {
+                continue;
+            };
+            let now = nanoseconds(begin);
+            let id = u16::from_be_bytes([message[0], message[1]]);
+            let departure = self.departures[usize::from(id)].swap(0, Ordering::AcqRel);
+            if departure == 0 {
+                continue;
+            }
+            let latency = (now - departure) / 1_000;
+            replies
+                .latencies
+                .push(u32::try_from(latency).unwrap_or(u32::MAX));
+            replies.refused += usize::from(message[3] & CODE != 0);
+        }
+        replies
+    }
+}
+
+fn nanoseconds(begin: Instant) -> u64 {
+    u64::try_from(begin.elapsed().as_nanos()).expect("a run is shorter than centuries")
+}

@@ -1,0 +1,198 @@
+//! meshdns under test: started, waited for, asked and told to reload.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream, UdpSocket},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    mix::Type,
+    process::Memory,
+    query::{Reply, query},
+    servers::{MESHDNS, Server, free_port},
+};
+
+/// How long anything may take before the bench goes on without it.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// A `meshdns serve` with its configuration file.
+pub(super) struct Meshdns {
+    pub(super) server: Server,
+    pub(super) dns: SocketAddr,
+    http: SocketAddr,
+    configuration: PathBuf,
+    started: Instant,
+}
+
+/// What it took until the mesh was served.
+#[derive(Clone, Copy)]
+pub(super) struct Start {
+    /// From the start of the process to `/ready`.
+    pub(super) time: Duration,
+    /// On all cores, until then.
+    pub(super) cpu: Duration,
+    /// A moment later.
+    pub(super) memory: Memory,
+}
+
+impl Meshdns {
+    /// Starts it with `workers` on `mesh`; its files go to `folder`.
+    pub(super) fn start(mesh: &Path, workers: u32, folder: &Path) -> Result<Self> {
+        let (dns, http) = (free_port()?, free_port()?);
+        let configuration = folder.join(format!("meshdns-{dns}.yaml"));
+        fs::write(&configuration, configuration_with(5)).context("write the configuration")?;
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
+        command
+            .arg("serve")
+            .arg(mesh)
+            .arg("--config")
+            .arg(&configuration)
+            .args(["--listen", &local(dns).to_string()])
+            .args(["--http", &local(http).to_string()])
+            .args(["--workers", &workers.to_string()]);
+        let started = Instant::now();
+        Ok(Self {
+            server: Server::start(MESHDNS, dns, command, folder)?,
+            dns: local(dns),
+            http: local(http),
+            configuration,
+            started,
+        })
+    }
+
+    /// Starts it and waits until it is ready.
+    pub(super) fn start_ready(mesh: &Path, workers: u32, folder: &Path) -> Result<(Self, Start)> {
+        const SETTLING: Duration = Duration::from_secs(1);
+        let meshdns = Self::start(mesh, workers, folder)?;
+        meshdns.wait("ready", || {
+            Ok(meshdns
+                .get("/ready")
+                .is_ok_and(|response| response.starts_with("HTTP/1.1 200")))
+        })?;
+        let time = meshdns.started.elapsed();
+        let cpu = meshdns.cpu()?;
+        thread::sleep(SETTLING);
+        let memory = meshdns.memory()?;
+        Ok((meshdns, Start { time, cpu, memory }))
+    }
+
+    /// Waits until `condition` holds.
+    pub(super) fn wait(&self, what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
+        const INTERVAL: Duration = Duration::from_millis(5);
+        let begin = Instant::now();
+        while !condition()? {
+            self.server.process.borrow_mut().check_alive()?;
+            ensure!(begin.elapsed() < PATIENCE, "not {what} after {PATIENCE:?}");
+            thread::sleep(INTERVAL);
+        }
+        Ok(())
+    }
+
+    pub(super) fn cpu(&self) -> Result<Duration> {
+        self.server.process.borrow().cpu()
+    }
+
+    pub(super) fn memory(&self) -> Result<Memory> {
+        self.server.process.borrow().memory()
+    }
+
+    /// Reads every file again, and returns the peak of memory meanwhile, in bytes.
+    pub(super) fn reload(&self) -> Result<u64> {
+        const RELOADED: &str = "meshdns_reload_last_timestamp_seconds";
+        let before = self.metric(RELOADED)?;
+        self.peak_until("reloaded", || Ok(self.metric(RELOADED)? > before))
+    }
+
+    /// Gives every record another TTL, and returns the peak of memory meanwhile, in bytes.
+    pub(super) fn change_policy(&self, host: &str) -> Result<u64> {
+        const TTL_SECONDS: u8 = 7;
+        fs::write(&self.configuration, configuration_with(TTL_SECONDS))
+            .context("write the configuration")?;
+        let client = Client::of(self)?;
+        self.peak_until("served with the changed TTL", || {
+            client.ask(host, |reply| reply.has_ttl(TTL_SECONDS))
+        })
+    }
+
+    fn peak_until(&self, what: &str, condition: impl Fn() -> Result<bool>) -> Result<u64> {
+        {
+            let process = self.server.process.borrow();
+            process.forget_peak()?;
+            process.hang_up()?;
+        }
+        self.wait(what, condition)?;
+        Ok(self.memory()?.peak)
+    }
+
+    /// The value of a metric without labels.
+    fn metric(&self, name: &str) -> Result<f64> {
+        let page = self.get("/metrics")?;
+        let value = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value
+            .with_context(|| format!("there is no metric {name}"))?
+            .parse()?)
+    }
+
+    fn get(&self, path: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(self.http)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: meshdns\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response)?;
+        Ok(response)
+    }
+
+    /// The reply over TCP: its length in bytes, and how many records its answer section has.
+    pub(super) fn ask_over_tcp(&self, host: &str) -> Result<(usize, u32)> {
+        let query = query(host, Type::A, false);
+        let length = u16::try_from(query.len()).context("a query is short")?;
+        let mut stream = TcpStream::connect(self.dns).context("connect over TCP")?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(&[&length.to_be_bytes()[..], &query].concat())?;
+        let mut length = [0; 2];
+        stream.read_exact(&mut length)?;
+        let mut message = vec![0; u16::from_be_bytes(length).into()];
+        stream.read_exact(&mut message)?;
+        let reply = Reply::to(&query, &message).context("a reply to another query")?;
+        Ok((reply.bytes(), reply.answers()))
+    }
+}
+
+fn configuration_with(ttl_seconds: u8) -> String {
+    format!("zones: [big.example]\nttl: {ttl_seconds}s\n")
+}
+
+/// Asks one question at a time over UDP.
+pub(super) struct Client(UdpSocket);
+
+impl Client {
+    pub(super) fn of(meshdns: &Meshdns) -> Result<Self> {
+        const TIMEOUT: Duration = Duration::from_secs(1);
+        let socket = UdpSocket::bind("127.0.0.1:0").context("bind a socket")?;
+        socket.connect(meshdns.dns).context("connect a socket")?;
+        socket
+            .set_read_timeout(Some(TIMEOUT))
+            .context("set a timeout")?;
+        Ok(Self(socket))
+    }
+
+    /// Whether the reply for the host's addresses is as wanted; a reply that is lost is not.
+    pub(super) fn ask(&self, host: &str, is_wanted: impl Fn(Reply<'_>) -> bool) -> Result<bool> {
+        let query = query(host, Type::A, true);
+        self.0.send(&query).context("send a query")?;
+        let mut message = [0; 4096];
+        let length = self.0.recv(&mut message).unwrap_or(0);
+        Ok(Reply::to(&query, &message[..length]).is_some_and(is_wanted))
+    }
+}
