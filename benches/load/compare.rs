@@ -112,7 +112,7 @@ impl Bench<'_> {
         );
         let versions: Vec<String> = OTHERS
             .iter()
-            .filter_map(|other| Some(format!("{} is \"{}\"", other.name, other.version()?)))
+            .filter_map(|other| Some(format!("{} {}", other.name, other.version()?)))
             .collect();
         println!(
             "{names} names x {ADDRESSES} addresses, one worker, {rounds} rounds of {seconds} s, {offered}. Medians of \

@@ -82,15 +82,17 @@ impl Other {
         Server::start(self.name, port, (self.command)(&place)?, folder)
     }
 
-    /// What the program calls itself; nothing where it is not there.
+    /// The number of its version; nothing where the program is not there.
     pub(crate) fn version(&self) -> Option<String> {
         let output = Command::new(find(self.program)?)
             .arg(self.version_flag)
             .output()
             .ok()?;
         let text = [output.stdout, output.stderr].concat();
-        let line = text.split(|byte| *byte == b'\n').next()?;
-        Some(String::from_utf8_lossy(line).trim().to_owned())
+        let text = String::from_utf8_lossy(&text);
+        let number = &text[text.find(|letter: char| letter.is_ascii_digit())?..];
+        let end = number.find(|letter: char| letter != '.' && !letter.is_ascii_digit());
+        Some(number[..end.unwrap_or(number.len())].to_owned())
     }
 }
 

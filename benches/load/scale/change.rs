@@ -65,7 +65,8 @@ pub(super) fn one_pod(
 /// From the rename to the first answer without the Pod, in milliseconds.
 fn time_until_served(mesh: &Mesh, folder: &Path, meshdns: &Meshdns, pod: usize) -> Result<f64> {
     const INTERVAL: Duration = Duration::from_micros(200);
-    rest(meshdns)?;
+    const PATIENCE: Duration = Duration::from_mins(1);
+    meshdns.rest()?;
     let client = Client::of(meshdns)?;
     ensure!(
         is_answered(mesh, &client, pod)?,
@@ -87,34 +88,16 @@ fn turn_unready(mesh: &Mesh, folder: &Path, pod: usize) -> Result<()> {
     folder::replace(folder, &mesh.file_name(file), &text)
 }
 
-/// How long a change may take to be served before the step fails.
-const PATIENCE: Duration = Duration::from_mins(1);
-
 /// What a change costs that nobody asks for, in milliseconds.
 fn cpu_of_change(mesh: &Mesh, folder: &Path, meshdns: &Meshdns, pod: usize) -> Result<f64> {
-    rest(meshdns)?;
+    meshdns.rest()?;
     let before = meshdns.cpu()?;
     turn_unready(mesh, folder, pod)?;
-    rest(meshdns)?;
+    meshdns.rest()?;
     let cost = meshdns.cpu()?.saturating_sub(before);
     let client = Client::of(meshdns)?;
     ensure!(!is_answered(mesh, &client, pod)?, "a change is not served");
     Ok(milliseconds(cost))
-}
-
-/// Waits until the process has done nothing for a while, longer than it puts off anything that is due soon.
-fn rest(meshdns: &Meshdns) -> Result<()> {
-    const QUIET: Duration = Duration::from_millis(300);
-    const IDLE: Duration = Duration::from_millis(1);
-    let begin = Instant::now();
-    loop {
-        let before = meshdns.cpu()?;
-        thread::sleep(QUIET);
-        if meshdns.cpu()?.saturating_sub(before) < IDLE {
-            return Ok(());
-        }
-        ensure!(begin.elapsed() < PATIENCE, "the server does not rest");
-    }
 }
 
 /// Whether the answer holds a Pod's address.
@@ -140,7 +123,7 @@ pub(super) fn rolling(
         .map(|service| query(&Mesh::host(service), Type::A, false))
         .collect();
     let load = |time, meanwhile: &mut dyn FnMut() -> Result<()>| -> Result<(Replies, f64)> {
-        rest(meshdns)?;
+        meshdns.rest()?;
         let before = meshdns.cpu()?;
         let (replies, done) = generator::run(meshdns.dns, &queries, RATE, time, meanwhile)?;
         done?;
@@ -149,6 +132,9 @@ pub(super) fn rolling(
     };
     let (before, _) = load(time / 4, &mut || Ok(()))?;
     let by_file = load(time, &mut || files.flip_by_file(time))?;
+    meshdns.rest()?;
+    let is_late = is_answered(&mesh, &Client::of(meshdns)?, files.last_pod())?;
+    ensure!(!is_late, "a change is not served");
     let by_pod = load(time, &mut || files.flip_by_pod(time))?;
     let (after, cpu) = load(time / 4, &mut || Ok(()))?;
     let mut at_rest = before.and(after);
@@ -175,8 +161,9 @@ pub(super) fn rolling(
 
 fn lost(replies: &Replies) -> String {
     format!(
-        "{} lost, {} not NOERROR of {}",
+        "{} lost ({} more by the generator), {} not NOERROR of {}",
         replies.lost(),
+        replies.spilt,
         replies.refused,
         replies.sent
     )
@@ -227,6 +214,13 @@ impl<'c> Files<'c> {
 
     fn pods(&self) -> usize {
         self.list.iter().map(|file| file.flips.len()).sum()
+    }
+
+    /// The Pod that changes last.
+    fn last_pod(&self) -> usize {
+        let file = self.list.last().expect("there are files");
+        let (position, _) = file.flips.last().expect("Pods change in every file");
+        file.number * self.mesh.objects_a_file + position - self.mesh.services
     }
 
     /// Flips all Pods of a file at once, one file after the other.

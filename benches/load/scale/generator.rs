@@ -4,6 +4,7 @@
 //! itself comes late, it sends what is due at once, and the server has to cope with that.
 
 use std::{
+    fs,
     net::{SocketAddr, UdpSocket},
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     thread,
@@ -23,6 +24,8 @@ const LAST_REPLIES: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Replies {
     pub(super) sent: usize,
+    /// Replies that the generator itself was too late to take: its sockets were full.
+    pub(super) spilt: usize,
     /// Replies with another code than NOERROR.
     pub(super) refused: usize,
     /// Of each reply, in microseconds.
@@ -30,8 +33,9 @@ pub(super) struct Replies {
 }
 
 impl Replies {
+    /// Queries that the server left without a reply.
     pub(super) fn lost(&self) -> usize {
-        self.sent - self.latencies.len()
+        (self.sent - self.latencies.len()).saturating_sub(self.spilt)
     }
 
     /// The latency, in microseconds, that `percent` of all replies stay below.
@@ -52,6 +56,7 @@ impl Replies {
     /// With those of another run.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.sent += other.sent;
+        self.spilt += other.spilt;
         self.refused += other.refused;
         self.latencies.extend(other.latencies);
         self
@@ -93,6 +98,7 @@ pub(super) fn run<T>(
             replies = replies.and(receiver.join().expect("receiving does not panic"));
         }
         replies.sent = sent.load(Ordering::Acquire);
+        replies.spilt = lanes.iter().map(Lane::spilt).sum::<Result<_>>()?;
         Ok((replies, done))
     })
 }
@@ -145,6 +151,19 @@ impl Lane {
         self.departures[id].store(nanoseconds(begin), Ordering::Release);
         // A query that the kernel does not take counts as lost.
         let _ = self.socket.send(&message[..query.len()]);
+    }
+
+    /// How many packets the kernel dropped because the socket was full.
+    fn spilt(&self) -> Result<usize> {
+        let port = self.socket.local_addr().context("read an address")?.port();
+        let sockets = fs::read_to_string("/proc/net/udp").context("list UDP sockets")?;
+        let own = format!(":{port:04X}");
+        let line = sockets.lines().find(|line| {
+            let address = line.split_whitespace().nth(1);
+            address.is_some_and(|address| address.ends_with(&own))
+        });
+        let drops = line.and_then(|line| line.split_whitespace().last()?.parse().ok());
+        drops.context("a socket is not in /proc/net/udp")
     }
 
     /// Receives until it is over.

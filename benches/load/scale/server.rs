@@ -129,7 +129,19 @@ impl Meshdns {
             process.hang_up()?;
         }
         self.wait(what, condition)?;
+        self.rest()?;
         Ok(self.memory()?.peak)
+    }
+
+    /// Waits until the process has done nothing for a while, longer than it puts off anything that is due soon.
+    pub(super) fn rest(&self) -> Result<()> {
+        const QUIET: Duration = Duration::from_millis(300);
+        const IDLE: Duration = Duration::from_millis(1);
+        self.wait("at rest", || {
+            let before = self.cpu()?;
+            thread::sleep(QUIET);
+            Ok(self.cpu()?.saturating_sub(before) < IDLE)
+        })
     }
 
     /// The value of a metric without labels.
@@ -178,7 +190,7 @@ pub(super) struct Client(UdpSocket);
 
 impl Client {
     pub(super) fn of(meshdns: &Meshdns) -> Result<Self> {
-        const TIMEOUT: Duration = Duration::from_secs(1);
+        const TIMEOUT: Duration = Duration::from_secs(5);
         let socket = UdpSocket::bind("127.0.0.1:0").context("bind a socket")?;
         socket.connect(meshdns.dns).context("connect a socket")?;
         socket
@@ -187,12 +199,13 @@ impl Client {
         Ok(Self(socket))
     }
 
-    /// Whether the reply for the host's addresses is as wanted; a reply that is lost is not.
+    /// Whether the reply for the host's addresses is as wanted.
     pub(super) fn ask(&self, host: &str, is_wanted: impl Fn(Reply<'_>) -> bool) -> Result<bool> {
         let query = query(host, Type::A, true);
         self.0.send(&query).context("send a query")?;
         let mut message = [0; 4096];
-        let length = self.0.recv(&mut message).unwrap_or(0);
-        Ok(Reply::to(&query, &message[..length]).is_some_and(is_wanted))
+        let length = self.0.recv(&mut message).context("wait for a reply")?;
+        let reply = Reply::to(&query, &message[..length]).context("a reply to another query")?;
+        Ok(is_wanted(reply))
     }
 }
