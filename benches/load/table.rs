@@ -25,6 +25,11 @@ pub(crate) fn print(servers: &[&Server], runs: &[Vec<Run>], goals: &[Goal]) {
          | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     );
     for (server, own) in servers.iter().zip(runs) {
+        let name = if server.name == MESHDNS {
+            "**meshdns**"
+        } else {
+            server.name
+        };
         let beside = |name: &str| {
             let Some(other) = servers.iter().position(|server| server.name == name) else {
                 return "–".to_owned();
@@ -42,8 +47,7 @@ pub(crate) fn print(servers: &[&Server], runs: &[Vec<Run>], goals: &[Goal]) {
         let lost: u64 = own.iter().map(|run| run.lost).sum();
         let memory = own.last().map_or(0, |run| run.memory_bytes / (1024 * 1024));
         println!(
-            "| {} | {} | {} | {} | {:.0} | {lost} | {memory} MiB |",
-            server.name,
+            "| {name} | {} | {} | {} | {:.0} | {lost} | {memory} MiB |",
             spread(own),
             beside(REFLECTOR),
             beside(KNOT),
