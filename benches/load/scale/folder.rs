@@ -19,6 +19,7 @@ pub(super) fn kept(mesh: &Mesh) -> Result<PathBuf> {
         format,
         ..
     } = mesh;
+    // Another version where the generator writes other files for the same figures.
     let name = format!("mesh-v1-{services}x{pods}+{vms}-{selects:?}-{format:?}");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if !folder.is_dir() {
