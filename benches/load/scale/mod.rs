@@ -13,9 +13,10 @@ mod queries;
 mod report;
 mod server;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 use self::{
     big_mesh::{Format, Mesh, Selects},
@@ -103,6 +104,9 @@ fn start_from_json(options: &Options, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// Something that takes memory; returns the most that the process held meanwhile, in bytes.
+type Reload = fn(&Meshdns) -> Result<u64>;
+
 /// Starts from YAML, and takes every other step with the last process of these.
 fn start_and_serve(options: &Options, report: &mut Report) -> Result<()> {
     const GOAL_SECONDS: f64 = 15.0;
@@ -120,28 +124,23 @@ fn start_and_serve(options: &Options, report: &mut Report) -> Result<()> {
         "peak RSS while loading",
         &format!("{:.0} MiB", mebibytes(loaded.peak)),
     );
-    let hold_peak = |report: &mut Report, what, peak| {
-        let peak = mebibytes(peak);
-        let more = format!(" ({peak:.0} MiB)");
-        report.hold(what, peak / resident, GOAL_PEAK, "× RSS after load", &more);
-    };
-    report.step(
-        "peak RSS while every file is read again (SIGHUP)",
-        |report| {
-            let peak = meshdns.reload()?;
-            hold_peak(
-                report,
-                "peak RSS while every file is read again (SIGHUP)",
-                peak,
-            );
+    let reloads: [(&str, Reload); 2] = [
+        (
+            "peak RSS while every file is read again (SIGHUP)",
+            Meshdns::reload,
+        ),
+        ("peak RSS while every record gets another TTL", |meshdns| {
+            meshdns.change_policy(&Mesh::host(0))
+        }),
+    ];
+    for (what, reload) in reloads {
+        report.step(what, |report| {
+            let peak = mebibytes(reload(&meshdns)?);
+            let more = format!(" ({peak:.0} MiB)");
+            report.hold(what, peak / resident, GOAL_PEAK, "× RSS after load", &more);
             Ok(())
-        },
-    );
-    report.step("peak RSS while every record gets another TTL", |report| {
-        let peak = meshdns.change_policy(&Mesh::host(0))?;
-        hold_peak(report, "peak RSS while every record gets another TTL", peak);
-        Ok(())
-    });
+        });
+    }
     report.step("CPU per query", |report| {
         queries::measure(options, &meshdns, scratch.path(), report)
     });
@@ -157,11 +156,7 @@ fn start_and_serve(options: &Options, report: &mut Report) -> Result<()> {
 }
 
 /// Starts the server several times; the last process goes on.
-fn start(
-    options: &Options,
-    mesh: &std::path::Path,
-    scratch: &tempfile::TempDir,
-) -> Result<(Meshdns, Vec<Start>)> {
+fn start(options: &Options, mesh: &Path, scratch: &TempDir) -> Result<(Meshdns, Vec<Start>)> {
     let mut starts = Vec::new();
     let mut running = None;
     for round in 0..options.starts {
@@ -194,7 +189,7 @@ fn tell_starts(report: &mut Report, format: &str, starts: &[Start], goal_seconds
 }
 
 /// A folder for logs and queries.
-fn scratch() -> Result<tempfile::TempDir> {
+fn scratch() -> Result<TempDir> {
     tempfile::Builder::new()
         .prefix("meshdns-bench-")
         .tempdir()
