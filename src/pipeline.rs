@@ -4,11 +4,7 @@
 //!
 //! Never reads a file and never publishes: `control` does.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use crate::{
     diagnostic::Diagnostic,
@@ -35,9 +31,11 @@ pub struct Pipeline {
     editor: Editor,
     /// What is noteworthy about single hosts, kept per host so that a change costs only its hosts.
     remarks: BTreeMap<Name, Vec<Diagnostic>>,
+    /// What was taken in and waits for the next [`Pipeline::compile`].
+    pending: Affected,
 }
 
-/// What one [`Pipeline::apply`] did.
+/// What one [`Pipeline::compile`] did.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The newest snapshot; the one before, where no answer changed.
@@ -57,14 +55,28 @@ impl Pipeline {
             mesh: Mesh::default(),
             editor,
             remarks: BTreeMap::new(),
+            pending: Affected::default(),
         }
     }
 
-    /// Takes in what changed in the files at `now` and recompiles the hosts that it affects.
+    /// Takes in what changed in the files at `now` and recompiles the hosts that it affects:
+    /// [`Pipeline::take_in`] and [`Pipeline::compile`] in one step.
+    pub fn apply(&mut self, changes: Vec<FileChange>, now: SystemTime) -> Report {
+        self.take_in(changes, now);
+        self.compile(now)
+    }
+
+    /// Takes in what changed in the files at `now`. No answer changes before [`Pipeline::compile`], so that many files
+    /// can be taken in part by part, in any order, and none of them must stay in memory for the others.
+    pub fn take_in(&mut self, changes: Vec<FileChange>, now: SystemTime) {
+        self.mesh.apply(changes, now, &mut self.pending);
+    }
+
+    /// Recompiles the hosts that are affected by what was taken in since the last time.
     ///
     /// The first call makes the snapshot ready, even without a change.
-    pub fn apply(&mut self, changes: Vec<FileChange>, now: SystemTime) -> Report {
-        let affected = self.mesh.apply(changes, now);
+    pub fn compile(&mut self, now: SystemTime) -> Report {
+        let affected = std::mem::take(&mut self.pending);
         self.recompile(affected, now)
     }
 
@@ -74,14 +86,9 @@ impl Pipeline {
         self.editor = Editor::succeeding(policy.settings.clone(), &before);
         self.policy = policy;
         self.remarks.clear();
-        let hosts: BTreeSet<Name> = self.mesh.hosts().into_iter().cloned().collect();
-        self.recompile(
-            Affected {
-                hosts,
-                ..Affected::default()
-            },
-            now,
-        )
+        let all_hosts = self.mesh.hosts().into_iter().cloned();
+        self.pending.hosts.extend(all_hosts);
+        self.compile(now)
     }
 
     /// The mesh.

@@ -44,7 +44,7 @@ enum Entry {
     Group,
 }
 
-/// What [`Mesh::apply`] changed.
+/// What was touched by what [`Mesh::apply`] took in.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Affected {
     /// The hosts that may answer otherwise than before and must be recompiled.
@@ -71,9 +71,9 @@ pub struct EndpointCounts {
 }
 
 impl Mesh {
-    /// Takes in what changed in the files; `now` is remembered for objects whose newest version can't be used.
-    pub fn apply(&mut self, changes: Vec<FileChange>, now: SystemTime) -> Affected {
-        let mut affected = Affected::default();
+    /// Takes in what changed in the files and adds to `affected` what that touches; `now` is remembered for objects whose
+    /// newest version can't be used.
+    pub fn apply(&mut self, changes: Vec<FileChange>, now: SystemTime, affected: &mut Affected) {
         for change in changes {
             for (key, before, after) in self.ledger.apply(change, now, &mut self.index.symbols) {
                 match (&before, &after) {
@@ -85,7 +85,6 @@ impl Mesh {
                 self.index.replace(&key, before, after, &mut affected.hosts);
             }
         }
-        affected
     }
 
     /// The hosts of all ServiceEntries, hidden ones included, in canonical order.

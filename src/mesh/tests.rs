@@ -98,6 +98,12 @@ fn unreadable(name: &str) -> FileChange {
     }
 }
 
+fn apply(mesh: &mut Mesh, changes: Vec<FileChange>, now: SystemTime) -> Affected {
+    let mut affected = Affected::default();
+    mesh.apply(changes, now, &mut affected);
+    affected
+}
+
 /// The names of the workloads that the ServiceEntry `name` picks, sorted.
 fn picked(mesh: &Mesh, name: &str) -> Vec<String> {
     let host = host(name);
@@ -117,13 +123,15 @@ fn picked(mesh: &Mesh, name: &str) -> Vec<String> {
 fn a_change_affects_only_the_hosts_that_pick_the_workload() {
     let mut mesh = Mesh::default();
     let services = ["a", "b", "c"].map(|name| service(name, name));
-    mesh.apply(vec![file("services.yaml", services)], NOON);
-    let affected = mesh.apply(
+    apply(&mut mesh, vec![file("services.yaml", services)], NOON);
+    let affected = apply(
+        &mut mesh,
         vec![file("vm.yaml", [vm("vm", "a", "192.0.2.1", None)])],
         NOON,
     );
     assert_eq!(affected.hosts, BTreeSet::from([host("a")]));
-    let affected = mesh.apply(
+    let affected = apply(
+        &mut mesh,
         vec![file("vm.yaml", [vm("vm", "b", "192.0.2.1", None)])],
         NOON,
     );
@@ -132,12 +140,14 @@ fn a_change_affects_only_the_hosts_that_pick_the_workload() {
         BTreeSet::from([host("a"), host("b")]),
         "its labels moved it from one to the other"
     );
-    let affected = mesh.apply(
+    let affected = apply(
+        &mut mesh,
         vec![file("vm.yaml", [vm("vm", "b", "192.0.2.1", None)])],
         NOON,
     );
     assert_eq!(affected, Affected::default(), "nothing changed");
-    let affected = mesh.apply(
+    let affected = apply(
+        &mut mesh,
         vec![FileChange {
             file: "vm.yaml".into(),
             reading: Reading::Gone,
@@ -153,7 +163,8 @@ fn a_change_affects_only_the_hosts_that_pick_the_workload() {
 #[test]
 fn a_rejected_object_keeps_its_last_good_version_and_says_since_when() {
     let mut mesh = Mesh::default();
-    mesh.apply(
+    apply(
+        &mut mesh,
         vec![file(
             "a.yaml",
             [service("a", "a"), vm("vm", "a", "192.0.2.1", None)],
@@ -166,8 +177,8 @@ fn a_rejected_object_keeps_its_last_good_version_and_says_since_when() {
             [service("a", "a"), rejected(Kind::WorkloadEntry, "vm")],
         )
     };
-    mesh.apply(vec![broken()], later(1));
-    mesh.apply(vec![broken()], later(2));
+    apply(&mut mesh, vec![broken()], later(1));
+    apply(&mut mesh, vec![broken()], later(2));
     assert_eq!(picked(&mesh, "a"), ["vm"]);
     let kept: Vec<_> = mesh
         .kept()
@@ -177,7 +188,11 @@ fn a_rejected_object_keeps_its_last_good_version_and_says_since_when() {
     assert_eq!(kept, [("vm".into(), later(1))]);
     assert_eq!(mesh.diagnostics()[0].code, code::LAST_GOOD_SERVED);
 
-    mesh.apply(vec![file("a.yaml", [service("a", "a")])], later(3));
+    apply(
+        &mut mesh,
+        vec![file("a.yaml", [service("a", "a")])],
+        later(3),
+    );
     assert_eq!(picked(&mesh, "a"), [""; 0], "left out on purpose, it goes");
     assert!(mesh.kept().is_empty() && mesh.diagnostics().is_empty());
 }
@@ -185,7 +200,8 @@ fn a_rejected_object_keeps_its_last_good_version_and_says_since_when() {
 #[test]
 fn an_object_that_was_never_good_is_not_served() {
     let mut mesh = Mesh::default();
-    mesh.apply(
+    apply(
+        &mut mesh,
         vec![file(
             "a.yaml",
             [service("a", "a"), rejected(Kind::WorkloadEntry, "vm")],
@@ -205,12 +221,13 @@ fn an_unreadable_file_and_one_with_an_unidentified_document_keep_what_they_held(
             [service("a", "a"), vm("one", "a", "192.0.2.1", None)],
         )
     };
-    mesh.apply(vec![whole()], NOON);
-    mesh.apply(vec![unreadable("a.yaml")], later(1));
+    apply(&mut mesh, vec![whole()], NOON);
+    apply(&mut mesh, vec![unreadable("a.yaml")], later(1));
     assert_eq!(picked(&mesh, "a"), ["one"]);
     assert_eq!(mesh.kept().len(), 2);
 
-    mesh.apply(
+    apply(
+        &mut mesh,
         vec![file("a.yaml", [service("a", "a"), Outcome::Rejected(None)])],
         later(2),
     );
@@ -219,18 +236,20 @@ fn an_unreadable_file_and_one_with_an_unidentified_document_keep_what_they_held(
         ["one"],
         "the document that can't be read may be the VM"
     );
-    mesh.apply(vec![whole()], later(3));
+    apply(&mut mesh, vec![whole()], later(3));
     assert!(mesh.kept().is_empty());
 }
 
 #[test]
 fn the_last_claim_in_path_order_wins_and_the_other_serves_again() {
     let mut mesh = Mesh::default();
-    mesh.apply(
+    apply(
+        &mut mesh,
         vec![file("b.yaml", [vm("vm", "b", "192.0.2.2", None)])],
         NOON,
     );
-    mesh.apply(
+    apply(
+        &mut mesh,
         vec![file(
             "a.yaml",
             [
@@ -249,7 +268,8 @@ fn the_last_claim_in_path_order_wins_and_the_other_serves_again() {
         .collect();
     assert_eq!(duplicates, [(code::DUPLICATE_OBJECT, "a.yaml".into())]);
 
-    mesh.apply(
+    apply(
+        &mut mesh,
         vec![FileChange {
             file: "b.yaml".into(),
             reading: Reading::Gone,
@@ -268,13 +288,14 @@ fn of_two_in_one_file_the_last_wins() {
         vm("vm", "a", "192.0.2.1", None),
         vm("vm", "other", "192.0.2.2", None),
     ];
-    mesh.apply(vec![file("a.yaml", twice)], NOON);
+    apply(&mut mesh, vec![file("a.yaml", twice)], NOON);
     assert_eq!(picked(&mesh, "a"), [""; 0]);
     assert_eq!(
         mesh.object_counts(),
         BTreeMap::from([(Kind::ServiceEntry, 1), (Kind::WorkloadEntry, 1)])
     );
-    mesh.apply(
+    apply(
+        &mut mesh,
         vec![file(
             "a.yaml",
             [service("a", "a"), vm("vm", "a", "192.0.2.1", None)],
@@ -292,7 +313,8 @@ fn counts_endpoints_by_state() {
         vm("unhealthy", "a", "192.0.2.2", Some("False")),
         vm("nobody-asks", "b", "192.0.2.3", None),
     ];
-    mesh.apply(
+    apply(
+        &mut mesh,
         vec![
             file("vms.yaml", vms),
             file("services.yaml", [service("a", "a")]),
@@ -306,7 +328,11 @@ fn counts_endpoints_by_state() {
         unselected: 1,
     };
     assert_eq!(mesh.endpoint_counts(), expected);
-    mesh.apply(vec![file("services.yaml", [service("b", "b")])], NOON);
+    apply(
+        &mut mesh,
+        vec![file("services.yaml", [service("b", "b")])],
+        NOON,
+    );
     let expected = EndpointCounts {
         selected: 1,
         unready: 0,
