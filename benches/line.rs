@@ -119,7 +119,7 @@ fn changes(criterion: &mut Criterion) {
     let selection = pipeline.select(&host).expect("the mesh has the host");
     let settings = pipeline.policy().settings.clone();
     criterion.bench_function("zone/compile one host", |bencher| {
-        bencher.iter(|| zone::compile(black_box(&selection), &settings));
+        bencher.iter(|| zone::compile(black_box(&selection.gathering), &settings));
     });
     criterion.bench_function("select one host", |bencher| {
         bencher.iter(|| pipeline.select(black_box(&host)));

@@ -155,7 +155,7 @@ impl HostStory {
     pub fn is_in(&self, candidate: &Candidate) -> bool {
         match &candidate.excluded {
             None => true,
-            Some(exclusion) => self.selection.all_unhealthy && exclusion.is_unready(),
+            Some(exclusion) => self.selection.gathering.all_unhealthy && exclusion.is_unready(),
         }
     }
 
@@ -273,7 +273,7 @@ fn host_story(pipeline: &Pipeline, host: &Name, answers: bool) -> Option<HostSto
     selection.candidates.sort_by_cached_key(place);
     let texts = |service: &Arc<Service>| match &service.endpoints {
         Endpoints::Selector(labels) => {
-            let texts = mesh.label_texts(labels).into_iter();
+            let texts = mesh.label_texts(&service.key.namespace, labels).into_iter();
             Some(
                 texts
                     .map(|(key, value)| (key.to_owned(), value.to_owned()))

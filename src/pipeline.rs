@@ -4,15 +4,28 @@
 //!
 //! Never reads a file and never publishes: `control` does.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    sync::{Arc, OnceLock},
+    time::SystemTime,
+};
+
+use foldhash::HashMap;
+use rayon::prelude::*;
 
 use crate::{
     diagnostic::Diagnostic,
     dns::{Name, Serial},
-    mesh::{Affected, FileChange, Mesh},
-    select::{self, Selection, WhenAllUnhealthy},
-    zone::{self, Editor, Settings, Snapshot},
+    mesh::{Affected, FileChange, Labels, Mesh},
+    select::{self, Choice, Gathering, Selection, WhenAllUnhealthy},
+    zone::{self, Compiled, Editor, Settings, Snapshot},
 };
+
+/// From this many hosts on, they are compiled side by side; below, that costs more than it brings.
+const MANY_HOSTS: usize = 256;
+
+/// From this many records on, what a selector came to is remembered, so that another host that selects alike shares the
+/// records.
+const MANY_RECORDS: usize = 64;
 
 /// What decides how a mesh is answered, besides the mesh.
 #[derive(Clone, Debug, Default)]
@@ -29,10 +42,23 @@ pub struct Pipeline {
     policy: Policy,
     mesh: Mesh,
     editor: Editor,
+    /// What selectors with many records came to.
+    large: HashMap<Selector, Arc<Outcome>>,
     /// What is noteworthy about single hosts, kept per host so that a change costs only its hosts.
-    remarks: BTreeMap<Name, Vec<Diagnostic>>,
-    /// What was taken in and waits for the next [`Pipeline::compile`].
-    pending: Affected,
+    remarks: HashMap<Name, Vec<Diagnostic>>,
+    /// Everything there is to say, once someone asked for it.
+    diagnostics: OnceLock<Arc<[Diagnostic]>>,
+}
+
+/// A namespace and the labels that its services select by.
+type Selector = (Arc<str>, Labels);
+
+/// What ServiceEntries come to.
+#[derive(Clone, Debug)]
+struct Outcome {
+    /// Without the addresses: the records have them.
+    gathering: Gathering,
+    compiled: Compiled,
 }
 
 /// What one [`Pipeline::compile`] did.
@@ -42,6 +68,8 @@ pub struct Report {
     pub snapshot: Arc<Snapshot>,
     /// The objects that changed, and the hosts that were recompiled for it.
     pub affected: Affected,
+    /// How many times endpoints were selected: once for all hosts that select alike.
+    pub selections: usize,
     /// How many names answer otherwise than before.
     pub names_changed: usize,
 }
@@ -54,8 +82,9 @@ impl Pipeline {
             policy,
             mesh: Mesh::default(),
             editor,
-            remarks: BTreeMap::new(),
-            pending: Affected::default(),
+            large: HashMap::default(),
+            remarks: HashMap::default(),
+            diagnostics: OnceLock::new(),
         }
     }
 
@@ -69,14 +98,14 @@ impl Pipeline {
     /// Takes in what changed in the files at `now`. No answer changes before [`Pipeline::compile`], so that many files
     /// can be taken in part by part, in any order, and none of them must stay in memory for the others.
     pub fn take_in(&mut self, changes: Vec<FileChange>, now: SystemTime) {
-        self.mesh.apply(changes, now, &mut self.pending);
+        self.mesh.apply(changes, now);
     }
 
     /// Recompiles the hosts that are affected by what was taken in since the last time.
     ///
     /// The first call makes the snapshot ready, even without a change.
     pub fn compile(&mut self, now: SystemTime) -> Report {
-        let affected = std::mem::take(&mut self.pending);
+        let affected = self.mesh.take_affected();
         self.recompile(affected, now)
     }
 
@@ -85,10 +114,14 @@ impl Pipeline {
         let before = self.editor.snapshot().clone();
         self.editor = Editor::succeeding(policy.settings.clone(), &before);
         self.policy = policy;
+        self.large.clear();
         self.remarks.clear();
-        let all_hosts = self.mesh.hosts().into_iter().cloned();
-        self.pending.hosts.extend(all_hosts);
-        self.compile(now)
+        self.diagnostics.take();
+        let affected = Affected {
+            hosts: self.mesh.hosts().into_iter().cloned().collect(),
+            ..self.mesh.take_affected()
+        };
+        self.recompile(affected, now)
     }
 
     /// The mesh.
@@ -106,13 +139,16 @@ impl Pipeline {
         self.editor.snapshot()
     }
 
-    /// Everything there is to say about files, objects and hosts, sorted by place.
-    pub fn diagnostics(&self) -> Vec<Diagnostic> {
-        let mut all = self.mesh.diagnostics();
-        all.extend(self.remarks.values().flatten().cloned());
-        all.sort();
-        all.dedup();
-        all
+    /// Everything there is to say about files, objects and hosts, sorted by place: the same list until it changes.
+    pub fn diagnostics(&self) -> Arc<[Diagnostic]> {
+        let gather = || {
+            let mut all = self.mesh.diagnostics();
+            all.extend(self.remarks.values().flatten().cloned());
+            all.sort_unstable();
+            all.dedup();
+            all.into()
+        };
+        self.diagnostics.get_or_init(gather).clone()
     }
 
     /// Chooses the endpoints of `host`, as answers are made from; `None` where no ServiceEntry has it.
@@ -121,23 +157,42 @@ impl Pipeline {
     }
 
     fn recompile(&mut self, affected: Affected, now: SystemTime) -> Report {
-        let mut updates = BTreeMap::new();
-        for host in &affected.hosts {
-            let answering = self.select(host);
-            let mut remarks = answering.as_ref().map(select::remarks).unwrap_or_default();
-            let answering = answering.filter(|selection| !selection.chosen.is_empty());
-            let compiled = answering.map(|selection| {
-                let compiled = zone::compile(&selection, &self.policy.settings);
-                remarks.extend(zone::oversize(&selection, &compiled));
-                compiled
-            });
-            if remarks.is_empty() {
-                self.remarks.remove(host);
-            } else {
-                self.remarks.insert(host.clone(), remarks);
-            }
-            updates.insert(host.clone(), compiled);
+        let mut has_news = self.mesh.take_news();
+        for selector in &affected.selectors {
+            self.large.remove(selector);
         }
+        let choices = map_all(&affected.hosts, |host| select::choose(&self.mesh, host));
+        let of_selectors = self.of_selectors(&choices);
+        let hosts: Vec<_> = affected.hosts.iter().zip(&choices).collect();
+        let compiled = map_all(&hosts, |(host, choice)| {
+            self.compile_host(host, choice.as_ref()?, &of_selectors)
+        });
+        let mut updates = Vec::with_capacity(hosts.len());
+        for (host, compiled) in affected.hosts.iter().zip(compiled) {
+            let (compiled, remarks) = compiled.unwrap_or_default();
+            has_news |= if remarks.is_empty() {
+                self.remarks.remove(host).is_some()
+            } else {
+                let before = self.remarks.insert(host.clone(), remarks);
+                before.as_ref() != self.remarks.get(host)
+            };
+            updates.push((host.clone(), compiled));
+        }
+        if has_news {
+            self.diagnostics.take();
+        }
+        let of_others = choices
+            .iter()
+            .flatten()
+            .filter(|choice| !choice.chosen.is_empty() && choice.selector().is_none());
+        let of_others = of_others.count();
+        let is_fresh = |selector: &&Selector| !self.large.contains_key(*selector);
+        let selections = of_others + of_selectors.keys().filter(is_fresh).count();
+        let is_large = |(_, outcome): &(Selector, Arc<Outcome>)| match &outcome.compiled {
+            Compiled::Records(records) => records.a().len() + records.aaaa().len() >= MANY_RECORDS,
+            Compiled::Elsewhere => false,
+        };
+        self.large.extend(of_selectors.into_iter().filter(is_large));
         let serial = match self.editor.snapshot() {
             ready if ready.is_ready() => ready.serial().next(now),
             // One step later: a process that ended a moment ago may have given out this very one.
@@ -147,7 +202,70 @@ impl Pipeline {
         Report {
             snapshot: change.snapshot,
             affected,
+            selections,
             names_changed: change.names_changed,
         }
+    }
+
+    /// What the selectors of `choices` come to, each gathered once, however many hosts select by it.
+    fn of_selectors(&self, choices: &[Option<Choice<'_>>]) -> HashMap<Selector, Arc<Outcome>> {
+        let mut first_by = HashMap::<Selector, &Choice<'_>>::default();
+        for choice in choices.iter().flatten() {
+            if let Some(selector) = selector_of(choice) {
+                first_by.entry(selector).or_insert(choice);
+            }
+        }
+        let first_by: Vec<_> = first_by.into_iter().collect();
+        let outcomes = map_all(&first_by, |(selector, choice)| {
+            self.large
+                .get(selector)
+                .cloned()
+                .unwrap_or_else(|| Arc::new(self.outcome(choice)))
+        });
+        let selectors = first_by.into_iter().map(|(selector, _)| selector);
+        selectors.zip(outcomes).collect()
+    }
+
+    /// What a host answers and what is noteworthy about it.
+    fn compile_host(
+        &self,
+        host: &Name,
+        choice: &Choice<'_>,
+        of_selectors: &HashMap<Selector, Arc<Outcome>>,
+    ) -> Option<(Option<Compiled>, Vec<Diagnostic>)> {
+        let Some(answering) = choice.chosen.first() else {
+            return None;
+        };
+        let outcome = match selector_of(choice) {
+            Some(selector) => of_selectors[&selector].clone(),
+            None => Arc::new(self.outcome(choice)),
+        };
+        let mut remarks = select::remarks(host, choice, &outcome.gathering);
+        remarks.extend(zone::oversize(host, answering, &outcome.compiled));
+        Some((Some(outcome.compiled.clone()), remarks))
+    }
+
+    fn outcome(&self, choice: &Choice<'_>) -> Outcome {
+        let mut gathering = select::gather(&self.mesh, choice, self.policy.when_all_unhealthy);
+        let compiled = zone::compile(&gathering, &self.policy.settings);
+        gathering.addresses = Vec::new();
+        Outcome {
+            gathering,
+            compiled,
+        }
+    }
+}
+
+fn selector_of(choice: &Choice<'_>) -> Option<Selector> {
+    let (namespace, labels) = choice.selector()?;
+    Some((namespace.clone(), labels.clone()))
+}
+
+/// The results of `work` in the order of `items`.
+fn map_all<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Send + Sync) -> Vec<R> {
+    if items.len() < MANY_HOSTS {
+        items.iter().map(work).collect()
+    } else {
+        items.par_iter().map(work).collect()
     }
 }

@@ -3,15 +3,20 @@
 //! Reads the mesh and decides; what comes out says everything that `explain` prints and `zone` compiles. Follows Istio's
 //! sidecar path (`pilot/pkg/serviceregistry/serviceentry`) with the decisions that the crate's front page lists.
 //!
+//! [`choose`] and [`gather`] are the decision: first which ServiceEntries answer, then with which addresses. [`select`]
+//! makes them and keeps what they were made from.
+//!
 //! Never encodes a record and never remembers a decision.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, slice, sync::Arc};
+
+use smallvec::SmallVec;
 
 use crate::{
-    diagnostic::{Code, Diagnostic, ObjectKey, Origin, Severity, code},
+    diagnostic::{Code, Diagnostic, Severity, code},
     dns::Name,
-    manifest::{Address, Resolution},
-    mesh::{Endpoints, Exclusion, Mesh, Service, Workload},
+    manifest::Resolution,
+    mesh::{Endpoints, Exclusion, Labels, Mesh, Service, Workload},
 };
 
 /// What a host answers when every candidate is left out for its health.
@@ -22,6 +27,28 @@ pub enum WhenAllUnhealthy {
     None,
     /// The candidates that have an address and only lack health or readiness.
     All,
+}
+
+/// Which ServiceEntries answer for a host.
+#[derive(Clone, Debug)]
+pub struct Choice<'m> {
+    /// Those that answer, the oldest first: all of one namespace.
+    pub chosen: SmallVec<[&'m Arc<Service>; 1]>,
+    /// Those that have the host and do not answer.
+    pub lost: Vec<(&'m Arc<Service>, Loss)>,
+}
+
+/// What the ServiceEntries that answer come to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Gathering {
+    /// The addresses to answer with, ascending, once each.
+    pub addresses: Vec<IpAddr>,
+    /// Whether unhealthy candidates answer because there is no healthy one.
+    pub all_unhealthy: bool,
+    /// Whether the mesh leaves the lookup to someone else's DNS (see [`Compiled::Elsewhere`](crate::zone::Compiled)).
+    pub elsewhere: bool,
+    /// The selectors that pick nobody.
+    pub idle: Vec<Labels>,
 }
 
 /// The endpoints of one host, chosen and not.
@@ -35,12 +62,8 @@ pub struct Selection {
     pub lost: Vec<(Arc<Service>, Loss)>,
     /// Every endpoint that was looked at.
     pub candidates: Vec<Candidate>,
-    /// Whether unhealthy candidates answer because there is no healthy one.
-    pub all_unhealthy: bool,
-    /// Whether the mesh leaves the lookup to someone else's DNS (see [`Compiled::Elsewhere`](crate::zone::Compiled)).
-    pub elsewhere: bool,
-    /// The addresses to answer with, ascending, once each.
-    pub addresses: Vec<IpAddr>,
+    /// What the host answers.
+    pub gathering: Gathering,
 }
 
 /// Why a ServiceEntry with the host does not answer.
@@ -76,9 +99,47 @@ pub enum Source {
     Addresses,
 }
 
+/// An endpoint where it stands in the mesh.
+struct Endpoint<'m> {
+    /// `None` where it stands in the ServiceEntry itself.
+    workload: Option<&'m Arc<Workload>>,
+    addresses: &'m [IpAddr],
+    excluded: Option<&'m Exclusion>,
+}
+
 /// Chooses the endpoints of `host`; `None` where no ServiceEntry has it.
 pub fn select(mesh: &Mesh, host: &Name, when_all_unhealthy: WhenAllUnhealthy) -> Option<Selection> {
-    let mut services = mesh.services_of(host).to_vec();
+    let choice = choose(mesh, host)?;
+    let services = choice.chosen.iter().enumerate();
+    let candidates = services.flat_map(|(index, service)| {
+        let endpoints = endpoints(mesh, service).enumerate();
+        endpoints.map(move |(place, endpoint)| Candidate {
+            service: index,
+            source: match (endpoint.workload, &service.endpoints) {
+                (Some(workload), _) => Source::Workload(workload.clone()),
+                (None, Endpoints::Inline(_)) => Source::Inline(place),
+                (None, _) => Source::Addresses,
+            },
+            addresses: endpoint.addresses.to_vec(),
+            excluded: endpoint.excluded.cloned(),
+        })
+    });
+    Some(Selection {
+        host: host.clone(),
+        candidates: candidates.collect(),
+        gathering: gather(mesh, &choice, when_all_unhealthy),
+        chosen: choice.chosen.into_iter().cloned().collect(),
+        lost: choice
+            .lost
+            .into_iter()
+            .map(|(service, loss)| (service.clone(), loss))
+            .collect(),
+    })
+}
+
+/// Decides which ServiceEntries answer for `host`; `None` where none has it.
+pub fn choose<'m>(mesh: &'m Mesh, host: &Name) -> Option<Choice<'m>> {
+    let mut services: SmallVec<[&Arc<Service>; 1]> = mesh.services_of(host).iter().collect();
     if services.is_empty() {
         return None;
     }
@@ -86,84 +147,104 @@ pub fn select(mesh: &Mesh, host: &Name, when_all_unhealthy: WhenAllUnhealthy) ->
     let winner = services
         .iter()
         .find(|service| !service.hidden)
-        .map(|service| service.key.namespace.clone());
-    let (mut chosen, mut lost) = (Vec::new(), Vec::new());
-    for service in services {
+        .map(|service| &service.key.namespace);
+    let (mut chosen, mut lost) = (SmallVec::new(), Vec::new());
+    for &service in &services {
         if service.hidden {
             lost.push((service, Loss::Hidden));
-        } else if Some(&service.key.namespace) == winner.as_ref() {
+        } else if Some(&service.key.namespace) == winner {
             chosen.push(service);
         } else {
             lost.push((service, Loss::OtherNamespace));
         }
     }
-    let candidates: Vec<Candidate> = chosen
-        .iter()
-        .enumerate()
-        .flat_map(|(index, service)| candidates(mesh, index, service))
-        .collect();
-    let elsewhere = !chosen.is_empty()
-        && chosen
-            .iter()
-            .all(|service| leaves_the_lookup_to_others(service));
-    let mut addresses: BTreeSet<IpAddr> = addresses_of(&candidates, |excluded| excluded.is_none());
-    let mut all_unhealthy = false;
-    if addresses.is_empty() && when_all_unhealthy == WhenAllUnhealthy::All {
-        addresses = addresses_of(&candidates, |excluded| {
-            excluded.is_some_and(Exclusion::is_unready)
-        });
-        all_unhealthy = !addresses.is_empty();
-    }
-    let addresses = addresses.into_iter().collect();
-    Some(Selection {
-        host: host.clone(),
-        chosen,
-        lost,
-        candidates,
-        all_unhealthy,
-        elsewhere,
-        addresses,
-    })
+    Some(Choice { chosen, lost })
 }
 
-fn candidates(mesh: &Mesh, service: usize, entry: &Service) -> Vec<Candidate> {
-    match &entry.endpoints {
-        Endpoints::Neither if entry.addresses.is_empty() => Vec::new(),
-        Endpoints::Neither => {
-            vec![Candidate {
-                service,
-                source: Source::Addresses,
-                addresses: entry.addresses.to_vec(),
-                excluded: None,
-            }]
-        }
-        Endpoints::Inline(endpoints) => endpoints
-            .iter()
-            .enumerate()
-            .map(|(index, address)| inline_candidate(service, index, address))
-            .collect(),
-        Endpoints::Selector(selector) => mesh
-            .selected(&entry.key.namespace, selector)
-            .map(|workload| Candidate {
-                service,
-                addresses: workload.addresses.to_vec(),
-                excluded: workload.excluded.clone(),
-                source: Source::Workload(workload.clone()),
-            })
-            .collect(),
-    }
-}
-
-fn inline_candidate(service: usize, index: usize, address: &Address) -> Candidate {
-    let (addresses, excluded) = match address {
-        Address::Ip(ip) => (vec![*ip], None),
-        other => (Vec::new(), Some(Exclusion::NotAnAddress(other.clone()))),
+/// Decides with which addresses the ServiceEntries of `choice` answer.
+pub fn gather(mesh: &Mesh, choice: &Choice<'_>, when_all_unhealthy: WhenAllUnhealthy) -> Gathering {
+    let chosen = &choice.chosen;
+    let mut gathering = Gathering {
+        elsewhere: !chosen.is_empty()
+            && chosen
+                .iter()
+                .all(|service| leaves_the_lookup_to_others(service)),
+        ..Gathering::default()
     };
-    Candidate {
-        service,
-        source: Source::Inline(index),
-        addresses,
-        excluded,
+    let (mut healthy, mut unready) = (Vec::new(), Vec::new());
+    let mut seen = SmallVec::<[&Labels; 1]>::new();
+    for service in chosen {
+        if let Some(selector) = service.selector() {
+            // Services of one namespace that select alike bring the same endpoints.
+            if seen.contains(&selector) {
+                continue;
+            }
+            seen.push(selector);
+        }
+        let mut is_idle = true;
+        for endpoint in endpoints(mesh, service) {
+            is_idle = false;
+            match endpoint.excluded {
+                None => healthy.extend_from_slice(endpoint.addresses),
+                Some(exclusion)
+                    if exclusion.is_unready() && when_all_unhealthy == WhenAllUnhealthy::All =>
+                {
+                    unready.extend_from_slice(endpoint.addresses);
+                }
+                Some(_) => {}
+            }
+        }
+        if is_idle {
+            gathering.idle.extend(service.selector().cloned());
+        }
+    }
+    gathering.all_unhealthy = healthy.is_empty() && !unready.is_empty();
+    gathering.addresses = if healthy.is_empty() { unready } else { healthy };
+    gathering.addresses.sort_unstable();
+    gathering.addresses.dedup();
+    gathering
+}
+
+impl<'m> Choice<'m> {
+    /// The one selector that all ServiceEntries that answer select by, and its namespace: hosts with the same one gather
+    /// the same. `None` where there are several or other endpoints.
+    pub fn selector(&self) -> Option<(&'m Arc<str>, &'m Labels)> {
+        let (first, others) = self.chosen.split_first()?;
+        let selector = first.selector()?;
+        let is_alike = |other: &&Arc<Service>| other.selector() == Some(selector);
+        others
+            .iter()
+            .all(is_alike)
+            .then_some((&first.key.namespace, selector))
+    }
+}
+
+fn endpoints<'m>(
+    mesh: &'m Mesh,
+    service: &'m Service,
+) -> Box<dyn Iterator<Item = Endpoint<'m>> + 'm> {
+    match &service.endpoints {
+        Endpoints::Neither => {
+            let own = (!service.addresses.is_empty()).then_some(Endpoint {
+                workload: None,
+                addresses: &service.addresses,
+                excluded: None,
+            });
+            Box::new(own.into_iter())
+        }
+        Endpoints::Inline(endpoints) => Box::new(endpoints.iter().map(|endpoint| Endpoint {
+            workload: None,
+            addresses: endpoint.as_ref().map(slice::from_ref).unwrap_or_default(),
+            excluded: endpoint.as_ref().err(),
+        })),
+        Endpoints::Selector(selector) => {
+            let workloads = mesh.selected(&service.key.namespace, selector);
+            Box::new(workloads.map(|workload| Endpoint {
+                workload: Some(workload),
+                addresses: &workload.addresses,
+                excluded: workload.excluded.as_deref(),
+            }))
+        }
     }
 }
 
@@ -175,125 +256,48 @@ fn leaves_the_lookup_to_others(service: &Service) -> bool {
         && service.resolution != Resolution::Static
 }
 
-fn addresses_of(
-    candidates: &[Candidate],
-    is_in: impl Fn(Option<&Exclusion>) -> bool,
-) -> BTreeSet<IpAddr> {
-    let chosen = candidates
-        .iter()
-        .filter(|candidate| is_in(candidate.excluded.as_ref()));
-    chosen
-        .flat_map(|candidate| candidate.addresses.iter().copied())
-        .collect()
-}
-
-/// What is noteworthy about a host: ServiceEntries that lose it, endpoints that add nothing, a selector that picks
-/// nobody.
-pub fn remarks(selection: &Selection) -> Vec<Diagnostic> {
-    let losers = selection
-        .chosen
-        .first()
-        .into_iter()
-        .flat_map(|winner| taken(selection, winner));
-    let idle = selection
-        .chosen
-        .iter()
-        .enumerate()
-        .filter_map(|(index, service)| {
-            let picks = selection
-                .candidates
-                .iter()
-                .any(|candidate| candidate.service == index);
-            (!picks)
-                .then(|| selects_nothing(&selection.host, service))
-                .flatten()
-        });
-    let names = selection
-        .candidates
-        .iter()
-        .filter_map(|candidate| name_endpoint(selection, candidate));
-    losers.chain(idle).chain(names).collect()
-}
-
-fn taken<'s>(
-    selection: &'s Selection,
-    winner: &'s Service,
-) -> impl Iterator<Item = Diagnostic> + 's {
-    let losers = selection
-        .lost
-        .iter()
-        .filter(|(_, loss)| *loss == Loss::OtherNamespace);
-    losers.map(move |(loser, _)| {
-        let host = &selection.host;
-        let message = format!(
-            "host {host} is answered by the older {} ({}), not by this one",
-            winner.key, winner.origin
-        );
-        remark(
-            &loser.key,
-            &loser.origin,
-            Severity::Warning,
-            code::HOST_TAKEN,
-            message,
-        )
-    })
-}
-
-fn selects_nothing(host: &Name, service: &Service) -> Option<Diagnostic> {
-    match &service.endpoints {
-        // An empty one can't pick anybody; the manifest's reader has said so.
-        Endpoints::Selector(selector) if !selector.is_empty() => {
-            let namespace = &service.key.namespace;
-            let message = format!(
-                "the selector of host {host} picks no Pod and no WorkloadEntry of namespace {namespace}"
-            );
-            Some(remark(
-                &service.key,
-                &service.origin,
-                Severity::Info,
-                code::SELECTS_NOTHING,
-                message,
-            ))
-        }
-        _ => None,
+/// What is noteworthy about a host: ServiceEntries that lose it, a selector that picks nobody.
+pub fn remarks(host: &Name, choice: &Choice<'_>, gathering: &Gathering) -> Vec<Diagnostic> {
+    let mut remarks = Vec::new();
+    if let Some(winner) = choice.chosen.first() {
+        let losers = choice.lost.iter();
+        let losers = losers.filter(|(_, loss)| *loss == Loss::OtherNamespace);
+        remarks.extend(losers.map(|(loser, _)| taken(host, loser, winner)));
     }
+    if !gathering.idle.is_empty() {
+        let is_idle = |service: &&&Arc<Service>| {
+            service
+                .selector()
+                .is_some_and(|selector| gathering.idle.contains(selector))
+        };
+        let idle = choice.chosen.iter().filter(is_idle);
+        remarks.extend(idle.map(|service| selects_nothing(host, service)));
+    }
+    remarks
 }
 
-fn name_endpoint(selection: &Selection, candidate: &Candidate) -> Option<Diagnostic> {
-    let Some(Exclusion::NotAnAddress(Address::Name(name))) = &candidate.excluded else {
-        return None;
-    };
-    let host = &selection.host;
-    let message =
-        format!("endpoint {name} of host {host} is a name: without an upstream it adds no address");
-    let (key, origin) = match &candidate.source {
-        Source::Workload(workload) => (&workload.key, &workload.origin),
-        Source::Inline(_) | Source::Addresses => {
-            let service = &selection.chosen[candidate.service];
-            (&service.key, &service.origin)
-        }
-    };
-    Some(remark(
-        key,
-        origin,
-        Severity::Warning,
-        code::NAME_ENDPOINT,
-        message,
-    ))
+fn taken(host: &Name, loser: &Service, winner: &Service) -> Diagnostic {
+    let message = format!(
+        "host {host} is answered by the older {} ({}), not by this one",
+        winner.key, winner.origin
+    );
+    remark(loser, Severity::Warning, code::HOST_TAKEN, message)
 }
 
-fn remark(
-    key: &ObjectKey,
-    origin: &Origin,
-    severity: Severity,
-    code: Code,
-    message: String,
-) -> Diagnostic {
+fn selects_nothing(host: &Name, service: &Service) -> Diagnostic {
+    let namespace = &service.key.namespace;
+    let message = format!(
+        "the selector of host {host} picks no Pod and no WorkloadEntry of namespace {namespace}"
+    );
+    remark(service, Severity::Info, code::SELECTS_NOTHING, message)
+}
+
+fn remark(service: &Service, severity: Severity, code: Code, message: String) -> Diagnostic {
     Diagnostic {
-        origin: origin.clone(),
+        origin: service.origin.clone(),
         severity,
         code,
         message,
-        object: Some(key.clone()),
+        object: Some(service.key.clone()),
     }
 }

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -39,7 +40,7 @@ pub struct Status {
     /// Objects whose newest version can't be used.
     pub kept: Vec<Kept>,
     /// Everything that is wrong or noteworthy, sorted by place.
-    pub diagnostics: Vec<Diagnostic>,
+    pub diagnostics: Arc<[Diagnostic]>,
     /// Mesh folders that are not there at present; what they last held is served.
     pub missing_folders: Vec<PathBuf>,
     /// How changes are noticed.
@@ -88,7 +89,7 @@ impl Status {
     /// How many diagnostics there are of each severity.
     pub fn diagnostic_counts(&self) -> BTreeMap<Severity, usize> {
         let mut counts = BTreeMap::new();
-        for diagnostic in &self.diagnostics {
+        for diagnostic in self.diagnostics.iter() {
             *counts.entry(diagnostic.severity).or_default() += 1;
         }
         counts

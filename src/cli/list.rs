@@ -115,7 +115,11 @@ fn row(selection: &Selection) -> Row {
         .filter(|candidate| candidate.excluded.is_some())
         .count();
     let all = selection.candidates.len();
-    let out = if selection.all_unhealthy { 0 } else { left_out };
+    let out = if selection.gathering.all_unhealthy {
+        0
+    } else {
+        left_out
+    };
     Row {
         host: output::host(&selection.host),
         namespace: chosen
@@ -129,6 +133,7 @@ fn row(selection: &Selection) -> Row {
         r#in: all - out,
         out,
         addresses: selection
+            .gathering
             .addresses
             .iter()
             .map(ToString::to_string)

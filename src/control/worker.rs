@@ -305,7 +305,9 @@ impl Worker {
         }
         let kept: HashSet<&ObjectKey> = self.status.kept.iter().map(|kept| &*kept.key).collect();
         let documents = changes.iter().flat_map(|change| match &change.reading {
-            Reading::Read(contents) => contents.documents.as_slice(),
+            Reading::Read(contents) | Reading::Amended { contents, .. } => {
+                contents.documents.as_slice()
+            }
             Reading::Unreadable(_) | Reading::Gone => &[],
         });
         documents

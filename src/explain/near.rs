@@ -66,14 +66,16 @@ pub(super) fn workloads(mesh: &Mesh, service: &Service) -> Vec<NearWorkload> {
     if selector.is_empty() {
         return Vec::new();
     }
-    let wanted = mesh.label_texts(selector);
+    let wanted = mesh.label_texts(&service.key.namespace, selector);
     let mut near: Vec<NearWorkload> = mesh
         .workloads()
         .filter_map(|workload| {
-            let miss = if workload.key.namespace == service.key.namespace {
-                one_label_off(&wanted, &mesh.label_texts(&workload.labels))
+            let namespace = &workload.key.namespace;
+            let found = mesh.label_texts(namespace, &workload.labels);
+            let miss = if *namespace == service.key.namespace {
+                one_label_off(&wanted, &found)
             } else {
-                let matches = selector.is_subset_of(&workload.labels);
+                let matches = wanted.iter().all(|label| found.contains(label));
                 matches.then_some(Miss::OtherNamespace)
             }?;
             Some(NearWorkload {

@@ -1,79 +1,140 @@
 //! Which hosts a change affects, and which workloads a selector picks, without looking at everything.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, hash_map},
     sync::Arc,
 };
 
+use foldhash::{HashMap, HashSet};
+use rayon::slice::ParallelSliceMut as _;
 use smallvec::SmallVec;
 
 use super::{
-    EndpointCounts, Endpoints, Entry, Exclusion, Service, Workload,
-    labels::{Label, Labels, Symbols},
+    Affected, EndpointCounts, Endpoints, Entry, Exclusion, Labels, Service, Slot, Workload,
+    namespace::{Namespace, SelectorId},
+    objects::Objects,
 };
-use crate::{diagnostic::ObjectKey, dns::Name, manifest::Address};
-
-/// The number of a workload; reused when the workload goes.
-type Slot = u32;
+use crate::{dns::Name, manifest::LabelMap};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    pub(super) symbols: Symbols,
-    hosts: HashMap<Name, SmallVec<[Arc<Service>; 1]>>,
-    workloads: Vec<Option<Picked>>,
-    free: Vec<Slot>,
-    slots: HashMap<Arc<ObjectKey>, Slot>,
     namespaces: HashMap<Arc<str>, Namespace>,
+    hosts: HashMap<Name, SmallVec<[Arc<Service>; 1]>>,
+    /// How many selectors pick a workload, by slot.
+    picks: Vec<u32>,
+    /// The objects that name an endpoint instead of giving its address.
+    names: BTreeSet<Slot>,
     counts: EndpointCounts,
+    touched: Touched,
+    /// Whether other objects of `names` are endpoints than when that was last asked.
+    has_other_names: bool,
 }
 
-/// A workload and how many services pick it.
-#[derive(Clone, Debug)]
-struct Picked {
-    workload: Arc<Workload>,
-    services: u32,
-}
-
-/// Selection never crosses a namespace, so each has its own part of the index.
+/// What changed since [`Index::take_affected`] was last called.
 #[derive(Clone, Debug, Default)]
-struct Namespace {
-    /// The workloads that have a label, by slot, ascending.
-    workloads: HashMap<Label, SmallVec<[Slot; 2]>>,
-    /// The services with a selector, by one of its labels: a workload without that label can't be picked.
-    services: HashMap<Label, Vec<Arc<Service>>>,
+struct Touched {
+    /// Hosts whose services changed.
+    hosts: HashSet<Name>,
+    /// Selectors that pick other workloads, or others of their workloads' addresses.
+    selectors: Vec<(Arc<str>, SelectorId)>,
+    /// Selectors that went.
+    gone: Vec<(Arc<str>, Labels)>,
 }
 
 impl Index {
-    /// Puts `after` where `before` stood and adds the hosts for which that may matter to `affected`.
+    /// The one copy of a namespace's name that all its objects share.
+    pub(super) fn share(&mut self, namespace: &Arc<str>) -> Arc<str> {
+        if let Some((held, _)) = self.namespaces.get_key_value(namespace) {
+            return held.clone();
+        }
+        // Not the reader's: what is kept must not keep a page of the reader's memory in use.
+        let namespace: Arc<str> = Arc::from(&**namespace);
+        self.namespaces
+            .insert(namespace.clone(), Namespace::default());
+        namespace
+    }
+
+    /// The labels of a new entry, which hold until it is [released](Index::release).
+    pub(super) fn acquire(&mut self, namespace: &Arc<str>, labels: &LabelMap) -> Labels {
+        self.namespace(namespace).labels.acquire(labels)
+    }
+
+    /// Notes that an entry is held once more.
+    pub(super) fn acquire_again(&mut self, entry: &Entry) {
+        if let Some(labels) = entry.labels() {
+            let namespace = self.namespace(&entry.key().namespace);
+            namespace.labels.acquire_again(labels);
+        }
+    }
+
+    /// Notes that an entry is no longer held.
+    pub(super) fn release(&mut self, entry: &Entry) {
+        let name = &entry.key().namespace;
+        let namespace = self.namespace(name);
+        if let Some(labels) = entry.labels() {
+            namespace.labels.release(labels);
+        }
+        if namespace.is_empty() {
+            self.namespaces.remove(name);
+        }
+    }
+
+    /// Puts `after` where `before` was served and notes what that touches.
     pub(super) fn replace(
         &mut self,
-        key: &Arc<ObjectKey>,
-        before: Option<Entry>,
-        after: Option<Entry>,
-        affected: &mut BTreeSet<Name>,
+        slot: Slot,
+        before: Option<&Entry>,
+        after: Option<&Entry>,
+        objects: &Objects,
     ) {
         match (before, after) {
             (Some(Entry::Workload(before)), Some(Entry::Workload(after)))
                 if before.labels == after.labels =>
             {
-                self.update_workload(&before, after, affected);
+                self.update_workload(slot, before, after);
             }
             (before, after) => {
                 match before {
-                    Some(Entry::Service(service)) => self.remove_service(&service, affected),
-                    Some(Entry::Workload(workload)) => {
-                        self.remove_workload(key, &workload, affected);
-                    }
-                    Some(Entry::Group) | None => {}
+                    Some(Entry::Service(service)) => self.remove_service(slot, service, objects),
+                    Some(Entry::Workload(workload)) => self.remove_workload(slot, workload),
+                    Some(Entry::Group(_)) | None => {}
                 }
                 match after {
-                    Some(Entry::Service(service)) => self.insert_service(&service, affected),
-                    Some(Entry::Workload(workload)) => {
-                        self.insert_workload(key, &workload, affected);
-                    }
-                    Some(Entry::Group) | None => {}
+                    Some(Entry::Service(service)) => self.insert_service(slot, service, objects),
+                    Some(Entry::Workload(workload)) => self.insert_workload(slot, workload),
+                    Some(Entry::Group(_)) | None => {}
                 }
             }
+        }
+    }
+
+    /// Hands out what was touched since the last time.
+    pub(super) fn take_affected(&mut self) -> Affected {
+        let Touched {
+            mut hosts,
+            selectors,
+            gone,
+        } = std::mem::take(&mut self.touched);
+        let mut touched = gone;
+        for (name, id) in selectors {
+            let selector = self
+                .namespaces
+                .get_mut(&name)
+                .and_then(|namespace| namespace.selectors.get_mut(id));
+            if let Some(selector) = selector
+                && std::mem::take(&mut selector.is_touched)
+            {
+                let services = selector.services.iter();
+                hosts.extend(services.flat_map(|service| service.hosts.iter().cloned()));
+                touched.push((name, selector.labels.clone()));
+            }
+        }
+        let mut hosts: Vec<Name> = hosts.into_iter().collect();
+        hosts.par_sort_unstable();
+        Affected {
+            hosts,
+            selectors: touched,
+            ..Affected::default()
         }
     }
 
@@ -85,13 +146,6 @@ impl Index {
         self.hosts.get(host).map_or(&[], |services| services)
     }
 
-    pub(super) fn workloads(&self) -> impl Iterator<Item = &Arc<Workload>> {
-        self.workloads
-            .iter()
-            .flatten()
-            .map(|picked| &picked.workload)
-    }
-
     pub(super) fn endpoint_counts(&self) -> EndpointCounts {
         self.counts
     }
@@ -100,231 +154,238 @@ impl Index {
         &'a self,
         namespace: &str,
         selector: &'a Labels,
-    ) -> Box<dyn Iterator<Item = &'a Arc<Workload>> + 'a> {
+        objects: &'a Objects,
+    ) -> impl Iterator<Item = &'a Arc<Workload>> + use<'a> {
         let slots = self
             .namespaces
             .get(namespace)
             .map_or(&[][..], |namespace| namespace.rarest(selector));
-        let picked = slots.iter().map(|&slot| &self.held(slot).workload);
-        Box::new(picked.filter(move |workload| selector.is_subset_of(&workload.labels)))
+        // Those that have a label are those that a selector of this one label picks.
+        let is_exact = selector.len() == 1;
+        slots
+            .iter()
+            .map(|slot| objects.workload(*slot))
+            .filter(move |workload| is_exact || selector.is_subset_of(&workload.labels))
     }
 
-    fn held(&self, slot: Slot) -> &Picked {
-        self.workloads[slot as usize]
-            .as_ref()
-            .expect("the index names only slots that are in use")
+    pub(super) fn texts<'a>(
+        &'a self,
+        namespace: &str,
+        labels: &'a Labels,
+    ) -> Vec<(&'a str, &'a str)> {
+        self.namespaces
+            .get(namespace)
+            .map(|namespace| namespace.labels.texts(labels))
+            .unwrap_or_default()
     }
 
-    fn insert_service(&mut self, service: &Arc<Service>, affected: &mut BTreeSet<Name>) {
-        affected.extend(service.hosts.iter().cloned());
+    /// The services and the picked workloads that name an endpoint instead of giving its address.
+    pub(super) fn names(&self) -> impl Iterator<Item = Slot> {
+        // A service has no place in `picks`, or one that no selector counts in.
+        self.names.iter().copied()
+    }
+
+    pub(super) fn is_picked(&self, slot: Slot) -> bool {
+        self.picks
+            .get(slot as usize)
+            .is_some_and(|picks| *picks > 0)
+    }
+
+    /// Whether [`Index::names`] or what of them is picked changed since the last call.
+    pub(super) fn take_other_names(&mut self) -> bool {
+        std::mem::take(&mut self.has_other_names)
+    }
+
+    fn namespace(&mut self, name: &Arc<str>) -> &mut Namespace {
+        self.namespaces.entry(name.clone()).or_default()
+    }
+
+    fn insert_service(&mut self, slot: Slot, service: &Arc<Service>, objects: &Objects) {
         for host in &service.hosts {
             self.hosts
                 .entry(host.clone())
                 .or_default()
                 .push(service.clone());
+            self.touched.hosts.insert(host.clone());
         }
-        self.count_service(service, 1);
-        if let Endpoints::Selector(selector) = &service.endpoints
-            && let Some(label) = selector.iter().next()
-        {
-            let namespace = self
-                .namespaces
-                .entry(service.key.namespace.clone())
-                .or_default();
-            namespace
-                .services
-                .entry(label)
-                .or_default()
-                .push(service.clone());
+        self.count_inline(slot, service, 1);
+        if let Some(labels) = service.selector() {
+            let name = &service.key.namespace;
+            let namespace = self.namespace(name);
+            let id = namespace
+                .find(labels)
+                .unwrap_or_else(|| namespace.insert(labels));
+            let selector = &mut namespace.selectors[id];
+            selector.services.push(service.clone());
+            if selector.services.len() == 1 {
+                if !std::mem::replace(&mut selector.is_touched, true) {
+                    self.touched.selectors.push((name.clone(), id));
+                }
+                self.count_picked(name, labels, 1, objects);
+            }
         }
     }
 
-    fn remove_service(&mut self, service: &Arc<Service>, affected: &mut BTreeSet<Name>) {
-        affected.extend(service.hosts.iter().cloned());
-        let is_other = |held: &Arc<Service>| held.key != service.key;
+    fn remove_service(&mut self, slot: Slot, service: &Arc<Service>, objects: &Objects) {
+        let is_other = |held: &mut Arc<Service>| held.key != service.key;
         for host in &service.hosts {
-            let Some(services) = self.hosts.get_mut(host) else {
-                continue;
-            };
-            services.retain(|held| is_other(held));
-            if services.is_empty() {
-                self.hosts.remove(host);
+            if let hash_map::Entry::Occupied(mut held) = self.hosts.entry(host.clone()) {
+                held.get_mut().retain(is_other);
+                if held.get().is_empty() {
+                    held.remove();
+                }
             }
+            self.touched.hosts.insert(host.clone());
         }
-        self.count_service(service, -1);
-        if let Endpoints::Selector(selector) = &service.endpoints
-            && let Some(label) = selector.iter().next()
-            && let Some(namespace) = self.namespaces.get_mut(&service.key.namespace)
-            && let Some(services) = namespace.services.get_mut(&label)
-        {
-            services.retain(is_other);
-            if services.is_empty() {
-                namespace.services.remove(&label);
+        self.count_inline(slot, service, -1);
+        if let Some(labels) = service.selector() {
+            let name = &service.key.namespace;
+            let namespace = self.namespace(name);
+            let id = namespace
+                .find(labels)
+                .expect("a service's selector is indexed");
+            namespace.selectors[id].services.retain(is_other);
+            if namespace.selectors[id].services.is_empty() {
+                let selector = namespace.remove(id);
+                self.touched.gone.push((name.clone(), selector.labels));
+                self.count_picked(name, labels, -1, objects);
             }
         }
     }
 
-    fn insert_workload(
-        &mut self,
-        key: &Arc<ObjectKey>,
-        workload: &Arc<Workload>,
-        affected: &mut BTreeSet<Name>,
-    ) {
-        let services = self.affect(workload, affected);
-        self.counts.add(services, workload.excluded.as_ref(), 1);
-        let picked = Some(Picked {
-            workload: workload.clone(),
-            services,
-        });
-        let slot = if let Some(slot) = self.free.pop() {
-            self.workloads[slot as usize] = picked;
-            slot
-        } else {
-            self.workloads.push(picked);
-            Slot::try_from(self.workloads.len() - 1)
-                .expect("fewer than 2^32 workloads fit the memory")
-        };
-        self.slots.insert(key.clone(), slot);
-        let namespace = self.namespaces.entry(key.namespace.clone()).or_default();
+    fn insert_workload(&mut self, slot: Slot, workload: &Workload) {
+        let picks = self.touch(workload);
+        self.count(workload, picks, 1);
+        let place = slot as usize;
+        if self.picks.len() <= place {
+            self.picks.resize(place + 1, 0);
+        }
+        self.picks[place] = picks;
+        if workload.name().is_some() {
+            self.names.insert(slot);
+            self.has_other_names = true;
+        }
+        let namespace = self.namespace(&workload.key.namespace);
         for label in workload.labels.iter() {
-            let slots = namespace.workloads.entry(label).or_default();
-            if let Err(at) = slots.binary_search(&slot) {
+            let slots = &mut namespace.labels.held(label).workloads;
+            if slots.last().is_none_or(|last| *last < slot) {
+                slots.push(slot);
+            } else if let Err(at) = slots.binary_search(&slot) {
                 slots.insert(at, slot);
             }
         }
     }
 
-    fn remove_workload(
-        &mut self,
-        key: &Arc<ObjectKey>,
-        workload: &Workload,
-        affected: &mut BTreeSet<Name>,
-    ) {
-        let services = self.affect(workload, affected);
-        self.counts.add(services, workload.excluded.as_ref(), -1);
-        let slot = self
-            .slots
-            .remove(key)
-            .expect("a workload that was served has a slot");
-        self.workloads[slot as usize] = None;
-        self.free.push(slot);
-        let namespace = self
-            .namespaces
-            .get_mut(&key.namespace)
-            .expect("a workload's namespace is indexed");
+    fn remove_workload(&mut self, slot: Slot, workload: &Workload) {
+        let picks = self.touch(workload);
+        self.count(workload, picks, -1);
+        self.picks[slot as usize] = 0;
+        if workload.name().is_some() {
+            self.names.remove(&slot);
+            self.has_other_names = true;
+        }
+        let namespace = self.namespace(&workload.key.namespace);
         for label in workload.labels.iter() {
-            let Some(slots) = namespace.workloads.get_mut(&label) else {
-                continue;
-            };
+            let slots = &mut namespace.labels.held(label).workloads;
             if let Ok(at) = slots.binary_search(&slot) {
                 slots.remove(at);
-            }
-            if slots.is_empty() {
-                namespace.workloads.remove(&label);
             }
         }
     }
 
     /// The common change: addresses or health, with the same labels. Nothing but the workload itself moves.
-    fn update_workload(
-        &mut self,
-        before: &Workload,
-        after: Arc<Workload>,
-        affected: &mut BTreeSet<Name>,
-    ) {
+    fn update_workload(&mut self, slot: Slot, before: &Workload, after: &Workload) {
         if before.addresses != after.addresses || before.excluded != after.excluded {
-            self.affect(&after, affected);
+            self.touch(after);
         }
-        let slot = self.slots[&after.key];
-        let held = self.workloads[slot as usize]
-            .as_mut()
-            .expect("a workload that was served has a slot");
-        self.counts.add(held.services, before.excluded.as_ref(), -1);
-        self.counts.add(held.services, after.excluded.as_ref(), 1);
-        held.workload = after;
+        let picks = self.picks[slot as usize];
+        self.count(before, picks, -1);
+        self.count(after, picks, 1);
+        if before.name().is_some() || after.name().is_some() {
+            self.has_other_names = true;
+            if after.name().is_some() {
+                self.names.insert(slot);
+            } else {
+                self.names.remove(&slot);
+            }
+        }
     }
 
-    /// Adds the hosts of the services that pick `workload`, and counts those services.
-    fn affect(&self, workload: &Workload, affected: &mut BTreeSet<Name>) -> u32 {
-        let Some(namespace) = self.namespaces.get(&workload.key.namespace) else {
+    /// Notes the selectors that pick `workload`, and counts them.
+    fn touch(&mut self, workload: &Workload) -> u32 {
+        let name = &workload.key.namespace;
+        let Some(namespace) = self.namespaces.get_mut(name) else {
             return 0;
         };
-        let mut picked_by = 0;
-        for service in workload
-            .labels
-            .iter()
-            .filter_map(|label| namespace.services.get(&label))
-            .flatten()
-        {
-            if let Endpoints::Selector(selector) = &service.endpoints
-                && selector.is_subset_of(&workload.labels)
-            {
-                picked_by += 1;
-                affected.extend(service.hosts.iter().cloned());
+        let picking: SmallVec<[SelectorId; 4]> = namespace.picking(&workload.labels).collect();
+        for &id in &picking {
+            if !std::mem::replace(&mut namespace.selectors[id].is_touched, true) {
+                self.touched.selectors.push((name.clone(), id));
             }
         }
-        picked_by
+        u32::try_from(picking.len()).expect("selectors have 32-bit numbers")
     }
 
-    /// Counts a service's endpoints when it comes (`by` 1) or goes (`by` -1).
-    fn count_service(&mut self, service: &Service, by: i32) {
-        match &service.endpoints {
-            Endpoints::Neither => {}
-            Endpoints::Inline(addresses) => {
-                for address in addresses {
-                    let excluded = match address {
-                        Address::Ip(_) => None,
-                        other => Some(Exclusion::NotAnAddress(other.clone())),
-                    };
-                    self.counts.add(1, excluded.as_ref(), by);
-                }
-            }
-            Endpoints::Selector(selector) => {
-                let Some(namespace) = self.namespaces.get(&service.key.namespace) else {
-                    return;
-                };
-                for &slot in namespace.rarest(selector) {
-                    let held = self.workloads[slot as usize]
-                        .as_mut()
-                        .expect("the index names slots that are in use");
-                    if !selector.is_subset_of(&held.workload.labels) {
-                        continue;
-                    }
-                    let excluded = held.workload.excluded.as_ref();
-                    self.counts.add(held.services, excluded, -1);
-                    held.services = held
-                        .services
-                        .checked_add_signed(by)
-                        .expect("as many go as came");
-                    self.counts.add(held.services, excluded, 1);
-                }
+    fn count(&mut self, workload: &Workload, picks: u32, by: isize) {
+        self.counts.add(picks > 0, workload.excluded.as_deref(), by);
+    }
+
+    /// Counts a service's inline endpoints when it comes (`by` 1) or goes (`by` -1).
+    fn count_inline(&mut self, slot: Slot, service: &Service, by: isize) {
+        let Endpoints::Inline(endpoints) = &service.endpoints else {
+            return;
+        };
+        for endpoint in endpoints {
+            self.counts.add(true, endpoint.as_ref().err(), by);
+        }
+        if service.names().next().is_some() {
+            self.has_other_names = true;
+            if by > 0 {
+                self.names.insert(slot);
+            } else {
+                self.names.remove(&slot);
             }
         }
     }
-}
 
-impl Namespace {
-    /// The fewest workloads that are sure to hold all that `selector` picks.
-    fn rarest(&self, selector: &Labels) -> &[Slot] {
-        let with_label = |label| self.workloads.get(&label).map_or(&[][..], |slots| slots);
-        selector
-            .iter()
-            .map(with_label)
-            .min_by_key(|slots| slots.len())
-            .unwrap_or(&[])
+    /// Counts the workloads that a selector picks when it comes (`by` 1) or goes (`by` -1).
+    fn count_picked(
+        &mut self,
+        namespace: &Arc<str>,
+        selector: &Labels,
+        by: i32,
+        objects: &Objects,
+    ) {
+        let Some(namespace) = self.namespaces.get(namespace) else {
+            return;
+        };
+        for &slot in namespace.rarest(selector) {
+            let workload = objects.workload(slot);
+            if !selector.is_subset_of(&workload.labels) {
+                continue;
+            }
+            let picks = &mut self.picks[slot as usize];
+            let before = *picks > 0;
+            *picks = picks.checked_add_signed(by).expect("as many go as came");
+            let after = *picks > 0;
+            if before != after {
+                let excluded = workload.excluded.as_deref();
+                self.counts.add(before, excluded, -1);
+                self.counts.add(after, excluded, 1);
+                self.has_other_names |= workload.name().is_some();
+            }
+        }
     }
 }
 
 impl EndpointCounts {
-    fn add(&mut self, services: u32, excluded: Option<&Exclusion>, by: i32) {
+    fn add(&mut self, is_picked: bool, excluded: Option<&Exclusion>, by: isize) {
         let count = match excluded {
-            _ if services == 0 => &mut self.unselected,
+            _ if !is_picked => &mut self.unselected,
             None => &mut self.selected,
             Some(exclusion) if exclusion.is_unready() => &mut self.unready,
             Some(_) => &mut self.excluded,
         };
-        *count = count
-            .checked_add_signed(by as isize)
-            .expect("as many go as came");
+        *count = count.checked_add_signed(by).expect("as many go as came");
     }
 }

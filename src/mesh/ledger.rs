@@ -3,24 +3,22 @@
 //! Files claim objects. Where two claim the same one, the last in path order wins, and when it goes the other serves
 //! again. Where the newest version of an object can't be used, the last good one stays.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
+use foldhash::HashMap;
 use smallvec::SmallVec;
 
-use super::{Endpoints, Entry, Replacement, Service, Workload, labels::Symbols, workload};
+use super::{Entry, Slot, Tally, index::Index, objects::Objects};
 use crate::{
-    diagnostic::{Code, Diagnostic, Kind, ObjectKey, Origin, Position, Severity, code},
-    manifest::{Address, Contents, EndpointSource, Object, Outcome},
+    diagnostic::{Diagnostic, Kind, ObjectKey, Origin, Position, Severity, code},
+    manifest::{Contents, Outcome},
 };
 
 /// What became of one file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileChange {
-    /// The file as diagnostics name it; its order among all files decides between two versions of an object.
+    /// The file as diagnostics name it, and as the origins of its documents do; its order among all files decides
+    /// between two versions of an object.
     pub file: Arc<str>,
     /// What was found.
     pub reading: Reading,
@@ -31,6 +29,13 @@ pub struct FileChange {
 pub enum Reading {
     /// The file was read; single objects in it may be rejected.
     Read(Contents),
+    /// The file was read again, and some of its documents say what they said.
+    Amended {
+        /// What the others say.
+        contents: Contents,
+        /// The numbers of the unchanged ones, ascending. Where one holds an object, all its list items are objects.
+        unchanged: Vec<u32>,
+    },
     /// There is something that can't be read, for the reason given: what the file said before stays in service.
     Unreadable(Diagnostic),
     /// The file is gone, and its objects with it.
@@ -50,103 +55,116 @@ pub struct Kept {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
-    files: BTreeMap<Arc<str>, FileRecord>,
-    /// In order of file and place in the file: the last one counts.
-    claims: HashMap<Arc<ObjectKey>, SmallVec<[Claim; 1]>>,
-    contested: BTreeSet<Arc<ObjectKey>>,
-    objects: BTreeMap<Kind, usize>,
+    pub(super) objects: Objects,
+    /// The versions that are not served because a later file claims the object too: in order of file and place in the
+    /// file.
+    overruled: HashMap<Slot, Vec<Entry>>,
+    files: HashMap<Arc<str>, FileRecord>,
+    /// What the manifests' reader said of a file, where it said something.
+    said: BTreeMap<Arc<str>, Vec<Diagnostic>>,
+    /// The file's objects whose newest version can't be used, and since when, where there are any.
+    kept: BTreeMap<Arc<str>, KeptObjects>,
+    objects_served: BTreeMap<Kind, usize>,
+    ignored: BTreeMap<Box<str>, usize>,
+    has_news: bool,
 }
 
 #[derive(Clone, Debug, Default)]
 struct FileRecord {
-    keys: Vec<Arc<ObjectKey>>,
-    kept: BTreeMap<Arc<ObjectKey>, SystemTime>,
-    diagnostics: Vec<Diagnostic>,
+    /// The objects that the file claims, ascending, each once.
+    slots: Box<[Slot]>,
     ignored: BTreeMap<Box<str>, usize>,
 }
 
-#[derive(Clone, Debug)]
+/// Ascending by slot.
+type KeptObjects = Vec<(Slot, SystemTime)>;
+
+/// One version of an object.
 struct Claim {
-    file: Arc<str>,
-    /// The claim's place among the file's objects.
-    item: u32,
-    origin: Origin,
+    slot: Slot,
     entry: Entry,
+    /// Whether no other claim was there before.
+    is_first: bool,
 }
 
 impl Ledger {
-    /// Takes in one file and tells which objects are served otherwise than before.
+    /// Takes in one file and tells the index and the tally what is served otherwise than before.
     pub(super) fn apply(
         &mut self,
         change: FileChange,
         now: SystemTime,
-        symbols: &mut Symbols,
-    ) -> Vec<Replacement> {
+        index: &mut Index,
+        tally: &mut Tally,
+    ) {
         let FileChange { file, reading } = change;
         let old = self.files.remove(&file).unwrap_or_default();
-        let old_keys: HashSet<Arc<ObjectKey>> = old.keys.iter().cloned().collect();
-        let winners_before: HashMap<Arc<ObjectKey>, Entry> = old_keys
-            .iter()
-            .filter_map(|key| Some((key.clone(), self.winner(key)?)))
-            .collect();
-        let held = self.take_claims(&file, &old_keys);
-        let record = match reading {
-            Reading::Gone => None,
-            Reading::Unreadable(diagnostic) => {
-                Some(Revision::unreadable(diagnostic, held, &old, now))
-            }
-            Reading::Read(contents) => Some(Revision::read(contents, held, &old, now, symbols)),
+        let said_before = self.said.remove(&file).unwrap_or_default();
+        let mut revision = Revision {
+            file: &file,
+            is_open: vec![true; old.slots.len()],
+            slots: &old.slots,
+            kept_before: self.kept.remove(&file).unwrap_or_default(),
+            now,
+            claims: Vec::new(),
+            kept: Vec::new(),
+            ignored: BTreeMap::new(),
         };
-        let mut touched: BTreeSet<Arc<ObjectKey>> = old_keys.into_iter().collect();
-        let mut replacements = Vec::new();
-        if let Some(Revision { mut record, claims }) = record {
-            let mut first_seen: HashMap<Arc<ObjectKey>, Option<Entry>> = HashMap::new();
-            for (item, (key, origin, entry)) in (0..).zip(claims) {
-                let key = self
-                    .claims
-                    .get_key_value(&key)
-                    .map_or(key, |(held, _)| held.clone());
-                if !touched.contains(&key) {
-                    first_seen
-                        .entry(key.clone())
-                        .or_insert_with(|| self.winner(&key));
-                }
-                record.keys.push(key.clone());
-                self.claim(
-                    key,
-                    Claim {
-                        file: file.clone(),
-                        item,
-                        origin,
-                        entry,
-                    },
-                );
+        let is_there = !matches!(reading, Reading::Gone);
+        let mut said = match reading {
+            Reading::Gone => Vec::new(),
+            Reading::Unreadable(diagnostic) => {
+                revision.ignored.clone_from(&old.ignored);
+                revision.keep_all(self, index);
+                vec![diagnostic]
             }
-            for (key, before) in first_seen {
-                touched.remove(&key);
-                self.settle(key, before, &mut replacements);
+            Reading::Read(contents) => revision.read(contents, Vec::new(), self, index),
+            Reading::Amended {
+                mut contents,
+                unchanged,
+            } => {
+                let still =
+                    |said: &&Diagnostic| unchanged.binary_search(&said.origin.document).is_ok();
+                let still_said = said_before.iter().filter(still).cloned();
+                contents.diagnostics.extend(still_said);
+                let current = revision.unchanged(&unchanged, self, index);
+                revision.read(contents, current, self, index)
             }
-            self.files.insert(file, record);
+        };
+        let Revision {
+            kept_before,
+            mut claims,
+            mut kept,
+            ignored,
+            ..
+        } = revision;
+        claims.sort_by_key(|claim| claim.slot);
+        kept.sort_unstable();
+        self.has_news |= kept != kept_before;
+        self.note_ignored(&old.ignored, &ignored);
+        said.sort_unstable();
+        self.has_news |= said != said_before;
+        if !said.is_empty() {
+            self.said.insert(file.clone(), said);
         }
-        for key in touched {
-            let before = winners_before.get(&key).cloned();
-            self.settle(key, before, &mut replacements);
+        if !kept.is_empty() {
+            self.kept.insert(file.clone(), kept);
         }
-        // HashMap order must not reach the result: equal inputs give equal outputs.
-        replacements.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-        replacements
+        if is_there {
+            let mut slots: Vec<Slot> = claims.iter().map(|claim| claim.slot).collect();
+            slots.dedup();
+            let slots = slots.into();
+            self.files
+                .insert(file.clone(), FileRecord { slots, ignored });
+        }
+        self.settle(&file, &old.slots, claims, index, tally);
     }
 
     pub(super) fn object_counts(&self) -> BTreeMap<Kind, usize> {
-        self.objects.clone()
+        self.objects_served.clone()
     }
 
     pub(super) fn ignored_counts(&self) -> BTreeMap<Box<str>, usize> {
-        let mut counts = BTreeMap::new();
-        for (kind, count) in self.files.values().flat_map(|record| &record.ignored) {
-            *counts.entry(kind.clone()).or_default() += count;
-        }
-        counts
+        self.ignored.clone()
     }
 
     pub(super) fn file_count(&self) -> usize {
@@ -154,251 +172,314 @@ impl Ledger {
     }
 
     pub(super) fn kept(&self) -> Vec<Kept> {
-        let of_file = |(file, record): (&Arc<str>, &FileRecord)| {
-            let file = file.clone();
-            record
-                .kept
-                .iter()
-                .map(move |(key, since)| Kept {
-                    key: key.clone(),
-                    file: file.clone(),
-                    since: *since,
-                })
-                .collect::<Vec<_>>()
-        };
-        self.files.iter().flat_map(of_file).collect()
-    }
-
-    pub(super) fn diagnostics(&self) -> Vec<Diagnostic> {
-        let said = self
-            .files
-            .values()
-            .flat_map(|record| record.diagnostics.iter().cloned());
-        let duplicates = self.contested.iter().flat_map(|key| self.duplicates(key));
-        let kept = self.kept().into_iter().map(|kept| last_good(&kept));
-        let mut all: Vec<_> = said.chain(duplicates).chain(kept).collect();
-        all.sort();
-        all
-    }
-
-    fn duplicates(&self, key: &Arc<ObjectKey>) -> Vec<Diagnostic> {
-        let Some((winner, losers)) = self.claims.get(key).and_then(|claims| claims.split_last())
-        else {
-            return Vec::new();
-        };
-        let diagnostic = |loser: &Claim| Diagnostic {
-            origin: loser.origin.clone(),
-            severity: Severity::Warning,
-            code: code::DUPLICATE_OBJECT,
-            message: format!(
-                "this object stands again at {}, which is used; remove one of the two",
-                winner.origin
-            ),
-            object: Some(ObjectKey::clone(key)),
-        };
-        losers.iter().map(diagnostic).collect()
-    }
-
-    fn winner(&self, key: &ObjectKey) -> Option<Entry> {
-        Some(self.claims.get(key)?.last()?.entry.clone())
-    }
-
-    /// Removes the file's claims and hands them out; of several to one object, the last.
-    fn take_claims(
-        &mut self,
-        file: &Arc<str>,
-        keys: &HashSet<Arc<ObjectKey>>,
-    ) -> HashMap<Arc<ObjectKey>, Claim> {
-        let mut taken = HashMap::new();
-        for key in keys {
-            let Some(claims) = self.claims.get_mut(key) else {
-                continue;
-            };
-            claims.retain(|claim| {
-                let ours = claim.file == *file;
-                if ours {
-                    taken.insert(key.clone(), claim.clone());
-                }
-                !ours
+        let of_file = |(file, kept): (&Arc<str>, &KeptObjects)| {
+            let kept = kept.iter().map(|(slot, since)| Kept {
+                key: Arc::new(self.objects.get(*slot).key().clone()),
+                file: file.clone(),
+                since: *since,
             });
-            if claims.is_empty() {
-                self.claims.remove(key);
-            }
-        }
-        taken
+            let mut kept: Vec<_> = kept.collect();
+            kept.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            kept
+        };
+        self.kept.iter().flat_map(of_file).collect()
     }
 
-    fn claim(&mut self, key: Arc<ObjectKey>, claim: Claim) {
-        let claims = self.claims.entry(key).or_default();
-        let place = |claim: &Claim| (claim.file.clone(), claim.item);
-        let at = claims.partition_point(|held| place(held) < place(&claim));
-        claims.insert(at, claim);
+    /// What is wrong with files and objects, in no order.
+    pub(super) fn diagnostics(&self) -> impl Iterator<Item = Diagnostic> {
+        let said = self.said.values().flatten().cloned();
+        let duplicates = self.overruled.iter().flat_map(|(slot, overruled)| {
+            let winner = self.objects.get(*slot);
+            overruled.iter().map(|entry| duplicate(entry, winner))
+        });
+        let kept = self.kept().into_iter().map(|kept| last_good(&kept));
+        said.chain(duplicates).chain(kept)
     }
 
-    /// Notes what is served for `key` now, against what was served `before`.
+    /// Whether [`Ledger::diagnostics`] changed since the last call.
+    pub(super) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
+    }
+
+    /// Goes through the objects that the file claimed or claims and notes what is served from now on.
     fn settle(
         &mut self,
-        key: Arc<ObjectKey>,
-        before: Option<Entry>,
-        replacements: &mut Vec<Replacement>,
+        file: &Arc<str>,
+        old: &[Slot],
+        claims: Vec<Claim>,
+        index: &mut Index,
+        tally: &mut Tally,
     ) {
-        if self.claims.get(&key).is_some_and(|claims| claims.len() > 1) {
-            self.contested.insert(key.clone());
-        } else {
-            self.contested.remove(&key);
+        let mut old = old.iter().copied().peekable();
+        let mut claims = claims.into_iter().peekable();
+        loop {
+            let claimed = claims.peek().map(|claim| claim.slot);
+            let Some(slot) = claimed.into_iter().chain(old.peek().copied()).min() else {
+                return;
+            };
+            let was_claimed = old.next_if_eq(&slot).is_some();
+            let is_first = claims
+                .peek()
+                .is_some_and(|claim| claim.slot == slot && claim.is_first);
+            let mut of_slot = SmallVec::<[Entry; 1]>::new();
+            while let Some(claim) = claims.next_if(|claim| claim.slot == slot) {
+                of_slot.push(claim.entry);
+            }
+            let is_alone = (is_first || was_claimed)
+                && !self.overruled.contains_key(&slot)
+                && of_slot.len() <= 1;
+            if is_alone {
+                let before = (!is_first).then(|| self.objects.get(slot).clone());
+                self.serve(slot, before.as_ref(), of_slot.pop(), index, tally);
+                if let Some(before) = before {
+                    index.release(&before);
+                }
+            } else {
+                self.settle_contested(slot, file, of_slot, is_first, index, tally);
+            }
         }
-        let after = self.winner(&key);
-        match (before.is_some(), after.is_some()) {
-            (false, true) => *self.objects.entry(key.kind).or_default() += 1,
-            (true, false) => {
-                let count = self
-                    .objects
-                    .get_mut(&key.kind)
-                    .expect("what was served was counted");
-                *count -= 1;
-                if *count == 0 {
-                    self.objects.remove(&key.kind);
+    }
+
+    /// The same for an object that several documents claim, or did before.
+    fn settle_contested(
+        &mut self,
+        slot: Slot,
+        file: &Arc<str>,
+        of_file: SmallVec<[Entry; 1]>,
+        is_first: bool,
+        index: &mut Index,
+        tally: &mut Tally,
+    ) {
+        self.has_news = true;
+        let before = (!is_first).then(|| self.objects.get(slot).clone());
+        let mut all = self.overruled.remove(&slot).unwrap_or_default();
+        all.extend(before.clone());
+        let withdrawn: Vec<Entry> = all
+            .extract_if(.., |entry| entry.origin().file == *file)
+            .collect();
+        let at = all.partition_point(|entry| entry.origin().file < *file);
+        all.splice(at..at, of_file);
+        let after = all.pop();
+        self.serve(slot, before.as_ref(), after, index, tally);
+        if !all.is_empty() {
+            self.overruled.insert(slot, all);
+        }
+        for entry in &withdrawn {
+            index.release(entry);
+        }
+    }
+
+    /// Puts `after` in the place of what was served `before`, if that makes a difference.
+    fn serve(
+        &mut self,
+        slot: Slot,
+        before: Option<&Entry>,
+        after: Option<Entry>,
+        index: &mut Index,
+        tally: &mut Tally,
+    ) {
+        let is_same = before == after.as_ref();
+        let kind = self.objects.get(slot).key().kind;
+        if !is_same {
+            index.replace(slot, before, after.as_ref(), &self.objects);
+        }
+        match (before, after) {
+            (None, Some(after)) => {
+                *self.objects_served.entry(kind).or_default() += 1;
+                tally.added += 1;
+                self.objects.replace(slot, after);
+            }
+            (Some(_), Some(after)) => {
+                tally.changed += usize::from(!is_same);
+                self.objects.replace(slot, after);
+            }
+            (Some(_), None) => {
+                decrease(&mut self.objects_served, &kind, 1);
+                tally.removed += 1;
+                self.objects.remove(slot);
+            }
+            (None, None) => unreachable!("what nobody claims and nobody claimed has no slot"),
+        }
+    }
+
+    fn note_ignored(&mut self, old: &BTreeMap<Box<str>, usize>, new: &BTreeMap<Box<str>, usize>) {
+        if old == new {
+            return;
+        }
+        for (kind, count) in new {
+            *self.ignored.entry(kind.clone()).or_default() += count;
+        }
+        for (kind, count) in old {
+            decrease(&mut self.ignored, kind, *count);
+        }
+    }
+
+    /// The file's versions of an object, the last first.
+    fn claims_of<'a>(&'a self, slot: Slot, file: &'a Arc<str>) -> impl Iterator<Item = &'a Entry> {
+        let overruled = self.overruled.get(&slot).into_iter().flatten().rev();
+        std::iter::once(self.objects.get(slot))
+            .chain(overruled)
+            .filter(|entry| entry.origin().file == *file)
+    }
+}
+
+/// A file's new state in the making.
+struct Revision<'f> {
+    file: &'f Arc<str>,
+    /// The objects that the file claimed before.
+    slots: &'f [Slot],
+    /// Which of them the file did not show again so far.
+    is_open: Vec<bool>,
+    kept_before: KeptObjects,
+    now: SystemTime,
+    /// In the file's order.
+    claims: Vec<Claim>,
+    kept: KeptObjects,
+    ignored: BTreeMap<Box<str>, usize>,
+}
+
+impl Revision<'_> {
+    /// The claims of documents that say what they said, in the file's order.
+    fn unchanged(&self, documents: &[u32], ledger: &Ledger, index: &mut Index) -> Vec<Claim> {
+        let mut unchanged = Vec::with_capacity(self.slots.len());
+        for &slot in self.slots {
+            let mut entries: SmallVec<[&Entry; 1]> = ledger.claims_of(slot, self.file).collect();
+            if self.kept_since(slot).is_some() {
+                // The last good version, which stands before all that the file says of the object.
+                entries.pop();
+            }
+            for entry in entries.into_iter().rev() {
+                if documents.binary_search(&entry.origin().document).is_ok() {
+                    index.acquire_again(entry);
+                    unchanged.push(Claim {
+                        slot,
+                        entry: entry.clone(),
+                        is_first: false,
+                    });
                 }
             }
-            _ => {}
         }
-        if before != after {
-            replacements.push((key, before, after));
-        }
-    }
-}
-
-/// A file's new state, and its claims in the file's order.
-struct Revision {
-    record: FileRecord,
-    claims: Vec<(Arc<ObjectKey>, Origin, Entry)>,
-}
-
-impl Revision {
-    fn unreadable(
-        diagnostic: Diagnostic,
-        held: HashMap<Arc<ObjectKey>, Claim>,
-        old: &FileRecord,
-        now: SystemTime,
-    ) -> Self {
-        let record = FileRecord {
-            diagnostics: vec![diagnostic],
-            ignored: old.ignored.clone(),
-            ..FileRecord::default()
-        };
-        let mut revision = Self {
-            record,
-            claims: Vec::new(),
-        };
-        revision.keep_all(held, old, now);
-        revision
+        unchanged.sort_by(|a, b| a.entry.origin().cmp(b.entry.origin()));
+        unchanged
     }
 
+    /// Takes in what was read, and the `unchanged` claims with it, and returns what was said about it.
     fn read(
+        &mut self,
         contents: Contents,
-        mut held: HashMap<Arc<ObjectKey>, Claim>,
-        old: &FileRecord,
-        now: SystemTime,
-        symbols: &mut Symbols,
-    ) -> Self {
-        let record = FileRecord {
-            diagnostics: contents.diagnostics,
-            ..FileRecord::default()
-        };
-        let mut revision = Self {
-            record,
-            claims: Vec::with_capacity(contents.documents.len()),
-        };
-        let mut unidentified = false;
+        unchanged: Vec<Claim>,
+        ledger: &mut Ledger,
+        index: &mut Index,
+    ) -> Vec<Diagnostic> {
+        self.claims
+            .reserve_exact(contents.documents.len() + unchanged.len());
+        let mut unchanged = unchanged.into_iter().peekable();
+        let mut has_unidentified = false;
         for document in contents.documents {
+            let number = document.origin.document;
+            while let Some(claim) =
+                unchanged.next_if(|claim| claim.entry.origin().document < number)
+            {
+                self.claim(claim);
+            }
             match document.outcome {
                 Outcome::Object(object) => {
-                    let key = Arc::new(object.key());
-                    held.remove(&key);
-                    let entry = entry(object, key.clone(), document.origin.clone(), symbols);
-                    revision.claims.push((key, document.origin, entry));
+                    let entry = Entry::new(object, document.origin, index);
+                    let found = ledger.objects.find(entry.key());
+                    let slot = found.unwrap_or_else(|| ledger.objects.insert(entry.clone()));
+                    self.claim(Claim {
+                        slot,
+                        entry,
+                        is_first: found.is_none(),
+                    });
                 }
                 Outcome::Rejected(Some(key)) => {
-                    if let Some((key, claim)) = held.remove_entry(&key) {
-                        revision.keep(key, claim, old, now);
+                    if let Some(slot) = ledger.objects.find(&key)
+                        && self.close(slot)
+                    {
+                        self.keep(slot, ledger, index);
                     }
                 }
-                Outcome::Rejected(None) => unidentified = true,
-                Outcome::Ignored(kind) => *revision.record.ignored.entry(kind).or_default() += 1,
+                Outcome::Rejected(None) => has_unidentified = true,
+                Outcome::Ignored(kind) => *self.ignored.entry(kind).or_default() += 1,
             }
         }
-        if unidentified {
+        for claim in unchanged {
+            self.claim(claim);
+        }
+        if has_unidentified {
             // Any object that the file no longer shows may be the one that can't be read.
-            revision.keep_all(held, old, now);
+            self.keep_all(ledger, index);
         }
-        revision
+        contents.diagnostics
     }
 
-    fn keep_all(
-        &mut self,
-        held: HashMap<Arc<ObjectKey>, Claim>,
-        old: &FileRecord,
-        now: SystemTime,
-    ) {
-        let mut held: Vec<_> = held.into_iter().collect();
-        held.sort_by_key(|(_, claim)| claim.item);
-        for (key, claim) in held {
-            self.keep(key, claim, old, now);
+    fn claim(&mut self, claim: Claim) {
+        self.close(claim.slot);
+        self.claims.push(claim);
+    }
+
+    /// Notes that the file shows an object, and tells whether it claimed it before and did not show it again so far.
+    fn close(&mut self, slot: Slot) -> bool {
+        let place = self.slots.binary_search(&slot);
+        place.is_ok_and(|place| std::mem::take(&mut self.is_open[place]))
+    }
+
+    fn keep_all(&mut self, ledger: &Ledger, index: &mut Index) {
+        for &slot in self.slots {
+            if self.close(slot) {
+                self.keep(slot, ledger, index);
+            }
         }
     }
 
-    fn keep(&mut self, key: Arc<ObjectKey>, claim: Claim, old: &FileRecord, now: SystemTime) {
-        let since = old.kept.get(&key).copied().unwrap_or(now);
-        self.record.kept.insert(key.clone(), since);
-        self.claims.push((key, claim.origin, claim.entry));
+    fn keep(&mut self, slot: Slot, ledger: &Ledger, index: &mut Index) {
+        let since = self.kept_since(slot).unwrap_or(self.now);
+        self.kept.push((slot, since));
+        let mut claims = ledger.claims_of(slot, self.file);
+        let entry = claims
+            .next()
+            .expect("a file's slots are those of its claims");
+        index.acquire_again(entry);
+        self.claims.push(Claim {
+            slot,
+            entry: entry.clone(),
+            is_first: false,
+        });
+    }
+
+    /// Since when the last good version of an object was served before this revision.
+    fn kept_since(&self, slot: Slot) -> Option<SystemTime> {
+        let place = self
+            .kept_before
+            .binary_search_by_key(&slot, |(slot, _)| *slot)
+            .ok()?;
+        Some(self.kept_before[place].1)
     }
 }
 
-fn entry(object: Object, key: Arc<ObjectKey>, origin: Origin, symbols: &mut Symbols) -> Entry {
-    match object {
-        Object::ServiceEntry(entry) => {
-            let mut hosts = entry.hosts;
-            hosts.sort_unstable();
-            hosts.dedup();
-            let endpoints = match entry.endpoints {
-                EndpointSource::Neither => Endpoints::Neither,
-                EndpointSource::Inline(addresses) => Endpoints::Inline(addresses.into()),
-                EndpointSource::Selector(labels) => Endpoints::Selector(symbols.intern(&labels)),
-            };
-            Entry::Service(Arc::new(Service {
-                key,
-                hosts: hosts.into(),
-                addresses: entry.addresses.into(),
-                resolution: entry.resolution,
-                endpoints,
-                hidden: entry.hidden,
-                created: entry.metadata.created,
-                origin,
-            }))
-        }
-        Object::WorkloadEntry(entry) => Entry::Workload(Arc::new(Workload {
-            key,
-            labels: symbols.intern(&entry.labels),
-            excluded: workload::workload_entry_exclusion(&entry),
-            addresses: match entry.address {
-                Address::Ip(ip) => std::iter::once(ip).collect(),
-                _ => SmallVec::new(),
-            },
-            origin,
-        })),
-        Object::Pod(pod) => Entry::Workload(Arc::new(Workload {
-            key,
-            labels: symbols.intern(&pod.labels),
-            excluded: workload::pod_exclusion(&pod),
-            addresses: pod.addresses.into(),
-            origin,
-        })),
-        Object::WorkloadGroup(_) => Entry::Group,
+fn decrease<K: Ord>(counts: &mut BTreeMap<K, usize>, kind: &K, by: usize) {
+    let count = counts.get_mut(kind).expect("what goes was counted");
+    *count -= by;
+    if *count == 0 {
+        counts.remove(kind);
+    }
+}
+
+fn duplicate(overruled: &Entry, winner: &Entry) -> Diagnostic {
+    Diagnostic {
+        origin: overruled.origin().clone(),
+        severity: Severity::Warning,
+        code: code::DUPLICATE_OBJECT,
+        message: format!(
+            "this object stands again at {}, which is used; remove one of the two",
+            winner.origin()
+        ),
+        object: Some(overruled.key().clone()),
     }
 }
 
 fn last_good(kept: &Kept) -> Diagnostic {
-    const CODE: Code = code::LAST_GOOD_SERVED;
     let since = humantime::format_rfc3339_seconds(kept.since);
     Diagnostic {
         origin: Origin {
@@ -407,7 +488,7 @@ fn last_good(kept: &Kept) -> Diagnostic {
             position: Position::START,
         },
         severity: Severity::Warning,
-        code: CODE,
+        code: code::LAST_GOOD_SERVED,
         message: format!(
             "its newest version can't be used since {since}; the last good one is served"
         ),

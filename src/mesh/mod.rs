@@ -6,25 +6,26 @@
 //!
 //! Never chooses an endpoint (that is `select`) and never reads a file or a clock.
 
+mod entry;
 mod index;
 mod labels;
 mod ledger;
+mod namespace;
+mod objects;
 mod service;
+mod slab;
 mod workload;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
+use entry::Entry;
 pub use labels::{Label, Labels};
 pub use ledger::{FileChange, Kept, Reading};
 pub use service::{Endpoints, Service};
-pub use workload::{Exclusion, Workload};
+pub use workload::{Addresses, Exclusion, Workload};
 
 use crate::{
-    diagnostic::{Diagnostic, Kind, ObjectKey},
+    diagnostic::{Diagnostic, Kind, Severity, code},
     dns::Name,
 };
 
@@ -33,28 +34,33 @@ use crate::{
 pub struct Mesh {
     ledger: ledger::Ledger,
     index: index::Index,
+    tally: Tally,
 }
 
-/// An object, in the form that answers are made from.
-#[derive(Clone, Debug, PartialEq)]
-enum Entry {
-    Service(Arc<Service>),
-    Workload(Arc<Workload>),
-    /// A WorkloadGroup is a template and never an endpoint.
-    Group,
-}
+/// The number of an object, given out again when the object goes.
+type Slot = u32;
 
-/// What was touched by what [`Mesh::apply`] took in.
+/// What changed between two calls of [`Mesh::take_affected`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Affected {
-    /// The hosts that may answer otherwise than before and must be recompiled.
-    pub hosts: BTreeSet<Name>,
+    /// The hosts that may answer otherwise than before and must be recompiled: in canonical order, once each.
+    pub hosts: Vec<Name>,
+    /// The namespaces' selectors that pick others than before, or pick them with other addresses, or came or went.
+    pub selectors: Vec<(Arc<str>, Labels)>,
     /// How many objects are served that were not before.
     pub added: usize,
-    /// How many objects are served in another version than before.
+    /// How many objects are served in another version than before; one that changed twice counts twice.
     pub changed: usize,
     /// How many objects are no longer served.
     pub removed: usize,
+}
+
+/// The counts of [`Affected`] in the making.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    added: usize,
+    changed: usize,
+    removed: usize,
 }
 
 /// How many workloads and inline endpoints are in which state, whichever host they serve.
@@ -71,19 +77,26 @@ pub struct EndpointCounts {
 }
 
 impl Mesh {
-    /// Takes in what changed in the files and adds to `affected` what that touches; `now` is remembered for objects whose
-    /// newest version can't be used.
-    pub fn apply(&mut self, changes: Vec<FileChange>, now: SystemTime, affected: &mut Affected) {
+    /// Takes in what changed in the files; `now` is remembered for objects whose newest version can't be used.
+    pub fn apply(&mut self, changes: Vec<FileChange>, now: SystemTime) {
         for change in changes {
-            for (key, before, after) in self.ledger.apply(change, now, &mut self.index.symbols) {
-                match (&before, &after) {
-                    (None, None) => continue,
-                    (None, Some(_)) => affected.added += 1,
-                    (Some(_), None) => affected.removed += 1,
-                    (Some(_), Some(_)) => affected.changed += 1,
-                }
-                self.index.replace(&key, before, after, &mut affected.hosts);
-            }
+            self.ledger
+                .apply(change, now, &mut self.index, &mut self.tally);
+        }
+    }
+
+    /// What was affected since the last call.
+    pub fn take_affected(&mut self) -> Affected {
+        let Tally {
+            added,
+            changed,
+            removed,
+        } = std::mem::take(&mut self.tally);
+        Affected {
+            added,
+            changed,
+            removed,
+            ..self.index.take_affected()
         }
     }
 
@@ -109,18 +122,23 @@ impl Mesh {
         &'a self,
         namespace: &str,
         selector: &'a Labels,
-    ) -> Box<dyn Iterator<Item = &'a Arc<Workload>> + 'a> {
-        self.index.selected(namespace, selector)
+    ) -> impl Iterator<Item = &'a Arc<Workload>> + use<'a> {
+        self.index
+            .selected(namespace, selector, &self.ledger.objects)
     }
 
     /// Every Pod and WorkloadEntry that is served, in no order.
     pub fn workloads(&self) -> impl Iterator<Item = &Arc<Workload>> {
-        self.index.workloads()
+        self.ledger.objects.workloads()
     }
 
-    /// A label set's texts.
-    pub fn label_texts<'a>(&'a self, labels: &'a Labels) -> Vec<(&'a str, &'a str)> {
-        self.index.symbols.texts(labels)
+    /// The texts of a label set of an object of `namespace`, in the order of the keys.
+    pub fn label_texts<'a>(
+        &'a self,
+        namespace: &str,
+        labels: &'a Labels,
+    ) -> Vec<(&'a str, &'a str)> {
+        self.index.texts(namespace, labels)
     }
 
     /// How many endpoints are in which state.
@@ -148,15 +166,55 @@ impl Mesh {
         self.ledger.kept()
     }
 
-    /// What is wrong with files and objects: what the manifests' reader said, objects that are claimed twice, and last
-    /// good versions in service. Sorted by place.
+    /// What is wrong with files and objects: what the manifests' reader said, objects that are claimed twice, last good
+    /// versions in service, endpoints that add no address. Sorted by place.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
-        self.ledger.diagnostics()
+        let mut all: Vec<_> = self.ledger.diagnostics().collect();
+        for slot in self.index.names() {
+            self.remark_names(slot, &mut all);
+        }
+        all.sort_unstable();
+        all
+    }
+
+    /// Whether [`Mesh::diagnostics`] may have changed since the last call.
+    pub fn take_news(&mut self) -> bool {
+        // Both have to be asked.
+        self.ledger.take_news() | self.index.take_other_names()
+    }
+
+    /// Says of each name that stands in the place of an address that it adds none: once for the object, whichever hosts it
+    /// serves.
+    fn remark_names(&self, slot: Slot, remarks: &mut Vec<Diagnostic>) {
+        let entry = self.ledger.objects.get(slot);
+        let mut remark = |message| {
+            remarks.push(Diagnostic {
+                origin: entry.origin().clone(),
+                severity: Severity::Warning,
+                code: code::NAME_ENDPOINT,
+                message,
+                object: Some(entry.key().clone()),
+            });
+        };
+        match entry {
+            Entry::Service(service) => {
+                for name in service.names() {
+                    remark(format!(
+                        "endpoint {name} is a name: without an upstream it adds no address"
+                    ));
+                }
+            }
+            Entry::Workload(workload) if self.index.is_picked(slot) => {
+                if let Some(name) = workload.name() {
+                    remark(format!(
+                        "address {name} is a name: without an upstream it adds no address to the hosts that select it"
+                    ));
+                }
+            }
+            Entry::Workload(_) | Entry::Group(_) => {}
+        }
     }
 }
-
-/// An object that changed: what was served before and what is served now.
-type Replacement = (Arc<ObjectKey>, Option<Entry>, Option<Entry>);
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
-use super::labels::Labels;
+use super::{Exclusion, labels::Labels};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,
@@ -8,10 +8,10 @@ use crate::{
 };
 
 /// A ServiceEntry, as far as it decides what its hosts answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Service {
     /// Its kind, namespace and name.
-    pub key: Arc<ObjectKey>,
+    pub key: ObjectKey,
     /// The hosts that it gives addresses to, each once; wildcards as `*.<name>`.
     pub hosts: Box<[Name]>,
     /// The single IPs of `spec.addresses`.
@@ -29,12 +29,12 @@ pub struct Service {
 }
 
 /// Where a service's endpoints come from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Endpoints {
     /// Neither endpoints nor a selector.
     Neither,
-    /// A list in the ServiceEntry itself.
-    Inline(Box<[Address]>),
+    /// A list in the ServiceEntry itself; the error is why an endpoint can't be answered.
+    Inline(Box<[Result<IpAddr, Exclusion>]>),
     /// The workloads of the same namespace that have all these labels.
     Selector(Labels),
 }
@@ -43,5 +43,35 @@ impl Service {
     /// Sorts the oldest first, as Istio's `SortServicesByCreationTime` (`pilot/pkg/model/push_context.go`).
     pub fn age(&self) -> impl Ord + '_ {
         (self.created, &*self.key.namespace, &*self.key.name)
+    }
+
+    /// The labels that it selects by; `None` where it does not select, or selects nobody.
+    pub fn selector(&self) -> Option<&Labels> {
+        match &self.endpoints {
+            Endpoints::Selector(labels) if !labels.is_empty() => Some(labels),
+            _ => None,
+        }
+    }
+
+    /// The inline endpoints that are names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let endpoints = match &self.endpoints {
+            Endpoints::Inline(endpoints) => &**endpoints,
+            Endpoints::Neither | Endpoints::Selector(_) => &[],
+        };
+        endpoints.iter().filter_map(|endpoint| match endpoint {
+            Err(Exclusion::NotAnAddress(Address::Name(name))) => Some(&**name),
+            _ => None,
+        })
+    }
+}
+
+impl Endpoints {
+    pub(super) fn inline(addresses: Vec<Address>) -> Self {
+        let endpoint = |address| match address {
+            Address::Ip(ip) => Ok(ip),
+            other => Err(Exclusion::NotAnAddress(other)),
+        };
+        Self::Inline(addresses.into_iter().map(endpoint).collect())
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    diagnostic::{Origin, Position, Severity, code},
+    diagnostic::{ObjectKey, Origin, Position, Severity, code},
     manifest::{
         Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome,
         Resolution, ServiceEntry, WorkloadEntry,
@@ -99,9 +99,8 @@ fn unreadable(name: &str) -> FileChange {
 }
 
 fn apply(mesh: &mut Mesh, changes: Vec<FileChange>, now: SystemTime) -> Affected {
-    let mut affected = Affected::default();
-    mesh.apply(changes, now, &mut affected);
-    affected
+    mesh.apply(changes, now);
+    mesh.take_affected()
 }
 
 /// The names of the workloads that the ServiceEntry `name` picks, sorted.
@@ -129,7 +128,7 @@ fn a_change_affects_only_the_hosts_that_pick_the_workload() {
         vec![file("vm.yaml", [vm("vm", "a", "192.0.2.1", None)])],
         NOON,
     );
-    assert_eq!(affected.hosts, BTreeSet::from([host("a")]));
+    assert_eq!(affected.hosts, vec![host("a")]);
     let affected = apply(
         &mut mesh,
         vec![file("vm.yaml", [vm("vm", "b", "192.0.2.1", None)])],
@@ -137,7 +136,7 @@ fn a_change_affects_only_the_hosts_that_pick_the_workload() {
     );
     assert_eq!(
         affected.hosts,
-        BTreeSet::from([host("a"), host("b")]),
+        vec![host("a"), host("b")],
         "its labels moved it from one to the other"
     );
     let affected = apply(
@@ -154,10 +153,7 @@ fn a_change_affects_only_the_hosts_that_pick_the_workload() {
         }],
         NOON,
     );
-    assert_eq!(
-        (affected.hosts, affected.removed),
-        (BTreeSet::from([host("b")]), 1)
-    );
+    assert_eq!((affected.hosts, affected.removed), (vec![host("b")], 1));
 }
 
 #[test]

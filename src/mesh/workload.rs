@@ -1,4 +1,4 @@
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, ops::Deref, slice};
 
 use smallvec::SmallVec;
 
@@ -9,18 +9,57 @@ use crate::{
 };
 
 /// A Pod or a VM: after this point they differ only in what `explain` prints.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Workload {
     /// Its kind, namespace and name.
-    pub key: Arc<ObjectKey>,
+    pub key: ObjectKey,
     /// What a selector sees.
     pub labels: Labels,
     /// Where it can be reached.
-    pub addresses: SmallVec<[IpAddr; 1]>,
+    pub addresses: Addresses,
     /// Why it is no endpoint; `None` where it is one.
-    pub excluded: Option<Exclusion>,
+    pub excluded: Option<Box<Exclusion>>,
     /// Where it was read.
     pub origin: Origin,
+}
+
+impl Workload {
+    /// The name that stands where an address should.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self.excluded.as_deref() {
+            Some(Exclusion::NotAnAddress(Address::Name(name))) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// The addresses of a workload: one as a rule, which needs no memory of its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Addresses {
+    /// A single one.
+    One(IpAddr),
+    /// None, or more than one.
+    Other(Box<[IpAddr]>),
+}
+
+impl From<SmallVec<[IpAddr; 1]>> for Addresses {
+    fn from(addresses: SmallVec<[IpAddr; 1]>) -> Self {
+        match *addresses {
+            [address] => Self::One(address),
+            _ => Self::Other(addresses.into_vec().into()),
+        }
+    }
+}
+
+impl Deref for Addresses {
+    type Target = [IpAddr];
+
+    fn deref(&self) -> &[IpAddr] {
+        match self {
+            Self::One(address) => slice::from_ref(address),
+            Self::Other(addresses) => addresses,
+        }
+    }
 }
 
 /// Why a candidate endpoint is left out of an answer.

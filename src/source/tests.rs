@@ -75,7 +75,7 @@ impl Place {
         let prefix = self.path("");
         let tell = |change: &crate::mesh::FileChange| {
             let sign = match change.reading {
-                Reading::Read(_) => '+',
+                Reading::Read(_) | Reading::Amended { .. } => '+',
                 Reading::Unreadable(_) => '!',
                 Reading::Gone => '-',
             };

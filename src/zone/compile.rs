@@ -1,7 +1,9 @@
 use super::{HostRecords, Settings};
 use crate::{
     diagnostic::{Diagnostic, Severity, code},
-    select::Selection,
+    dns::Name,
+    mesh::Service,
+    select::Gathering,
 };
 
 /// What a host answers.
@@ -14,24 +16,24 @@ pub enum Compiled {
     Elsewhere,
 }
 
-/// Compiles a host's selection into the records we answer from.
-pub fn compile(selection: &Selection, settings: &Settings) -> Compiled {
-    if selection.elsewhere {
+/// Compiles what a host's ServiceEntries come to into the records we answer from.
+pub fn compile(gathering: &Gathering, settings: &Settings) -> Compiled {
+    if gathering.elsewhere {
         return Compiled::Elsewhere;
     }
-    Compiled::Records(HostRecords::encode(&selection.addresses, settings.ttl))
+    Compiled::Records(HostRecords::encode(&gathering.addresses, settings.ttl))
 }
 
-/// A warning where a host has more addresses than one message holds.
-pub fn oversize(selection: &Selection, compiled: &Compiled) -> Option<Diagnostic> {
-    let service = selection.chosen.first()?;
+/// A warning where `host`, for which `service` answers, has more addresses than one message holds.
+pub fn oversize(host: &Name, service: &Service, compiled: &Compiled) -> Option<Diagnostic> {
     let Compiled::Records(records) = compiled else {
         return None;
     };
-    if records.a().fits_a_message() && records.aaaa().fits_a_message() {
+    let (a, aaaa) = (records.a(), records.aaaa());
+    if a.fits_a_message() && aaaa.fits_a_message() {
         return None;
     }
-    let (host, count) = (&selection.host, selection.addresses.len());
+    let count = a.len() + aaaa.len();
     Some(Diagnostic {
         origin: service.origin.clone(),
         severity: Severity::Warning,
@@ -39,6 +41,6 @@ pub fn oversize(selection: &Selection, compiled: &Compiled) -> Option<Diagnostic
         message: format!(
             "host {host} has {count} addresses, more than a DNS message of 64 KiB holds: each answer has a part of them"
         ),
-        object: Some((*service.key).clone()),
+        object: Some(service.key.clone()),
     })
 }

@@ -9,11 +9,9 @@
 //! [RFC 4592 §2.2]: https://www.rfc-editor.org/rfc/rfc4592#section-2.2
 //! [§3.3.1]: https://www.rfc-editor.org/rfc/rfc4592#section-3.3.1
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, ops::Bound, sync::Arc};
+
+use foldhash::{HashMap, HashSet};
 
 use super::{Below, Compiled, Here, HostRecords, Node, Settings, Snapshot};
 use crate::dns::{Name, Serial};
@@ -21,12 +19,28 @@ use crate::dns::{Name, Serial};
 /// Holds the set of host names and the newest snapshot.
 #[derive(Clone, Debug)]
 pub struct Editor {
-    /// Every host that we answer, wildcards as `*.<name>`, in canonical order: what is below a name follows it.
-    hosts: BTreeSet<Name>,
+    hosts: Hosts,
     declared: BTreeSet<Name>,
     latest: Arc<Snapshot>,
     /// Whether nothing was applied yet: then even an empty mesh makes a snapshot, with the declared zones.
     is_new: bool,
+}
+
+/// Every host that we answer, wildcards as `*.<name>`.
+#[derive(Clone, Debug, Default)]
+struct Hosts {
+    names: HashSet<Name>,
+    /// The names that have a wildcard directly below them.
+    wildcard_parents: HashSet<Name>,
+    /// In canonical order: what is below a name follows it.
+    in_order: BTreeSet<Name>,
+}
+
+/// Names in the order in which they came, each once.
+#[derive(Debug, Default)]
+struct Names {
+    known: HashSet<Name>,
+    in_order: Vec<Name>,
 }
 
 /// What [`Editor::apply`] did.
@@ -43,7 +57,7 @@ impl Editor {
     pub fn new(settings: Arc<Settings>) -> Self {
         let declared = settings.zones.iter().cloned().collect();
         Self {
-            hosts: BTreeSet::new(),
+            hosts: Hosts::default(),
             declared,
             latest: Arc::new(Snapshot::not_ready(settings)),
             is_new: true,
@@ -72,19 +86,24 @@ impl Editor {
                 .any(|ancestor| self.declared.contains(&ancestor))
     }
 
-    /// Gives each host of `updates` what it answers from now on, `None` taking it away.
+    /// Gives each host of `updates`, once each, what it answers from now on, `None` taking it away.
     ///
     /// The first call makes the snapshot ready, whatever it holds.
     #[must_use]
-    pub fn apply(&mut self, updates: BTreeMap<Name, Option<Compiled>>, serial: Serial) -> Change {
+    pub fn apply(
+        &mut self,
+        updates: impl IntoIterator<Item = (Name, Option<Compiled>)>,
+        serial: Serial,
+    ) -> Change {
         let first = std::mem::take(&mut self.is_new);
-        let mut dirty = BTreeSet::new();
-        let mut fresh = BTreeMap::new();
+        let mut dirty = Names::default();
+        let mut fresh = HashMap::default();
         let mut moved: Vec<Name> = if first {
             self.declared.iter().cloned().collect()
         } else {
             Vec::new()
         };
+        let (mut come, mut gone) = (Vec::new(), Vec::new());
         dirty.extend(moved.iter().cloned());
         for (host, compiled) in updates {
             let records = match compiled {
@@ -95,40 +114,48 @@ impl Editor {
                 Some(Compiled::Elsewhere) | None => None,
             };
             let base = base_of(&host);
-            let existence_changed = match &records {
-                Some(_) => self.hosts.insert(host.clone()),
-                None => self.hosts.remove(&host),
-            };
+            match (records.is_some(), self.hosts.names.contains(&host)) {
+                (true, false) => {
+                    moved.push(base.clone());
+                    come.push(host.clone());
+                }
+                (false, true) => {
+                    moved.push(base.clone());
+                    gone.push(host.clone());
+                }
+                _ => {}
+            }
             if let Some(records) = records {
                 fresh.insert(host, records);
             }
-            if existence_changed {
-                moved.push(base.clone());
-            }
             dirty.insert(base);
         }
+        self.hosts.remove(&gone);
+        self.hosts.insert(come);
         for base in moved {
-            self.mark_neighbours(&base, &mut dirty);
+            dirty.extend(base.ancestors());
+            // The first time, all that is below came with this one and is marked itself.
+            if !first {
+                self.mark_below(&base, &mut dirty);
+            }
         }
-        self.recompile(&dirty, &mut fresh, first, serial)
+        self.recompile(&dirty.in_order, &mut fresh, first, serial)
     }
 
-    /// Marks what may change when a host comes or goes at `base` or as the wildcard below it: the names above exist or
-    /// don't because of it, the names below get another zone or another wildcard.
-    fn mark_neighbours(&self, base: &Name, dirty: &mut BTreeSet<Name>) {
-        dirty.extend(base.ancestors());
+    /// Marks what may change below `base` when a host comes or goes there or as the wildcard below it: the names get
+    /// another zone or another wildcard.
+    fn mark_below(&self, base: &Name, dirty: &mut Names) {
         for host in self.below(base) {
             let host = base_of(host);
-            let between = host.ancestors().take_while(|ancestor| ancestor != base);
-            dirty.extend(between.collect::<Vec<_>>());
+            dirty.extend(host.ancestors().take_while(|ancestor| ancestor != base));
             dirty.insert(host);
         }
     }
 
     fn recompile(
         &mut self,
-        dirty: &BTreeSet<Name>,
-        fresh: &mut BTreeMap<Name, HostRecords>,
+        dirty: &[Name],
+        fresh: &mut HashMap<Name, HostRecords>,
         first: bool,
         serial: Serial,
     ) -> Change {
@@ -157,14 +184,14 @@ impl Editor {
         &self,
         name: &Name,
         held: Option<&Node>,
-        fresh: &mut BTreeMap<Name, HostRecords>,
+        fresh: &mut HashMap<Name, HostRecords>,
     ) -> Option<Node> {
-        let is_host = self.hosts.contains(name);
+        let is_host = self.hosts.names.contains(name);
         let exists = is_host || self.declared.contains(name) || self.below(name).next().is_some();
         let apex_at = self.apex_at(name).filter(|_| exists)?;
         let covered_by = name
             .ancestors()
-            .find(|above| self.wildcard_below(above).is_some());
+            .find(|above| self.hosts.wildcard_parents.contains(above));
         let here = if is_host {
             let kept = || match held.map(|node| &node.here) {
                 Some(Here::Records(records)) => records.clone(),
@@ -198,7 +225,7 @@ impl Editor {
             if in_declared {
                 return self.declared.contains(candidate);
             }
-            self.hosts.contains(candidate) || self.wildcard_below(candidate).is_some()
+            self.hosts.names.contains(candidate) || self.hosts.wildcard_parents.contains(candidate)
         };
         let apex = std::iter::once(name.clone())
             .chain(name.ancestors())
@@ -209,15 +236,18 @@ impl Editor {
 
     /// The wildcard host directly below `name`.
     fn wildcard_below(&self, name: &Name) -> Option<Name> {
-        name.wildcard_below()
-            .filter(|wildcard| self.hosts.contains(wildcard))
+        let parents = &self.hosts.wildcard_parents;
+        parents
+            .contains(name)
+            .then(|| name.wildcard_below())
+            .flatten()
     }
 
     /// The hosts and declared apexes below `name`, without `name` itself.
     fn below<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Name> {
         let behind = (Bound::Excluded(name), Bound::Unbounded);
         let behind = [
-            self.hosts.range::<Name, _>(behind),
+            self.hosts.in_order.range::<Name, _>(behind),
             self.declared.range::<Name, _>(behind),
         ];
         behind
@@ -226,11 +256,51 @@ impl Editor {
     }
 }
 
+impl Hosts {
+    fn insert(&mut self, hosts: Vec<Name>) {
+        self.names.extend(hosts.iter().cloned());
+        self.wildcard_parents
+            .extend(hosts.iter().filter_map(parent_of_wildcard));
+        if self.in_order.is_empty() {
+            // Much quicker than one by one.
+            self.in_order = hosts.into_iter().collect();
+        } else {
+            self.in_order.extend(hosts);
+        }
+    }
+
+    fn remove(&mut self, hosts: &[Name]) {
+        for host in hosts {
+            self.names.remove(host);
+            self.in_order.remove(host);
+            if let Some(parent) = parent_of_wildcard(host) {
+                self.wildcard_parents.remove(&parent);
+            }
+        }
+    }
+}
+
+impl Names {
+    fn insert(&mut self, name: Name) {
+        if self.known.insert(name.clone()) {
+            self.in_order.push(name);
+        }
+    }
+}
+
+impl Extend<Name> for Names {
+    fn extend<I: IntoIterator<Item = Name>>(&mut self, names: I) {
+        for name in names {
+            self.insert(name);
+        }
+    }
+}
+
+fn parent_of_wildcard(host: &Name) -> Option<Name> {
+    host.is_wildcard().then(|| host.parent()).flatten()
+}
+
 /// The name whose node holds a host's records: itself, or for `*.shop.test` the node of `shop.test`.
 fn base_of(host: &Name) -> Name {
-    if host.is_wildcard() {
-        host.parent().expect("a wildcard has a parent")
-    } else {
-        host.clone()
-    }
+    parent_of_wildcard(host).unwrap_or_else(|| host.clone())
 }

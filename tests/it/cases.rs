@@ -145,7 +145,7 @@ fn replay(case: &Path, transcript: &str, transport: Transport) -> String {
                 reading: Reading::Gone,
             }),
             "check" => {
-                for diagnostic in mesh.pipeline.diagnostics() {
+                for diagnostic in mesh.pipeline.diagnostics().iter() {
                     writeln!(printed, "{diagnostic}").expect("a string can be written to");
                 }
             }

@@ -4,6 +4,7 @@ mod big_mesh;
 mod cases;
 mod dns_client;
 mod docs;
+mod overlap;
 #[path = "../program/mod.rs"]
 mod program;
 mod properties;

@@ -144,12 +144,13 @@ fn workload_entry() -> impl Strategy<Value = Object> {
 
 fn pod() -> impl Strategy<Value = Object> {
     let ready = prop::sample::select(vec![None, Some("True"), Some("False")]);
-    (
-        labels(),
-        prop::collection::vec(address(), 0..3),
-        ready,
-        any::<bool>(),
-    )
+    // So many that hosts which select alike share their records.
+    let many = (0..100_u8).map(|last| Ipv4Addr::new(10, 9, 0, last).into());
+    let addresses = prop_oneof![
+        4 => prop::collection::vec(address(), 0..3),
+        1 => Just(many.collect()),
+    ];
+    (labels(), addresses, ready, any::<bool>())
         .prop_flat_map(|(labels, addresses, ready, terminating)| {
             metadata().prop_map(move |metadata| {
                 Object::Pod(Box::new(Pod {
@@ -161,7 +162,8 @@ fn pod() -> impl Strategy<Value = Object> {
                     addresses: addresses.clone(),
                 }))
             })
-        })
+        },
+    )
 }
 
 fn change() -> impl Strategy<Value = FileChange> {

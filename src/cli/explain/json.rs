@@ -128,7 +128,7 @@ impl<'e> From<&'e HostStory> for Host<'e> {
         Self {
             name: host(&selection.host),
             answers: story.answers,
-            all_unhealthy: selection.all_unhealthy,
+            all_unhealthy: selection.gathering.all_unhealthy,
             service_entries: entries(story),
             endpoints: candidates
                 .map(|candidate| endpoint(story, candidate))

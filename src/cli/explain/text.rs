@@ -128,7 +128,7 @@ fn write_host(out: &mut dyn Write, story: &HostStory) -> io::Result<()> {
     for near in &story.near {
         writeln!(out, "  {}", near_line(near))?;
     }
-    if selection.all_unhealthy {
+    if selection.gathering.all_unhealthy {
         writeln!(
             out,
             "  no endpoint is healthy: all answer that have an address (answers.whenAllUnhealthy: all)"
@@ -190,7 +190,7 @@ fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
 
 fn why_none(story: &HostStory) -> String {
     let selection = &story.selection;
-    if selection.elsewhere {
+    if selection.gathering.elsewhere {
         return "the ServiceEntry has neither endpoints nor addresses, and its resolution leaves the lookup to \
                 someone else's DNS"
             .to_owned();

@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use super::{Addresses, Endpoints, Labels, Service, Workload, index::Index, workload};
+use crate::{
+    diagnostic::{ObjectKey, Origin},
+    manifest::{Address, EndpointSource, Object},
+};
+
+/// An object, in the form that answers are made from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Entry {
+    Service(Arc<Service>),
+    Workload(Arc<Workload>),
+    /// A WorkloadGroup is a template and never an endpoint.
+    Group(Arc<(ObjectKey, Origin)>),
+}
+
+impl Entry {
+    /// Translates a manifest. Its labels are acquired: the entry has to be [released](Index::release).
+    pub(super) fn new(object: Object, origin: Origin, index: &mut Index) -> Self {
+        let metadata = object.metadata();
+        let key = ObjectKey {
+            kind: object.kind(),
+            namespace: index.share(&metadata.namespace),
+            // Not the reader's: see `Index::share`.
+            name: Box::from(&*metadata.name),
+        };
+        match object {
+            Object::ServiceEntry(entry) => {
+                let mut hosts = entry.hosts.clone();
+                hosts.sort_unstable();
+                hosts.dedup();
+                let endpoints = match entry.endpoints {
+                    EndpointSource::Neither => Endpoints::Neither,
+                    EndpointSource::Inline(addresses) => Endpoints::inline(addresses),
+                    EndpointSource::Selector(labels) => {
+                        Endpoints::Selector(index.acquire(&key.namespace, &labels))
+                    }
+                };
+                Self::Service(Arc::new(Service {
+                    key,
+                    hosts: hosts.into(),
+                    addresses: entry.addresses.into(),
+                    resolution: entry.resolution,
+                    endpoints,
+                    hidden: entry.hidden,
+                    created: entry.metadata.created,
+                    origin,
+                }))
+            }
+            Object::WorkloadEntry(entry) => Self::Workload(Arc::new(Workload {
+                labels: index.acquire(&key.namespace, &entry.labels),
+                key,
+                excluded: workload::workload_entry_exclusion(&entry).map(Box::new),
+                addresses: match entry.address {
+                    Address::Ip(ip) => Addresses::One(ip),
+                    _ => Addresses::Other(Box::default()),
+                },
+                origin,
+            })),
+            Object::Pod(pod) => Self::Workload(Arc::new(Workload {
+                labels: index.acquire(&key.namespace, &pod.labels),
+                key,
+                excluded: workload::pod_exclusion(&pod).map(Box::new),
+                addresses: pod.addresses.into(),
+                origin,
+            })),
+            Object::WorkloadGroup(_) => Self::Group(Arc::new((key, origin))),
+        }
+    }
+
+    pub(super) fn key(&self) -> &ObjectKey {
+        match self {
+            Self::Service(service) => &service.key,
+            Self::Workload(workload) => &workload.key,
+            Self::Group(group) => &group.0,
+        }
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        match self {
+            Self::Service(service) => &service.origin,
+            Self::Workload(workload) => &workload.origin,
+            Self::Group(group) => &group.1,
+        }
+    }
+
+    /// The labels that it has or selects by.
+    pub(super) fn labels(&self) -> Option<&Labels> {
+        match self {
+            Self::Service(service) => service.selector(),
+            Self::Workload(workload) => Some(&workload.labels),
+            Self::Group(_) => None,
+        }
+    }
+}
