@@ -67,6 +67,10 @@
 //! has looked up already (Istio's agent forwards both: `pkg/dns/client/dns.go`). Outside a declared zone such a name is
 //! REFUSED, inside it is NODATA. Revisit with forwarding.
 //!
+//! **Hosts that select alike share what they answer.** Endpoints are gathered and encoded once for each namespace and
+//! set of labels, however many ServiceEntries select by it, and many records are held once. Cost: a host whose
+//! ServiceEntries select by several sets of labels shares with none.
+//!
 //! **NODATA over NXDOMAIN**: a host without a healthy endpoint exists. An NXDOMAIN for AAAA would take the A record with
 //! it in musl, glibc and .NET (istio/istio#31250).
 

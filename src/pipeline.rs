@@ -233,9 +233,7 @@ impl Pipeline {
         choice: &Choice<'_>,
         of_selectors: &HashMap<Selector, Arc<Outcome>>,
     ) -> Option<(Option<Compiled>, Vec<Diagnostic>)> {
-        let Some(answering) = choice.chosen.first() else {
-            return None;
-        };
+        let answering = choice.chosen.first()?;
         let outcome = match selector_of(choice) {
             Some(selector) => of_selectors[&selector].clone(),
             None => Arc::new(self.outcome(choice)),

@@ -251,7 +251,7 @@ fn endpoints<'m>(
 /// With nothing to answer from, `DNS`, `DNS_ROUND_ROBIN` and `DYNAMIC_DNS` mean the host's own DNS name, and `NONE` the
 /// address that the client has looked up itself: Istio's agent forwards all of them upstream.
 fn leaves_the_lookup_to_others(service: &Service) -> bool {
-    service.endpoints == Endpoints::Neither
+    matches!(service.endpoints, Endpoints::Neither)
         && service.addresses.is_empty()
         && service.resolution != Resolution::Static
 }

@@ -1,9 +1,9 @@
 //! `list`: every host, where its endpoints come from and how many are in.
 
-use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf};
+use std::{collections::BTreeSet, fmt::Write as _, net::IpAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     Exit, Failure, exit, load, output,
@@ -63,7 +63,7 @@ struct Row {
     source: &'static str,
     r#in: usize,
     out: usize,
-    addresses: Vec<String>,
+    addresses: Vec<IpAddr>,
     /// The ServiceEntries that have the host and do not answer, as `namespace/name`.
     lost: Vec<String>,
 }
@@ -73,7 +73,7 @@ impl ListArgs {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let config = self.policy.config(self.folders)?;
         let loaded = load::load(&config)?;
-        let rows = rows(&loaded.pipeline);
+        let rows = Rows(&loaded.pipeline);
         output::data(|out| match self.output {
             Format::Table => {
                 let headers = [
@@ -85,7 +85,7 @@ impl ListArgs {
                     "OUT",
                     "ADDRESSES",
                 ];
-                let cells: Vec<_> = rows.iter().map(cells).collect();
+                let cells: Vec<_> = rows.iter().map(|row| cells(&row)).collect();
                 table::write(out, 0, headers, &cells)
             }
             Format::Json => {
@@ -93,7 +93,7 @@ impl ListArgs {
                 writeln!(out)
             }
         })?;
-        if rows.is_empty() {
+        if loaded.pipeline.mesh().host_count() == 0 {
             output::talk("no ServiceEntry here has a host");
         }
         loaded.mention_errors(&config);
@@ -101,10 +101,21 @@ impl ListArgs {
     }
 }
 
-fn rows(pipeline: &Pipeline) -> Vec<Row> {
-    let hosts = pipeline.mesh().hosts().into_iter();
-    let selections = hosts.filter_map(|host| pipeline.select(host));
-    selections.map(|selection| row(&selection)).collect()
+/// All hosts, each made when its turn comes: together they may have far more addresses than the mesh has endpoints.
+struct Rows<'p>(&'p Pipeline);
+
+impl Rows<'_> {
+    fn iter(&self) -> impl Iterator<Item = Row> {
+        let hosts = self.0.mesh().hosts().into_iter();
+        let selections = hosts.filter_map(|host| self.0.select(host));
+        selections.map(|selection| row(&selection))
+    }
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
 }
 
 fn row(selection: &Selection) -> Row {
@@ -132,12 +143,7 @@ fn row(selection: &Selection) -> Row {
         source: source(selection),
         r#in: all - out,
         out,
-        addresses: selection
-            .gathering
-            .addresses
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        addresses: selection.gathering.addresses.clone(),
         lost: selection
             .lost
             .iter()
@@ -177,10 +183,10 @@ fn cells(row: &Row) -> [String; 7] {
             text
         }
     };
-    let mut addresses = row.addresses.clone();
-    let hidden = addresses.len().saturating_sub(SHOWN_ADDRESSES);
-    addresses.truncate(SHOWN_ADDRESSES);
-    let mut addresses = addresses.join(",");
+    let hidden = row.addresses.len().saturating_sub(SHOWN_ADDRESSES);
+    let shown = row.addresses.iter().take(SHOWN_ADDRESSES);
+    let shown: Vec<String> = shown.map(ToString::to_string).collect();
+    let mut addresses = shown.join(",");
     if hidden > 0 {
         let _ = write!(addresses, " + {hidden} more");
     }

@@ -13,6 +13,7 @@ use super::{
     Affected, EndpointCounts, Endpoints, Entry, Exclusion, Labels, Service, Slot, Workload,
     namespace::{Namespace, SelectorId},
     objects::Objects,
+    posting::Posting,
 };
 use crate::{dns::Name, manifest::LabelMap};
 
@@ -159,12 +160,13 @@ impl Index {
         let slots = self
             .namespaces
             .get(namespace)
-            .map_or(&[][..], |namespace| namespace.rarest(selector));
+            .and_then(|namespace| namespace.rarest(selector));
         // Those that have a label are those that a selector of this one label picks.
         let is_exact = selector.len() == 1;
         slots
-            .iter()
-            .map(|slot| objects.workload(*slot))
+            .into_iter()
+            .flat_map(Posting::iter)
+            .map(|slot| objects.workload(slot))
             .filter(move |workload| is_exact || selector.is_subset_of(&workload.labels))
     }
 
@@ -227,10 +229,9 @@ impl Index {
     }
 
     fn remove_service(&mut self, slot: Slot, service: &Arc<Service>, objects: &Objects) {
-        let is_other = |held: &mut Arc<Service>| held.key != service.key;
         for host in &service.hosts {
             if let hash_map::Entry::Occupied(mut held) = self.hosts.entry(host.clone()) {
-                held.get_mut().retain(is_other);
+                forget(held.get_mut(), service);
                 if held.get().is_empty() {
                     held.remove();
                 }
@@ -244,7 +245,7 @@ impl Index {
             let id = namespace
                 .find(labels)
                 .expect("a service's selector is indexed");
-            namespace.selectors[id].services.retain(is_other);
+            forget(&mut namespace.selectors[id].services, service);
             if namespace.selectors[id].services.is_empty() {
                 let selector = namespace.remove(id);
                 self.touched.gone.push((name.clone(), selector.labels));
@@ -267,12 +268,7 @@ impl Index {
         }
         let namespace = self.namespace(&workload.key.namespace);
         for label in workload.labels.iter() {
-            let slots = &mut namespace.labels.held(label).workloads;
-            if slots.last().is_none_or(|last| *last < slot) {
-                slots.push(slot);
-            } else if let Err(at) = slots.binary_search(&slot) {
-                slots.insert(at, slot);
-            }
+            namespace.labels.held(label).workloads.insert(slot);
         }
     }
 
@@ -286,10 +282,7 @@ impl Index {
         }
         let namespace = self.namespace(&workload.key.namespace);
         for label in workload.labels.iter() {
-            let slots = &mut namespace.labels.held(label).workloads;
-            if let Ok(at) = slots.binary_search(&slot) {
-                slots.remove(at);
-            }
+            namespace.labels.held(label).workloads.remove(slot);
         }
     }
 
@@ -359,7 +352,11 @@ impl Index {
         let Some(namespace) = self.namespaces.get(namespace) else {
             return;
         };
-        for &slot in namespace.rarest(selector) {
+        for slot in namespace
+            .rarest(selector)
+            .into_iter()
+            .flat_map(Posting::iter)
+        {
             let workload = objects.workload(slot);
             if !selector.is_subset_of(&workload.labels) {
                 continue;
@@ -376,6 +373,15 @@ impl Index {
             }
         }
     }
+}
+
+/// Takes out one of what may be many services, without a look at the others.
+fn forget(services: &mut SmallVec<[Arc<Service>; 1]>, service: &Arc<Service>) {
+    let place = services
+        .iter()
+        .position(|held| Arc::ptr_eq(held, service))
+        .expect("the index holds what is served");
+    services.swap_remove(place);
 }
 
 impl EndpointCounts {

@@ -4,7 +4,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
-use super::{Slot, slab::Slab};
+use super::{posting::Posting, slab::Slab};
 use crate::manifest::LabelMap;
 
 /// A label, key and value, as a number of the namespace that gave it out.
@@ -55,8 +55,7 @@ pub(super) struct Held {
     text: Box<str>,
     key_len: u32,
     uses: u32,
-    /// The workloads that have it, ascending.
-    pub(super) workloads: SmallVec<[Slot; 4]>,
+    pub(super) workloads: Posting,
     /// The selectors that are looked for here, and not at any other of their labels.
     pub(super) selectors: SmallVec<[u32; 4]>,
 }
@@ -133,7 +132,7 @@ impl LabelTable {
             text: [key, value].concat().into(),
             key_len: u32::try_from(key.len()).expect("a file has fewer than 2^32 bytes"),
             uses: 1,
-            workloads: SmallVec::new(),
+            workloads: Posting::default(),
             selectors: SmallVec::new(),
         });
         self.by_text

@@ -278,11 +278,12 @@ impl Ledger {
         index: &mut Index,
         tally: &mut Tally,
     ) {
-        let is_same = before == after.as_ref();
-        let kind = self.objects.get(slot).key().kind;
-        if !is_same {
-            index.replace(slot, before, after.as_ref(), &self.objects);
+        if before == after.as_ref() {
+            // The index holds the very value that is served: it stays.
+            return;
         }
+        let kind = self.objects.get(slot).key().kind;
+        index.replace(slot, before, after.as_ref(), &self.objects);
         match (before, after) {
             (None, Some(after)) => {
                 *self.objects_served.entry(kind).or_default() += 1;
@@ -290,15 +291,14 @@ impl Ledger {
                 self.objects.replace(slot, after);
             }
             (Some(_), Some(after)) => {
-                tally.changed += usize::from(!is_same);
+                tally.changed += 1;
                 self.objects.replace(slot, after);
             }
-            (Some(_), None) => {
+            (_, None) => {
                 decrease(&mut self.objects_served, &kind, 1);
                 tally.removed += 1;
                 self.objects.remove(slot);
             }
-            (None, None) => unreachable!("what nobody claims and nobody claimed has no slot"),
         }
     }
 

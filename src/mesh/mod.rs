@@ -12,6 +12,7 @@ mod labels;
 mod ledger;
 mod namespace;
 mod objects;
+mod posting;
 mod service;
 mod slab;
 mod workload;

@@ -5,8 +5,9 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::{
-    Service, Slot,
+    Service,
     labels::{Label, LabelTable, Labels},
+    posting::Posting,
     slab::Slab,
 };
 
@@ -91,12 +92,11 @@ impl Namespace {
     }
 
     /// The fewest workloads that are sure to hold all that `selector` picks.
-    pub(super) fn rarest(&self, selector: &Labels) -> &[Slot] {
+    pub(super) fn rarest(&self, selector: &Labels) -> Option<&Posting> {
         selector
             .iter()
-            .map(|label| &*self.labels.get(label).workloads)
+            .map(|label| &self.labels.get(label).workloads)
             .min_by_key(|slots| slots.len())
-            .unwrap_or_default()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -32,9 +32,9 @@ impl Objects {
         slot
     }
 
-    /// Puts another version of the object in the place of the one that is held, which it returns.
-    pub(super) fn replace(&mut self, slot: Slot, entry: Entry) -> Entry {
-        std::mem::replace(&mut self.served[slot], entry)
+    /// Puts another version of the object in the place of the one that is held.
+    pub(super) fn replace(&mut self, slot: Slot, entry: Entry) {
+        self.served[slot] = entry;
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Entry {
