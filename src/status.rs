@@ -38,7 +38,7 @@ pub struct Status {
     /// How many workloads and inline endpoints are in which state.
     pub endpoints: EndpointCounts,
     /// Objects whose newest version can't be used.
-    pub kept: Vec<Kept>,
+    pub kept: Arc<[Kept]>,
     /// Everything that is wrong or noteworthy, sorted by place.
     pub diagnostics: Arc<[Diagnostic]>,
     /// Mesh folders that are not there at present; what they last held is served.
@@ -56,7 +56,7 @@ pub struct Totals {
     pub failed_reloads: u64,
     /// Files read.
     pub files_read: u64,
-    /// Documents parsed.
+    /// Documents parsed; a list is one document.
     pub documents_parsed: u64,
     /// Hosts compiled again.
     pub hosts_recompiled: u64,

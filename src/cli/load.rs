@@ -22,13 +22,14 @@ pub(super) struct Loaded {
 /// Reads the mesh folders of `config`.
 pub(super) fn load(config: &Config) -> Result<Loaded, Failure> {
     let mut folder = Folder::new(config.folders.clone());
-    let scan = folder.load()?;
-    let has_unreadable = scan
-        .changes
-        .iter()
-        .any(|change| matches!(change.reading, Reading::Unreadable(_)));
     let mut pipeline = Pipeline::new(config.policy(0));
-    pipeline.apply(scan.changes, SystemTime::now());
+    let now = SystemTime::now();
+    let mut has_unreadable = false;
+    folder.load(|change| {
+        has_unreadable |= matches!(change.reading, Reading::Unreadable(_));
+        pipeline.take_in(vec![change], now);
+    })?;
+    pipeline.compile(now);
     Ok(Loaded {
         pipeline,
         has_unreadable,

@@ -11,20 +11,26 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::output;
+use super::output::{self, Lines};
 use crate::config::value::{LogFormat, LogLevel};
 
 /// Changes the level of a log that has started.
 #[derive(Clone, Debug)]
-pub(super) struct LogControl(reload::Handle<Targets, Registry>);
+pub(super) struct LogControl {
+    filter: reload::Handle<Targets, Registry>,
+    /// Where the log is written to.
+    pub(super) lines: Lines,
+}
 
 /// Starts the log of this process.
 pub(super) fn start(format: LogFormat, level: &LogLevel) -> LogControl {
     let (filter, control) = reload::Layer::new(filter(level));
-    let lines = fmt::layer().with_writer(io::stderr);
-    let lines = match format {
-        LogFormat::Text => lines.with_ansi(output::is_coloured(&io::stderr())).boxed(),
-        LogFormat::Json => lines
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let layer = fmt::layer().with_writer(move || writer.clone());
+    let layer = match format {
+        LogFormat::Text => layer.with_ansi(output::is_coloured(&io::stderr())).boxed(),
+        LogFormat::Json => layer
             .json()
             .flatten_event(true)
             .with_current_span(false)
@@ -33,14 +39,17 @@ pub(super) fn start(format: LogFormat, level: &LogLevel) -> LogControl {
     };
     tracing_subscriber::registry()
         .with(filter)
-        .with(lines)
+        .with(layer)
         .init();
     // A panic is a log line like any other: whoever reads JSON must not stumble over it.
     panic::set_hook(Box::new(|info| {
         let message = info.to_string().replace('\n', " ");
         tracing::error!("{message}: this is a bug in meshdns, please report it");
     }));
-    LogControl(control)
+    LogControl {
+        filter: control,
+        lines,
+    }
 }
 
 /// What `level` says, and silence from the watching library where it says nothing of it: what that warns of, such as a
@@ -57,7 +66,7 @@ fn filter(level: &LogLevel) -> Targets {
 impl LogControl {
     /// Writes from here on what `level` says.
     pub(super) fn set(&self, level: &LogLevel) {
-        self.0
+        self.filter
             .reload(filter(level))
             .expect("the subscriber lives as long as the process");
     }

@@ -15,9 +15,10 @@ use tracing::{error, info, warn};
 
 use crate::{
     diagnostic::{Diagnostic, ObjectKey, Severity},
-    mesh::Kept,
+    manifest::Outcome,
+    mesh::{FileChange, Kept, Reading},
     pipeline::Report,
-    source::AS_ASKED_FOR,
+    source::{AS_ASKED_FOR, Work},
     status::{Status, Watching},
 };
 
@@ -27,8 +28,12 @@ const MAX_DIAGNOSTICS: usize = 20;
 /// Remembers what was said, so that each piece of news is logged once.
 #[derive(Debug, Default)]
 pub(super) struct Chronicle {
+    /// What was told of `problems`.
     diagnostics: HashSet<Fingerprint>,
+    problems: Arc<[Diagnostic]>,
     kept: BTreeMap<Arc<ObjectKey>, Kept>,
+    /// Those of them that have a good version again.
+    mended: HashSet<Arc<ObjectKey>>,
     missing: Vec<PathBuf>,
     watching: Watching,
     overflows: u64,
@@ -50,13 +55,12 @@ pub(super) fn first_load(status: &Status, report: &Report) {
     );
 }
 
-/// The one line that says what a reload did; `files` are those added, changed and removed.
-pub(super) fn reload(files: [usize; 3], status: &Status, report: &Report) {
-    let [files_added, files_changed, files_removed] = files;
+/// The one line that says what a reload did.
+pub(super) fn reload(work: Work, status: &Status, report: &Report) {
     info!(
-        files_added,
-        files_changed,
-        files_removed,
+        files_added = work.added,
+        files_changed = work.changed,
+        files_removed = work.removed,
         objects_added = report.affected.added,
         objects_changed = report.affected.changed,
         objects_removed = report.affected.removed,
@@ -71,11 +75,31 @@ pub(super) fn reload(files: [usize; 3], status: &Status, report: &Report) {
 
 impl Chronicle {
     /// What else is new: problems, objects that are well again, folders that went or came back, how changes are noticed.
-    pub(super) fn news(&mut self, status: &Status, mended: &HashSet<ObjectKey>) {
+    pub(super) fn news(&mut self, status: &Status) {
         self.watching(status);
         self.folders(status);
-        self.problems(status);
-        self.recoveries(status, mended);
+        if !Arc::ptr_eq(&self.problems, &status.diagnostics) {
+            self.problems(status);
+            self.recoveries(status);
+            self.problems = status.diagnostics.clone();
+        }
+    }
+
+    /// Remembers which objects are well again through `change`.
+    pub(super) fn take_note(&mut self, change: &FileChange) {
+        let (Reading::Read(contents) | Reading::Amended { contents, .. }) = &change.reading else {
+            return;
+        };
+        if self.kept.is_empty() {
+            return;
+        }
+        for document in &contents.documents {
+            if let Outcome::Object(object) = &document.outcome
+                && let Some((key, _)) = self.kept.get_key_value(&object.key())
+            {
+                self.mended.insert(key.clone());
+            }
+        }
     }
 
     fn watching(&mut self, status: &Status) {
@@ -149,14 +173,15 @@ impl Chronicle {
         self.diagnostics = said;
     }
 
-    fn recoveries(&mut self, status: &Status, mended: &HashSet<ObjectKey>) {
+    fn recoveries(&mut self, status: &Status) {
+        let mended = std::mem::take(&mut self.mended);
         let kept: BTreeMap<_, _> = status
             .kept
             .iter()
             .map(|kept| (kept.key.clone(), kept.clone()))
             .collect();
         for (key, was) in &self.kept {
-            if !kept.contains_key(key) && mended.contains(&**key) {
+            if !kept.contains_key(key) && mended.contains(key) {
                 let since = humantime::format_rfc3339_seconds(was.since);
                 info!(
                     "{}: {key} is good again; its last good version served since {since}",

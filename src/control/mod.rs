@@ -25,8 +25,9 @@ use arc_swap::ArcSwap;
 use tracing::error;
 
 use crate::{
+    mesh::Mesh,
     pipeline::Policy,
-    source::{self, LoadError, Signals, Wish},
+    source::{self, LoadError, Scan, Signals, Wish},
     status::{Status, Watching},
     zone::Snapshot,
 };
@@ -41,6 +42,34 @@ pub struct Options {
     /// How changes are to be noticed.
     pub wish: Wish,
 }
+
+/// How far the first load is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// How many files there are.
+    pub files: usize,
+    /// How many of them were read.
+    pub files_read: u64,
+    /// How many bytes these held.
+    pub bytes_read: u64,
+    /// How many objects these held, each counted once.
+    pub objects: usize,
+}
+
+impl Progress {
+    fn of(scan: &Scan, mesh: &Mesh) -> Self {
+        let work = scan.work;
+        Self {
+            files: scan.files,
+            files_read: work.files_read,
+            bytes_read: work.bytes_read,
+            objects: mesh.object_counts().values().sum(),
+        }
+    }
+}
+
+/// Is told during the first load how far it is, and dropped when that is done.
+pub type ShowProgress = Box<dyn FnMut(Progress) + Send>;
 
 /// Serving can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +105,7 @@ struct Orders {
 /// # Errors
 ///
 /// Fails where a folder is not there or can't be listed, or where there is no thread to be had.
-pub fn start(options: Options) -> Result<Control, StartError> {
+pub fn start(options: Options, progress: ShowProgress) -> Result<Control, StartError> {
     source::probe(&options.folders)?;
     let snapshot = Snapshot::not_ready(options.policy.settings.clone());
     let mut control = Control {
@@ -86,7 +115,7 @@ pub fn start(options: Options) -> Result<Control, StartError> {
         signals: Arc::default(),
         thread: None,
     };
-    let worker = worker::Worker::new(options, &control);
+    let worker = worker::Worker::new(options, progress, &control);
     let status = control.status.clone();
     let thread = thread::Builder::new()
         .name("control".to_owned())
@@ -153,6 +182,10 @@ impl Drop for Control {
 }
 
 impl Orders {
+    fn take_policy(&self) -> Option<Policy> {
+        self.policy().take()
+    }
+
     fn policy(&self) -> std::sync::MutexGuard<'_, Option<Policy>> {
         self.policy.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,29 +4,35 @@
 //! status and the log, for which no query waits.
 
 use std::{
-    collections::HashSet,
+    collections::VecDeque,
+    mem,
     sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
 use arc_swap::ArcSwap;
+use rustix::process::setpriority_process;
 use tracing::info;
 
 use super::{
-    Control, Options, Orders,
+    Control, Options, Orders, Progress, ShowProgress,
     chronicle::{self, Chronicle},
     pace,
 };
 use crate::{
-    diagnostic::{ObjectKey, Severity},
-    manifest::Outcome,
-    mesh::{FileChange, Reading},
+    diagnostic::{Diagnostic, Severity},
     pipeline::{Pipeline, Policy, Report},
-    source::{Evidence, Folder, Look, Scan, Signals, Trust, Watch, Wish},
+    source::{Evidence, Extent, Folder, Listing, Look, Scan, Signals, Trust, Watch, Wish, Work},
     status::{Status, Totals, Watching},
     zone::Snapshot,
 };
+
+/// How willingly to leave the processor to the threads that answer queries.
+const NICENESS: i32 = 5;
+
+/// How many replaced snapshots wait at most until nobody reads them.
+const MAX_RETIRED: usize = 64;
 
 /// How often everything is looked at although no event asked for it.
 const RESCAN_INTERVAL: Duration = Duration::from_secs(30);
@@ -58,9 +64,20 @@ pub(super) struct Worker {
     signals: Arc<Signals>,
     evidence: Evidence,
     status: Status,
+    /// Whether something in the mesh folders can't be used.
+    is_flawed: bool,
     chronicle: Chronicle,
+    /// During the first load.
+    progress: Option<ShowProgress>,
+    /// Snapshots that were replaced and may still be read: freeing one takes time that a query should not have to wait.
+    retired: VecDeque<Arc<Snapshot>>,
     last_publish: Option<Instant>,
-    last_look: Instant,
+    /// When everything was looked at.
+    last_rescan: Instant,
+    /// What is there, as long as events tell all that becomes of it.
+    listing: Option<Listing>,
+    /// What looks did since the last that could be finished.
+    work: Work,
     again_at: Option<Instant>,
     distrust_until: Option<Instant>,
     /// Since when no look could be finished, and since when the changes wait that it was for.
@@ -69,7 +86,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(options: Options, control: &Control) -> Self {
+    pub(super) fn new(options: Options, progress: ShowProgress, control: &Control) -> Self {
         Self {
             folder: Folder::new(options.folders),
             wish: options.wish,
@@ -80,9 +97,14 @@ impl Worker {
             signals: control.signals.clone(),
             evidence: Evidence::default(),
             status: Status::default(),
+            is_flawed: false,
             chronicle: Chronicle::default(),
+            progress: Some(progress),
+            retired: VecDeque::new(),
             last_publish: None,
-            last_look: Instant::now(),
+            last_rescan: Instant::now(),
+            listing: None,
+            work: Work::default(),
             again_at: None,
             distrust_until: None,
             torn_since: None,
@@ -104,8 +126,11 @@ impl Worker {
             if self.orders.stop.load(Ordering::Acquire) {
                 return;
             }
-            let policy = self.orders.policy().take();
-            if let Some(policy) = policy {
+            self.free_retired();
+            // A policy would publish what an unfinished look has taken in.
+            if self.unfinished.is_none()
+                && let Some(policy) = self.orders.take_policy()
+            {
                 self.pace();
                 self.change_policy(policy);
             }
@@ -134,7 +159,7 @@ impl Worker {
         let again_at = self
             .again_at
             .map(|again_at| pace::not_too_soon(again_at, self.last_publish));
-        let regular = self.last_look + interval;
+        let regular = self.last_rescan + interval;
         again_at.map_or(regular, |again_at| again_at.min(regular))
     }
 
@@ -152,9 +177,8 @@ impl Worker {
             self.distrust_until = Some(Instant::now() + DISTRUST);
         }
         let scan = self.scan(watch, every_file);
-        self.last_look = Instant::now();
         let Some(scan) = scan else {
-            self.again_at = Some(self.last_look + BREATH);
+            self.again_at = Some(Instant::now() + BREATH);
             self.unfinished = Some(began);
             if every_file {
                 self.orders.reload.store(true, Ordering::Release);
@@ -162,26 +186,38 @@ impl Worker {
             return;
         };
         self.again_at = scan.again_at;
-        self.status.totals.files_read += scan.files_read;
-        self.status.totals.documents_parsed += scan.documents_parsed;
+        let work = mem::take(&mut self.work);
+        self.status.totals.files_read += work.files_read;
+        self.status.totals.documents_parsed += work.documents_parsed;
         let state = watch.state();
         let is_news = !self.pipeline.snapshot().is_ready()
-            || !scan.changes.is_empty()
+            || work.changes() > 0
             || scan.missing != self.status.missing_folders
             || state != self.status.watching
             || overflows > 0
             || every_file;
         self.status.watching = state;
         if is_news {
-            self.take_in(scan, began, every_file);
+            self.compile(scan, work, began, every_file);
         }
     }
 
     /// Looks until nothing was swapped on the way; `None` where that takes too long.
     fn scan(&mut self, watch: &mut Watch, every_file: bool) -> Option<Scan> {
+        let listing = self.listing.take();
+        let is_due = self.last_rescan.elapsed() >= RESCAN_INTERVAL;
+        if !every_file
+            && !is_due
+            && let Some(listing) = listing
+            && let Some(scan) = self.glance(watch, listing)
+        {
+            return Some(scan);
+        }
+        self.last_rescan = Instant::now();
         let torn_since = *self.torn_since.get_or_insert_with(Instant::now);
         let strict = torn_since.elapsed() < TORN_PATIENCE;
         for _ in 0..MAX_LISTINGS {
+            self.signals.take_extent();
             let listing = self.folder.list();
             if watch.arm(&listing) {
                 continue;
@@ -190,17 +226,71 @@ impl Worker {
             self.signals.add_to(&mut self.evidence);
             let look = Look {
                 now: Instant::now(),
+                only: None,
                 every_file,
                 trust: self.trust(watch, every_file),
                 strict,
             };
-            if let Some(scan) = self.folder.read(&listing, &look) {
-                self.evidence.use_up();
+            let scan = self.read(&listing, &look);
+            if !scan.is_torn {
+                self.evidence.use_up(&Extent::Everywhere);
                 self.torn_since = None;
+                self.listing = Some(listing);
                 return Some(scan);
             }
         }
         None
+    }
+
+    /// Looks only where events say that something changed since the last look, which found `listing`; `None` where they
+    /// don't tell enough.
+    fn glance(&mut self, watch: &mut Watch, mut listing: Listing) -> Option<Scan> {
+        if !self.folder.is_settled() {
+            return None;
+        }
+        let extent = self.signals.take_extent();
+        let only = listing.refresh(&extent)?;
+        watch.catch_up();
+        self.signals.add_to(&mut self.evidence);
+        let trust = self.trust(watch, false);
+        if !matches!(trust, Trust::Events(_)) {
+            return None;
+        }
+        let look = Look {
+            now: Instant::now(),
+            only: Some(only),
+            every_file: false,
+            trust,
+            strict: true,
+        };
+        let scan = self.read(&listing, &look);
+        if scan.is_torn {
+            return None;
+        }
+        self.evidence.use_up(&extent);
+        self.listing = Some(listing);
+        Some(scan)
+    }
+
+    /// Reads what changed and takes it in, without a publish.
+    fn read(&mut self, listing: &Listing, look: &Look) -> Scan {
+        let Self {
+            folder,
+            pipeline,
+            chronicle,
+            progress,
+            ..
+        } = self;
+        let now = SystemTime::now();
+        let scan = folder.read(listing, look, |change, scan| {
+            chronicle.take_note(&change);
+            pipeline.take_in(vec![change], now);
+            if let Some(progress) = progress {
+                progress(Progress::of(scan, pipeline.mesh()));
+            }
+        });
+        self.work += scan.work;
+        scan
     }
 
     fn trust(&self, watch: &Watch, was_asked: bool) -> Trust {
@@ -221,12 +311,13 @@ impl Worker {
         }
     }
 
-    fn take_in(&mut self, scan: Scan, began: Instant, was_asked: bool) {
+    /// Compiles and publishes what was taken in.
+    fn compile(&mut self, scan: Scan, work: Work, began: Instant, was_asked: bool) {
         let is_first = !self.pipeline.snapshot().is_ready();
-        let mended = self.mended(&scan.changes);
-        let (added, changed, removed) = (scan.added, scan.changed, scan.removed);
-        let is_reload = was_asked || is_first || !scan.changes.is_empty();
-        let report = self.pipeline.apply(scan.changes, SystemTime::now());
+        let is_reload = was_asked || is_first || work.changes() > 0;
+        let report = self.pipeline.compile(SystemTime::now());
+        // What showed the progress ends before the log line.
+        self.progress = None;
         self.publish(&report);
         let status = &mut self.status;
         status.missing_folders = scan.missing;
@@ -236,10 +327,12 @@ impl Worker {
         self.renew_status(&report, began, is_reload);
         if is_first {
             chronicle::first_load(&self.status, &report);
+            yield_to_queries();
+            rayon::broadcast(|_| yield_to_queries());
         } else if is_reload {
-            chronicle::reload([added, changed, removed], &self.status, &report);
+            chronicle::reload(work, &self.status, &report);
         }
-        self.chronicle.news(&self.status, &mended);
+        self.chronicle.news(&self.status);
     }
 
     fn change_policy(&mut self, policy: Policy) {
@@ -254,14 +347,24 @@ impl Worker {
             serial = report.snapshot.serial().0,
             "configuration reloaded"
         );
-        self.chronicle.news(&self.status, &HashSet::new());
+        self.chronicle.news(&self.status);
     }
 
     fn publish(&mut self, report: &Report) {
         if !Arc::ptr_eq(&self.snapshots.load(), &report.snapshot) {
-            self.snapshots.store(report.snapshot.clone());
+            let retired = self.snapshots.swap(report.snapshot.clone());
             self.last_publish = Some(Instant::now());
+            self.retired.push_back(retired);
+            if self.retired.len() > MAX_RETIRED {
+                self.retired.pop_front();
+            }
         }
+    }
+
+    /// Frees the snapshots that nobody reads any more.
+    fn free_retired(&mut self) {
+        self.retired
+            .retain(|retired| Arc::strong_count(retired) > 1);
     }
 
     /// Brings the status up to date, after the publish: queries don't wait for it.
@@ -276,8 +379,13 @@ impl Worker {
         status.ignored = mesh.ignored_counts();
         status.hosts = mesh.host_count();
         status.endpoints = mesh.endpoint_counts();
-        status.kept = mesh.kept();
-        status.diagnostics = self.pipeline.diagnostics();
+        let diagnostics = self.pipeline.diagnostics();
+        if !Arc::ptr_eq(&diagnostics, &status.diagnostics) {
+            let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
+            self.is_flawed = diagnostics.iter().any(is_error);
+            status.kept = mesh.kept().into();
+            status.diagnostics = diagnostics;
+        }
         let Totals {
             hosts_recompiled,
             names_changed,
@@ -286,36 +394,17 @@ impl Worker {
         } = &mut status.totals;
         *hosts_recompiled += report.affected.hosts.len() as u64;
         *names_changed += report.names_changed as u64;
-        let is_flawed = status
-            .diagnostics
-            .iter()
-            .any(|diagnostic| diagnostic.severity == Severity::Error);
-        if !is_flawed {
+        if !self.is_flawed {
             status.last_success = status.last_reload;
         } else if is_reload {
             *failed_reloads += 1;
         }
         self.published.store(Arc::new(status.clone()));
     }
+}
 
-    /// The kept objects of which `changes` bring a good version.
-    fn mended(&self, changes: &[FileChange]) -> HashSet<ObjectKey> {
-        if self.status.kept.is_empty() {
-            return HashSet::new();
-        }
-        let kept: HashSet<&ObjectKey> = self.status.kept.iter().map(|kept| &*kept.key).collect();
-        let documents = changes.iter().flat_map(|change| match &change.reading {
-            Reading::Read(contents) | Reading::Amended { contents, .. } => {
-                contents.documents.as_slice()
-            }
-            Reading::Unreadable(_) | Reading::Gone => &[],
-        });
-        documents
-            .filter_map(|document| match &document.outcome {
-                Outcome::Object(object) => Some(object.key()),
-                Outcome::Rejected(_) | Outcome::Ignored(_) => None,
-            })
-            .filter(|key| kept.contains(key))
-            .collect()
-    }
+/// Lets the threads that answer queries go first, from here on.
+fn yield_to_queries() {
+    // What this thread starts inherits it. Where the system refuses, all have the same rights.
+    let _ = setpriority_process(None, NICENESS);
 }

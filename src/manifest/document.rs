@@ -25,18 +25,8 @@ const MAX_LIST_DEPTH: usize = 4;
 /// How many list items that are no objects are shown.
 const MAX_JUNK: usize = 20;
 
-/// Reads one document. It holds several objects where it is a list.
-///
-/// Positions in the result depend on `raw.line` and the document's number, so that a cached result can be reused only
-/// where the text and both are the same.
-pub fn parse_document(file: &Arc<str>, raw: &RawDocument<'_>) -> Contents {
-    let mut contents = Contents::default();
-    Decoder::new(file).read(raw, &mut contents);
-    contents
-}
-
 /// Reads a file's documents one after the other; what it keeps between them is memory and nothing else.
-pub(super) struct Decoder<'f> {
+pub struct Decoder<'f> {
     file: &'f Arc<str>,
     as_json: bool,
     arena: Bump,
@@ -45,7 +35,8 @@ pub(super) struct Decoder<'f> {
 }
 
 impl<'f> Decoder<'f> {
-    pub(super) fn new(file: &'f Arc<str>) -> Self {
+    /// Reads documents of `file`, which is its name in diagnostics.
+    pub fn new(file: &'f Arc<str>) -> Self {
         let extension = file.rsplit_once('.').map(|(_, extension)| extension);
         Self {
             file,
@@ -56,8 +47,11 @@ impl<'f> Decoder<'f> {
         }
     }
 
-    /// Adds what `raw` holds to `contents`.
-    pub(super) fn read(&mut self, raw: &RawDocument<'_>, contents: &mut Contents) {
+    /// Adds what `raw` holds to `contents`: several objects where it is a list.
+    ///
+    /// Positions depend on `raw.line` and the document's number, so that a result can be used again only where the text
+    /// and both are the same.
+    pub fn read(&mut self, raw: &RawDocument<'_>, contents: &mut Contents) {
         let file = self.file;
         self.arena.reset();
         match read::read(&self.arena, raw, self.as_json) {

@@ -34,7 +34,7 @@ mod workload;
 mod workload_entry;
 mod workload_group;
 
-pub use document::parse_document;
+pub use document::Decoder;
 pub use file::{MAX_FILE_BYTES, parse, parse_bytes, text_of, too_large, unreadable};
 pub use label_map::LabelMap;
 pub use object::{

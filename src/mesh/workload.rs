@@ -1,7 +1,5 @@
 use std::{fmt, net::IpAddr, ops::Deref, slice};
 
-use smallvec::SmallVec;
-
 use super::labels::Labels;
 use crate::{
     diagnostic::{ObjectKey, Origin},
@@ -42,11 +40,11 @@ pub enum Addresses {
     Other(Box<[IpAddr]>),
 }
 
-impl From<SmallVec<[IpAddr; 1]>> for Addresses {
-    fn from(addresses: SmallVec<[IpAddr; 1]>) -> Self {
+impl From<Vec<IpAddr>> for Addresses {
+    fn from(addresses: Vec<IpAddr>) -> Self {
         match *addresses {
             [address] => Self::One(address),
-            _ => Self::Other(addresses.into_vec().into()),
+            _ => Self::Other(addresses.into()),
         }
     }
 }
@@ -139,7 +137,7 @@ impl fmt::Display for Exclusion {
 /// Istio's eligibility of Pods (`pilot/pkg/serviceregistry/kube/controller/pod.go`).
 pub(super) fn pod_exclusion(pod: &Pod) -> Option<Exclusion> {
     if matches!(&*pod.phase, "Failed" | "Succeeded") {
-        return Some(Exclusion::PodFinished((&*pod.phase).into()));
+        return Some(Exclusion::PodFinished(pod.phase.clone()));
     }
     if pod.terminating {
         return Some(Exclusion::PodTerminating);
@@ -149,7 +147,7 @@ pub(super) fn pod_exclusion(pod: &Pod) -> Option<Exclusion> {
     }
     match pod.ready.as_deref() {
         Some("True") => None,
-        ready => Some(Exclusion::PodNotReady(ready.map(Into::into))),
+        _ => Some(Exclusion::PodNotReady(pod.ready.clone())),
     }
 }
 

@@ -102,7 +102,7 @@ fn work(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
         ("files_read", "Mesh files read.", totals.files_read),
         (
             "documents_parsed",
-            "YAML documents parsed.",
+            "YAML and JSON documents parsed; a list is one document.",
             totals.documents_parsed,
         ),
         (

@@ -1,4 +1,6 @@
-//! Parses a file's documents, in a large file only those that changed.
+//! Parses a file's documents, but not those that say what they said.
+//!
+//! What objects say the mesh remembers; here is no more than a digest of each document.
 
 use std::{
     collections::HashMap,
@@ -9,65 +11,141 @@ use std::{
 use foldhash::quality::FixedState;
 use rayon::prelude::*;
 
-use crate::manifest::{self, Contents, RawDocument};
+use crate::{
+    manifest::{self, Contents, Decoder, Document, Outcome, RawDocument},
+    mesh::Reading,
+};
 
-/// From this size on, in bytes, a file's documents are remembered one by one. Below, parsing all of them is quick, and
-/// memory for a second copy of every object would be wasted.
+/// From this size on, in bytes, the parts of a file are parsed side by side.
 const LARGE_FILE_BYTES: usize = 256 << 10;
 
-/// The documents of a large file as they were parsed, by their text and place.
+/// How many documents a part holds.
+const DOCUMENTS_IN_PART: usize = 500;
+
+/// What is remembered of a file's documents.
 #[derive(Debug, Default)]
-pub(super) struct Documents(HashMap<u64, Contents>);
+pub(super) struct Documents {
+    /// A digest of the text and place of each; 0 for a list of which not every item is an object.
+    digests: Box<[u64]>,
+    /// What those said that hold no object, by their index.
+    without_object: HashMap<usize, Contents>,
+}
 
 /// A parsed file.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    pub(super) contents: Contents,
-    /// For the next time; `None` where the file is small.
-    pub(super) documents: Option<Documents>,
-    /// How many documents were not among the known ones.
-    pub(super) fresh: usize,
+    pub(super) reading: Reading,
+    /// For the next time.
+    pub(super) documents: Documents,
+    /// How many documents were parsed.
+    pub(super) fresh: u64,
 }
 
 /// Parses a file, but not the documents that are `known`.
 ///
 /// A document that moved to another line or number is parsed again: its diagnostics say where it stands.
 pub(super) fn parse(file: &Arc<str>, text: &str, known: Option<&Documents>) -> Parsed {
-    if text.len() < LARGE_FILE_BYTES {
-        let contents = manifest::parse(file, text);
-        let fresh = contents.documents.len();
-        return Parsed {
+    let raw = manifest::split(text);
+    let part = if text.len() < LARGE_FILE_BYTES {
+        Part::parse(file, 0, &raw, known)
+    } else {
+        let parts = raw.par_chunks(DOCUMENTS_IN_PART).enumerate();
+        parts
+            .map(|(part, raw)| Part::parse(file, part * DOCUMENTS_IN_PART, raw, known))
+            .reduce(Part::default, Part::followed_by)
+    };
+    let Part {
+        contents,
+        unchanged,
+        digests,
+        without_object,
+        fresh,
+    } = part;
+    let reading = if unchanged.is_empty() {
+        Reading::Read(contents)
+    } else {
+        Reading::Amended {
             contents,
-            documents: None,
-            fresh,
-        };
-    }
-    let parse_one = |raw: &RawDocument<'_>| {
-        let key = key_of(raw);
-        match known.and_then(|known| known.0.get(&key)) {
-            Some(contents) => (key, contents.clone(), 0),
-            None => (key, manifest::parse_document(file, raw), 1),
+            unchanged,
         }
     };
-    let parsed: Vec<(u64, Contents, usize)> =
-        manifest::split(text).par_iter().map(parse_one).collect();
-    let mut all = Parsed {
-        contents: Contents::default(),
-        documents: Some(Documents::default()),
-        fresh: 0,
+    let documents = Documents {
+        digests: digests.into(),
+        without_object,
     };
-    for (key, contents, fresh) in parsed {
-        all.fresh += fresh;
-        all.contents
-            .documents
-            .extend(contents.documents.iter().cloned());
-        all.contents
-            .diagnostics
-            .extend(contents.diagnostics.iter().cloned());
-        let documents = all.documents.get_or_insert_default();
-        documents.0.insert(key, contents);
+    Parsed {
+        reading,
+        documents,
+        fresh,
     }
-    all
+}
+
+/// Documents that follow one another in a file.
+#[derive(Debug, Default)]
+struct Part {
+    contents: Contents,
+    unchanged: Vec<u32>,
+    digests: Vec<u64>,
+    without_object: HashMap<usize, Contents>,
+    fresh: u64,
+}
+
+impl Part {
+    /// Parses `raw`, of which the first is the file's document with index `start`.
+    fn parse(
+        file: &Arc<str>,
+        start: usize,
+        raw: &[RawDocument<'_>],
+        known: Option<&Documents>,
+    ) -> Self {
+        let mut part = Self::default();
+        let mut decoder = Decoder::new(file);
+        for (index, raw) in (start..).zip(raw) {
+            let digest = key_of(raw);
+            let known = known.filter(|known| known.digests.get(index) == Some(&digest));
+            let documents = part.contents.documents.len();
+            let diagnostics = part.contents.diagnostics.len();
+            match known.map(|known| known.without_object.get(&index)) {
+                Some(None) => {
+                    part.unchanged.push(raw.number);
+                    part.digests.push(digest);
+                    continue;
+                }
+                Some(Some(contents)) => part.add(contents.clone()),
+                None => {
+                    part.fresh += 1;
+                    decoder.read(raw, &mut part.contents);
+                }
+            }
+            let documents = &part.contents.documents[documents..];
+            let is_object = |document: &&Document| matches!(document.outcome, Outcome::Object(_));
+            let objects = documents.iter().filter(is_object).count();
+            let is_mixed = objects > 0 && objects < documents.len();
+            part.digests.push(if is_mixed { 0 } else { digest });
+            if objects == 0 {
+                let contents = Contents {
+                    documents: documents.to_vec(),
+                    diagnostics: part.contents.diagnostics[diagnostics..].to_vec(),
+                };
+                part.without_object.insert(index, contents);
+            }
+        }
+        part
+    }
+
+    fn followed_by(mut self, next: Self) -> Self {
+        self.add(next.contents);
+        self.unchanged.extend(next.unchanged);
+        self.digests.extend(next.digests);
+        self.without_object.extend(next.without_object);
+        self.fresh += next.fresh;
+        self
+    }
+
+    fn add(&mut self, contents: Contents) {
+        self.contents.documents.extend(contents.documents);
+        self.contents.diagnostics.extend(contents.diagnostics);
+    }
 }
 
 /// A digest of a file's or a document's bytes.
@@ -88,37 +166,81 @@ fn key_of(raw: &RawDocument<'_>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write;
-
     use super::*;
 
-    fn mesh(address_of_the_last: &str) -> String {
-        let mut text = String::new();
-        for number in 0..2_000 {
-            let address = if number == 1_999 {
-                address_of_the_last
-            } else {
-                "10.0.0.1"
-            };
-            write!(
-                text,
-                "---\nkind: WorkloadEntry\napiVersion: networking.istio.io/v1\n\
-                 metadata:\n  name: vm{number}\n  labels: {{app: reviews, version: v1}}\n\
-                 spec:\n  address: {address}\n  labels: {{app: reviews}}\n"
-            )
-            .expect("a string takes everything");
-        }
-        text
+    fn workload(name: &str, address: &str) -> String {
+        format!(
+            "---\nkind: WorkloadEntry\napiVersion: networking.istio.io/v1\nmetadata: {{name: {name}}}\n\
+             spec: {{address: {address}}}\n"
+        )
+    }
+
+    /// Parses `first` and then `second`; tells which documents of that were known, and how many were not.
+    #[track_caller]
+    fn check(first: &str, second: &str, unchanged: &[u32], fresh: u64) {
+        let file: Arc<str> = "mesh.yaml".into();
+        let known = parse(&file, first, None);
+        assert_eq!(known.reading, Reading::Read(manifest::parse(&file, first)));
+        let parsed = parse(&file, second, Some(&known.documents));
+        let Reading::Amended {
+            contents,
+            unchanged: told,
+        } = parsed.reading
+        else {
+            panic!("all of it was parsed again");
+        };
+        assert_eq!((&*told, parsed.fresh), (unchanged, fresh));
+        let mut whole = manifest::parse(&file, second);
+        whole
+            .documents
+            .retain(|document| !told.contains(&document.origin.document));
+        whole
+            .diagnostics
+            .retain(|diagnostic| !told.contains(&diagnostic.origin.document));
+        assert_eq!(contents, whole);
     }
 
     #[test]
-    fn an_unchanged_document_is_not_parsed_again_and_reads_the_same() {
-        let file: Arc<str> = "mesh.yaml".into();
-        let first = parse(&file, &mesh("10.0.0.1"), None);
-        assert_eq!(first.fresh, 2_000);
-        let text = mesh("10.0.0.2");
-        let second = parse(&file, &text, first.documents.as_ref());
-        assert_eq!(second.fresh, 1);
-        assert_eq!(second.contents, manifest::parse(&file, &text));
+    fn only_what_changed_is_parsed() {
+        let [a, b, c] = ["a", "b", "c"].map(|name| workload(name, "10.0.0.1"));
+        let other = workload("b", "10.0.0.2");
+        check(
+            &[&*a, &b, &c].concat(),
+            &[&*a, &other, &c].concat(),
+            &[1, 3],
+            1,
+        );
+        // What follows a longer document stands elsewhere.
+        let longer = format!("{other}# more\n");
+        check(
+            &[&*a, &b, &c].concat(),
+            &[&*a, &longer, &c].concat(),
+            &[1],
+            2,
+        );
+        check(&[&*a, &b].concat(), &a, &[1], 0);
+        let many = |last| {
+            (0..5_000)
+                .map(|number| workload(&format!("vm{number}"), "10.0.0.1"))
+                .chain([workload("z", last)])
+                .collect::<String>()
+        };
+        let all: Vec<u32> = (1..=5_000).collect();
+        check(&many("10.0.0.1"), &many("10.0.0.2"), &all, 1);
+    }
+
+    #[test]
+    fn what_is_no_object_is_remembered_as_it_was() {
+        let broken = workload("b", "10.0.0.256");
+        let [a, other] = ["10.0.0.1", "10.0.0.2"].map(|address| workload("a", address));
+        let deployment = "---\napiVersion: apps/v1\nkind: Deployment\n";
+        let list = "---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service}\n\
+                    - {apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: c}, spec: {address: 10.0.0.3}}\n";
+        check(
+            &[&*a, &a, deployment, &broken, list].concat(),
+            &[&*a, &other, deployment, &broken, list].concat(),
+            &[1],
+            2, // Of the list it is not known which items were objects.
+        );
     }
 }

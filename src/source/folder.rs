@@ -7,20 +7,18 @@
 //! Never decides what a file means and never waits: [`Scan::again_at`] says when another look is worth it.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     io,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use rayon::prelude::*;
-
 use super::{
     LoadError,
     held::{Held, Root, gone_at, wait_until},
     look::{Look, Scan, Trust},
-    reading::{self, Outcome},
+    reading::{self, Candidate, Outcome},
     stamp::{Identity, Stamp},
     walk::{self, Found, Listed, Listing},
 };
@@ -36,22 +34,14 @@ const RESTLESS_PATIENCE: Duration = Duration::from_millis(5);
 /// How many looks in a row may find a file in motion before it is taken as it is at the moment.
 const MAX_RESTLESS: u32 = 10;
 
-/// With at least this many files to read, all cores read.
-const MANY_FILES: usize = 16;
-
 /// The mesh folders, and what was read from them.
 #[derive(Debug)]
 pub struct Folder {
     roots: Vec<Root>,
     paths: Vec<PathBuf>,
     files: BTreeMap<Arc<str>, Held>,
-}
-
-struct Candidate {
-    name: Arc<str>,
-    root: usize,
-    real: PathBuf,
-    stamp: Stamp,
+    /// Files to look at next time, whether or not something is said about them.
+    awaited: BTreeSet<Arc<str>>,
 }
 
 impl Folder {
@@ -61,17 +51,19 @@ impl Folder {
             roots: paths.iter().map(|_| Root::default()).collect(),
             paths,
             files: BTreeMap::new(),
+            awaited: BTreeSet::new(),
         }
     }
 
-    /// Looks once, at everything, as it is.
+    /// Looks once, at everything, as it is, and hands on what changed.
     ///
     /// # Errors
     ///
-    /// Fails where one of the paths leads nowhere or can't be opened; what is wrong below it is in the scan.
-    pub fn load(&mut self) -> Result<Scan, LoadError> {
+    /// Fails where one of the paths leads nowhere or can't be opened; what is wrong below it is among the changes.
+    pub fn load(&mut self, mut take_in: impl FnMut(FileChange)) -> Result<Scan, LoadError> {
         let mut look = Look {
             now: Instant::now(),
+            only: None,
             every_file: false,
             trust: Trust::Everything,
             strict: true,
@@ -79,7 +71,8 @@ impl Folder {
         loop {
             let listing = self.list();
             self.check(&listing)?;
-            if let Some(scan) = self.read(&listing, &look) {
+            let scan = self.read(&listing, &look, |change, _| take_in(change));
+            if !scan.is_torn {
                 return Ok(scan);
             }
             look.strict = false;
@@ -119,12 +112,21 @@ impl Folder {
         Ok(())
     }
 
-    /// Reads the files of `listing` that changed. `None` where the look is strict and one of them vanished meanwhile, as
-    /// all do on one side of a swapped link: then nothing was taken in.
-    pub fn read(&mut self, listing: &Listing, look: &Look) -> Option<Scan> {
-        if listing.is_torn && look.strict {
-            return None;
-        }
+    /// Whether it is enough to look where something is said to have changed: not while a folder comes back.
+    pub fn is_settled(&self) -> bool {
+        !self.roots.iter().any(|root| root.is_returning)
+    }
+
+    /// Reads the files of `listing` that changed and hands on each change, with what was found so far.
+    ///
+    /// A strict look is given up where a file vanished meanwhile, as all do on one side of a swapped link. What it handed
+    /// on counts, but only together with what the next look finds.
+    pub fn read(
+        &mut self,
+        listing: &Listing,
+        look: &Look,
+        mut take_in: impl FnMut(FileChange, &Scan),
+    ) -> Scan {
         let mut scan = Scan {
             files: listing.files.len(),
             missing: listing
@@ -132,47 +134,86 @@ impl Folder {
                 .keys()
                 .map(|&root| self.paths[root].clone())
                 .collect(),
+            is_torn: listing.is_torn && look.strict,
             ..Scan::default()
         };
-        let newcomers = self.newcomers(listing);
+        if scan.is_torn {
+            return scan;
+        }
+        let listed = self.listed(listing, look);
+        let unlisted = self.unlisted(listing, look);
+        self.awaited.clear();
+        let newcomers = self.newcomers(&listed);
         let mut candidates = Vec::new();
-        let mut troubles = Vec::new();
-        for (name, listed) in &listing.files {
+        for (name, listed) in listed {
             match self.judge(name, listed, look) {
-                Verdict::Unchanged => {}
+                Verdict::Unchanged => {
+                    let held = self.files.get_mut(name).expect("it was compared");
+                    held.missing_since = None;
+                }
                 Verdict::Read(candidate) => candidates.push(candidate),
                 Verdict::Wait(stamp, until) => {
                     self.wait(name, listed.root, stamp, look.now, until, &mut scan);
                 }
                 Verdict::Trouble(diagnostic) => {
-                    troubles.push((name.clone(), listed.root, diagnostic));
+                    let change = self.trouble(name, listed.root, diagnostic, &mut scan);
+                    if let Some(change) = change {
+                        take_in(change, &scan);
+                    }
                 }
             }
         }
-        let outcomes = self.read_all(&candidates);
-        let vanished = outcomes
-            .iter()
-            .any(|outcome| matches!(outcome, Outcome::Vanished));
-        if vanished && look.strict {
-            return None;
+        let all_read = reading::read_each(candidates, |candidate, outcome| {
+            if look.strict && matches!(outcome, Outcome::Vanished) {
+                return false;
+            }
+            let change = self.take(candidate, outcome, look.now, &mut scan);
+            if let Some(change) = change {
+                take_in(change, &scan);
+            }
+            true
+        });
+        scan.is_torn = !all_read;
+        if all_read {
+            for change in self.settle_missing(listing, look, unlisted, &newcomers, &mut scan) {
+                take_in(change, &scan);
+            }
         }
-        scan.files_read = outcomes.len() as u64;
-        for (name, root, diagnostic) in troubles {
-            self.report_trouble(name, root, diagnostic, &mut scan);
+        scan
+    }
+
+    /// The files of `listing` to look at.
+    fn listed<'l>(&self, listing: &'l Listing, look: &Look) -> Vec<(&'l Arc<str>, &'l Listed)> {
+        match &look.only {
+            None => listing.files.iter().collect(),
+            Some(only) => {
+                let names = only.union(&self.awaited);
+                names
+                    .filter_map(|name| listing.files.get_key_value(name))
+                    .collect()
+            }
         }
-        for (candidate, outcome) in candidates.into_iter().zip(outcomes) {
-            self.take(candidate, outcome, look.now, &mut scan);
+    }
+
+    /// The files to look at that were listed and are not any more.
+    fn unlisted(&self, listing: &Listing, look: &Look) -> Vec<Arc<str>> {
+        let is_unlisted = |name: &&Arc<str>| !listing.files.contains_key(*name);
+        match &look.only {
+            None => self.files.keys().filter(is_unlisted).cloned().collect(),
+            Some(only) => {
+                let names = only.union(&self.awaited).filter(is_unlisted);
+                let is_held = |name: &&Arc<str>| self.files.contains_key(*name);
+                names.filter(is_held).cloned().collect()
+            }
         }
-        self.settle_missing(listing, look, &newcomers, &mut scan);
-        scan.changes.sort_by(|a, b| a.file.cmp(&b.file));
-        Some(scan)
     }
 
     /// The files that are listed under a name for the first time.
-    fn newcomers(&self, listing: &Listing) -> HashSet<Identity> {
-        let listed = listing.files.iter();
+    fn newcomers(&self, listed: &[(&Arc<str>, &Listed)]) -> HashSet<Identity> {
+        let is_new = |(name, _): &&(&Arc<str>, &Listed)| !self.files.contains_key(*name);
         listed
-            .filter(|(name, _)| !self.files.contains_key(*name))
+            .iter()
+            .filter(is_new)
             .filter_map(|(_, listed)| match &listed.found {
                 Found::File(stamp) => Some(stamp.identity()),
                 Found::NoFile(_) | Found::Unreadable(_) => None,
@@ -205,62 +246,59 @@ impl Folder {
         if let Some(until) = wait_until(held, stamp, &listed.real, look) {
             return Verdict::Wait(stamp, until);
         }
+        let is_restless = held.is_some_and(|held| held.restless >= MAX_RESTLESS);
         Verdict::Read(Candidate {
             name: name.clone(),
             root: listed.root,
             real: listed.real.clone(),
             stamp,
+            must_be_still: !is_restless,
+            digest: held.and_then(|held| held.digest),
+            documents: held.and_then(|held| held.documents.clone()),
         })
     }
 
-    fn read_all(&self, candidates: &[Candidate]) -> Vec<Outcome> {
-        let read = |candidate: &Candidate| {
-            let Candidate {
-                name, real, stamp, ..
-            } = candidate;
-            let held = self.files.get(name);
-            let digest = held.and_then(|held| held.digest);
-            let documents = held.and_then(|held| held.documents.as_ref());
-            let is_restless = held.is_some_and(|held| held.restless >= MAX_RESTLESS);
-            let stamp = (!is_restless).then_some(*stamp);
-            reading::read(name, real, stamp, digest, documents)
-        };
-        if candidates.len() < MANY_FILES {
-            candidates.iter().map(read).collect()
-        } else {
-            candidates.par_iter().map(read).collect()
-        }
-    }
-
-    fn take(&mut self, candidate: Candidate, outcome: Outcome, now: Instant, scan: &mut Scan) {
+    fn take(
+        &mut self,
+        candidate: Candidate,
+        outcome: Outcome,
+        now: Instant,
+        scan: &mut Scan,
+    ) -> Option<FileChange> {
         let Candidate {
             name, root, stamp, ..
         } = candidate;
+        scan.work.files_read += 1;
+        scan.work.bytes_read += stamp.size;
         let is_racy = stamp.is_racy(SystemTime::now());
         let held = self.files.entry(name.clone()).or_default();
         match outcome {
             Outcome::Restless | Outcome::Vanished => {
                 held.restless += 1;
                 self.wait(&name, root, stamp, now, now + RESTLESS_PATIENCE, scan);
+                None
             }
-            Outcome::Unreadable(diagnostic) => self.report_trouble(name, root, diagnostic, scan),
-            Outcome::Same => held.settle(root, stamp, is_racy),
+            Outcome::Unreadable(diagnostic) => self.trouble(&name, root, diagnostic, scan),
+            Outcome::Same => {
+                held.settle(root, stamp, is_racy);
+                None
+            }
             Outcome::Changed { digest, parsed } => {
                 held.settle(root, stamp, is_racy);
                 held.digest = Some(digest);
-                held.documents = parsed.documents;
+                held.documents = Some(Arc::new(parsed.documents));
                 let is_new = !std::mem::replace(&mut held.is_reported, true);
                 *(if is_new {
-                    &mut scan.added
+                    &mut scan.work.added
                 } else {
-                    &mut scan.changed
+                    &mut scan.work.changed
                 }) += 1;
-                scan.documents_parsed += parsed.fresh as u64;
+                scan.work.documents_parsed += parsed.fresh;
                 self.roots[root].last_stir = Some(now);
-                scan.changes.push(FileChange {
+                Some(FileChange {
                     file: name,
-                    reading: Reading::Read(parsed.contents),
-                });
+                    reading: parsed.reading,
+                })
             }
         }
     }
@@ -278,25 +316,27 @@ impl Folder {
         let held = self.files.entry(name.clone()).or_default();
         held.wait(root, stamp, now);
         self.roots[root].last_stir = Some(now);
+        self.awaited.insert(name.clone());
         scan.look_again(until);
     }
 
-    fn report_trouble(
+    /// Notes that the file can't be read; the change, where that is news.
+    fn trouble(
         &mut self,
-        name: Arc<str>,
+        name: &Arc<str>,
         root: usize,
         diagnostic: Diagnostic,
         scan: &mut Scan,
-    ) {
+    ) -> Option<FileChange> {
         let held = self.files.entry(name.clone()).or_default();
         if held.problem.as_deref() == Some(&*diagnostic.message) {
             held.missing_since = None;
-            return;
+            return None;
         }
         *(if held.is_reported {
-            &mut scan.changed
+            &mut scan.work.changed
         } else {
-            &mut scan.added
+            &mut scan.work.added
         }) += 1;
         *held = Held {
             root,
@@ -304,10 +344,10 @@ impl Folder {
             is_reported: true,
             ..Held::default()
         };
-        scan.changes.push(FileChange {
-            file: name,
+        Some(FileChange {
+            file: name.clone(),
             reading: Reading::Unreadable(diagnostic),
-        });
+        })
     }
 
     /// Decides about the files that are not listed.
@@ -315,62 +355,49 @@ impl Folder {
         &mut self,
         listing: &Listing,
         look: &Look,
+        unlisted: Vec<Arc<str>>,
         newcomers: &HashSet<Identity>,
         scan: &mut Scan,
-    ) {
+    ) -> Vec<FileChange> {
         for &root in listing.missing.keys() {
             self.roots[root].is_returning = true;
         }
-        let mut listed_of_root = vec![0_usize; self.roots.len()];
-        for listed in listing.files.values() {
-            listed_of_root[listed.root] += 1;
-        }
         let mut outstanding = vec![false; self.roots.len()];
-        let mut closed = Vec::new();
-        let mut gone = Vec::new();
-        for (name, held) in &mut self.files {
-            if listing.files.contains_key(name) {
+        let mut changes = Vec::new();
+        let listed_of_root = if unlisted.is_empty() {
+            Vec::new()
+        } else {
+            listing.files_of_root(self.roots.len())
+        };
+        for name in unlisted {
+            let held = self.files.get_mut(&name).expect("it is held");
+            let root = held.root;
+            if listing.missing.contains_key(&root) {
                 held.missing_since = None;
+                outstanding[root] = true;
                 continue;
             }
-            if listing.missing.contains_key(&held.root) {
-                held.missing_since = None;
-                outstanding[held.root] = true;
-                continue;
-            }
-            let closing = listing
-                .closed
-                .iter()
-                .find(|(prefix, _)| name.starts_with(prefix.as_str()));
-            if let Some((_, error)) = closing {
-                closed.push((name.clone(), held.root, manifest::unreadable(name, error)));
+            if let Some(error) = listing.closing(&name) {
+                let diagnostic = manifest::unreadable(&name, error);
+                changes.extend(self.trouble(&name, root, diagnostic, scan));
                 continue;
             }
             let since = *held.missing_since.get_or_insert(look.now);
             let is_renamed = held
                 .stamp
                 .is_some_and(|stamp| newcomers.contains(&stamp.identity()));
-            let until = gone_at(
-                since,
-                &self.roots[held.root],
-                listed_of_root[held.root],
-                &look.trust,
-            );
+            let until = gone_at(since, &self.roots[root], listed_of_root[root], &look.trust);
             if until > look.now && !is_renamed {
-                outstanding[held.root] = true;
+                outstanding[root] = true;
+                self.awaited.insert(name);
                 scan.look_again(until);
-            } else {
-                gone.push(name.clone());
-            }
-        }
-        for (name, root, diagnostic) in closed {
-            self.report_trouble(name, root, diagnostic, scan);
-        }
-        for name in gone {
-            let held = self.files.remove(&name).expect("it was just looked at");
-            if held.is_reported {
-                scan.removed += 1;
-                scan.changes.push(FileChange {
+            } else if self
+                .files
+                .remove(&name)
+                .is_some_and(|held| held.is_reported)
+            {
+                scan.work.removed += 1;
+                changes.push(FileChange {
                     file: name,
                     reading: Reading::Gone,
                 });
@@ -379,6 +406,7 @@ impl Folder {
         for (root, outstanding) in self.roots.iter_mut().zip(outstanding) {
             root.is_returning &= outstanding;
         }
+        changes
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -49,7 +50,7 @@ pub(super) struct Held {
     /// What was parsed last; `None` where nothing was, or where the file was unreadable since.
     pub(super) digest: Option<u64>,
     /// The documents of a large file.
-    pub(super) documents: Option<Documents>,
+    pub(super) documents: Option<Arc<Documents>>,
     /// Why the file can't be read, as it was reported.
     pub(super) problem: Option<String>,
     pub(super) waiting: Option<Waiting>,

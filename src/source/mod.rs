@@ -1,7 +1,8 @@
 //! Where meshes come from: folders of manifests, read and watched.
 //!
-//! [`Folder`] tells what changed on disk as [`FileChange`](crate::mesh::FileChange)s; [`Watch`] and [`Signals`] tell when
-//! a look is worth it. Events are only clues: what counts is what a look finds.
+//! [`Folder`] tells what changed on disk as [`FileChange`](crate::mesh::FileChange)s, one by one; [`Watch`] and
+//! [`Signals`] tell when and where a look is worth it. Events are only clues: what counts is what a look finds, and now
+//! and then one looks at everything.
 //!
 //! Never joins objects and never publishes anything: `control` does.
 
@@ -21,8 +22,8 @@ mod watch;
 use std::{fs, io, path::PathBuf};
 
 pub use folder::Folder;
-pub use look::{Look, Scan, Trust};
-pub use signals::{Evidence, Signals, Stir};
+pub use look::{Look, Scan, Trust, Work};
+pub use signals::{Evidence, Extent, Signals, Stir};
 pub use walk::Listing;
 pub use watch::{AS_ASKED_FOR, FALLBACK_INTERVAL, Watch, Wish};
 

@@ -1,14 +1,17 @@
-//! Reads one file, if it holds still, and parses it, if it holds something else than before.
+//! Reads files, each if it holds still, and parses what holds something else than before.
 //!
-//! Never remembers anything and never waits.
+//! Many files are read side by side, and no more of them are in memory than whoever takes them in can keep up with. Never
+//! remembers anything.
 
 use std::{
     fs::{File, Metadata, OpenOptions},
     io::{self, ErrorKind, Read},
+    num::NonZero,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    sync::Arc,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
 };
 
 use super::{
@@ -16,6 +19,13 @@ use super::{
     stamp::Stamp,
 };
 use crate::{diagnostic::Diagnostic, manifest};
+
+/// With at least this many files to read, all cores read.
+const MANY_FILES: usize = 16;
+
+/// How many files may be parsed and not yet taken in: enough that nobody waits for long, few enough to be small beside
+/// the mesh.
+const MAX_AHEAD: usize = 16;
 
 /// What came of reading one file.
 #[derive(Debug)]
@@ -32,39 +42,90 @@ pub(super) enum Outcome {
     Unreadable(Diagnostic),
 }
 
-/// Reads the file `name` at `path` and parses it, unless its content has the digest `known`; of a large file
-/// that changed, the known `documents` are not parsed again.
-///
-/// The file must be as `listed` before, unless that is `None`, and the same after: a reader of a file in motion could see
-/// half of it.
-pub(super) fn read(
-    name: &Arc<str>,
-    path: &Path,
-    listed: Option<Stamp>,
-    known: Option<u64>,
-    documents: Option<&Documents>,
-) -> Outcome {
-    let unreadable = |error: &io::Error| Outcome::Unreadable(manifest::unreadable(name, error));
-    let bytes = match content(path, listed) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Outcome::Restless,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Outcome::Vanished,
-        Err(error) => return unreadable(&error),
-    };
-    let digest = digest_of(&bytes);
-    if known == Some(digest) {
-        return Outcome::Same;
+/// A file to read, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) name: Arc<str>,
+    /// Which of the given paths led to it.
+    pub(super) root: usize,
+    /// The file itself, behind all links.
+    pub(super) real: PathBuf,
+    /// As it was listed.
+    pub(super) stamp: Stamp,
+    /// Whether it must be as it was listed: not where it is in motion all the time.
+    pub(super) must_be_still: bool,
+    /// What was read last.
+    pub(super) digest: Option<u64>,
+    pub(super) documents: Option<Arc<Documents>>,
+}
+
+/// Reads `candidates`, many of them on all cores, and gives each to `take` while others are being read. Ends early, with
+/// `false`, where `take` says `false`.
+pub(super) fn read_each(
+    candidates: Vec<Candidate>,
+    mut take: impl FnMut(Candidate, Outcome) -> bool,
+) -> bool {
+    if candidates.len() < MANY_FILES {
+        return candidates.into_iter().all(|candidate| {
+            let outcome = candidate.read();
+            take(candidate, outcome)
+        });
     }
-    let text = match manifest::text_of(name, &bytes) {
-        Ok(text) => text,
-        Err(diagnostic) => return Outcome::Unreadable(diagnostic),
+    let (sender, receiver) = mpsc::sync_channel(MAX_AHEAD);
+    let candidates = Mutex::new(candidates.into_iter());
+    let next = || {
+        let mut candidates = candidates.lock().unwrap_or_else(PoisonError::into_inner);
+        candidates.next()
     };
-    // A parser that panics on one file must not take the server's eyes.
-    match catch_unwind(AssertUnwindSafe(|| documents::parse(name, text, documents))) {
-        Ok(parsed) => Outcome::Changed { digest, parsed },
-        Err(_) => unreadable(&io::Error::other(
-            "a bug in meshdns; please report it with the file",
-        )),
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                while let Some(candidate) = next() {
+                    let outcome = candidate.read();
+                    if sender.send((candidate, outcome)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut outcomes = receiver.into_iter();
+        outcomes.all(|(candidate, outcome)| take(candidate, outcome))
+    })
+}
+
+impl Candidate {
+    /// Reads the file and parses it, unless it holds what it held; of a file that changed, known documents are not parsed
+    /// again.
+    ///
+    /// It must be the same before and after: a reader of a file in motion could see half of it.
+    fn read(&self) -> Outcome {
+        let name = &self.name;
+        let unreadable = |error: &io::Error| Outcome::Unreadable(manifest::unreadable(name, error));
+        let listed = self.must_be_still.then_some(self.stamp);
+        let bytes = match content(&self.real, listed) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Outcome::Restless,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Outcome::Vanished,
+            Err(error) => return unreadable(&error),
+        };
+        let digest = digest_of(&bytes);
+        if self.digest == Some(digest) {
+            return Outcome::Same;
+        }
+        let text = match manifest::text_of(name, &bytes) {
+            Ok(text) => text,
+            Err(diagnostic) => return Outcome::Unreadable(diagnostic),
+        };
+        let parse = || documents::parse(name, text, self.documents.as_deref());
+        // A parser that panics on one file must not take the server's eyes.
+        match catch_unwind(AssertUnwindSafe(parse)) {
+            Ok(parsed) => Outcome::Changed { digest, parsed },
+            Err(_) => unreadable(&io::Error::other(
+                "a bug in meshdns; please report it with the file",
+            )),
+        }
     }
 }
 

@@ -43,6 +43,15 @@ pub struct Evidence {
     pub(super) last_removal: Option<Instant>,
 }
 
+/// Where something may have changed since the last look.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Extent {
+    /// Nobody can tell.
+    Everywhere,
+    /// At these entries of watched folders and nowhere else.
+    Entries(HashSet<PathBuf>),
+}
+
 /// When something may have changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Stir {
@@ -67,6 +76,7 @@ pub(super) struct Scope {
 struct State {
     scope: Scope,
     stir: Option<Stir>,
+    extent: Extent,
     evidence: Evidence,
     lost: HashSet<PathBuf>,
     overflows: u64,
@@ -83,6 +93,7 @@ impl Signals {
             Ok(event) if event.need_rescan() => {
                 state.overflows += 1;
                 state.evidence.being_written.clear();
+                state.extent = Extent::Everywhere;
                 state.stir(now);
             }
             Ok(event) => {
@@ -92,6 +103,7 @@ impl Signals {
             }
             Err(error) => {
                 state.failure = Some(error);
+                state.extent = Extent::Everywhere;
                 state.stir(now);
             }
         }
@@ -125,6 +137,11 @@ impl Signals {
     /// When something may have changed since the last [`Signals::take_stir`].
     pub fn take_stir(&self) -> Option<Stir> {
         self.lock().stir.take()
+    }
+
+    /// Where something may have changed since this was last asked.
+    pub fn take_extent(&self) -> Extent {
+        std::mem::take(&mut self.lock().extent)
     }
 
     /// How often the kernel dropped events since this was last asked.
@@ -165,9 +182,29 @@ impl Signals {
 }
 
 impl Evidence {
-    /// Forgets what a look has made use of.
-    pub fn use_up(&mut self) {
-        self.touched.clear();
+    /// Forgets what a look has made use of that looked there.
+    pub fn use_up(&mut self, looked_at: &Extent) {
+        match looked_at {
+            Extent::Everywhere => self.touched.clear(),
+            Extent::Entries(entries) => self.touched.retain(|path| !entries.contains(path)),
+        }
+    }
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self::Entries(HashSet::new())
+    }
+}
+
+impl Extent {
+    fn add(&mut self, entry: PathBuf) {
+        match self {
+            Self::Entries(entries) if entries.len() < MAX_PATHS => {
+                entries.insert(entry);
+            }
+            _ => *self = Self::Everywhere,
+        }
     }
 }
 
@@ -195,6 +232,7 @@ impl State {
                 );
                 if gone && self.scope.watched.contains(&path) {
                     self.lost.insert(path.clone());
+                    self.extent = Extent::Everywhere;
                     self.stir(now);
                 }
                 if !self.scope.has_entry(&path) {
@@ -212,7 +250,7 @@ impl State {
                         self.touch(path, now);
                     }
                     // A file's permissions may change while it is being written.
-                    _ => self.stir(now),
+                    _ => self.notice(path, now),
                 }
             }
         }
@@ -222,8 +260,14 @@ impl State {
     fn touch(&mut self, path: PathBuf, now: Instant) {
         self.evidence.being_written.remove(&path);
         if self.evidence.touched.len() < MAX_PATHS {
-            self.evidence.touched.insert(path);
+            self.evidence.touched.insert(path.clone());
         }
+        self.notice(path, now);
+    }
+
+    /// Notes that it is worth looking at `path`.
+    fn notice(&mut self, path: PathBuf, now: Instant) {
+        self.extent.add(path);
         self.stir(now);
     }
 

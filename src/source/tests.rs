@@ -9,17 +9,25 @@ use std::{
 
 use notify::{
     Event, EventKind,
-    event::{AccessKind, AccessMode, CreateKind, DataChange, ModifyKind, RemoveKind, RenameMode},
+    event::{
+        AccessKind, AccessMode, CreateKind, DataChange, Flag, ModifyKind, RemoveKind, RenameMode,
+    },
 };
 
 use super::{signals::Scope, *};
-use crate::mesh::Reading;
+use crate::mesh::{FileChange, Reading};
 
 fn workload(name: &str, address: &str) -> String {
     format!(
         "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}}}\n\
          spec: {{address: {address}}}\n"
     )
+}
+
+/// What one look found.
+struct Found {
+    changes: Vec<FileChange>,
+    scan: Scan,
 }
 
 /// A temporary folder with one mesh folder `zones` in it.
@@ -53,27 +61,40 @@ impl Place {
         fs::write(path, workload("vm", address)).expect("a file");
     }
 
-    fn load(&mut self) -> Scan {
-        self.folder.load().expect("the folder is there")
+    fn load(&mut self) -> Found {
+        let mut changes = Vec::new();
+        let scan = self.folder.load(|change| changes.push(change));
+        Found {
+            changes,
+            scan: scan.expect("the folder is there"),
+        }
     }
 
-    fn look(&mut self, trust: Trust, now: Instant) -> Scan {
+    fn look(&mut self, trust: Trust, now: Instant) -> Found {
         let look = Look {
             now,
+            only: None,
             every_file: false,
             trust,
             strict: true,
         };
         let listing = self.folder.list();
-        self.folder
-            .read(&listing, &look)
-            .expect("nobody else writes here")
+        self.read(&listing, &look)
+    }
+
+    fn read(&mut self, listing: &Listing, look: &Look) -> Found {
+        let mut changes = Vec::new();
+        let scan = self
+            .folder
+            .read(listing, look, |change, _| changes.push(change));
+        assert!(!scan.is_torn, "nobody else writes here");
+        Found { changes, scan }
     }
 
     /// The changes as `+file` for read, `!file` for unreadable and `-file` for gone, names below the folder.
-    fn told(&self, scan: &Scan) -> Vec<String> {
+    fn told(&self, found: &Found) -> Vec<String> {
         let prefix = self.path("");
-        let tell = |change: &crate::mesh::FileChange| {
+        let tell = |change: &FileChange| {
             let sign = match change.reading {
                 Reading::Read(_) | Reading::Amended { .. } => '+',
                 Reading::Unreadable(_) => '!',
@@ -83,7 +104,9 @@ impl Place {
             let name = name.strip_prefix(&prefix).unwrap_or(name);
             format!("{sign}{}", name.display())
         };
-        scan.changes.iter().map(tell).collect()
+        let mut told: Vec<_> = found.changes.iter().map(tell).collect();
+        told.sort_unstable_by(|a, b| a[1..].cmp(&b[1..]));
+        told
     }
 }
 
@@ -99,9 +122,9 @@ fn manifests_are_found_by_their_names_in_order() {
         "d.yaml~",
     ];
     let mut place = Place::new(&files);
-    let scan = place.load();
-    assert_eq!(place.told(&scan), ["+a/z.yml", "+b.yaml", "+c.JSON"]);
-    assert_eq!((scan.files, scan.added), (3, 3));
+    let found = place.load();
+    assert_eq!(place.told(&found), ["+a/z.yml", "+b.yaml", "+c.JSON"]);
+    assert_eq!((found.scan.files, found.scan.work.added), (3, 3));
 }
 
 #[test]
@@ -112,19 +135,29 @@ fn only_what_changed_is_read_and_parsed() {
     let settled = || std::thread::sleep(Duration::from_millis(25));
     settled();
     assert_eq!(place.load().changes.len(), 0);
-    let scan = place.load();
-    assert_eq!((scan.files_read, scan.documents_parsed), (0, 0));
-    place.write("a.yaml", "10.0.0.1");
-    let scan = place.load();
+    let found = place.load();
     assert_eq!(
-        (scan.files_read, scan.documents_parsed, scan.changed),
+        (found.scan.work.files_read, found.scan.work.documents_parsed),
+        (0, 0)
+    );
+    place.write("a.yaml", "10.0.0.1");
+    let found = place.load();
+    assert_eq!(
+        (
+            found.scan.work.files_read,
+            found.scan.work.documents_parsed,
+            found.scan.work.changed
+        ),
         (1, 0, 0)
     );
     place.write("b.yaml", "10.0.0.2");
     settled();
-    let scan = place.load();
-    assert_eq!(place.told(&scan), ["+b.yaml"]);
-    assert_eq!((scan.documents_parsed, scan.changed), (1, 1));
+    let found = place.load();
+    assert_eq!(place.told(&found), ["+b.yaml"]);
+    assert_eq!(
+        (found.scan.work.documents_parsed, found.scan.work.changed),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -137,8 +170,8 @@ fn a_renamed_file_goes_and_comes_in_one_look() {
         last_removal: Some(now),
         ..Evidence::default()
     };
-    let scan = place.look(Trust::Events(evidence), now);
-    assert_eq!(place.told(&scan), ["-a.yaml", "+b.yaml"]);
+    let found = place.look(Trust::Events(evidence), now);
+    assert_eq!(place.told(&found), ["-a.yaml", "+b.yaml"]);
 }
 
 #[test]
@@ -151,12 +184,12 @@ fn a_removed_file_goes_when_removing_is_over() {
         last_removal: Some(now),
         ..Evidence::default()
     };
-    let scan = place.look(Trust::Events(evidence.clone()), now);
-    assert_eq!(place.told(&scan), [""; 0]);
-    let again = scan.again_at.expect("it is worth another look");
+    let found = place.look(Trust::Events(evidence.clone()), now);
+    assert_eq!(place.told(&found), [""; 0]);
+    let again = found.scan.again_at.expect("it is worth another look");
     assert!(again - now < Duration::from_millis(100));
-    let scan = place.look(Trust::Events(evidence), again);
-    assert_eq!(place.told(&scan), ["-a.yaml"]);
+    let found = place.look(Trust::Events(evidence), again);
+    assert_eq!(place.told(&found), ["-a.yaml"]);
 }
 
 #[test]
@@ -167,8 +200,8 @@ fn a_real_file_counts_once_however_many_links_lead_to_it() {
     symlink("real/a.yaml", place.path("b.yaml")).expect("a link");
     symlink("nowhere.yaml", place.path("dangling.yaml")).expect("a link");
     symlink("around.yaml", place.path("around.yaml")).expect("a link");
-    let scan = place.load();
-    assert_eq!(place.told(&scan), ["!around.yaml", "+real/a.yaml"]);
+    let found = place.load();
+    assert_eq!(place.told(&found), ["!around.yaml", "+real/a.yaml"]);
 }
 
 #[test]
@@ -180,19 +213,19 @@ fn a_file_too_large_is_not_read() {
         .open(place.path("a.yaml"))
         .expect("it is there");
     file.set_len(1 << 40).expect("a sparse file");
-    let scan = place.load();
-    assert_eq!(place.told(&scan), ["!a.yaml"]);
-    assert_eq!(scan.files_read, 0);
+    let found = place.load();
+    assert_eq!(place.told(&found), ["!a.yaml"]);
+    assert_eq!(found.scan.work.files_read, 0);
     assert_eq!(place.load().changes.len(), 0, "it is told once");
     place.write("a.yaml", "10.0.0.1");
-    let scan = place.load();
-    assert_eq!(place.told(&scan), ["+a.yaml"], "what it says counts again");
+    let found = place.load();
+    assert_eq!(place.told(&found), ["+a.yaml"], "what it says counts again");
 }
 
 #[test]
 fn a_path_that_leads_nowhere_is_an_error_that_says_so() {
     let mut folder = Folder::new(vec![PathBuf::from("/nowhere/zones")]);
-    let error = folder.load().expect_err("there is no such folder");
+    let error = folder.load(|_| {}).expect_err("there is no such folder");
     assert!(
         error
             .to_string()
@@ -206,8 +239,11 @@ fn a_path_that_leads_nowhere_is_an_error_that_says_so() {
 fn a_single_file_is_read_whatever_its_name() {
     let place = Place::new(&["notes.txt"]);
     let mut folder = Folder::new(vec![place.path("notes.txt")]);
-    let scan = folder.load().expect("the file is there");
-    assert_eq!(place.told(&scan), ["+notes.txt"]);
+    let mut names = Vec::new();
+    let load = folder.load(|change| names.push(change.file));
+    load.expect("the file is there");
+    assert_eq!(names.len(), 1);
+    assert!(names[0].ends_with("/notes.txt"));
 }
 
 #[test]
@@ -217,14 +253,108 @@ fn without_events_a_change_is_taken_when_it_was_still() {
     place.write("a.yaml", "10.0.0.2");
     let patience = Duration::from_millis(250);
     let now = Instant::now();
-    let scan = place.look(Trust::Stillness(patience), now);
-    assert_eq!(place.told(&scan), [""; 0]);
-    assert_eq!(scan.again_at, Some(now + patience));
+    let found = place.look(Trust::Stillness(patience), now);
+    assert_eq!(place.told(&found), [""; 0]);
+    assert_eq!(found.scan.again_at, Some(now + patience));
     place.write("a.yaml", "10.0.0.33");
-    let scan = place.look(Trust::Stillness(patience), now + patience);
-    assert_eq!(place.told(&scan), [""; 0], "it changed in between");
-    let scan = place.look(Trust::Stillness(patience), now + 2 * patience);
-    assert_eq!(place.told(&scan), ["+a.yaml"]);
+    let found = place.look(Trust::Stillness(patience), now + patience);
+    assert_eq!(place.told(&found), [""; 0], "it changed in between");
+    let found = place.look(Trust::Stillness(patience), now + 2 * patience);
+    assert_eq!(place.told(&found), ["+a.yaml"]);
+}
+
+/// Looks where `entries` are, and nowhere else; `None` where that is not enough.
+fn glance(place: &mut Place, listing: &mut Listing, entries: &[&str]) -> Option<Vec<String>> {
+    let entries = entries.iter().map(|entry| place.path(entry)).collect();
+    let only = listing.refresh(&Extent::Entries(entries))?;
+    let look = Look {
+        now: Instant::now(),
+        only: Some(only),
+        every_file: false,
+        trust: Trust::Events(Evidence::default()),
+        strict: true,
+    };
+    let found = place.read(listing, &look);
+    Some(place.told(&found))
+}
+
+#[test]
+fn only_what_events_name_is_looked_at() {
+    let mut place = Place::new(&["a.yaml", "b.yaml", "nested/c.yaml"]);
+    place.load();
+    let mut listing = place.folder.list();
+    for file in ["a.yaml", "b.yaml", "nested/c.yaml", "nested/d.yaml"] {
+        place.write(file, "10.0.0.20");
+    }
+    let entries = ["b.yaml", "nested/d.yaml", "notes.txt", "nowhere.yaml"];
+    let told = glance(&mut place, &mut listing, &entries);
+    assert_eq!(told.expect("single files"), ["+b.yaml", "+nested/d.yaml"]);
+    fs::remove_file(place.path("b.yaml")).expect("it is there");
+    let told = glance(&mut place, &mut listing, &["a.yaml", "b.yaml"]);
+    assert_eq!(told.expect("single files"), ["+a.yaml", "-b.yaml"]);
+    let told = glance(&mut place, &mut listing, &[]);
+    assert_eq!(told.expect("nothing"), [""; 0]);
+    let found = place.look(Trust::Everything, Instant::now());
+    assert_eq!(place.told(&found), ["+nested/c.yaml"]);
+}
+
+#[test]
+fn a_folder_or_a_link_takes_a_look_at_everything() {
+    let mut place = Place::new(&["a.yaml", "nested/c.yaml", "target/d.txt"]);
+    symlink("target/d.txt", place.path("d.yaml")).expect("a link");
+    place.load();
+    fs::create_dir(place.path("folder.yaml")).expect("a new folder");
+    symlink("a.yaml", place.path("link.yaml")).expect("a link");
+    for entry in [
+        "nested",
+        "folder.yaml",
+        "link.yaml",
+        "d.yaml",
+        "target/d.txt",
+        "",
+        "../zones",
+    ] {
+        let mut listing = place.folder.list();
+        let told = glance(&mut place, &mut listing, &[entry]);
+        assert_eq!(told, None, "{entry}");
+    }
+    let mut listing = place.folder.list();
+    assert_eq!(listing.refresh(&Extent::Everywhere), None);
+}
+
+#[test]
+fn events_say_where_something_may_have_changed() {
+    let signals = Signals::default();
+    signals.set_scope(Scope {
+        folders: [PathBuf::from("/zones")].into(),
+        watched: [PathBuf::from("/zones")].into(),
+        ..Scope::default()
+    });
+    let note = |kind, path: &str| signals.note(Ok(Event::new(kind).add_path(path.into())));
+    let entries = |paths: &[&str]| Extent::Entries(paths.iter().map(PathBuf::from).collect());
+    note(
+        EventKind::Access(AccessKind::Close(AccessMode::Write)),
+        "/zones/a.yaml",
+    );
+    note(EventKind::Create(CreateKind::Folder), "/zones/b");
+    note(
+        EventKind::Modify(ModifyKind::Data(DataChange::Any)),
+        "/zones/c.yaml",
+    );
+    note(EventKind::Create(CreateKind::File), "/elsewhere/d.yaml");
+    assert_eq!(
+        signals.take_extent(),
+        entries(&["/zones/a.yaml", "/zones/b"])
+    );
+    assert_eq!(signals.take_extent(), entries(&[]));
+    note(EventKind::Remove(RemoveKind::Folder), "/zones");
+    note(
+        EventKind::Access(AccessKind::Close(AccessMode::Write)),
+        "/zones/a.yaml",
+    );
+    assert_eq!(signals.take_extent(), Extent::Everywhere);
+    signals.note(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
+    assert_eq!(signals.take_extent(), Extent::Everywhere);
 }
 
 /// Feeds one event about each path and tells whether it stirs.

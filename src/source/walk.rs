@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-use super::stamp::Stamp;
+use super::{signals::Extent, stamp::Stamp};
 
 /// How many links one path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
@@ -36,13 +36,22 @@ pub struct Listing {
     pub(super) missing: BTreeMap<usize, io::Error>,
     /// Folders that are there and can't be listed, by the names that their files begin with.
     pub(super) closed: BTreeMap<String, io::Error>,
-    /// The real paths of all folders that were listed.
-    pub(super) folders: BTreeSet<PathBuf>,
+    /// All folders that were listed, by their real paths.
+    pub(super) folders: BTreeMap<PathBuf, Visited>,
     /// Real paths of entries elsewhere that decide where a path leads: links and their targets, the given paths
     /// themselves, and names that are missing.
     pub(super) turns: BTreeSet<PathBuf>,
     /// Whether something was swapped during the walk, again and again.
     pub(super) is_torn: bool,
+}
+
+/// One folder.
+#[derive(Debug)]
+pub(super) struct Visited {
+    /// Which of the given paths led here.
+    root: usize,
+    /// How its files' names begin.
+    shown: PathBuf,
 }
 
 /// One mesh file.
@@ -79,6 +88,69 @@ pub(super) fn walk(roots: &[PathBuf]) -> Listing {
             return walk.listing;
         }
         attempt += 1;
+    }
+}
+
+impl Listing {
+    /// Looks again at the entries of `extent` and gives the names of the mesh files among them.
+    ///
+    /// `None` where only a walk can tell what an entry means: a folder, a link, or what one of those leads to. The listing
+    /// is of no use then.
+    pub(crate) fn refresh(&mut self, extent: &Extent) -> Option<BTreeSet<Arc<str>>> {
+        let Extent::Entries(entries) = extent else {
+            return None;
+        };
+        if self.is_torn || !self.missing.is_empty() || !self.closed.is_empty() {
+            return None;
+        }
+        let mut names = BTreeSet::new();
+        for real in entries {
+            if self.folders.contains_key(real) || self.turns.contains(real) {
+                return None;
+            }
+            let folder = self.folders.get(real.parent()?)?;
+            let found = match fs::symlink_metadata(real) {
+                Ok(metadata) if metadata.is_file() => Some(Found::File(Stamp::of(&metadata))),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                _ => return None,
+            };
+            if !is_manifest(real) {
+                continue;
+            }
+            let name = name_of(&folder.shown.join(real.file_name()?));
+            match found {
+                Some(found) => {
+                    let listed = Listed {
+                        root: folder.root,
+                        real: real.clone(),
+                        found,
+                    };
+                    self.files.insert(name.clone(), listed);
+                }
+                None => {
+                    self.files.remove(&name);
+                }
+            }
+            names.insert(name);
+        }
+        Some(names)
+    }
+
+    /// How many files each of so many given paths leads to.
+    pub(super) fn files_of_root(&self, roots: usize) -> Vec<usize> {
+        let mut counts = vec![0; roots];
+        for listed in self.files.values() {
+            counts[listed.root] += 1;
+        }
+        counts
+    }
+
+    /// Why the folder can't be listed that holds, or held, the file `name`.
+    pub(super) fn closing(&self, name: &str) -> Option<&io::Error> {
+        let mut closed = self.closed.iter();
+        closed
+            .find(|(prefix, _)| name.starts_with(prefix.as_str()))
+            .map(|(_, error)| error)
     }
 }
 
@@ -146,9 +218,14 @@ impl Walk {
     }
 
     fn folder(&mut self, root: usize, shown: &Path, real: &Path, depth: usize) {
-        if depth > MAX_DEPTH || !self.listing.folders.insert(real.to_owned()) {
+        if depth > MAX_DEPTH || self.listing.folders.contains_key(real) {
             return;
         }
+        let visited = Visited {
+            root,
+            shown: shown.to_owned(),
+        };
+        self.listing.folders.insert(real.to_owned(), visited);
         let entries = match entries_of(real) {
             Ok(entries) => entries,
             // It went while we walked: the folder above changed too.
@@ -216,7 +293,7 @@ impl Walk {
     fn is_first(&mut self, real: &Path) -> bool {
         let is_listed = real
             .parent()
-            .is_some_and(|parent| self.listing.folders.contains(parent));
+            .is_some_and(|parent| self.listing.folders.contains_key(parent));
         let is_found = is_listed && is_manifest(real) && !is_hidden(real);
         !is_found && self.single.insert(real.to_owned())
     }

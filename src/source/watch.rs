@@ -89,10 +89,10 @@ impl Watch {
         if self.watcher.is_none() {
             return false;
         }
-        let mut wanted: BTreeSet<&Path> = listing.folders.iter().map(PathBuf::as_path).collect();
+        let mut wanted: BTreeSet<&Path> = listing.folders.keys().map(PathBuf::as_path).collect();
         wanted.extend(listing.turns.iter().filter_map(|turn| turn.parent()));
         self.signals.set_scope(Scope {
-            folders: listing.folders.iter().cloned().collect(),
+            folders: listing.folders.keys().cloned().collect(),
             turns: listing.turns.iter().cloned().collect(),
             watched: wanted.iter().map(|&path| path.to_owned()).collect(),
         });

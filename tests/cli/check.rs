@@ -1,11 +1,10 @@
 //! `check`: what it prints and how it ends.
 
-use std::{fs, io::Read, os::fd::OwnedFd, os::unix::fs::PermissionsExt, process::Stdio};
+use std::{fs, io::Read, os::unix::fs::PermissionsExt, process::Stdio};
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
-use crate::harness::{BROKEN, Place, Ran};
+use crate::harness::{BROKEN, Place, Ran, terminal};
 
 #[test]
 fn a_good_folder_is_fine() {
@@ -173,17 +172,9 @@ fn check_reads_the_configuration_too() {
 
 /// Runs `check` with a terminal as its stdout, and returns what it prints there.
 fn on_a_terminal(place: &Place, no_color: Option<&str>) -> String {
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&controller).expect("it is ours");
-    unlockpt(&controller).expect("it is ours");
-    let name = ptsname(&controller, Vec::new()).expect("it has a name");
-    let terminal = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(name.to_str().expect("text"))
-        .expect("a terminal");
+    let (mut controller, terminal) = terminal();
     let mut command = place.meshdns(&["check", "zones"]);
-    command.stdout(Stdio::from(OwnedFd::from(terminal)));
+    command.stdout(terminal);
     if let Some(value) = no_color {
         command.env("NO_COLOR", value);
     }
@@ -191,7 +182,7 @@ fn on_a_terminal(place: &Place, no_color: Option<&str>) -> String {
     drop(command);
     // Reading fails when the last one who could write is gone.
     let mut printed = Vec::new();
-    let _ = fs::File::from(controller).read_to_end(&mut printed);
+    let _ = controller.read_to_end(&mut printed);
     child.wait().expect("a child");
     String::from_utf8(printed).expect("text")
 }

@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::mpsc,
@@ -14,7 +15,10 @@ use hickory_proto::{
     op::{Message, Query, ResponseCode},
     rr::{DNSClass, Name, RData, RecordType},
 };
-use rustix::process::{Pid, Signal};
+use rustix::{
+    process::{Pid, Signal},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -275,4 +279,18 @@ impl Place {
             .gid(NOBODY);
         without_rights
     }
+}
+
+/// A new terminal: what a user sees of it, and what a program prints to.
+pub fn terminal() -> (fs::File, Stdio) {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&controller).expect("it is ours");
+    unlockpt(&controller).expect("it is ours");
+    let name = ptsname(&controller, Vec::new()).expect("it has a name");
+    let terminal = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(name.to_str().expect("text"))
+        .expect("a terminal");
+    (controller.into(), OwnedFd::from(terminal).into())
 }

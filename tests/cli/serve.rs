@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read,
     net::{TcpListener, UdpSocket},
     time::{Duration, Instant},
 };
@@ -11,7 +12,8 @@ use rustix::process::Signal;
 
 use crate::{
     harness::{
-        Place, Ran, ask, log_of, serve, text_of, until, wait_for_message, wait_for_messages,
+        Place, Ran, ask, log_of, serve, terminal, text_of, until, wait_for_message,
+        wait_for_messages,
     },
     program::{PATIENCE, Page, Server},
 };
@@ -219,4 +221,46 @@ fn every_address_is_answered_and_http_can_be_off() {
     silent.signal(Signal::TERM);
     assert_eq!(silent.wait_for_end().code(), Some(0));
     assert_eq!(silent.log_lines(&["serving /health"]), 0);
+}
+
+/// Serves with a terminal as its stderr until the mesh is loaded, and returns what stands there, line feeds included.
+fn loading_on_a_terminal(place: &Place, arguments: &[&str]) -> String {
+    let (mut controller, terminal) = terminal();
+    let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--http", "off"];
+    all.extend(arguments);
+    let mut command = place.meshdns(&all);
+    command.stderr(terminal).env("TERM", "xterm");
+    let mut child = command.spawn().expect("the binary starts");
+    drop(command);
+    let mut printed = String::new();
+    let mut bytes = [0; 4096];
+    while !printed.contains("mesh loaded") {
+        let length = controller
+            .read(&mut bytes)
+            .expect("it runs until told to stop");
+        printed += &String::from_utf8_lossy(&bytes[..length]);
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("a child");
+    printed
+}
+
+#[test]
+fn a_terminal_sees_how_far_the_first_load_is() {
+    const ERASE: &str = "\r\u{1b}[2K";
+    let place = Place::with_svc1();
+    let printed = loading_on_a_terminal(&place, &[]);
+    let (_, shown) = printed.split_once("loading the mesh: ").expect("progress");
+    let (shown, after) = shown.split_once(ERASE).expect("it goes");
+    assert!(
+        shown.contains("objects") && !shown.contains('\n'),
+        "{printed:?}"
+    );
+    let last = after.rsplit("loading the mesh").next().expect("a part");
+    assert!(last.contains("mesh loaded"), "{printed:?}");
+    let json = loading_on_a_terminal(&place, &["--log-format", "json"]);
+    assert!(
+        !json.contains("loading the mesh") && !json.contains(ERASE),
+        "{json:?}"
+    );
 }

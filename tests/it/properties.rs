@@ -150,8 +150,8 @@ fn pod() -> impl Strategy<Value = Object> {
         4 => prop::collection::vec(address(), 0..3),
         1 => Just(many.collect()),
     ];
-    (labels(), addresses, ready, any::<bool>())
-        .prop_flat_map(|(labels, addresses, ready, terminating)| {
+    (labels(), addresses, ready, any::<bool>()).prop_flat_map(
+        |(labels, addresses, ready, terminating)| {
             metadata().prop_map(move |metadata| {
                 Object::Pod(Box::new(Pod {
                     metadata,

@@ -15,7 +15,10 @@ use tokio::{
 };
 use tracing::{debug, error, info, warn};
 
-use super::super::{Exit, Failure, log::LogControl, policy::PolicyArgs};
+use super::{
+    super::{Exit, Failure, log::LogControl, policy::PolicyArgs},
+    progress,
+};
 use crate::{
     config::{Config, Overrides},
     control::{self, Control, StartError},
@@ -68,11 +71,14 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     })?;
     let pages = http::Sockets::bind(&usable(&config.http))?;
     let seed = RandomState::new().hash_one(0);
-    let mut control = control::start(control::Options {
-        folders: config.folders.clone(),
-        policy: config.policy(seed),
-        wish: config.poll.map_or(Wish::Events, Wish::Poll),
-    })?;
+    let mut control = control::start(
+        control::Options {
+            folders: config.folders.clone(),
+            policy: config.policy(seed),
+            wish: config.poll.map_or(Wish::Events, Wish::Poll),
+        },
+        progress::show(config.log_format, &plan.log.lines),
+    )?;
 
     let traffic = Arc::new(Traffic::default());
     let reloads = Arc::new(ConfigReloads::default());
