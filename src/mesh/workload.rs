@@ -137,7 +137,7 @@ impl fmt::Display for Exclusion {
 /// Istio's eligibility of Pods (`pilot/pkg/serviceregistry/kube/controller/pod.go`).
 pub(super) fn pod_exclusion(pod: &Pod) -> Option<Exclusion> {
     if matches!(&*pod.phase, "Failed" | "Succeeded") {
-        return Some(Exclusion::PodFinished(pod.phase.clone()));
+        return Some(Exclusion::PodFinished((&*pod.phase).into()));
     }
     if pod.terminating {
         return Some(Exclusion::PodTerminating);
@@ -147,7 +147,7 @@ pub(super) fn pod_exclusion(pod: &Pod) -> Option<Exclusion> {
     }
     match pod.ready.as_deref() {
         Some("True") => None,
-        _ => Some(Exclusion::PodNotReady(pod.ready.clone())),
+        ready => Some(Exclusion::PodNotReady(ready.map(Into::into))),
     }
 }
 
