@@ -181,12 +181,12 @@ impl Index {
             .unwrap_or_default()
     }
 
-    /// The services and the picked workloads that name an endpoint instead of giving its address.
+    /// The objects that name an endpoint instead of giving its address.
     pub(super) fn names(&self) -> impl Iterator<Item = Slot> {
-        // A service has no place in `picks`, or one that no selector counts in.
         self.names.iter().copied()
     }
 
+    /// Whether a selector picks the workload with this number.
     pub(super) fn is_picked(&self, slot: Slot) -> bool {
         self.picks
             .get(slot as usize)

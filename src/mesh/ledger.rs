@@ -8,10 +8,15 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 use foldhash::HashMap;
 use smallvec::SmallVec;
 
-use super::{Entry, Slot, Tally, index::Index, objects::Objects};
+use super::{
+    Entry, Slot, Tally,
+    index::Index,
+    objects::Objects,
+    revision::{Claim, KeptObjects, Revision},
+};
 use crate::{
     diagnostic::{Diagnostic, Kind, ObjectKey, Origin, Position, Severity, code},
-    manifest::{Contents, Outcome},
+    manifest::Contents,
 };
 
 /// What became of one file.
@@ -76,17 +81,6 @@ struct FileRecord {
     ignored: BTreeMap<Box<str>, usize>,
 }
 
-/// Ascending by slot.
-type KeptObjects = Vec<(Slot, SystemTime)>;
-
-/// One version of an object.
-struct Claim {
-    slot: Slot,
-    entry: Entry,
-    /// Whether no other claim was there before.
-    is_first: bool,
-}
-
 impl Ledger {
     /// Takes in one file and tells the index and the tally what is served otherwise than before.
     pub(super) fn apply(
@@ -99,16 +93,8 @@ impl Ledger {
         let FileChange { file, reading } = change;
         let old = self.files.remove(&file).unwrap_or_default();
         let said_before = self.said.remove(&file).unwrap_or_default();
-        let mut revision = Revision {
-            file: &file,
-            is_open: vec![true; old.slots.len()],
-            slots: &old.slots,
-            kept_before: self.kept.remove(&file).unwrap_or_default(),
-            now,
-            claims: Vec::new(),
-            kept: Vec::new(),
-            ignored: BTreeMap::new(),
-        };
+        let kept_before = self.kept.remove(&file).unwrap_or_default();
+        let mut revision = Revision::new(&file, &old.slots, kept_before, now);
         let is_there = !matches!(reading, Reading::Gone);
         let mut said = match reading {
             Reading::Gone => Vec::new(),
@@ -315,146 +301,15 @@ impl Ledger {
     }
 
     /// The file's versions of an object, the last first.
-    fn claims_of<'a>(&'a self, slot: Slot, file: &'a Arc<str>) -> impl Iterator<Item = &'a Entry> {
+    pub(super) fn claims_of<'a>(
+        &'a self,
+        slot: Slot,
+        file: &'a Arc<str>,
+    ) -> impl Iterator<Item = &'a Entry> {
         let overruled = self.overruled.get(&slot).into_iter().flatten().rev();
         std::iter::once(self.objects.get(slot))
             .chain(overruled)
             .filter(|entry| entry.origin().file == *file)
-    }
-}
-
-/// A file's new state in the making.
-struct Revision<'f> {
-    file: &'f Arc<str>,
-    /// The objects that the file claimed before.
-    slots: &'f [Slot],
-    /// Which of them the file did not show again so far.
-    is_open: Vec<bool>,
-    kept_before: KeptObjects,
-    now: SystemTime,
-    /// In the file's order.
-    claims: Vec<Claim>,
-    kept: KeptObjects,
-    ignored: BTreeMap<Box<str>, usize>,
-}
-
-impl Revision<'_> {
-    /// The claims of documents that say what they said, in the file's order.
-    fn unchanged(&self, documents: &[u32], ledger: &Ledger, index: &mut Index) -> Vec<Claim> {
-        let mut unchanged = Vec::with_capacity(self.slots.len());
-        for &slot in self.slots {
-            let mut entries: SmallVec<[&Entry; 1]> = ledger.claims_of(slot, self.file).collect();
-            if self.kept_since(slot).is_some() {
-                // The last good version, which stands before all that the file says of the object.
-                entries.pop();
-            }
-            for entry in entries.into_iter().rev() {
-                if documents.binary_search(&entry.origin().document).is_ok() {
-                    index.acquire_again(entry);
-                    unchanged.push(Claim {
-                        slot,
-                        entry: entry.clone(),
-                        is_first: false,
-                    });
-                }
-            }
-        }
-        unchanged.sort_by(|a, b| a.entry.origin().cmp(b.entry.origin()));
-        unchanged
-    }
-
-    /// Takes in what was read, and the `unchanged` claims with it, and returns what was said about it.
-    fn read(
-        &mut self,
-        contents: Contents,
-        unchanged: Vec<Claim>,
-        ledger: &mut Ledger,
-        index: &mut Index,
-    ) -> Vec<Diagnostic> {
-        self.claims
-            .reserve_exact(contents.documents.len() + unchanged.len());
-        let mut unchanged = unchanged.into_iter().peekable();
-        let mut has_unidentified = false;
-        for document in contents.documents {
-            let number = document.origin.document;
-            while let Some(claim) =
-                unchanged.next_if(|claim| claim.entry.origin().document < number)
-            {
-                self.claim(claim);
-            }
-            match document.outcome {
-                Outcome::Object(object) => {
-                    let entry = Entry::new(object, document.origin, index);
-                    let found = ledger.objects.find(entry.key());
-                    let slot = found.unwrap_or_else(|| ledger.objects.insert(entry.clone()));
-                    self.claim(Claim {
-                        slot,
-                        entry,
-                        is_first: found.is_none(),
-                    });
-                }
-                Outcome::Rejected(Some(key)) => {
-                    if let Some(slot) = ledger.objects.find(&key)
-                        && self.close(slot)
-                    {
-                        self.keep(slot, ledger, index);
-                    }
-                }
-                Outcome::Rejected(None) => has_unidentified = true,
-                Outcome::Ignored(kind) => *self.ignored.entry(kind).or_default() += 1,
-            }
-        }
-        for claim in unchanged {
-            self.claim(claim);
-        }
-        if has_unidentified {
-            // Any object that the file no longer shows may be the one that can't be read.
-            self.keep_all(ledger, index);
-        }
-        contents.diagnostics
-    }
-
-    fn claim(&mut self, claim: Claim) {
-        self.close(claim.slot);
-        self.claims.push(claim);
-    }
-
-    /// Notes that the file shows an object, and tells whether it claimed it before and did not show it again so far.
-    fn close(&mut self, slot: Slot) -> bool {
-        let place = self.slots.binary_search(&slot);
-        place.is_ok_and(|place| std::mem::take(&mut self.is_open[place]))
-    }
-
-    fn keep_all(&mut self, ledger: &Ledger, index: &mut Index) {
-        for &slot in self.slots {
-            if self.close(slot) {
-                self.keep(slot, ledger, index);
-            }
-        }
-    }
-
-    fn keep(&mut self, slot: Slot, ledger: &Ledger, index: &mut Index) {
-        let since = self.kept_since(slot).unwrap_or(self.now);
-        self.kept.push((slot, since));
-        let mut claims = ledger.claims_of(slot, self.file);
-        let entry = claims
-            .next()
-            .expect("a file's slots are those of its claims");
-        index.acquire_again(entry);
-        self.claims.push(Claim {
-            slot,
-            entry: entry.clone(),
-            is_first: false,
-        });
-    }
-
-    /// Since when the last good version of an object was served before this revision.
-    fn kept_since(&self, slot: Slot) -> Option<SystemTime> {
-        let place = self
-            .kept_before
-            .binary_search_by_key(&slot, |(slot, _)| *slot)
-            .ok()?;
-        Some(self.kept_before[place].1)
     }
 }
 

@@ -13,6 +13,7 @@ mod ledger;
 mod namespace;
 mod objects;
 mod posting;
+mod revision;
 mod service;
 mod slab;
 mod workload;
