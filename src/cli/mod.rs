@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check`, `list` and `explain`.
+//! The command line: `serve`, `check`, `list`, `explain` and `snippet`.
 //!
 //! Owns what people type and what they read: help texts, exit codes, the forms of each output. Data goes to stdout, talk
 //! to stderr; every failure ends here, as one line that begins with `meshdns: `.
@@ -14,6 +14,7 @@ mod log;
 mod output;
 mod policy;
 mod serve;
+mod snippet;
 mod table;
 mod usage;
 
@@ -43,6 +44,8 @@ Examples:
   dig @127.0.0.1 -p 5300 svc1.internal.com  ask it
   meshdns list zones                        every host with its endpoints
   meshdns explain svc1.internal.com zones   why a name answers what it does
+  meshdns snippet coredns --server 10.0.0.53 --zone internal.com
+                                            what makes CoreDNS ask it
 
 `meshdns COMMAND --help` tells more about one command.";
 
@@ -71,6 +74,7 @@ enum Command {
     Check(check::CheckArgs),
     List(list::ListArgs),
     Explain(explain::ExplainArgs),
+    Snippet(snippet::SnippetArgs),
 }
 
 /// Does what the process's arguments say.
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::List(list) => list.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Snippet(snippet) => snippet.run(),
     };
     match done {
         Ok(exit) => exit.into(),

@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::{Exit, output};
 
-const COMMANDS: [&str; 4] = ["serve", "check", "list", "explain"];
+const COMMANDS: [&str; 5] = ["serve", "check", "list", "explain", "snippet"];
 
 /// Prints help, version or what is wrong; the latter in one line.
 pub(super) fn report(error: &clap::Error) -> Exit {

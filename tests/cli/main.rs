@@ -14,4 +14,5 @@ mod pages;
 #[path = "../program/mod.rs"]
 mod program;
 mod serve;
+mod snippet;
 mod usage;
