@@ -7,7 +7,8 @@
 # Installs nothing that is there already. As root, or where sudo asks for no password, the packages are installed.
 # Otherwise they are unpacked below target/tools, which needs no rights; the Makefile puts target/tools/bin on the PATH.
 #
-# Starts no service: the servers are run as plain processes by the tests, on loopback ports of their choice.
+# Starts no service: the servers are run as plain processes by the tests, on loopback ports of their choice. And
+# systemd-resolved is unpacked even by root: its package, installed, takes over this machine's own /etc/resolv.conf.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -17,6 +18,12 @@ tools="$PWD/target/tools"
 wanted() {
     cat <<'TABLE'
 test dig bind9-dnsutils asks questions as a person does
+test ip iproute2 makes networks for tests/interop
+test dnsmasq dnsmasq-base forwards to meshdns
+test named bind9 forwards to meshdns
+test unbound unbound forwards to meshdns
+test systemd-resolved systemd-resolved forwards to meshdns
+test musl-gcc musl-tools has the C library of Alpine
 bench dnsperf dnsperf makes the load
 bench knotd knot is measured beside meshdns
 bench nsd nsd is measured beside meshdns
@@ -27,7 +34,7 @@ TABLE
 
 # Debian keeps servers in /usr/sbin, which is not on everyone's PATH.
 has() {
-    PATH="$tools/bin:$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1
+    PATH="$tools/bin:$PATH:/usr/sbin:/sbin:/usr/lib/systemd:/lib/systemd" command -v "$1" >/dev/null 2>&1
 }
 
 # Prints the packages whose program is missing, once each.
@@ -64,7 +71,7 @@ install_packages() {
     if [ -d /run/systemd/system ]; then
         for package in $packages; do
             case "$package" in
-            knot | nsd) $sudo systemctl disable --quiet "$package" ;;
+            knot | nsd | unbound) $sudo systemctl disable --quiet "$package" ;;
             bind9) $sudo systemctl disable --quiet named ;;
             esac
         done
@@ -86,7 +93,8 @@ unpack_packages() {
     done
     libraries=$(find "$root" -name '*.so*' -exec dirname {} + | sort -u | paste -sd:)
     wanted | while read -r _ program _; do
-        for file in "$root/usr/bin/$program" "$root/usr/sbin/$program"; do
+        for folder in usr/bin usr/sbin sbin usr/lib/systemd lib/systemd; do
+            file="$root/$folder/$program"
             [ -x "$file" ] || continue
             printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$libraries" "$file" >"$tools/bin/$program"
             chmod 755 "$tools/bin/$program"
@@ -104,12 +112,18 @@ if ! command -v apt-get >/dev/null 2>&1; then
 fi
 echo "installing $packages" >&2
 sudo=
-if [ "$(id -u)" = 0 ]; then
-    install_packages
-elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+if [ "$(id -u)" != 0 ]; then
     sudo=sudo
-    install_packages
-else
+fi
+if [ -z "$sudo" ] || { command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; }; then
+    all=$packages
+    packages=$(echo "$all" | tr ' ' '\n' | grep -vx systemd-resolved | paste -sd' ' || true)
+    if [ -n "$packages" ]; then
+        install_packages
+    fi
+    packages=$(echo "$all" | tr ' ' '\n' | grep -x systemd-resolved || true)
+fi
+if [ -n "$packages" ]; then
     unpack_packages
 fi
 still=$(missing "$@" | paste -sd' ')

@@ -71,6 +71,10 @@
 //! set of labels, however many ServiceEntries select by it, and many records are held once. Cost: a host whose
 //! ServiceEntries select by several sets of labels shares with none.
 //!
+//! **Questions wait for the first load** in their sockets, for a second at most: a SERVFAIL would outlast a restart, for
+//! CoreDNS passes it on and keeps it for 5 s (`tests/interop` restarts a server under load). Later ones get SERVFAIL, so
+//! that those who ask go on to another server while a large mesh loads.
+//!
 //! **NODATA over NXDOMAIN**: a host without a healthy endpoint exists. An NXDOMAIN for AAAA would take the A record with
 //! it in musl, glibc and .NET (istio/istio#31250).
 

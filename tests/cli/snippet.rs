@@ -48,6 +48,7 @@ fn each_program_gets_every_server_and_zone_in_its_own_form() {
         check(
             program,
             &[
+                "all-servers",
                 "server=/internal.com/10.0.0.53",
                 "server=/mesh.example/2001:db8::53#5300",
                 "rebind-domain-ok=/mesh.example/",

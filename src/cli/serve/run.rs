@@ -28,6 +28,10 @@ use crate::{
     source::Wish,
 };
 
+/// How long questions wait in the sockets for the first load: less than the 2 s that a forwarder waits before it asks
+/// another server. Answered with SERVFAIL, a restart would cost more, for CoreDNS passes that on and keeps it for 5 s.
+const HOLD: Duration = Duration::from_secs(1);
+
 /// What `serve` was asked to do.
 pub(super) struct Plan {
     /// Where the configuration file is, to read it again.
@@ -97,6 +101,8 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         ),
     })));
     let addresses = sockets.addresses();
+    // A mesh that takes longer is not worth waiting for: whoever asks is told so.
+    let _ = time::timeout(HOLD, first_load(&control)).await;
     let running = sockets.serve(control.snapshots().clone(), traffic)?;
     lifecycle.sockets_are_bound();
     for address in addresses {
@@ -131,6 +137,14 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     control.stop();
     info!("stopped");
     Ok(Exit::Fine)
+}
+
+/// Waits until the first load is done.
+async fn first_load(control: &Control) {
+    const STEP: Duration = Duration::from_millis(5);
+    while control.status().load().generation == 0 {
+        time::sleep(STEP).await;
+    }
 }
 
 /// What SIGHUP reads again, and whom it tells.

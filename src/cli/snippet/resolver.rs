@@ -33,9 +33,19 @@ fn dnsmasq_lines(mesh: &Mesh) -> String {
         });
         format!("{servers}\nrebind-domain-ok=/{zone}/")
     });
+    let all_servers = match mesh.servers.len() {
+        1 => "",
+        _ => {
+            "\
+# all-servers: dnsmasq asks one server alone for up to 50 questions, even when that is gone; with this it asks all of
+# them and takes the first answer. It holds for every domain.
+all-servers
+"
+        }
+    };
     format!(
         "\
-# rebind-domain-ok: private addresses are right in these answers, even where stop-dns-rebind is set.
+{all_servers}# rebind-domain-ok: private addresses are right in these answers, even where stop-dns-rebind is set.
 # No `local=` or `address=` may name the domain, or it is not forwarded.
 {zones}"
     )

@@ -1,0 +1,79 @@
+//! CoreDNS as people configure it: the snippet's server block with one thing different, each block at a port of its own.
+
+use crate::{
+    forwarders::{coredns_block, coredns_with, machine, wait_for},
+    machine::{SERVERS, wait},
+    mesh,
+};
+
+/// What may be different: what stands in the snippet's block, and what in its place.
+const VARIANTS: [(&str, &str); 8] = [
+    ("    }\n    forward", "    }\n    loadbalance\n    forward"),
+    ("        success 9984 5 0\n        denial 9984 5 0\n", ""),
+    (
+        "success 9984 5 0\n        denial 9984 5 0",
+        "success 9984 30\n        denial 9984 30",
+    ),
+    ("max_fails 2", "max_fails 2\n        force_tcp"),
+    ("max_fails 2", "max_fails 2\n        prefer_udp"),
+    ("policy round_robin", "policy random"),
+    ("policy round_robin", "policy sequential"),
+    ("max_fails 2", "max_fails 0"),
+];
+
+/// The block without its cache, which takes several lines.
+fn without_cache(block: &str) -> String {
+    let (before, rest) = block
+        .split_once("    cache {")
+        .expect("the snippet has one");
+    let (_, after) = rest.split_once("    }\n").expect("it ends");
+    format!("{before}{after}")
+}
+
+/// Every mesh name resolves, whatever the block says about caching, order and transport.
+pub(crate) fn variants() {
+    let machine = machine();
+    let _servers = SERVERS.map(|server| machine.serve(server));
+    let snippet = coredns_block(&machine);
+    let mut blocks = vec![without_cache(&snippet)];
+    for (old, new) in VARIANTS {
+        assert!(snippet.contains(old), "{old:?} in {snippet}");
+        blocks.push(snippet.replacen(old, new, 1));
+    }
+    let corefile: String = (0..)
+        .zip(&blocks)
+        .map(|(number, block)| block.replace(":53 {", &format!(":{} {{", 5310 + number)))
+        .collect();
+    let _coredns = coredns_with(&machine, &corefile);
+    for (number, block) in blocks.iter().enumerate() {
+        let port = format!("-p{}", 5310 + number);
+        wait(block, || {
+            machine
+                .dig(&["@127.0.0.1", &port, "v4.internal.com", "+tries=1"])
+                .status
+                == "NOERROR"
+        });
+        mesh::is_answered(&machine, "127.0.0.1", &[&port]);
+    }
+}
+
+/// The question with which CoreDNS looks whether a server is back gets an answer at once, and the server is taken back.
+pub(crate) fn health_checks() {
+    let machine = machine();
+    let mut server = Some(machine.serve(SERVERS[0]));
+    let reply = machine.dig(&[&format!("@{}", SERVERS[0]), ".", "NS", "+tries=1"]);
+    assert_eq!(reply.status, "REFUSED");
+    // Its cache would hide that nobody is there.
+    let block = without_cache(&coredns_block(&machine));
+    let _coredns = coredns_with(&machine, &block);
+    let at = "127.0.0.1";
+    wait_for(&machine, at, || "v4.internal.com".to_owned());
+    drop(server.take());
+    wait("a failure", || {
+        machine.dig(&["@127.0.0.1", "v4.internal.com"]).status == "SERVFAIL"
+    });
+    server = Some(machine.serve(SERVERS[0]));
+    wait_for(&machine, at, || "v4.internal.com".to_owned());
+    mesh::is_answered(&machine, at, &[]);
+    drop(server);
+}

@@ -1,0 +1,231 @@
+//! Resolvers that forward the domain as `meshdns snippet` says, and what those who ask them may expect.
+
+use std::{fs, process::Stdio};
+
+use rustix::process::Signal;
+
+use crate::{
+    machine::{Daemon, Machine, SERVERS, wait},
+    mesh,
+};
+
+/// How many names are asked while something happens. No cache has one of them.
+const LOAD: usize = 3000;
+
+/// Starts the program in the machine, with the snippet in place and everything else as is usual.
+type Start = fn(&Machine) -> Daemon;
+
+pub(crate) fn dnsmasq(machine: &Machine) -> Daemon {
+    dnsmasq_with(machine, "dnsmasq")
+}
+
+/// What `NetworkManager` runs where it is told `dns=dnsmasq`.
+pub(crate) fn network_manager(machine: &Machine) -> Daemon {
+    dnsmasq_with(machine, "networkmanager")
+}
+
+fn dnsmasq_with(machine: &Machine, snippet: &str) -> Daemon {
+    let around = "no-resolv\nno-hosts\nlisten-address=127.0.0.1\nbind-interfaces\nstop-dns-rebind\n\
+                  user=root\npid-file=\n";
+    let text = format!("{around}{}", machine.snippet(snippet));
+    let file = machine.write("dnsmasq.conf", &text);
+    let file = format!("--conf-file={}", file.display());
+    machine.daemon("dnsmasq", &["--no-daemon", "--log-facility=-", &file])
+}
+
+pub(crate) fn unbound(machine: &Machine) -> Daemon {
+    // It validates, from the root's key, and holds private addresses back, so that the exceptions are needed.
+    let around = r#"server:
+    chroot: ""
+    username: ""
+    pidfile: ""
+    use-syslog: no
+    do-daemonize: no
+    interface: 127.0.0.1
+    private-address: 10.0.0.0/8
+    private-address: 2001:db8::/32
+    trust-anchor: ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
+remote-control:
+    control-enable: no
+"#;
+    let text = format!("{around}{}", machine.snippet("unbound"));
+    let file = machine.write("unbound.conf", &text);
+    machine.run("unbound-checkconf", &[&file.to_string_lossy()]);
+    machine.daemon("unbound", &["-d", "-p", "-c", &file.to_string_lossy()])
+}
+
+pub(crate) fn bind(machine: &Machine) -> Daemon {
+    let snippet = machine.snippet("bind");
+    let exception = snippet
+        .lines()
+        .find(|line| line.contains("validate-except"));
+    let exception = exception.expect("the snippet tells the line for `options`");
+    let folder = machine.path("");
+    let text = format!(
+        "options {{
+    directory \"{}\";
+    listen-on {{ 127.0.0.1; }};
+    listen-on-v6 {{ none; }};
+    pid-file none;
+    session-keyfile none;
+    dnssec-validation auto;
+    {}
+}};
+controls {{ }};
+{snippet}",
+        folder.display(),
+        exception.trim_start_matches(['/', ' '])
+    );
+    let file = machine.write("named.conf", &text);
+    machine.run("named-checkconf", &[&file.to_string_lossy()]);
+    machine.daemon("named", &["-g", "-c", &file.to_string_lossy()])
+}
+
+pub(crate) fn systemd_resolved(machine: &Machine) -> Daemon {
+    let file = machine.write("50-mesh.conf", &machine.snippet("systemd-resolved"));
+    machine.run(
+        "cp",
+        &[&file.to_string_lossy(), "/etc/systemd/resolved.conf.d/"],
+    );
+    machine.daemon("systemd-resolved", &[])
+}
+
+pub(crate) fn coredns(machine: &Machine) -> Daemon {
+    coredns_with(machine, &coredns_block(machine))
+}
+
+/// The snippet's server block at 127.0.0.1 alone: meshdns has port 53 of the machine's other addresses, whereas a cluster's
+/// CoreDNS has a Pod of its own.
+pub(crate) fn coredns_block(machine: &Machine) -> String {
+    let snippet = machine.snippet("coredns");
+    snippet.replacen("    errors\n", "    errors\n    bind 127.0.0.1\n", 1)
+}
+
+/// What a node's own cache runs, at its own address.
+pub(crate) fn node_local_dns(machine: &Machine) -> Daemon {
+    coredns_with(machine, &machine.snippet("node-local-dns"))
+}
+
+pub(crate) fn coredns_with(machine: &Machine, corefile: &str) -> Daemon {
+    let file = machine.write("Corefile", corefile);
+    machine.daemon("coredns", &["-conf", &file.to_string_lossy()])
+}
+
+/// A machine with the mesh, for which nothing is running yet.
+pub(crate) fn machine() -> Machine {
+    let machine = Machine::new();
+    mesh::write(&machine);
+    machine
+}
+
+/// Waits until the program at `at` passes an answer of meshdns's on.
+#[track_caller]
+pub(crate) fn wait_for(machine: &Machine, at: &str, mut name: impl FnMut() -> String) {
+    let at = format!("@{at}");
+    wait("an answer", || {
+        machine
+            .dig(&[&at, &name(), "+tries=1", "+timeout=2"])
+            .status
+            == "NOERROR"
+    });
+}
+
+/// Every mesh name resolves through the program as its snippet says; NXDOMAIN and "no data" come through; and its
+/// snippet's own check says that all is well.
+pub(crate) fn passes_names(start: Start, at: &str) {
+    let machine = machine();
+    let _servers = SERVERS.map(|server| machine.serve(server));
+    let _program = start(&machine);
+    wait_for(&machine, at, || "v4.internal.com".to_owned());
+    mesh::is_answered(&machine, at, &[]);
+    mesh::is_answered(&machine, at, &["+tcp"]);
+    let printed = machine.run("dig", &[&format!("@{at}"), "internal.com", "SOA", "+short"]);
+    assert!(printed.starts_with("ns.meshdns.invalid."), "{printed}");
+}
+
+/// Nobody is told SERVFAIL while the mesh changes, and a changed answer comes through.
+pub(crate) fn passes_changes(start: Start, at: &str) {
+    let machine = machine();
+    let _servers = SERVERS.map(|server| machine.serve(server));
+    let _program = start(&machine);
+    wait_for(&machine, at, || "v4.internal.com".to_owned());
+    let mut others = 0;
+    let asked = under_load(&machine, at, || {
+        others += 1;
+        mesh::replace(&machine, mesh::WILDCARD, &mesh::wildcard(others % 50));
+    });
+    none_failed(&asked);
+    mesh::replace(&machine, mesh::WILDCARD, &mesh::wildcard(60));
+    wait_for(&machine, at, || "other59.internal.com".to_owned());
+}
+
+/// One of two servers is killed, comes back, and the other one is killed; then one is restarted in good order. Whoever
+/// asks again once has an answer.
+pub(crate) fn outlives_a_server(start: Start, at: &str) {
+    let machine = machine();
+    let [first, second] = SERVERS.map(|server| Some(machine.serve(server)));
+    let (mut first, mut second) = (first, second);
+    let _program = start(&machine);
+    wait_for(&machine, at, || "v4.internal.com".to_owned());
+    let mut number = LOAD;
+    let mut fresh = || {
+        number += 1;
+        mesh::fresh(number)
+    };
+    let mut all_resolve = |what: &str| {
+        for _ in 0..20 {
+            let (at, name) = (format!("@{at}"), fresh());
+            let arguments = [&*at, &name, "+tries=1", "+timeout=5"];
+            let mut reply = machine.dig(&arguments);
+            if reply.status != "NOERROR" {
+                reply = machine.dig(&arguments);
+            }
+            assert_eq!(reply.status, "NOERROR", "{what}: {arguments:?}");
+        }
+    };
+    all_resolve("both there");
+    drop(first.take());
+    all_resolve("the first one killed");
+    first = Some(machine.serve(SERVERS[0]));
+    drop(second.take());
+    all_resolve("the first one back, the second one killed");
+    second = Some(machine.serve(SERVERS[1]));
+    let mut restarts = 0;
+    let asked = under_load(&machine, at, || {
+        if restarts < 2 {
+            restarts += 1;
+            let server = first.as_mut().expect("it is running");
+            server.signal(Signal::TERM);
+            server.wait_for_end();
+            first = Some(machine.serve(SERVERS[0]));
+        }
+    });
+    let failed = asked.iter().filter(|status| *status != "NOERROR").count();
+    assert_eq!((failed, asked.len()), (0, LOAD));
+    drop(second);
+}
+
+/// The status of the answer to each of many questions, asked while `happens` is called over and over.
+fn under_load(machine: &Machine, at: &str, mut happens: impl FnMut()) -> Vec<String> {
+    let names: String = (0..LOAD).map(|number| mesh::fresh(number) + "\n").collect();
+    let names = machine.write("names", &names);
+    let answers = machine.path("answers");
+    let mut dig = machine
+        .command("dig")
+        .arg(format!("@{at}"))
+        .args(["+noall", "+comments", "+tries=2", "+timeout=5", "-f"])
+        .arg(names)
+        .stdout(fs::File::create(&answers).expect("a new file"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("dig");
+    while dig.try_wait().expect("our child").is_none() {
+        happens();
+    }
+    let answers = fs::read_to_string(answers).expect("text");
+    let statuses = answers.lines().filter_map(|line| {
+        let (_, status) = line.split_once("status: ")?;
+        Some(status.split(',').next()?.to_owned())
+    });
+    statuses.collect()
+}
