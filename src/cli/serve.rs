@@ -4,6 +4,7 @@
 
 mod progress;
 mod run;
+mod supervisor;
 
 use std::path::PathBuf;
 

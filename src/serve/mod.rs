@@ -93,6 +93,11 @@ impl Sockets {
 }
 
 impl Running {
+    /// Whether every UDP thread runs: only a bug ends one early.
+    pub fn is_whole(&self) -> bool {
+        !self.udp.iter().any(thread::JoinHandle::is_finished)
+    }
+
     /// Stops receiving, sends the answers to what was received, closes all connections and sockets.
     pub async fn stop(mut self) {
         self.stop.store(true, Relaxed);

@@ -15,4 +15,5 @@ mod pages;
 mod program;
 mod serve;
 mod snippet;
+mod supervisor;
 mod usage;

@@ -18,14 +18,16 @@ use tracing::{debug, error, info, warn};
 use super::{
     super::{Exit, Failure, log::LogControl, policy::PolicyArgs},
     progress,
+    supervisor::{self, Watchdog},
 };
 use crate::{
     config::{Config, Overrides},
     control::{self, Control, StartError},
     http::{self, Lifecycle, Pages},
     metrics::{ConfigReloads, Page, Traffic},
-    serve::{BindError, ServeSettings, Sockets},
+    serve::{BindError, Running, ServeSettings, Sockets},
     source::Wish,
+    status::Watching,
 };
 
 /// How long questions wait in the sockets for the first load: less than the 2 s that a forwarder waits before it asks
@@ -113,10 +115,12 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         plan: &plan,
         seed,
         control: &control,
+        running: &running,
         reloads: &reloads,
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
     lifecycle.begins_to_stop();
+    supervisor::stops();
     if !lameduck.is_zero() {
         info!(
             "shutting down, and answering for {} more",
@@ -152,6 +156,7 @@ struct Reloading<'p> {
     plan: &'p Plan,
     seed: u64,
     control: &'p Control,
+    running: &'p Running,
     reloads: &'p ConfigReloads,
 }
 
@@ -159,12 +164,26 @@ impl Reloading<'_> {
     /// Follows SIGHUP until told to stop, and returns how long to go on answering.
     async fn until_stopped(&self, hangup: &mut Signal, stop: &mut Stop) -> Duration {
         let mut current = self.plan.config.clone();
+        let mut watchdog = Watchdog::new();
+        let mut is_ready = false;
         loop {
             tokio::select! {
                 () = stop.signalled() => return current.lameduck,
+                () = first_load(self.control), if !is_ready => {
+                    is_ready = true;
+                    supervisor::is_ready();
+                    continue;
+                }
+                () = watchdog.is_due() => {
+                    if self.is_alive() {
+                        supervisor::is_alive();
+                    }
+                    continue;
+                }
                 _ = hangup.recv() => {}
             }
             info!("SIGHUP: reading everything again");
+            supervisor::reloads();
             if let Some(next) = self.reread() {
                 let (was, policy) = (current.policy(self.seed), next.policy(self.seed));
                 if was.settings != policy.settings
@@ -176,7 +195,15 @@ impl Reloading<'_> {
                 current = next;
             }
             self.control.reload();
+            if is_ready {
+                supervisor::is_ready();
+            }
         }
+    }
+
+    /// Whether queries are answered and changes followed. That this is asked shows that the threads for TCP and HTTP run.
+    fn is_alive(&self) -> bool {
+        self.running.is_whole() && self.control.status().load().watching != Watching::Stopped
     }
 
     /// The settings as the file has them now; `None` where there is no file or it can't be used.
