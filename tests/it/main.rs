@@ -2,6 +2,7 @@
 
 mod big_mesh;
 mod cases;
+mod deploy;
 mod dns_client;
 mod docs;
 mod overlap;
