@@ -25,10 +25,22 @@ pub(crate) fn network_manager(machine: &Machine) -> Daemon {
 }
 
 fn dnsmasq_with(machine: &Machine, snippet: &str) -> Daemon {
-    let around = "no-resolv\nno-hosts\nlisten-address=127.0.0.1\nbind-interfaces\nstop-dns-rebind\n\
-                  user=root\npid-file=\n";
-    let text = format!("{around}{}", machine.snippet(snippet));
-    let file = machine.write("dnsmasq.conf", &text);
+    machine.write("etc/dnsmasq.d/mesh.conf", &machine.snippet(snippet));
+    run_dnsmasq(machine)
+}
+
+/// dnsmasq with the snippet that is in its place.
+pub(crate) fn run_dnsmasq(machine: &Machine) -> Daemon {
+    let around = "no-resolv
+no-hosts
+listen-address=127.0.0.1
+bind-interfaces
+stop-dns-rebind
+user=root
+pid-file=
+conf-dir=/etc/dnsmasq.d
+";
+    let file = machine.write("dnsmasq.conf", around);
     let file = format!("--conf-file={}", file.display());
     machine.daemon("dnsmasq", &["--no-daemon", "--log-facility=-", &file])
 }
@@ -82,10 +94,9 @@ controls {{ }};
 }
 
 pub(crate) fn systemd_resolved(machine: &Machine) -> Daemon {
-    let file = machine.write("50-mesh.conf", &machine.snippet("systemd-resolved"));
-    machine.run(
-        "cp",
-        &[&file.to_string_lossy(), "/etc/systemd/resolved.conf.d/"],
+    machine.write(
+        "etc/systemd/resolved.conf.d/50-mesh.conf",
+        &machine.snippet("systemd-resolved"),
     );
     machine.daemon("systemd-resolved", &[])
 }

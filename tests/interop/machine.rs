@@ -29,19 +29,14 @@ ip link set eth1 up
 for address in 10.0.0.53/24 10.0.0.54/24 169.254.20.10/32; do ip address add "$address" dev eth0; done
 ip address add 2001:db8::53/64 dev eth0 nodad
 mount -t tmpfs tmpfs /run
-mkdir -p /run/systemd/resolve /etc/systemd
-mount -t tmpfs tmpfs /etc/systemd
-mkdir -p /etc/systemd/resolved.conf.d
-resolv_conf=$(readlink -m /etc/resolv.conf)
-mkdir -p "$(dirname "$resolv_conf")"
-[ -e "$resolv_conf" ] || touch "$resolv_conf"
-mount --bind "$1/resolv.conf" "$resolv_conf"
-for file in nsswitch.conf passwd group; do mount --bind "$1/$file" "/etc/$file"; done
+mkdir -p /run/systemd/resolve
+mount --bind "$1/etc" /etc
 echo ready
 exec cat
 "#;
 
-/// What a machine finds in `/etc`. There is one user, for systemd-resolved gives its rights up to a user of its own.
+/// What differs from this machine's own `/etc`. There is one user, for systemd-resolved gives its rights up to a user of
+/// its own.
 const ETC: [(&str, &str); 4] = [
     ("resolv.conf", ""),
     (
@@ -55,6 +50,9 @@ const ETC: [(&str, &str); 4] = [
     ("group", "root:x:0:\nsystemd-resolve:x:0:\n"),
 ];
 
+/// The folders in `/etc` where snippets go.
+const DROP_INS: [&str; 2] = ["systemd/resolved.conf.d", "dnsmasq.d"];
+
 /// A running machine. It goes with the test.
 pub(crate) struct Machine {
     holder: Child,
@@ -64,8 +62,22 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let etc = folder.path().join("etc");
+        // Some of it may be root's to read; nothing of that matters here.
+        let _ = Command::new("cp")
+            .args(["--recursive", "--no-dereference", "/etc"])
+            .arg(&etc)
+            .stderr(Stdio::null())
+            .status();
         for (name, text) in ETC {
-            fs::write(folder.path().join(name), text).expect("a new file");
+            // It may be a link to somewhere else.
+            let _ = fs::remove_file(etc.join(name));
+            fs::write(etc.join(name), text).expect("a new file");
+        }
+        for drop_in in DROP_INS {
+            let program = drop_in.split('/').next().unwrap_or_default();
+            let _ = fs::remove_dir_all(etc.join(program));
+            fs::create_dir_all(etc.join(drop_in)).expect("a new folder");
         }
         fs::create_dir(folder.path().join("zones")).expect("a new folder");
         let mut holder = Command::new("unshare")

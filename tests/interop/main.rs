@@ -7,6 +7,7 @@ mod coredns;
 mod forwarders;
 mod machine;
 mod mesh;
+mod pages;
 #[path = "../program/mod.rs"]
 mod program;
 mod stubs;
@@ -82,7 +83,7 @@ checks! {
     node_resolve: "Node, `dns.resolve` (c-ares)", "node -p process.versions.ares", LOOKUP, ALL, stubs::node_resolve;
     java: "Java, `InetAddress`", "java --version", LOOKUP, ALL, stubs::java;
     go: "Go, its own resolver", "go version", LOOKUP, ALL, stubs::go;
-    musl: "musl, `getaddrinfo`", "dpkg-query -W -f ${Version} musl-dev", LOOKUP, "all resolve whose answer has at most 512 bytes (28 IPv4 addresses): musl asks over TCP since 1.2.4 only", stubs::musl;
+    musl: "musl, `getaddrinfo`", "dpkg-query -W -f ${Version} musl-dev", LOOKUP, "all resolve whose answer has at most 512 bytes (some 28 IPv4 addresses): musl asks over TCP since 1.2.4 only", stubs::musl;
 }
 
 /// Tries it, unless the program is not to be had on this machine.
@@ -110,6 +111,18 @@ fn the_page_has_a_row_for_each_check() {
         .map(|row| row.split(" | ").nth(1).unwrap_or_default().to_owned());
     let expected = page(|_| versions.next());
     assert_eq!(written, expected, "run UPDATE=1 cargo test --test interop");
+}
+
+#[test]
+fn the_page_on_vms_tells_the_truth() {
+    run("dnsmasq --version", || {
+        run("systemd-resolved --version", pages::vm)
+    });
+}
+
+#[test]
+fn the_page_on_coredns_tells_the_truth() {
+    run("coredns -version", pages::coredns);
 }
 
 /// The matrix, with versions told by `version`.

@@ -12,7 +12,7 @@ use crate::{
 /// A machine as `meshdns snippet resolv.conf` makes it, and its servers.
 fn started() -> (Machine, [Server; 2]) {
     let machine = machine();
-    machine.write("resolv.conf", &machine.snippet("resolv.conf"));
+    machine.write("etc/resolv.conf", &machine.snippet("resolv.conf"));
     let servers = SERVERS.map(|server| machine.serve(server));
     (machine, servers)
 }

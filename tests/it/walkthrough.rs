@@ -1,42 +1,11 @@
-//! Runs README's walk-through: every `console` block, against the real binary and the sample folder, with the real dig.
+//! Runs the pages that are walked through: every `console` block, against the real binary, with the real dig.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
+use std::{fs, path::Path, process::Command};
+
+use crate::{
+    program::{Server, console::steps},
+    serve,
 };
-
-use crate::{program::PATIENCE, serve};
-
-/// One command of the README and what it prints there.
-struct Step {
-    command: String,
-    printed: String,
-}
-
-fn steps(readme: &str) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    let mut in_block = false;
-    for line in readme.lines() {
-        match line.strip_prefix("$ ") {
-            _ if line.starts_with("```") => in_block = line == "```console",
-            _ if !in_block => {}
-            Some(command) => steps.push(Step {
-                command: command.to_owned(),
-                printed: String::new(),
-            }),
-            None => {
-                let step = steps
-                    .last_mut()
-                    .expect("a console block begins with a command");
-                step.printed.push_str(line);
-                step.printed.push('\n');
-            }
-        }
-    }
-    steps
-}
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a new folder");
@@ -51,55 +20,51 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What a command prints; the lines of `dig +short` sorted by number, for their order is random by design.
-fn run(command: &str, at: &Path) -> String {
-    let output = Command::new("bash")
-        .args(["-c", command])
-        .current_dir(at)
-        .output()
-        .expect("bash runs");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !command.contains("+short") {
-        return printed;
-    }
-    let mut addresses: Vec<std::net::IpAddr> = printed
-        .lines()
-        .map(|line| {
-            line.parse()
-                .unwrap_or_else(|_| panic!("{command}: {printed}"))
-        })
-        .collect();
-    addresses.sort();
-    let lines: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    lines.join("\n") + "\n"
-}
-
-#[test]
-fn the_readme_tells_the_truth() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    copy(&root.join("zones"), &folder.path().join("zones"));
-    let server = serve(folder.path(), &["zones"]);
-    let steps = steps(&fs::read_to_string(root.join("README.md")).expect("the README is there"));
+/// Runs a page's commands in `folder`, where `server` serves.
+#[track_caller]
+fn walk(page: &str, folder: &Path, server: &Server) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let steps = steps(&fs::read_to_string(page).expect("the page is there"));
     assert!(
         steps.len() >= 10,
         "the walk-through is where this test looks for it"
     );
+    let binary = Path::new(env!("CARGO_BIN_EXE_meshdns"));
+    let path = format!(
+        "{}:{}",
+        binary.parent().expect("a folder").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let shell = || {
+        let mut shell = Command::new("bash");
+        shell.current_dir(folder).env("PATH", &path);
+        shell
+    };
     for step in steps {
         let port = format!("-p {}", server.dns.port());
         let command = step
             .command
             .replace("-p 5300", &port)
-            .replace("target/release/meshdns", env!("CARGO_BIN_EXE_meshdns"));
-        let start = Instant::now();
-        let mut printed = run(&command, folder.path());
-        // A change is served soon, not at once.
-        while printed != step.printed && command.contains("+short") && start.elapsed() < PATIENCE {
-            std::thread::sleep(Duration::from_millis(20));
-            printed = run(&command, folder.path());
-        }
-        assert_eq!(printed, step.printed, "{}", step.command);
+            .replace("target/release/meshdns", "meshdns");
+        step.check(shell, &command);
     }
+}
+
+#[test]
+fn the_readme_tells_the_truth() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let zones = Path::new(env!("CARGO_MANIFEST_DIR")).join("zones");
+    copy(&zones, &folder.path().join("zones"));
+    let server = serve(folder.path(), &["zones"]);
+    walk("README.md", folder.path(), &server);
+}
+
+#[test]
+fn the_migration_goes_as_its_page_says() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(folder.path().join("mesh")).expect("a new folder");
+    let server = serve(folder.path(), &["mesh", "--zone=internal.com"]);
+    walk("docs/migration.md", folder.path(), &server);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The real binary as a server: started, asked, signalled, and ended with the test. Every wait has an end.
 #![allow(dead_code)] // each test crate uses a part
 
+pub(crate) mod console;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream, UdpSocket},
