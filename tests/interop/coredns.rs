@@ -7,7 +7,8 @@ use crate::{
 };
 
 /// What may be different: what stands in the snippet's block, and what in its place.
-const VARIANTS: [(&str, &str); 8] = [
+const VARIANTS: [(&str, &str); 9] = [
+    ("denial 9984 5 0", "denial 9984 5 0\n        servfail 0"),
     ("    }\n    forward", "    }\n    loadbalance\n    forward"),
     ("        success 9984 5 0\n        denial 9984 5 0\n", ""),
     (

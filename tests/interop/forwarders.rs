@@ -1,6 +1,6 @@
 //! Resolvers that forward the domain as `meshdns snippet` says, and what those who ask them may expect.
 
-use std::{fs, process::Stdio, thread, time::Duration};
+use std::{cell::Cell, fs, process::Stdio, thread, time::Duration};
 
 use rustix::process::Signal;
 
@@ -131,7 +131,7 @@ pub(crate) fn machine() -> Machine {
 
 /// Waits until the program at `at` passes an answer of meshdns's on.
 #[track_caller]
-pub(crate) fn wait_for(machine: &Machine, at: &str, mut name: impl FnMut() -> String) {
+pub(crate) fn wait_for(machine: &Machine, at: &str, name: impl Fn() -> String) {
     let at = format!("@{at}");
     wait("an answer", || {
         machine
@@ -170,20 +170,26 @@ pub(crate) fn passes_changes(start: Start, at: &str) {
     wait_for(&machine, at, || "other59.internal.com".to_owned());
 }
 
-/// One of two servers is killed, comes back, and the other one is killed; then one is restarted in good order. Whoever
-/// asks again once has an answer.
+/// One of two servers is restarted in good order, which nobody notices. Then it is killed, and comes back, and the other
+/// one is killed: whoever asks again once has an answer, once the program has seen that the first one is back.
 pub(crate) fn outlives_a_server(start: Start, at: &str) {
     let machine = machine();
-    let [first, second] = SERVERS.map(|server| Some(machine.serve(server)));
-    let (mut first, mut second) = (first, second);
+    let [mut first, second] = SERVERS.map(|server| machine.serve(server));
     let _program = start(&machine);
     wait_for(&machine, at, || "v4.internal.com".to_owned());
-    let mut number = LOAD;
-    let mut fresh = || {
-        number += 1;
-        mesh::fresh(number)
-    };
-    let mut all_resolve = |what: &str| {
+    let mut restarts = 0;
+    let asked = under_load(&machine, at, || {
+        if restarts < 2 {
+            restarts += 1;
+            first.signal(Signal::TERM);
+            first.wait_for_end();
+            first = machine.serve(SERVERS[0]);
+        }
+    });
+    none_failed(&asked);
+    let number = Cell::new(LOAD);
+    let fresh = || mesh::fresh(number.replace(number.get() + 1));
+    let all_resolve = || {
         for _ in 0..20 {
             let (at, name) = (format!("@{at}"), fresh());
             let arguments = [&*at, &name, "+tries=1", "+timeout=5"];
@@ -191,28 +197,15 @@ pub(crate) fn outlives_a_server(start: Start, at: &str) {
             if reply.status != "NOERROR" {
                 reply = machine.dig(&arguments);
             }
-            assert_eq!(reply.status, "NOERROR", "{what}: {arguments:?}");
+            assert_eq!(reply.status, "NOERROR", "{arguments:?}");
         }
     };
-    all_resolve("both there");
-    drop(first.take());
-    all_resolve("the first one killed");
-    first = Some(machine.serve(SERVERS[0]));
-    drop(second.take());
-    all_resolve("the first one back, the second one killed");
-    second = Some(machine.serve(SERVERS[1]));
-    let mut restarts = 0;
-    let asked = under_load(&machine, at, || {
-        if restarts < 2 {
-            restarts += 1;
-            let server = first.as_mut().expect("it is running");
-            server.signal(Signal::TERM);
-            server.wait_for_end();
-            first = Some(machine.serve(SERVERS[0]));
-        }
-    });
-    none_failed(&asked);
+    drop(first);
+    all_resolve();
+    let _first = machine.serve(SERVERS[0]);
     drop(second);
+    wait_for(&machine, at, fresh);
+    all_resolve();
 }
 
 #[track_caller]
