@@ -20,7 +20,7 @@ use crate::{
     mesh::{Endpoints, Mesh, Service},
     pipeline::Pipeline,
     select::{Candidate, Loss, Selection, Source},
-    zone::{Below, Found, Here, Snapshot},
+    zone::{Below, Found, Here, Node, Snapshot},
 };
 
 /// What a query for one name and type gets, and why.
@@ -81,7 +81,8 @@ impl Outcome {
 impl From<answer::Outcome<'_>> for Outcome {
     fn from(outcome: answer::Outcome<'_>) -> Self {
         match outcome {
-            answer::Outcome::Records(_)
+            answer::Outcome::Addresses(_)
+            | answer::Outcome::NameServers { .. }
             | answer::Outcome::Soa(_)
             | answer::Outcome::Minimal(_)
             | answer::Outcome::Identity(_) => Self::Answer,
@@ -229,9 +230,10 @@ fn via(snapshot: &Snapshot, name: &Name) -> Via {
     let closest = name
         .ancestors()
         .find_map(|above| snapshot.node(above.as_wire()));
-    match closest.and_then(|node| Some((node, node.below.as_ref()?))) {
-        Some((node, Below::Records(_))) => Via::Wildcard(wildcard(&node.name)),
-        Some((_, Below::CopyOf(base))) => Via::Wildcard(wildcard(base)),
+    let below = |node: Node| Some((node.name, node.below?));
+    match closest.and_then(below) {
+        Some((name, Below::Records(_))) => Via::Wildcard(wildcard(&name)),
+        Some((_, Below::CopyOf(base))) => Via::Wildcard(wildcard(&base)),
         None => Via::Nothing,
     }
 }

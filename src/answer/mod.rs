@@ -18,7 +18,7 @@ pub use query::{AskedName, Edns, Query};
 
 use crate::{
     dns::{Class, Rcode, RecordType, Ttl},
-    zone::{Found, HostRecords, Owner, Snapshot},
+    zone::{Found, Owner, RRset, RRsets, Rotated, Snapshot},
 };
 
 /// What a query gets, borrowed from the snapshot.
@@ -35,8 +35,15 @@ pub struct Answer<'s> {
 /// The kinds of answer.
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome<'s> {
-    /// Records of the asked type.
-    Records(Records<'s>),
+    /// Address records of the asked type.
+    Addresses(Rotated<'s>),
+    /// The zone's NS records, asked for at the apex.
+    NameServers {
+        /// The records, encoded, owned by the question's name.
+        records: &'s [u8],
+        /// How many they are.
+        count: usize,
+    },
     /// The zone's SOA, asked for at the apex: the record behind its owner name.
     Soa(&'s [u8]),
     /// All types were asked for at a name that has some: one HINFO record says that they are not given
@@ -62,17 +69,6 @@ pub enum Outcome<'s> {
     BadVersion,
     /// No mesh is loaded yet, so that nobody can tell which names exist.
     NotReady,
-}
-
-/// Encoded records, all owned by the question's name.
-#[derive(Clone, Copy, Debug)]
-pub struct Records<'s> {
-    /// The first records.
-    pub head: &'s [u8],
-    /// The records that follow them.
-    pub tail: &'s [u8],
-    /// How many records both hold.
-    pub count: usize,
 }
 
 /// Answers `query` from `snapshot`.
@@ -123,33 +119,24 @@ fn refused_type(record_type: RecordType) -> Option<Outcome<'static>> {
 
 fn at_name<'s>(snapshot: &'s Snapshot, owner: Owner<'s>, query: &Query<'_>) -> Outcome<'s> {
     let is_apex = owner.apex_at == 0;
-    let addresses = |rrset: fn(&'s HostRecords) -> crate::zone::RRset<'s>| {
+    let addresses = |rrset: fn(RRsets<'s>) -> RRset<'s>| {
         let rrset = owner.records.map(rrset).filter(|rrset| !rrset.is_empty())?;
-        let (head, tail, count) = rrset.rotated(query.turn);
-        Some(Outcome::Records(Records { head, tail, count }))
+        Some(Outcome::Addresses(rrset.rotated(query.turn)))
     };
     let positive = match query.record_type {
-        RecordType::A => addresses(HostRecords::a),
-        RecordType::AAAA => addresses(HostRecords::aaaa),
+        RecordType::A => addresses(RRsets::a),
+        RecordType::AAAA => addresses(RRsets::aaaa),
         RecordType::SOA if is_apex => Some(Outcome::Soa(snapshot.soa_behind_owner())),
         RecordType::NS if is_apex => {
-            let (head, count) = snapshot.ns_records();
-            Some(Outcome::Records(Records {
-                head,
-                tail: &[],
-                count,
-            }))
+            let (records, count) = snapshot.ns_records();
+            Some(Outcome::NameServers { records, count })
         }
-        RecordType::ANY if is_apex || owner.records.is_some_and(has_any) => {
+        RecordType::ANY if is_apex || owner.records.is_some_and(|records| !records.is_empty()) => {
             Some(Outcome::Minimal(snapshot.settings().ttl))
         }
         _ => None,
     };
     positive.unwrap_or(Outcome::NoData(snapshot.soa_behind_owner()))
-}
-
-fn has_any(records: &HostRecords) -> bool {
-    !records.a().is_empty() || !records.aaaa().is_empty()
 }
 
 /// Info codes of Extended DNS Errors ([RFC 8914 §4](https://www.rfc-editor.org/rfc/rfc8914#section-4)).
@@ -168,7 +155,8 @@ impl Outcome<'_> {
     /// The response code.
     pub fn rcode(&self) -> Rcode {
         match self {
-            Self::Records(_)
+            Self::Addresses(_)
+            | Self::NameServers { .. }
             | Self::Soa(_)
             | Self::Minimal(_)
             | Self::Identity(_)

@@ -18,7 +18,8 @@ fn text(answer: &Answer<'_>) -> String {
         ""
     };
     let content = match outcome {
-        Outcome::Records(records) => format!(" {} records", records.count),
+        Outcome::Addresses(addresses) => format!(" {} records", addresses.count()),
+        Outcome::NameServers { count, .. } => format!(" {count} records"),
         Outcome::Soa(_) => " soa".to_owned(),
         Outcome::Minimal(_) => " minimal".to_owned(),
         Outcome::Identity(text) => format!(" {text:?}"),
@@ -215,10 +216,12 @@ fn the_turn_chooses_the_first_record() {
     let mut query = sample::query("svc1.internal.com", RecordType::A, &mut question);
     let mut first = |turn| {
         query.turn = turn;
-        let Outcome::Records(records) = answer(snapshot, &query).outcome else {
+        let Outcome::Addresses(addresses) = answer(snapshot, &query).outcome else {
             panic!("the host has addresses");
         };
-        [records.head, records.tail].concat()[15]
+        let mut records = Vec::new();
+        addresses.write(&mut records);
+        records[15]
     };
     assert_eq!([first(0), first(u32::MAX)], [1, 2]);
 }

@@ -26,6 +26,16 @@ impl Ttl {
     pub fn as_secs(self) -> u32 {
         self.0
     }
+
+    /// As a record has it.
+    pub(crate) fn to_wire(self) -> [u8; 4] {
+        self.0.to_be_bytes()
+    }
+
+    /// The inverse of [`Ttl::to_wire`].
+    pub(crate) fn from_wire(bytes: [u8; 4]) -> Self {
+        Self(u32::from_be_bytes(bytes) & i32::MAX.unsigned_abs())
+    }
 }
 
 impl TryFrom<Duration> for Ttl {

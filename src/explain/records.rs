@@ -49,11 +49,12 @@ pub(super) fn sections(answer: &Answer<'_>, name: &Name) -> (Vec<Record>, Vec<Re
         vec![read(Name::from_lowercase_wire(apex), record).0]
     };
     match answer.outcome {
-        Outcome::Records(records) => {
-            let mut answers = read_all(name, records.head);
-            answers.extend(read_all(name, records.tail));
-            (answers, Vec::new())
+        Outcome::Addresses(addresses) => {
+            let mut records = Vec::new();
+            addresses.write(&mut records);
+            (read_all(name, &records), Vec::new())
         }
+        Outcome::NameServers { records, .. } => (read_all(name, records), Vec::new()),
         Outcome::Soa(record) => (soa(record), Vec::new()),
         Outcome::Minimal(ttl) => {
             let minimal = Record {

@@ -4,6 +4,7 @@ use super::{
 use crate::{
     answer::{Answer, Edns, ExtendedError, Outcome, Query},
     dns::{Class, Rcode, RecordType},
+    zone::Rotated,
 };
 
 /// What every receiver takes over UDP ([RFC 1035 §2.3.4](https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4)).
@@ -96,29 +97,37 @@ pub fn write(
     }
 }
 
-/// The records of a message: a short run of bytes made here, then two that the snapshot holds.
+/// The records of a message: addresses, or a short run of bytes made here and one that the snapshot holds.
 #[derive(Default)]
 struct Body<'s> {
     answers: u16,
     authorities: u16,
+    addresses: Option<Rotated<'s>>,
     made: Made,
-    head: &'s [u8],
-    tail: &'s [u8],
+    held: &'s [u8],
 }
 
 impl<'s> Body<'s> {
     fn of(query: &Query<'_>, answer: &Answer<'s>) -> Self {
-        let one_answer = |made, head| Self {
+        let count = |records| u16::try_from(records).expect("a snapshot cuts to one message");
+        let one_answer = |made, held| Self {
             answers: 1,
             made,
-            head,
+            held,
             ..Self::default()
         };
         match answer.outcome {
-            Outcome::Records(records) => Self {
-                answers: u16::try_from(records.count).expect("a snapshot cuts to one message"),
-                head: records.head,
-                tail: records.tail,
+            Outcome::Addresses(addresses) => Self {
+                answers: count(addresses.count()),
+                addresses: Some(addresses),
+                ..Self::default()
+            },
+            Outcome::NameServers {
+                records,
+                count: records_count,
+            } => Self {
+                answers: count(records_count),
+                held: records,
                 ..Self::default()
             },
             Outcome::Soa(soa) => one_answer(Made::owner(QUESTION_NAME), soa),
@@ -140,7 +149,7 @@ impl<'s> Body<'s> {
             Outcome::NoData(soa) | Outcome::NoName(soa) => Self {
                 authorities: 1,
                 made: apex_owner(query, answer.apex_at),
-                head: soa,
+                held: soa,
                 ..Self::default()
             },
             Outcome::NotOurs
@@ -154,13 +163,16 @@ impl<'s> Body<'s> {
     }
 
     fn len(&self) -> usize {
-        self.made.as_bytes().len() + self.head.len() + self.tail.len()
+        let addresses = self.addresses.as_ref().map_or(0, Rotated::encoded_len);
+        addresses + self.made.as_bytes().len() + self.held.len()
     }
 
     fn write(&self, out: &mut Vec<u8>) {
+        if let Some(addresses) = &self.addresses {
+            addresses.write(out);
+        }
         out.extend_from_slice(self.made.as_bytes());
-        out.extend_from_slice(self.head);
-        out.extend_from_slice(self.tail);
+        out.extend_from_slice(self.held);
     }
 }
 

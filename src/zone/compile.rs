@@ -29,7 +29,8 @@ pub fn oversize(host: &Name, service: &Service, compiled: &Compiled) -> Option<D
     let Compiled::Records(records) = compiled else {
         return None;
     };
-    let (a, aaaa) = (records.a(), records.aaaa());
+    let rrsets = records.rrsets();
+    let (a, aaaa) = (rrsets.a(), rrsets.aaaa());
     if a.fits_a_message() && aaaa.fits_a_message() {
         return None;
     }

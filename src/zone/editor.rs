@@ -159,17 +159,18 @@ impl Editor {
         first: bool,
         serial: Serial,
     ) -> Change {
-        let mut next = Snapshot::clone(&self.latest);
-        let mut names_changed = 0;
+        let mut changes = Vec::new();
         for name in dirty {
             let held = self.latest.node(name.as_wire());
-            let node = self.node(name, held, fresh);
-            if node.as_ref() != held {
-                names_changed += 1;
-                next.replace(name, node);
+            let node = self.node(name, held.as_ref(), fresh);
+            if node != held {
+                changes.push((name.clone(), node));
             }
         }
+        let names_changed = changes.len();
         if first || names_changed > 0 {
+            let mut next = Snapshot::clone(&self.latest);
+            next.replace(changes);
             next.stamp(self.latest.generation() + 1, serial);
             self.latest = Arc::new(next);
         }

@@ -9,9 +9,10 @@
 mod compile;
 mod editor;
 mod records;
+mod shard;
 mod snapshot;
 
 pub use compile::{Compiled, compile, oversize};
 pub use editor::{Change, Editor};
-pub use records::{HostRecords, RRset};
+pub use records::{HostRecords, RRset, RRsets, Rotated};
 pub use snapshot::{Below, Found, Here, Identity, Node, Owner, Settings, Snapshot};

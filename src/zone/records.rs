@@ -1,6 +1,8 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use smallvec::SmallVec;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::Deref,
+    sync::Arc,
+};
 
 use crate::dns::{Class, RecordType, Ttl};
 
@@ -11,126 +13,286 @@ const QUESTION_NAME: [u8; 2] = [0xc0, 0x0c];
 
 /// Owner pointer, type, class, TTL, RDATA length.
 const FIXED_LEN: usize = 12;
-const A_LEN: usize = FIXED_LEN + 4;
-const AAAA_LEN: usize = FIXED_LEN + 16;
-
-/// Four A records are held without an allocation of their own: most hosts have no more, and a lookup finds them beside the
-/// name.
-const INLINE_BYTES: usize = 4 * A_LEN;
+pub(super) const V4_LEN: usize = 4;
+const V6_LEN: usize = 16;
 
 /// How many bytes of answer records a message of 64 KiB holds beside the longest question and a generous OPT record.
 const MAX_ANSWER_BYTES: usize = 65_535 - 12 - 259 - 512;
 
-/// The A and AAAA records of one host, encoded: each owner is a pointer to the question's name, so that an answer is a
-/// copy of these bytes.
+/// The addresses that one host answers with, and their TTL.
 ///
-/// Addresses stand in ascending order, once each: equal selections give equal bytes.
-#[derive(Clone, Default, Eq, PartialEq)]
+/// Addresses stand in ascending order, once each: equal selections give equal values. A clone shares them, and so do the
+/// snapshots that hold many of them.
+#[derive(Clone, Eq, PartialEq)]
 pub struct HostRecords {
-    bytes: SmallVec<[u8; INLINE_BYTES]>,
-    a_bytes: usize,
+    ttl: Ttl,
+    v4_bytes: usize,
+    /// The IPv4 addresses, then the IPv6 addresses, as RDATA has them.
+    octets: Arc<[u8]>,
 }
 
 impl HostRecords {
-    /// Encodes `addresses`, each once, with `ttl`.
+    /// Packs `addresses`, each once, to be given out with `ttl`.
     pub fn encode(addresses: &[IpAddr], ttl: Ttl) -> Self {
         let mut sorted = addresses.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        let mut bytes = Vec::with_capacity(sorted.len() * A_LEN);
-        let mut a_bytes = 0;
+        let v4_count = sorted.partition_point(IpAddr::is_ipv4);
+        let v6_count = sorted.len() - v4_count;
+        let v4_bytes = v4_count * V4_LEN;
+        let mut octets = Vec::with_capacity(v4_bytes + v6_count * V6_LEN);
         for address in sorted {
-            let (record_type, octets): (_, &[u8]) = match &address {
-                IpAddr::V4(v4) => (RecordType::A, &v4.octets()),
-                IpAddr::V6(v6) => (RecordType::AAAA, &v6.octets()),
-            };
-            push_record(&mut bytes, record_type, ttl, octets);
-            if address.is_ipv4() {
-                a_bytes = bytes.len();
+            match address {
+                IpAddr::V4(v4) => octets.extend(v4.octets()),
+                IpAddr::V6(v6) => octets.extend(v6.octets()),
             }
         }
+        Self::from_parts(ttl, v4_bytes, octets.into())
+    }
+
+    /// Without addresses nothing is given out with a TTL, so that all such hosts are equal.
+    fn from_parts(ttl: Ttl, v4_bytes: usize, octets: Arc<[u8]>) -> Self {
+        let ttl = if octets.is_empty() {
+            Ttl::FIVE_SECONDS
+        } else {
+            ttl
+        };
         Self {
-            bytes: SmallVec::from_slice(&bytes),
-            a_bytes,
+            ttl,
+            v4_bytes,
+            octets,
         }
     }
 
-    /// The IPv4 addresses.
-    pub fn a(&self) -> RRset<'_> {
-        RRset {
-            bytes: &self.bytes[..self.a_bytes],
-            width: A_LEN,
+    /// The address records, borrowed.
+    pub fn rrsets(&self) -> RRsets<'_> {
+        RRsets {
+            ttl: self.ttl,
+            v4_bytes: self.v4_bytes,
+            octets: Octets::Shared(&self.octets),
         }
     }
+}
 
-    /// The IPv6 addresses.
-    pub fn aaaa(&self) -> RRset<'_> {
-        RRset {
-            bytes: &self.bytes[self.a_bytes..],
-            width: AAAA_LEN,
-        }
-    }
-
-    /// All addresses, IPv4 first, ascending.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let octets = |record: &[u8]| record[FIXED_LEN..].to_vec();
-        let a = self.a().bytes.chunks_exact(A_LEN).map(octets);
-        let aaaa = self.aaaa().bytes.chunks_exact(AAAA_LEN).map(octets);
-        let v4 = a.map(|octets| {
-            Ipv4Addr::from(<[u8; 4]>::try_from(octets).expect("an A record has four octets"))
-        });
-        let v6 = aaaa.map(|octets| {
-            Ipv6Addr::from(<[u8; 16]>::try_from(octets).expect("an AAAA record has sixteen"))
-        });
-        v4.map(IpAddr::V4).chain(v6.map(IpAddr::V6))
+impl Default for HostRecords {
+    fn default() -> Self {
+        Self::from_parts(Ttl::FIVE_SECONDS, 0, Arc::default())
     }
 }
 
 impl std::fmt::Debug for HostRecords {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.rrsets().fmt(f)
+    }
+}
+
+/// The A and AAAA RRsets of one host, as a snapshot holds them.
+#[derive(Clone, Copy)]
+pub struct RRsets<'s> {
+    pub(super) ttl: Ttl,
+    pub(super) v4_bytes: usize,
+    pub(super) octets: Octets<'s>,
+}
+
+/// Addresses in a snapshot's block of names, or, where they are many, shared by all who answer with them.
+#[derive(Clone, Copy)]
+pub(super) enum Octets<'s> {
+    Inline(&'s [u8]),
+    Shared(&'s Arc<[u8]>),
+}
+
+impl<'s> RRsets<'s> {
+    /// The IPv4 addresses.
+    pub fn a(self) -> RRset<'s> {
+        RRset {
+            ttl: self.ttl,
+            record_type: RecordType::A,
+            octets: &self.octets.as_slice()[..self.v4_bytes],
+        }
+    }
+
+    /// The IPv6 addresses.
+    pub fn aaaa(self) -> RRset<'s> {
+        RRset {
+            ttl: self.ttl,
+            record_type: RecordType::AAAA,
+            octets: &self.octets.as_slice()[self.v4_bytes..],
+        }
+    }
+
+    /// Whether there is no address at all.
+    pub fn is_empty(self) -> bool {
+        self.octets.is_empty()
+    }
+
+    /// All addresses, IPv4 first, ascending.
+    pub fn addresses(self) -> impl Iterator<Item = IpAddr> + use<'s> {
+        let (v4, _) = self.a().octets.as_chunks::<V4_LEN>();
+        let (v6, _) = self.aaaa().octets.as_chunks::<V6_LEN>();
+        let v4 = v4.iter().map(|&octets| Ipv4Addr::from(octets).into());
+        let v6 = v6.iter().map(|&octets| Ipv6Addr::from(octets).into());
+        v4.chain(v6)
+    }
+
+    /// The same as a value of its own.
+    pub fn to_records(self) -> HostRecords {
+        let octets = match self.octets {
+            Octets::Inline(octets) => octets.into(),
+            Octets::Shared(octets) => Arc::clone(octets),
+        };
+        HostRecords::from_parts(self.ttl, self.v4_bytes, octets)
+    }
+}
+
+impl PartialEq for RRsets<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.ttl, self.v4_bytes, &*self.octets) == (other.ttl, other.v4_bytes, &*other.octets)
+    }
+}
+
+impl std::fmt::Debug for RRsets<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.addresses()).finish()
     }
 }
 
-/// Records of one type at one name, encoded in records of one width.
+impl<'s> Octets<'s> {
+    fn as_slice(self) -> &'s [u8] {
+        match self {
+            Self::Inline(octets) => octets,
+            Self::Shared(octets) => octets,
+        }
+    }
+}
+
+impl Deref for Octets<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+/// Address records of one type at one name.
 #[derive(Clone, Copy, Debug)]
 pub struct RRset<'s> {
-    bytes: &'s [u8],
-    width: usize,
+    ttl: Ttl,
+    record_type: RecordType,
+    octets: &'s [u8],
 }
 
 impl<'s> RRset<'s> {
     /// The number of records.
     pub fn len(self) -> usize {
-        self.bytes.len() / self.width
+        self.octets.len() / self.address_len()
     }
 
     /// Whether there is no record.
     pub fn is_empty(self) -> bool {
-        self.bytes.is_empty()
+        self.octets.is_empty()
     }
 
     /// Whether all records fit one message over TCP.
     pub fn fits_a_message(self) -> bool {
-        self.bytes.len() <= MAX_ANSWER_BYTES
+        self.len() <= self.most_in_a_message()
     }
 
-    /// The records as two runs of bytes, to be written one behind the other, and how many they are.
+    /// The records in the order for one message.
     ///
     /// `turn`, spread evenly over `0..=u32::MAX`, chooses which record comes first; the others follow in order, around
     /// the end. Where not all records fit a message, as many as fit.
-    pub fn rotated(self, turn: u32) -> (&'s [u8], &'s [u8], usize) {
+    pub fn rotated(self, turn: u32) -> Rotated<'s> {
         let count = self.len();
         let first =
             usize::try_from((u64::from(turn) * count as u64) >> 32).expect("below the count");
-        let (tail, head) = self.bytes.split_at(first * self.width);
-        let kept = count.min(MAX_ANSWER_BYTES / self.width);
-        if kept == count {
-            return (head, tail, count);
-        }
-        let kept_bytes = kept * self.width;
+        let (tail, head) = self.octets.split_at(first * self.address_len());
+        let kept = count.min(self.most_in_a_message());
+        let kept_bytes = kept * self.address_len();
         let head = &head[..head.len().min(kept_bytes)];
-        (head, &tail[..kept_bytes - head.len()], kept)
+        let tail = &tail[..tail.len().min(kept_bytes - head.len())];
+        Rotated {
+            ttl: self.ttl,
+            record_type: self.record_type,
+            head,
+            tail,
+            count: kept,
+        }
+    }
+
+    fn address_len(self) -> usize {
+        if self.record_type == RecordType::A {
+            V4_LEN
+        } else {
+            V6_LEN
+        }
+    }
+
+    fn most_in_a_message(self) -> usize {
+        MAX_ANSWER_BYTES / (FIXED_LEN + self.address_len())
+    }
+}
+
+/// Address records in the order in which a message carries them.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotated<'s> {
+    ttl: Ttl,
+    record_type: RecordType,
+    head: &'s [u8],
+    tail: &'s [u8],
+    count: usize,
+}
+
+impl Rotated<'_> {
+    /// How many records.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many bytes [`Rotated::write`] appends.
+    pub fn encoded_len(&self) -> usize {
+        self.count * FIXED_LEN + self.head.len() + self.tail.len()
+    }
+
+    /// Appends the records, each owned by the question's name.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        if self.record_type == RecordType::A {
+            self.write_each::<V4_LEN, { FIXED_LEN + V4_LEN }>(out);
+        } else {
+            self.write_each::<V6_LEN, { FIXED_LEN + V6_LEN }>(out);
+        }
+    }
+
+    /// `RECORD_LEN` is that of the fixed fields and `ADDRESS_LEN`: the compiler can't add them.
+    fn write_each<const ADDRESS_LEN: usize, const RECORD_LEN: usize>(&self, out: &mut Vec<u8>) {
+        let mut record = [0; RECORD_LEN];
+        let [ttl_0, ttl_1, ttl_2, ttl_3] = self.ttl.to_wire();
+        let [type_high, type_low] = self.record_type.0.to_be_bytes();
+        let [class_high, class_low] = Class::IN.0.to_be_bytes();
+        let [owner_high, owner_low] = QUESTION_NAME;
+        let address_len = u8::try_from(ADDRESS_LEN).expect("an address is short");
+        record[..FIXED_LEN].copy_from_slice(&[
+            owner_high,
+            owner_low,
+            type_high,
+            type_low,
+            class_high,
+            class_low,
+            ttl_0,
+            ttl_1,
+            ttl_2,
+            ttl_3,
+            0,
+            address_len,
+        ]);
+        let start = out.len();
+        out.resize(start + self.encoded_len(), 0);
+        let (places, _) = out[start..].as_chunks_mut::<RECORD_LEN>();
+        let (head, _) = self.head.as_chunks::<ADDRESS_LEN>();
+        let (tail, _) = self.tail.as_chunks::<ADDRESS_LEN>();
+        for (place, address) in places.iter_mut().zip(head.iter().chain(tail)) {
+            record[FIXED_LEN..].copy_from_slice(address);
+            *place = record;
+        }
     }
 }
 
@@ -178,11 +340,32 @@ mod tests {
     fn sorts_and_keeps_each_address_once() {
         let records = records(&["10.0.0.2", "2001:db8::1", "10.0.0.1", "10.0.0.2"]);
         let texts: Vec<_> = records
+            .rrsets()
             .addresses()
             .map(|address| address.to_string())
             .collect();
         assert_eq!(texts, ["10.0.0.1", "10.0.0.2", "2001:db8::1"]);
-        assert_eq!((records.a().len(), records.aaaa().len()), (2, 1));
+        assert_eq!(
+            (records.rrsets().a().len(), records.rrsets().aaaa().len()),
+            (2, 1)
+        );
+    }
+
+    fn written(rotated: Rotated<'_>) -> Vec<u8> {
+        let mut out = b"before".to_vec();
+        rotated.write(&mut out);
+        assert_eq!(out.len(), b"before".len() + rotated.encoded_len());
+        out.split_off(b"before".len())
+    }
+
+    #[test]
+    fn writes_records_owned_by_the_question() {
+        let records = records(&["10.0.0.1", "2001:db8::1"]);
+        let a = b"\xc0\x0c\0\x01\0\x01\0\0\0\x05\0\x04\x0a\0\0\x01";
+        let aaaa =
+            b"\xc0\x0c\0\x1c\0\x01\0\0\0\x05\0\x10\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01";
+        assert_eq!(written(records.rrsets().a().rotated(0)), a);
+        assert_eq!(written(records.rrsets().aaaa().rotated(0)), aaaa);
     }
 
     #[test]
@@ -190,27 +373,29 @@ mod tests {
         let records = records(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
         let mut first = [0; 3];
         for step in 0..300_u32 {
-            let (head, _, count) = records
-                .a()
-                .rotated(step * (u32::MAX / 300) + u32::MAX / 600);
-            assert_eq!(count, 3);
-            first[usize::from(head[A_LEN - 1]) - 1] += 1;
+            let turn = step * (u32::MAX / 300) + u32::MAX / 600;
+            let rotated = records.rrsets().a().rotated(turn);
+            assert_eq!(rotated.count(), 3);
+            first[usize::from(written(rotated)[FIXED_LEN + V4_LEN - 1]) - 1] += 1;
         }
         assert_eq!(first, [100, 100, 100]);
     }
 
     #[test]
     fn an_rrset_too_large_for_a_message_is_cut_from_the_turn_on() {
+        const RECORD_LEN: usize = FIXED_LEN + V4_LEN;
         let addresses: Vec<IpAddr> = (0..5000_u32)
             .map(|n| Ipv4Addr::from(0x0a00_0000 + n).into())
             .collect();
         let records = HostRecords::encode(&addresses, Ttl::FIVE_SECONDS);
-        assert!(!records.a().fits_a_message());
-        let (head, tail, count) = records.a().rotated(u32::MAX);
-        assert_eq!(count, MAX_ANSWER_BYTES / A_LEN);
-        assert_eq!(head.len() + tail.len(), count * A_LEN);
+        let a = records.rrsets().a();
+        assert!(!a.fits_a_message());
+        let rotated = a.rotated(u32::MAX);
+        assert_eq!(rotated.count(), MAX_ANSWER_BYTES / RECORD_LEN);
+        let written = written(rotated);
+        assert_eq!(written.len(), rotated.count() * RECORD_LEN);
         assert_eq!(
-            head[FIXED_LEN..A_LEN],
+            written[FIXED_LEN..RECORD_LEN],
             Ipv4Addr::from(0x0a00_0000 + 4999).octets()
         );
     }

@@ -1,12 +1,11 @@
-use std::{
-    hash::{BuildHasher, Hasher},
-    sync::Arc,
-};
+use std::{hash::BuildHasher, sync::Arc};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
-use super::records::{HostRecords, push_behind_owner, push_record};
+use super::{
+    records::{HostRecords, RRsets, push_behind_owner, push_record},
+    shard::{Entry, Held, Shard},
+};
 use crate::dns::{Name, RecordType, Serial, Ttl};
 
 /// A power of two, large enough that a change copies few names and small enough that copying the pointers is cheap.
@@ -63,11 +62,8 @@ pub struct Snapshot {
     pub(super) soa: Arc<[u8]>,
     ns: Arc<[u8]>,
     hasher: FixedState,
-    shards: Box<[Arc<Shard>]>,
+    shards: Box<[Shard]>,
 }
-
-#[derive(Clone, Debug, Default)]
-struct Shard(HashTable<Arc<Node>>);
 
 /// One existing name: a host, an apex or an empty non-terminal.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -120,7 +116,7 @@ pub enum Found<'s> {
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'s> {
     /// The addresses; `None` where there is no host.
-    pub records: Option<&'s HostRecords>,
+    pub records: Option<RRsets<'s>>,
     /// Where in the asked name the zone's apex begins; 0 at the apex itself, which has SOA and NS.
     pub apex_at: usize,
 }
@@ -135,7 +131,7 @@ impl Snapshot {
             soa: encode_soa(&settings, serial),
             ns: encode_ns(&settings),
             hasher: FixedState::with_seed(settings.seed),
-            shards: std::iter::repeat_with(Arc::default).take(SHARDS).collect(),
+            shards: vec![Shard::default(); SHARDS].into(),
             settings,
         }
     }
@@ -174,75 +170,79 @@ impl Snapshot {
     ///
     /// [RFC 1034 §4.3.2]: https://www.rfc-editor.org/rfc/rfc1034#section-4.3.2
     pub fn find(&self, name: &[u8]) -> Found<'_> {
-        if let Some(node) = self.node(name) {
-            let records = match &node.here {
-                Here::Records(records) => Some(records),
-                Here::CopyOf(source) => self.wildcard_below(source),
-                Here::Empty => None,
-            };
+        if let Some(entry) = self.entry(name) {
             return Found::Name(Owner {
-                records,
-                apex_at: node.apex_at.into(),
+                records: self.records(entry.here()),
+                apex_at: entry.apex_at.into(),
             });
         }
         let mut at = 0;
         while name[at] != 0 {
             at += 1 + usize::from(name[at]);
-            let Some(node) = self.node(&name[at..]) else {
+            let Some(entry) = self.entry(&name[at..]) else {
                 continue;
             };
-            let apex_at = at + usize::from(node.apex_at);
-            let records = match &node.below {
-                Some(Below::Records(records)) => Some(records),
-                Some(Below::CopyOf(source)) => self.wildcard_below(source),
-                None => return Found::NoName { apex_at },
+            let apex_at = at + usize::from(entry.apex_at);
+            return match entry.below() {
+                Held::Nothing => Found::NoName { apex_at },
+                below => Found::Name(Owner {
+                    records: self.records(below),
+                    apex_at,
+                }),
             };
-            return Found::Name(Owner { records, apex_at });
         }
         Found::NotOurs
     }
 
     /// The existing name, if it exists by itself.
-    pub fn node(&self, name: &[u8]) -> Option<&Node> {
-        let hash = self.hash(name);
-        let node = self.shards[shard_of(hash)]
-            .0
-            .find(hash, |node| node.name.as_wire() == name)?;
-        Some(node)
+    pub fn node(&self, name: &[u8]) -> Option<Node> {
+        self.entry(name).map(Entry::to_node)
     }
 
     /// Every existing name, in no order.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+    pub fn nodes(&self) -> impl Iterator<Item = Node> {
         self.shards
             .iter()
-            .flat_map(|shard| shard.0.iter().map(|node| &**node))
+            .flat_map(Shard::entries)
+            .map(Entry::to_node)
     }
 
-    /// The records of the wildcard directly below `name`.
-    fn wildcard_below(&self, name: &Name) -> Option<&HostRecords> {
-        match &self.node(name.as_wire())?.below {
-            Some(Below::Records(records)) => Some(records),
-            _ => None,
+    fn entry(&self, name: &[u8]) -> Option<Entry<'_>> {
+        let (shard, tag) = place_of(self.hasher.hash_one(name));
+        self.shards[shard].find(tag, name)
+    }
+
+    fn records<'s>(&'s self, held: Held<'s>) -> Option<RRsets<'s>> {
+        match held {
+            Held::Nothing => None,
+            Held::Records(records) => Some(records),
+            Held::CopyOf(source) => match self.entry(source)?.below() {
+                Held::Records(records) => Some(records),
+                Held::Nothing | Held::CopyOf(_) => None,
+            },
         }
     }
 
-    /// Puts `node` where `name` stands, or removes the name.
-    pub(super) fn replace(&mut self, name: &Name, node: Option<Node>) {
-        let hash = self.hash(name.as_wire());
-        let hasher = self.hasher.clone();
-        let table = &mut Arc::make_mut(&mut self.shards[shard_of(hash)]).0;
-        let entry = table.find_entry(hash, |held| held.name == *name);
-        match (entry, node) {
-            (Ok(mut held), Some(node)) => *held.get_mut() = Arc::new(node),
-            (Ok(held), None) => {
-                held.remove();
+    /// Puts each node where its name stands, `None` removing the name; each name is there once. Costs what the shards of
+    /// these names hold, whatever else there is.
+    pub(super) fn replace(&mut self, changes: impl IntoIterator<Item = (Name, Option<Node>)>) {
+        let mut changes: Vec<_> = changes
+            .into_iter()
+            .map(|(name, node)| {
+                let (shard, tag) = place_of(self.hasher.hash_one(name.as_wire()));
+                (shard, (tag, name, node))
+            })
+            .collect();
+        changes.sort_unstable_by(|(left_shard, (_, left, _)), (right_shard, (_, right, _))| {
+            (left_shard, left.as_wire()).cmp(&(right_shard, right.as_wire()))
+        });
+        let mut changes = changes.into_iter().peekable();
+        while let Some((index, first)) = changes.next() {
+            let mut of_shard = vec![first];
+            while let Some((_, change)) = changes.next_if(|(next, _)| *next == index) {
+                of_shard.push(change);
             }
-            (Err(_), Some(node)) => {
-                table.insert_unique(hash, Arc::new(node), |held| {
-                    hash_of(&hasher, held.name.as_wire())
-                });
-            }
-            (Err(_), None) => {}
+            self.shards[index] = self.shards[index].with(&of_shard);
         }
     }
 
@@ -252,39 +252,25 @@ impl Snapshot {
         self.serial = serial;
         self.soa = encode_soa(&self.settings, serial);
     }
-
-    fn hash(&self, name: &[u8]) -> u64 {
-        hash_of(&self.hasher, name)
-    }
 }
 
 /// Equal where every query gets the same answer, apart from the serial: that one tells how the state was reached.
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
-        let count = |snapshot: &Self| {
-            snapshot
-                .shards
-                .iter()
-                .map(|shard| shard.0.len())
-                .sum::<usize>()
-        };
+        let count = |snapshot: &Self| snapshot.shards.iter().map(Shard::len).sum::<usize>();
         self.settings == other.settings
             && count(self) == count(other)
             && self
                 .nodes()
-                .all(|node| other.node(node.name.as_wire()) == Some(node))
+                .all(|node| other.node(node.name.as_wire()).as_ref() == Some(&node))
     }
 }
 
-fn hash_of(hasher: &FixedState, name: &[u8]) -> u64 {
-    let mut hasher = hasher.build_hasher();
-    hasher.write(name);
-    hasher.finish()
-}
-
-/// Takes bits that the table inside the shard does not use: it takes the lowest and the highest ones.
-fn shard_of(hash: u64) -> usize {
-    usize::try_from(hash >> 32).expect("32 bits fit") & (SHARDS - 1)
+/// The shard that a name with this hash is in, and its tag there: bits that have nothing to do with each other.
+fn place_of(hash: u64) -> (usize, u8) {
+    let shard = usize::try_from(hash >> 32).expect("32 bits fit") & (SHARDS - 1);
+    let [tag, ..] = hash.to_be_bytes();
+    (shard, tag)
 }
 
 /// Refresh, retry and expire are what a secondary would do: hours without NOTIFY would be too slow for a mesh.

@@ -105,7 +105,8 @@ proptest! {
         }
         let (answers, authorities) = match answer.outcome {
             _ if written.truncated => (0, 0),
-            Outcome::Records(records) => (records.count, 0),
+            Outcome::Addresses(addresses) => (addresses.count(), 0),
+            Outcome::NameServers { count, .. } => (count, 0),
             Outcome::Soa(_) | Outcome::Minimal(_) | Outcome::Identity(_) => (1, 0),
             Outcome::NoData(_) | Outcome::NoName(_) => (0, 1),
             _ => (0, 0),
