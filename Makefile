@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin
 FOLDER ?= zones
 BENCH ?=
 
-.PHONY: help run test bench bench-scale lint fmt clippy doc deny hadolint shellcheck
+.PHONY: help run test bench bench-scale instructions lint fmt clippy doc deny hadolint shellcheck
 
 help: ## Lists these words
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -30,6 +30,10 @@ bench: ## Installs Knot, NSD, BIND, CoreDNS and dnsperf, and measures beside the
 bench-scale: ## Makes a mesh of a million endpoints below target/ and measures with it; BENCH=--quick is a tenth of it
 	scripts/install-tools.sh bench
 	cargo bench --locked --bench load -- scale $(BENCH)
+
+instructions: ## Counts the instructions a query takes and compares them with benches/instructions.txt
+	scripts/install-tools.sh instructions
+	scripts/instructions.sh
 
 lint: fmt clippy doc deny hadolint shellcheck ## Everything that CI checks besides the tests
 

@@ -45,7 +45,8 @@ fn queries(criterion: &mut Criterion) {
             .map(|index| question(index, additional))
             .collect();
         let message = &messages[HOSTS / 2][..];
-        let query = wire::parse(message, TURN).expect("the question is well-formed");
+        let mut buffer = wire::NameBuffer::default();
+        let query = wire::parse(message, TURN, &mut buffer).expect("the question is well-formed");
         let answered = answer(snapshot, &query);
         let limit_bytes = wire::udp_limit_bytes(&query);
         let written = wire::write(&query, &answered, limit_bytes, &mut out);
@@ -56,7 +57,8 @@ fn queries(criterion: &mut Criterion) {
 
         let mut group = criterion.benchmark_group(format!("query/{name}"));
         group.bench_function("parse", |bencher| {
-            bencher.iter(|| wire::parse(black_box(message), TURN).is_ok());
+            let mut buffer = wire::NameBuffer::default();
+            bencher.iter(|| wire::parse(black_box(message), TURN, &mut buffer).is_ok());
         });
         group.bench_function("answer", |bencher| {
             bencher.iter(|| black_box(answer(snapshot, black_box(&query))));
@@ -73,10 +75,11 @@ fn queries(criterion: &mut Criterion) {
             });
         });
         group.bench_function("all", |bencher| {
+            let mut buffer = wire::NameBuffer::default();
             bencher.iter(|| {
                 out.clear();
-                let query =
-                    wire::parse(black_box(message), TURN).expect("the question is well-formed");
+                let query = wire::parse(black_box(message), TURN, &mut buffer)
+                    .expect("the question is well-formed");
                 let answered = answer(snapshot, &query);
                 wire::write(&query, &answered, wire::udp_limit_bytes(&query), &mut out)
             });
@@ -84,11 +87,12 @@ fn queries(criterion: &mut Criterion) {
         // The same as `all`, but what is looked up is no longer in the core's nearest caches.
         let mut next = 0;
         group.bench_function("all, other names each time", |bencher| {
+            let mut buffer = wire::NameBuffer::default();
             bencher.iter(|| {
                 out.clear();
                 next = (next + STEP) % HOSTS;
-                let query =
-                    wire::parse(&messages[next], TURN).expect("the question is well-formed");
+                let query = wire::parse(&messages[next], TURN, &mut buffer)
+                    .expect("the question is well-formed");
                 let answered = answer(snapshot, &query);
                 wire::write(&query, &answered, wire::udp_limit_bytes(&query), &mut out)
             });

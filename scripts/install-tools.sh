@@ -28,6 +28,7 @@ bench dnsperf dnsperf makes the load
 bench knotd knot is measured beside meshdns
 bench nsd nsd is measured beside meshdns
 bench named bind9 is measured beside meshdns
+instructions valgrind valgrind counts the instructions of a query
 lint shellcheck shellcheck reads the scripts
 TABLE
 }

@@ -15,7 +15,7 @@ pub use near::{Miss, NearWorkload};
 pub use records::Record;
 
 use crate::{
-    answer::{self, AskedName, Query},
+    answer::{self, Query},
     dns::{Class, Name, Rcode, RecordType},
     mesh::{Endpoints, Mesh, Service},
     pipeline::Pipeline,
@@ -204,12 +204,12 @@ pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Exp
 }
 
 /// The question as a client without EDNS asks it; with turn 0 the addresses stand in their order.
-fn query(name: &Name, record_type: RecordType) -> Query<'static> {
+fn query(name: &Name, record_type: RecordType) -> Query<'_> {
     Query {
         id: 0,
         recursion_desired: false,
         question: &[],
-        name: AskedName::from_wire(name.as_wire()),
+        name: name.as_wire(),
         record_type,
         class: Class::IN,
         edns: None,

@@ -7,7 +7,7 @@ pub(super) fn text<'s>(identity: &'s Identity, query: &Query<'_>) -> Option<&'s 
     if query.record_type != RecordType::TXT {
         return None;
     }
-    match query.name.as_wire() {
+    match query.name {
         b"\x07version\x04bind\0" | b"\x07version\x06server\0" => identity.version.as_deref(),
         b"\x02id\x06server\0" | b"\x08hostname\x04bind\0" => identity.server_id.as_deref(),
         _ => None,

@@ -14,7 +14,7 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 
-pub use query::{AskedName, Edns, Query};
+pub use query::{Edns, Query};
 
 use crate::{
     dns::{Class, Rcode, RecordType, Ttl},
@@ -99,7 +99,7 @@ fn outcome<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> (Outcome<'s>, Optio
     if !snapshot.is_ready() {
         return (Outcome::NotReady, None);
     }
-    match snapshot.find(query.name.as_wire()) {
+    match snapshot.find(query.name) {
         Found::Name(owner) => (at_name(snapshot, owner, query), Some(owner.apex_at)),
         Found::NoName { apex_at } => (Outcome::NoName(snapshot.soa_behind_owner()), Some(apex_at)),
         Found::NotOurs => (Outcome::NotOurs, None),

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use super::{AskedName, Query};
+use super::Query;
 use crate::{
     dns::{Class, Name, RecordType, Serial, Ttl},
     zone::{Compiled, Editor, HostRecords, Identity, Settings, Snapshot},
@@ -49,21 +49,19 @@ pub(crate) fn not_ready() -> Arc<Snapshot> {
     Arc::new(Snapshot::not_ready(Arc::new(settings())))
 }
 
-/// A query of class IN for a name as its sender spells it; its question section goes to `question`.
-pub(crate) fn query<'q>(
-    name: &str,
-    record_type: RecordType,
-    question: &'q mut Vec<u8>,
-) -> Query<'q> {
-    *question = wire_name(name);
-    let lower = AskedName::from_wire(question);
-    question.extend(record_type.0.to_be_bytes());
-    question.extend(Class::IN.0.to_be_bytes());
+/// A query of class IN for a name as its sender spells it; its question section goes to `buffer`, and the name behind it.
+pub(crate) fn query<'q>(name: &str, record_type: RecordType, buffer: &'q mut Vec<u8>) -> Query<'q> {
+    *buffer = wire_name(name);
+    let lower = buffer.to_ascii_lowercase();
+    buffer.extend(record_type.0.to_be_bytes());
+    buffer.extend(Class::IN.0.to_be_bytes());
+    buffer.extend(&lower);
+    let (question, name) = buffer.split_at(buffer.len() - lower.len());
     Query {
         id: 0x1234,
         recursion_desired: false,
         question,
-        name: lower,
+        name,
         record_type,
         class: Class::IN,
         edns: None,

@@ -14,6 +14,7 @@ mod page;
 mod tally;
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -21,8 +22,6 @@ use std::{
     },
     time::Duration,
 };
-
-use hashbrown::HashMap;
 
 use self::tally::Tally;
 use crate::{

@@ -140,7 +140,7 @@ impl Endpoint {
 
     fn with_tcp(address: SocketAddr, tcp: TcpListener, workers: usize) -> Result<Self, BindError> {
         let udp = (0..workers)
-            .map(|_| bind_udp(address))
+            .map(|_| bind_udp(address, workers > 1))
             .collect::<io::Result<_>>()
             .map_err(|error| explain(address, "UDP", error))?;
         Ok(Self { address, udp, tcp })
@@ -168,9 +168,10 @@ fn probe_udp(address: SocketAddr) -> io::Result<()> {
     socket(address, Type::DGRAM)?.bind(&address.into())
 }
 
-fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+fn bind_udp(address: SocketAddr, is_shared: bool) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM)?;
-    socket.set_reuse_port(true)?;
+    // The kernel chooses among the sockets of an address for each datagram, even where there is one.
+    socket.set_reuse_port(is_shared)?;
     if let Err(error) = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES) {
         tracing::debug!(%address, %error, "the receive buffer keeps its size");
     }

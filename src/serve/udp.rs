@@ -5,6 +5,7 @@ mod batch;
 use std::{
     io,
     net::{SocketAddr, UdpSocket},
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -18,7 +19,10 @@ use arc_swap::{ArcSwap, cache::Cache};
 
 use self::batch::Batch;
 pub(super) use self::batch::ask_for_destinations;
-use super::{Shared, responder::Responder};
+use super::{
+    Shared,
+    responder::{GROUP, Responder},
+};
 use crate::{metrics::Protocol, zone::Snapshot};
 
 /// How long to leave a socket alone that fails to receive.
@@ -89,18 +93,29 @@ fn is_nothing_received(error: &io::Error) -> bool {
 
 /// Answers every datagram of `batch`. One that makes the code panic gets no answer; the others do.
 fn answer_all(responder: &mut Responder, snapshot: &Snapshot, batch: &mut Batch) {
-    let mut next = 0;
-    while next < batch.len() {
-        let answered = catch_unwind(AssertUnwindSafe(|| {
-            while next < batch.len() {
-                let (message, reply) = batch.exchange(next);
-                next += 1;
-                responder.respond(snapshot, message, reply);
+    for start in (0..batch.len()).step_by(GROUP) {
+        let group = start..batch.len().min(start + GROUP);
+        if answers(responder, snapshot, batch, group.clone()) {
+            continue;
+        }
+        for index in group {
+            if !answers(responder, snapshot, batch, index..index + 1) {
+                responder.traffic().panicked();
+                batch.withhold(index);
             }
-        }));
-        if answered.is_err() {
-            responder.traffic().panicked();
-            batch.withhold(next - 1);
         }
     }
+}
+
+/// Answers a group of datagrams; `false` where the code panicked.
+fn answers(
+    responder: &mut Responder,
+    snapshot: &Snapshot,
+    batch: &mut Batch,
+    group: Range<usize>,
+) -> bool {
+    catch_unwind(AssertUnwindSafe(|| {
+        responder.respond_to_each(snapshot, batch.exchanges(group));
+    }))
+    .is_ok()
 }

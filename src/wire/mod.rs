@@ -17,7 +17,7 @@ mod refusal;
 mod tests;
 mod write;
 
-pub use parse::parse;
+pub use parse::{NameBuffer, parse};
 pub use refusal::{Refusal, write_refusal};
 pub use write::{Written, udp_limit_bytes, write};
 

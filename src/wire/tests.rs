@@ -6,10 +6,10 @@ use hickory_proto::{
     serialize::binary::{BinDecodable, BinDecoder},
 };
 
-use super::{MAX_TCP_BYTES, Refusal, parse, udp_limit_bytes, write, write_refusal};
+use super::{MAX_TCP_BYTES, NameBuffer, Refusal, parse, udp_limit_bytes, write, write_refusal};
 use crate::{
     answer::{Edns, answer, sample},
-    dns::RecordType,
+    dns::{Name, RecordType},
 };
 
 const QUESTION: &[u8] = b"\x04SVC1\x08internal\x03com\0\0\x01\0\x01";
@@ -41,7 +41,7 @@ fn opt_with(options: &[u8]) -> Vec<u8> {
 /// Parses a message and compares what it is taken for.
 #[track_caller]
 fn check(message: &[u8], expected: &str) {
-    let found = match parse(message, 0) {
+    let found = match parse(message, 0, &mut NameBuffer::default()) {
         Ok(query) => {
             let edns = query.edns.map_or(String::new(), |edns| {
                 let (dnssec_ok, nsid) = (edns.dnssec_ok, edns.nsid);
@@ -49,7 +49,8 @@ fn check(message: &[u8], expected: &str) {
                 format!(" edns {} {size} do={dnssec_ok} nsid={nsid}", edns.version)
             });
             let rd = if query.recursion_desired { " rd" } else { "" };
-            format!("{:?} {}{rd}{edns}", query.name, query.record_type)
+            let name = Name::from_lowercase_wire(query.name);
+            format!("{name:?} {}{rd}{edns}", query.record_type)
         }
         Err(Refusal::Ignore) => "ignored".to_owned(),
         Err(refusal) => {
@@ -208,7 +209,8 @@ fn knows_no_keys() {
     check(&message(0, [1, 1, 0, 0], &[QUESTION, TSIG]), malformed);
 
     let mut reply = Vec::new();
-    let refusal = parse(&signed, 0).expect_err("no key is known");
+    let mut buffer = NameBuffer::default();
+    let refusal = parse(&signed, 0, &mut buffer).expect_err("no key is known");
     write_refusal(&refusal, &mut reply);
     let mut expected = TSIG.to_vec();
     let error_at = expected.len() - 4;

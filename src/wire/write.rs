@@ -66,26 +66,20 @@ pub fn write(
     let body = if truncated { Body::default() } else { body };
 
     let outcome = &answer.outcome;
-    let mut flags = QR | (outcome.rcode() as u16 & 0xf);
-    for (bit, is_set) in [
-        (RD, query.recursion_desired),
-        (AA, outcome.is_authoritative()),
-        (TC, truncated),
-    ] {
-        flags |= if is_set { bit } else { 0 };
-    }
-    let mut header = [0; HEADER_LEN];
-    for (field, value) in header.as_chunks_mut::<2>().0.iter_mut().zip([
+    let flags = QR
+        | (RD * u16::from(query.recursion_desired))
+        | (AA * u16::from(outcome.is_authoritative()))
+        | (TC * u16::from(truncated))
+        | (outcome.rcode() as u16 & 0xf);
+    let header = [
         query.id,
         flags,
         1,
         body.answers,
         body.authorities,
         u16::from(opt.is_some()),
-    ]) {
-        *field = value.to_be_bytes();
-    }
-    out.extend_from_slice(&header);
+    ];
+    out.extend_from_slice(header.map(u16::to_be_bytes).as_flattened());
     out.extend_from_slice(query.question);
     body.write(out);
     if let Some(opt) = opt {
@@ -179,7 +173,7 @@ impl<'s> Body<'s> {
 /// The owner of the zone's SOA: a pointer into the question's name, except for the root, which is shorter written out.
 fn apex_owner(query: &Query<'_>, apex_at: Option<usize>) -> Made {
     let apex_at = apex_at.expect("a negative answer has a zone");
-    if query.name.as_wire()[apex_at] == 0 {
+    if query.name[apex_at] == 0 {
         let mut root = Made::default();
         root.push(&[0]);
         return root;

@@ -284,14 +284,12 @@ impl Rotated<'_> {
             0,
             address_len,
         ]);
-        let start = out.len();
-        out.resize(start + self.encoded_len(), 0);
-        let (places, _) = out[start..].as_chunks_mut::<RECORD_LEN>();
-        let (head, _) = self.head.as_chunks::<ADDRESS_LEN>();
-        let (tail, _) = self.tail.as_chunks::<ADDRESS_LEN>();
-        for (place, address) in places.iter_mut().zip(head.iter().chain(tail)) {
-            record[FIXED_LEN..].copy_from_slice(address);
-            *place = record;
+        out.reserve(self.encoded_len());
+        for run in [self.head, self.tail] {
+            for address in run.as_chunks::<ADDRESS_LEN>().0 {
+                record[FIXED_LEN..].copy_from_slice(address);
+                out.extend_from_slice(&record);
+            }
         }
     }
 }

@@ -207,7 +207,8 @@ impl Drop for Subject {
 
 fn ask_the_core(snapshot: &Snapshot, packet: &[u8]) -> Vec<u8> {
     let mut reply = Vec::new();
-    let query = wire::parse(packet, 0).expect("a query that is answered");
+    let mut buffer = wire::NameBuffer::default();
+    let query = wire::parse(packet, 0, &mut buffer).expect("a query that is answered");
     wire::write(
         &query,
         &answer::answer(snapshot, &query),

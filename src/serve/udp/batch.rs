@@ -8,6 +8,7 @@ use std::{
     cell::UnsafeCell,
     io, mem,
     net::UdpSocket,
+    ops::Range,
     os::fd::{AsRawFd, RawFd},
     ptr,
 };
@@ -108,9 +109,6 @@ impl Batch {
             header.msg_hdr.msg_controllen = CONTROL_BYTES as _;
             header.msg_hdr.msg_flags = 0;
         }
-        for reply in &mut self.replies[..self.received] {
-            reply.clear();
-        }
         self.received = 0;
         // SAFETY: the headers point into slots and parts that live as long as `self` and that nobody borrows now; the
         // lengths are theirs.
@@ -132,14 +130,23 @@ impl Batch {
         self.received
     }
 
-    /// A datagram, and where its answer goes: none is sent where that stays empty.
-    pub(super) fn exchange(&mut self, index: usize) -> (&[u8], &mut Vec<u8>) {
-        assert!(index < self.received, "only what was received is read");
-        let length = self.inbound[index].msg_len as usize;
-        // SAFETY: the kernel wrote `length` bytes, all are initialised anyway, and the slots are not written before the
-        // borrow of `self` ends.
-        let query = unsafe { &(&(*self.slots[index].get()).query)[..length.min(QUERY_BYTES)] };
-        (query, &mut self.replies[index])
+    /// The datagrams at `indices`, and where their answers go, emptied: none is sent where that stays empty.
+    pub(super) fn exchanges(
+        &mut self,
+        indices: Range<usize>,
+    ) -> impl Iterator<Item = (&[u8], &mut Vec<u8>)> {
+        let received = &self.inbound[..self.received];
+        let queries = received[indices.clone()]
+            .iter()
+            .zip(&self.slots[indices.clone()])
+            .map(|(header, slot)| {
+                let length = (header.msg_len as usize).min(QUERY_BYTES);
+                // SAFETY: the kernel wrote `length` bytes, all are initialised anyway, and the slots are not written
+                // before the borrow of `self` ends.
+                unsafe { &(&(*slot.get()).query)[..length] }
+            });
+        let replies = self.replies[indices].iter_mut().map(emptied);
+        queries.zip(replies)
     }
 
     /// Takes back what stands in an answer.
@@ -217,6 +224,11 @@ impl Batch {
             header.msg_hdr.msg_iov = part;
         }
     }
+}
+
+fn emptied(reply: &mut Vec<u8>) -> &mut Vec<u8> {
+    reply.clear();
+    reply
 }
 
 /// Makes the kernel tell with each datagram which address it was sent to.

@@ -5,7 +5,7 @@ use super::{decode, message};
 use crate::{
     answer::{Outcome, answer, sample},
     dns::Rcode,
-    wire::{parse, udp_limit_bytes, write, write_refusal},
+    wire::{NameBuffer, parse, udp_limit_bytes, write, write_refusal},
 };
 
 fn names() -> impl Strategy<Value = String> {
@@ -80,7 +80,8 @@ proptest! {
     #[test]
     fn another_reader_reads_what_was_written(bytes in messages(), turn in any::<u32>(), limit in 512..1300_usize) {
         let snapshot = sample::snapshot();
-        let query = parse(&bytes, turn).expect("a well-formed query");
+        let mut buffer = NameBuffer::default();
+        let query = parse(&bytes, turn, &mut buffer).expect("a well-formed query");
         let answer = answer(snapshot, &query);
         let mut out = Vec::new();
         let written = write(&query, &answer, limit, &mut out);
@@ -124,7 +125,7 @@ proptest! {
 fn respond(bytes: &[u8], turn: u32) {
     let snapshot = sample::snapshot();
     let mut out = Vec::new();
-    match parse(bytes, turn) {
+    match parse(bytes, turn, &mut NameBuffer::default()) {
         Ok(query) => {
             write(
                 &query,
