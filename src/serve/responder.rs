@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// How many messages are read before the first of them is answered, so that what their names need is fetched from memory
-/// side by side. More would leave the processor's nearest cache.
-pub(super) const GROUP: usize = 8;
+/// side by side.
+pub(super) const GROUP: usize = Snapshot::MOST_FETCHED;
 
 /// Turns messages into answers and counts them, for one worker at a time.
 #[derive(Debug)]
