@@ -60,8 +60,7 @@ fn host(name: &str) -> Name {
     format!("{name}.test").parse().expect("a valid host")
 }
 
-fn file(name: &str, outcomes: impl IntoIterator<Item = Outcome>) -> FileChange {
-    let file: Arc<str> = name.into();
+fn contents(file: &Arc<str>, outcomes: impl IntoIterator<Item = (u32, Outcome)>) -> Contents {
     let document = |(number, outcome)| Document {
         origin: Origin {
             file: file.clone(),
@@ -70,13 +69,33 @@ fn file(name: &str, outcomes: impl IntoIterator<Item = Outcome>) -> FileChange {
         },
         outcome,
     };
-    let documents = (1..).zip(outcomes).map(document).collect();
+    Contents {
+        documents: outcomes.into_iter().map(document).collect(),
+        diagnostics: Vec::new(),
+    }
+}
+
+fn file(name: &str, outcomes: impl IntoIterator<Item = Outcome>) -> FileChange {
+    let file: Arc<str> = name.into();
     FileChange {
-        file: file.clone(),
-        reading: Reading::Read(Contents {
-            documents,
-            diagnostics: Vec::new(),
-        }),
+        reading: Reading::Read(contents(&file, (1..).zip(outcomes))),
+        file,
+    }
+}
+
+/// The same where only the numbered documents say something else.
+fn amended(
+    name: &str,
+    outcomes: impl IntoIterator<Item = (u32, Outcome)>,
+    unchanged: &[u32],
+) -> FileChange {
+    let file: Arc<str> = name.into();
+    FileChange {
+        reading: Reading::Amended {
+            contents: contents(&file, outcomes),
+            unchanged: unchanged.to_vec(),
+        },
+        file,
     }
 }
 
@@ -191,6 +210,39 @@ fn a_rejected_object_keeps_its_last_good_version_and_says_since_when() {
     );
     assert_eq!(picked(&mesh, "a"), [""; 0], "left out on purpose, it goes");
     assert!(mesh.kept().is_empty() && mesh.diagnostics().is_empty());
+}
+
+#[test]
+fn unchanged_documents_say_what_they_said() {
+    let mut mesh = Mesh::default();
+    let vm_at = |name, address| vm(name, "a", address, None);
+    let one = vm_at("one", "192.0.2.1");
+    let two = vm_at("two", "192.0.2.2");
+    apply(
+        &mut mesh,
+        vec![file("a.yaml", [service("a", "a"), one, two])],
+        NOON,
+    );
+    let moved = amended("a.yaml", [(2, vm_at("one", "192.0.2.9"))], &[1, 3]);
+    let affected = apply(&mut mesh, vec![moved], NOON);
+    assert_eq!(affected.hosts, [host("a")]);
+    assert_eq!(
+        (affected.added, affected.changed, affected.removed),
+        (0, 1, 0)
+    );
+    for step in 1..3 {
+        let broken = amended(
+            "a.yaml",
+            [(2, rejected(Kind::WorkloadEntry, "one"))],
+            &[1, 3],
+        );
+        apply(&mut mesh, vec![broken], later(step));
+        assert_eq!(picked(&mesh, "a"), ["one", "two"]);
+        assert_eq!(mesh.kept()[0].since, later(1));
+    }
+    apply(&mut mesh, vec![amended("a.yaml", [], &[1, 3])], NOON);
+    assert_eq!(picked(&mesh, "a"), ["two"], "it was taken out");
+    assert!(mesh.kept().is_empty());
 }
 
 #[test]
