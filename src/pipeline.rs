@@ -189,7 +189,7 @@ impl Pipeline {
         let is_fresh = |selector: &&Selector| !self.large.contains_key(*selector);
         let selections = of_others + of_selectors.keys().filter(is_fresh).count();
         let is_large = |(_, outcome): &(Selector, Arc<Outcome>)| match &outcome.compiled {
-            Compiled::Records(records) => records.rrsets().addresses().count() >= MANY_RECORDS,
+            Compiled::Records(records) => records.rrsets().len() >= MANY_RECORDS,
             Compiled::Elsewhere => false,
         };
         self.large.extend(of_selectors.into_iter().filter(is_large));

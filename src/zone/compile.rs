@@ -30,11 +30,10 @@ pub fn oversize(host: &Name, service: &Service, compiled: &Compiled) -> Option<D
         return None;
     };
     let rrsets = records.rrsets();
-    let (a, aaaa) = (rrsets.a(), rrsets.aaaa());
-    if a.fits_a_message() && aaaa.fits_a_message() {
+    if rrsets.a().fits_a_message() && rrsets.aaaa().fits_a_message() {
         return None;
     }
-    let count = a.len() + aaaa.len();
+    let count = rrsets.len();
     Some(Diagnostic {
         origin: service.origin.clone(),
         severity: Severity::Warning,

@@ -120,6 +120,11 @@ impl<'s> RRsets<'s> {
         }
     }
 
+    /// The number of addresses.
+    pub fn len(self) -> usize {
+        self.a().len() + self.aaaa().len()
+    }
+
     /// Whether there is no address at all.
     pub fn is_empty(self) -> bool {
         self.octets.is_empty()
