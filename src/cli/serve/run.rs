@@ -161,7 +161,7 @@ struct Reloading<'p> {
 }
 
 impl Reloading<'_> {
-    /// Follows SIGHUP until told to stop, and returns how long to go on answering.
+    /// Follows SIGHUP, and tells systemd how the server is, until told to stop; returns how long to go on answering.
     async fn until_stopped(&self, hangup: &mut Signal, stop: &mut Stop) -> Duration {
         let mut current = self.plan.config.clone();
         let mut watchdog = Watchdog::new();
