@@ -2,7 +2,7 @@
 
 # The image holds one static binary and nothing else: no shell, no libraries, no user database.
 #
-#   docker build -t meshdns .
+#   docker build -t meshdns --build-arg MESHDNS_REVISION=$(git rev-parse --short=12 HEAD) .
 #   docker run --rm -p 5300:53/udp -p 5300:53/tcp -v "$PWD/zones:/zones:ro" meshdns
 #
 # The user is no root, and port 53 is below 1024. Docker lets every container bind it; Kubernetes does where the Pod sets
@@ -12,10 +12,12 @@
 FROM rust:1.95-slim-bookworm AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches benches
 COPY src src
-# Linked statically with glibc, not musl: its allocator keeps up with many threads that parse a large folder.
+# The commit that `--version` names: no repository is copied that could tell it.
+ARG MESHDNS_REVISION
+# Linked statically with glibc, on which the tests run too.
 # The target is named, though it is the host, so that the flags reach the binary alone and not the build's own programs.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
