@@ -7,6 +7,7 @@
 //! Never opens a socket and never reads the mesh.
 
 pub mod file;
+mod forward;
 pub mod value;
 pub mod yaml;
 
@@ -21,13 +22,15 @@ use std::{
 use file::TcpKeys;
 pub use file::{File, FileError};
 use value::{
-    Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel, Period, TtlPeriod, Wait, Workers,
+    Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel, Period, TtlPeriod, Upstream, Wait,
+    Workers, Zone,
 };
 
 use yaml::OneOrMore;
 
 use crate::{
     dns::{Name, Ttl},
+    forward::Settings as ForwardSettings,
     pipeline::Policy,
     select::WhenAllUnhealthy,
     serve::TcpLimits,
@@ -51,6 +54,7 @@ pub struct Overrides {
     pub listen: Vec<Listen>,
     pub zones: Vec<Domain>,
     pub ttl: Option<TtlPeriod>,
+    pub upstreams: Vec<Upstream>,
     pub http: Option<Http>,
     pub workers: Option<Workers>,
     pub poll: Option<Wait>,
@@ -84,6 +88,8 @@ pub struct Config {
     pub when_all_unhealthy: WhenAllUnhealthy,
     /// Domains that are answered as a whole.
     pub zones: Vec<Name>,
+    /// Those of them that are answered in part: other names are forwarded.
+    pub partial_zones: Vec<Name>,
     /// The names in each apex's NS RRset.
     pub name_servers: Vec<Name>,
     /// The TTL of addresses.
@@ -92,6 +98,8 @@ pub struct Config {
     pub negative_ttl: Ttl,
     /// How the server names itself.
     pub identity: Identity,
+    /// Where names go that are not ours; `None` refuses them.
+    pub forward: Option<ForwardSettings>,
 }
 
 impl Config {
@@ -104,6 +112,12 @@ impl Config {
             listen.iter().flat_map(Listen::addresses).copied().collect()
         };
         let http = flags.http.or(file.http);
+        let zones = first_said(
+            flags.zones.into_iter().map(Zone::from).collect(),
+            file.zones,
+        );
+        let zones = zones.unwrap_or_default();
+        let apex = |zone: &Zone| zone.apex.0.clone();
         let identity = file.identity.unwrap_or_default();
         Self {
             folders: first_said(
@@ -143,9 +157,12 @@ impl Config {
                 .answers
                 .and_then(|answers| answers.when_all_unhealthy)
                 .map_or(WhenAllUnhealthy::None, |when| when.0),
-            zones: first_said(flags.zones, file.zones)
-                .map(names)
-                .unwrap_or_default(),
+            partial_zones: zones
+                .iter()
+                .filter(|zone| zone.is_partial)
+                .map(apex)
+                .collect(),
+            zones: zones.iter().map(apex).collect(),
             name_servers: first_said(Vec::new(), file.name_servers)
                 .map_or(defaults.name_servers, names),
             ttl: flags.ttl.or(file.ttl).map_or(defaults.ttl, |ttl| ttl.0),
@@ -155,6 +172,7 @@ impl Config {
                 server_id: identity.server_id.map(|text| text.0),
                 nsid: identity.nsid.map(|text| text.0.into_boxed_bytes()),
             },
+            forward: forward::resolve(flags.upstreams, file.forward.unwrap_or_default()),
         }
     }
 
@@ -163,6 +181,7 @@ impl Config {
         Policy {
             settings: Arc::new(Settings {
                 zones: self.zones.clone(),
+                partial_zones: self.partial_zones.clone(),
                 name_servers: self.name_servers.clone(),
                 ttl: self.ttl,
                 negative_ttl: self.negative_ttl,
@@ -171,6 +190,17 @@ impl Config {
             }),
             when_all_unhealthy: self.when_all_unhealthy,
         }
+    }
+
+    /// What two settings have against each other; `None` where they go together.
+    pub fn contradiction(&self) -> Option<String> {
+        let zone = self
+            .partial_zones
+            .first()
+            .filter(|_| self.forward.is_none())?;
+        Some(format!(
+            "zone {zone} has `unmatched: forward`, and there is nobody to forward to: name an upstream with --upstream"
+        ))
     }
 
     /// The keys in which `next` differs from this, and that a running server can't change.
@@ -183,6 +213,7 @@ impl Config {
             ("poll", self.poll != next.poll),
             ("tcp", self.tcp != next.tcp),
             ("logFormat", self.log_format != next.log_format),
+            ("forward", self.forward != next.forward),
         ];
         let differing = differences.into_iter().filter(|(_, differs)| *differs);
         differing.map(|(key, _)| key).collect()

@@ -69,8 +69,14 @@
 //!
 //! **A name whose lookup Istio leaves to others is not ours.** Resolution `DNS`, `DNS_ROUND_ROBIN` and `DYNAMIC_DNS`
 //! without endpoints and addresses mean the host's own DNS name; `NONE` without them means the address that the client
-//! has looked up already (Istio's agent forwards both: `pkg/dns/client/dns.go`). Outside a declared zone such a name is
-//! REFUSED, inside it is NODATA. Revisit with forwarding.
+//! has looked up already (Istio's agent forwards both: `pkg/dns/client/dns.go`). Outside a declared zone, and in one that
+//! is ours in part, such a name is forwarded, or REFUSED without an upstream; in a zone that is ours as a whole it is
+//! NODATA.
+//!
+//! **Forwarding keeps messages in wire form** ([`forward`]). What an upstream says is passed on as it came but for ids, flags,
+//! TTLs and EDNS, so that types nobody here knows come through; the cache holds those bytes and the places of the TTLs, and a
+//! UDP worker answers from it without waiting. A query that has to wait leaves the worker with a place of a limited
+//! number. Cost: what an upstream lies is passed on as well; an upstream is trusted as a machine's own resolver is.
 //!
 //! **Hosts that select alike share what they answer.** Endpoints are gathered and encoded once for each namespace and
 //! set of labels, however many ServiceEntries select by it, and many records are held once. Cost: a host whose
@@ -118,6 +124,8 @@ pub mod metrics;
 pub mod source;
 
 pub mod control;
+
+pub mod forward;
 
 pub mod serve;
 

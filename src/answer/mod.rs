@@ -99,7 +99,22 @@ fn outcome<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> (Outcome<'s>, Optio
     if !snapshot.is_ready() {
         return (Outcome::NotReady, None);
     }
+    let is_partial = |apex_at: usize| {
+        let zones = &snapshot.settings().partial_zones;
+        zones
+            .iter()
+            .any(|zone| zone.as_wire() == &query.name[apex_at..])
+    };
     match snapshot.find(query.name) {
+        Found::Name(Owner {
+            records: None,
+            apex_at,
+        })
+        | Found::NoName { apex_at }
+            if is_partial(apex_at) =>
+        {
+            (Outcome::NotOurs, None)
+        }
         Found::Name(owner) => (at_name(snapshot, owner, query), Some(owner.apex_at)),
         Found::NoName { apex_at } => (Outcome::NoName(snapshot.soa_behind_owner()), Some(apex_at)),
         Found::NotOurs => (Outcome::NotOurs, None),

@@ -13,7 +13,7 @@ use clap::Args;
 use super::{Exit, Failure, exit, log, policy};
 use crate::config::{
     Config, Overrides,
-    value::{Http, Listen, LogFormat, LogLevel, Period, Wait, Workers},
+    value::{Http, Listen, LogFormat, LogLevel, Period, Upstream, Wait, Workers},
 };
 
 const EXAMPLES: &str = "\
@@ -64,6 +64,21 @@ pub(super) struct ServeArgs {
         hide_env_values = true
     )]
     listen: Vec<Listen>,
+
+    /// Server to ask for names that are not in the mesh; repeat for more
+    ///
+    /// IP:PORT, or IP for port 53, over UDP and, for long answers, TCP; tcp://IP:PORT for TCP alone; tls://NAME@IP:PORT
+    /// over TLS with a server whose certificate has that name; https://NAME@IP:PORT/PATH over HTTPS; system for those of /etc/resolv.conf. Without an upstream
+    /// such names are REFUSED. Names are looked up for clients on this machine and in private networks; the configuration
+    /// file can say otherwise.
+    #[arg(
+        long = "upstream",
+        value_name = "ADDR",
+        env = "MESHDNS_UPSTREAM",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    upstreams: Vec<Upstream>,
 
     /// Address of /health, /ready and /metrics, or off [default: 127.0.0.1:9153]
     #[arg(
@@ -131,6 +146,7 @@ impl ServeArgs {
         let overrides = self.policy.overrides(Overrides {
             folders: policy::folders_or_variable(self.folders),
             listen: self.listen,
+            upstreams: self.upstreams,
             http: self.http,
             workers: self.workers,
             poll: self.poll,
@@ -140,6 +156,9 @@ impl ServeArgs {
             ..Overrides::default()
         });
         let config = Config::resolve(&overrides, &self.policy.file()?);
+        if let Some(contradiction) = config.contradiction() {
+            return Err(Failure::new(Exit::Config, anyhow::anyhow!(contradiction)));
+        }
         let log = log::start(config.log_format, &config.log_level);
         run::run(run::Plan {
             policy: self.policy,

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::{
     value::{
-        AllUnhealthy, CharacterString, Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel,
-        Period, TtlPeriod, Wait, Workers,
+        AllUnhealthy, CharacterString, Domain, Folder, ForwardPolicy, Http, Limit, Listen,
+        LogFormat, LogLevel, Memory, Network, Period, TtlPeriod, Upstream, Wait, Workers, Zone,
     },
     yaml::OneOrMore,
 };
@@ -17,6 +17,9 @@ use crate::diagnostic::Position;
 
 /// As many as the root has; every one makes each answer to NS longer.
 const MOST_NAME_SERVERS: usize = 13;
+
+/// As many as CoreDNS takes; more would only be asked when all of these fail.
+const MOST_UPSTREAMS: usize = 15;
 
 /// How much alike a wrong and a right key must be for the hint to help.
 const ALIKE: f64 = 0.7;
@@ -51,7 +54,7 @@ pub enum FileError {
 pub struct File {
     pub folders: Option<OneOrMore<Folder>>,
     pub listen: Option<OneOrMore<Listen>>,
-    pub zones: Option<OneOrMore<Domain>>,
+    pub zones: Option<OneOrMore<Zone>>,
     pub ttl: Option<TtlPeriod>,
     pub negative_ttl: Option<TtlPeriod>,
     pub name_servers: Option<OneOrMore<Domain, MOST_NAME_SERVERS>>,
@@ -64,6 +67,7 @@ pub struct File {
     pub identity: Option<IdentityKeys>,
     pub answers: Option<AnswerKeys>,
     pub tcp: Option<TcpKeys>,
+    pub forward: Option<ForwardKeys>,
 }
 
 /// What a server tells about itself.
@@ -94,6 +98,33 @@ pub struct TcpKeys {
     pub idle_timeout: Option<Wait>,
     pub message_timeout: Option<Wait>,
     pub write_timeout: Option<Wait>,
+}
+
+/// Where names go that are not ours.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
+pub struct ForwardKeys {
+    pub upstreams: Option<OneOrMore<Upstream, MOST_UPSTREAMS>>,
+    #[serde(default)]
+    pub domains: Vec<ForwardDomain>,
+    pub policy: Option<ForwardPolicy>,
+    pub timeout: Option<Wait>,
+    pub retry_after: Option<Wait>,
+    pub clients: Option<OneOrMore<Network>>,
+    pub max_waiting: Option<Limit>,
+    pub cache_size: Option<Memory>,
+    pub serve_stale: Option<Period>,
+    pub resolv_conf: Option<Folder>,
+}
+
+/// A domain that has upstreams of its own.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
+pub struct ForwardDomain {
+    pub name: Domain,
+    pub upstreams: OneOrMore<Upstream, MOST_UPSTREAMS>,
 }
 
 impl File {

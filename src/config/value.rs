@@ -12,15 +12,24 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tracing_subscriber::filter::Targets;
 
 use crate::{
     dns::{Name, NameError, Ttl, TtlOutOfRange},
+    forward::{Endpoint, Policy, Source, Transport},
     select::WhenAllUnhealthy,
 };
 
 /// The port of an address that names none: DNS's own.
 const DNS_PORT: u16 = 53;
+
+/// The port of an upstream over TLS that names none ([RFC 7858](https://www.rfc-editor.org/rfc/rfc7858)).
+const TLS_PORT: u16 = 853;
+
+/// The port of one over HTTPS.
+const HTTPS_PORT: u16 = 443;
 
 /// The longest time that a setting may be, against a slip of the unit: a day.
 pub const LONGEST_PERIOD: Duration = Duration::from_hours(24);
@@ -34,6 +43,25 @@ pub enum ValueError {
     /// Not an address with or without a port.
     #[error("expected IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:5300 or :53")]
     Listen,
+    /// Not the address of an upstream.
+    #[error(
+        "expected IP, IP:PORT, tcp://IP:PORT, tls://NAME@IP:PORT, https://NAME@IP:PORT/PATH or system, as in 10.0.0.2 or [2001:db8::2]:53"
+    )]
+    Upstream,
+    /// An upstream over TLS without the name that its certificate is to have, or without its address.
+    #[error("expected tls://NAME@IP or tls://NAME@IP:PORT, as in tls://dns.example.com@192.0.2.1")]
+    TlsUpstream,
+    /// An upstream over HTTPS without its address, or with a path that no URL has.
+    #[error(
+        "expected https://IP/PATH or https://NAME@IP/PATH, as in https://dns.example.com@192.0.2.1/dns-query"
+    )]
+    HttpsUpstream,
+    /// Not an amount of memory.
+    #[error("expected an amount of memory from 1MiB to 1024GiB, with its unit, as in 32MiB")]
+    Memory,
+    /// Neither a network nor an address.
+    #[error("expected a network or an address, as in 10.0.0.0/8 or 2001:db8::/32")]
+    Network,
     /// Neither an address nor `off`.
     #[error("expected off, IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:9153")]
     Http,
@@ -102,11 +130,7 @@ impl FromStr for Listen {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(address.into());
         }
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(text);
-        if let Ok(ip) = bare.parse::<IpAddr>() {
+        if let Some(ip) = bare_ip(text) {
             return Ok(SocketAddr::new(ip, DNS_PORT).into());
         }
         let port = text.strip_prefix(':').unwrap_or(text);
@@ -148,6 +172,65 @@ impl FromStr for Http {
             },
         }
     }
+}
+
+/// An upstream server, or the word `system`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Upstream(pub Source);
+
+impl FromStr for Upstream {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
+        let (transport, address) = match scheme {
+            _ if text == "system" => return Ok(Self(Source::System)),
+            "udp" => (Transport::Udp, socket_address(rest, DNS_PORT)),
+            "tcp" => (Transport::Tcp, socket_address(rest, DNS_PORT)),
+            "tls" => {
+                let (name, address) = rest.split_once('@').ok_or(ValueError::TlsUpstream)?;
+                let name = server_name(name).ok_or(ValueError::TlsUpstream)?;
+                (Transport::Tls(name), socket_address(address, TLS_PORT))
+            }
+            "https" => {
+                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let (name, address) = if let Some((name, address)) = authority.split_once('@') {
+                    (server_name(name), socket_address(address, HTTPS_PORT))
+                } else {
+                    let address = socket_address(authority, HTTPS_PORT);
+                    (address.map(|address| address.ip().into()), address)
+                };
+                let path = if path.is_empty() { "/dns-query" } else { path };
+                let is_path = path.bytes().all(|byte| byte.is_ascii_graphic());
+                let name = name.filter(|_| is_path).ok_or(ValueError::HttpsUpstream)?;
+                let path = path.into();
+                (Transport::Https { name, path }, address)
+            }
+            _ => return Err(ValueError::Upstream),
+        };
+        let address = address.ok_or(ValueError::Upstream)?;
+        Ok(Self(Source::At(Endpoint { transport, address })))
+    }
+}
+
+/// The name in a certificate; an IP address may be one.
+fn server_name(text: &str) -> Option<ServerName<'static>> {
+    ServerName::try_from(text.to_owned()).ok()
+}
+
+/// An address of one machine, with this port where it names none.
+fn socket_address(text: &str, port: u16) -> Option<SocketAddr> {
+    let with_port = |ip| SocketAddr::new(ip, port);
+    let parsed = text.parse().ok().or(bare_ip(text).map(with_port));
+    parsed.filter(|address| !address.ip().is_unspecified() && address.port() > 0)
+}
+
+/// An IP address without a port; one of IPv6 may stand in brackets.
+fn bare_ip(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(text).parse().ok()
 }
 
 /// A time span of at most [`LONGEST_PERIOD`].
@@ -209,6 +292,53 @@ impl FromStr for Domain {
             return Err(ValueError::DomainCharacter);
         }
         Ok(Self(name))
+    }
+}
+
+/// A domain that is answered as a whole, or in part.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Zone {
+    /// Its apex.
+    pub apex: Domain,
+    /// Whether names that the mesh does not hold are forwarded.
+    pub is_partial: bool,
+}
+
+impl From<Domain> for Zone {
+    fn from(apex: Domain) -> Self {
+        Self {
+            apex,
+            is_partial: false,
+        }
+    }
+}
+
+impl FromStr for Zone {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        text.parse::<Domain>().map(Self::from)
+    }
+}
+
+/// What becomes of names in a zone that the mesh does not hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unmatched {
+    /// They don't exist.
+    NoName,
+    /// An upstream knows.
+    Forward,
+}
+
+impl FromStr for Unmatched {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "nxdomain" => Ok(Self::NoName),
+            "forward" => Ok(Self::Forward),
+            _ => Err(ValueError::Word("nxdomain or forward")),
+        }
     }
 }
 
@@ -304,6 +434,62 @@ impl FromStr for Limit {
     }
 }
 
+/// A network of clients, as a prefix or as one address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Network(pub IpNet);
+
+impl FromStr for Network {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let network = text
+            .parse()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map(Self).map_err(|_| ValueError::Network)
+    }
+}
+
+/// Which upstream is asked first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ForwardPolicy(pub Policy);
+
+impl FromStr for ForwardPolicy {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "sequential" => Ok(Self(Policy::Sequential)),
+            "random" => Ok(Self(Policy::Random)),
+            "fastest" => Ok(Self(Policy::Fastest)),
+            _ => Err(ValueError::Word("sequential, random or fastest")),
+        }
+    }
+}
+
+/// An amount of memory: at least a mebibyte.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Memory {
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+impl FromStr for Memory {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+        let read = units.iter().find_map(|&(unit, shift)| {
+            let count: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+            count.checked_mul(1 << shift)
+        });
+        let bytes = read.filter(|bytes| (LEAST_MEMORY..=MOST_MEMORY).contains(bytes));
+        bytes.map(|bytes| Self { bytes }).ok_or(ValueError::Memory)
+    }
+}
+
+const LEAST_MEMORY: u64 = 1 << 20;
+const MOST_MEMORY: u64 = 1 << 40;
+
 /// A text that a DNS message carries as one character string
 /// ([RFC 1035 §3.3](https://www.rfc-editor.org/rfc/rfc1035#section-3.3)).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -369,6 +555,51 @@ mod tests {
             "[::1",
         ] {
             check_listen(wrong, &[]);
+        }
+    }
+
+    #[track_caller]
+    fn check_upstream(text: &str, expected: &str) {
+        let upstream = text
+            .parse::<Upstream>()
+            .map(|Upstream(source)| match source {
+                Source::At(endpoint) => endpoint.to_string(),
+                Source::System => "system".to_owned(),
+            });
+        assert_eq!(upstream.unwrap_or_default(), expected, "{text}");
+    }
+
+    #[test]
+    fn reads_upstreams_in_every_form() {
+        check_upstream("system", "system");
+        check_upstream("10.0.0.2", "10.0.0.2:53");
+        check_upstream("[::1]:5353", "[::1]:5353");
+        check_upstream("::1", "[::1]:53");
+        check_upstream("udp://10.0.0.2", "10.0.0.2:53");
+        check_upstream("tcp://10.0.0.2:5353", "tcp://10.0.0.2:5353");
+        check_upstream("tls://dns.test@10.0.0.2", "tls://dns.test@10.0.0.2:853");
+        check_upstream("tls://dns.test@[::1]:8853", "tls://dns.test@[::1]:8853");
+        check_upstream(
+            "https://10.0.0.2",
+            "https://10.0.0.2@10.0.0.2:443/dns-query",
+        );
+        check_upstream(
+            "https://dns.test@[::1]:8443/q",
+            "https://dns.test@[::1]:8443/q",
+        );
+        for wrong in [
+            "",
+            "dns.test",
+            "0.0.0.0",
+            "10.0.0.2:0",
+            "tls://10.0.0.2",
+            "tls://@10.0.0.2",
+            "tls://dns..test@10.0.0.2",
+            "https://dns.test/dns-query",
+            "https://10.0.0.2/dns query",
+            "quic://10.0.0.2",
+        ] {
+            check_upstream(wrong, "");
         }
     }
 

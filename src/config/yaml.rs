@@ -7,12 +7,13 @@ use std::{fmt, marker::PhantomData, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, SeqAccess, Visitor},
+    de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
 use super::value::{
-    AllUnhealthy, CharacterString, Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel,
-    Period, TtlPeriod, ValueError, Wait, Workers,
+    AllUnhealthy, CharacterString, Domain, Folder, ForwardPolicy, Http, Limit, Listen, LogFormat,
+    LogLevel, Memory, Network, Period, TtlPeriod, Unmatched, Upstream, ValueError, Wait, Workers,
+    Zone,
 };
 
 /// A list of at most `MOST` values, or one value that stands for a list of one.
@@ -59,6 +60,42 @@ impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>, const MOST: usize> Vi
             list.push(value);
         }
         Ok(OneOrMore(list))
+    }
+}
+
+/// A domain, or a mapping that says more of it.
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ZoneOrName)
+    }
+}
+
+struct ZoneOrName;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ZoneKeys {
+    name: Domain,
+    unmatched: Option<Unmatched>,
+}
+
+impl<'de> Visitor<'de> for ZoneOrName {
+    type Value = Zone;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a domain")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Zone, E> {
+        Scalar(PhantomData).visit_str(text)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<Zone, A::Error> {
+        let keys = ZoneKeys::deserialize(MapAccessDeserializer::new(keys))?;
+        Ok(Zone {
+            apex: keys.name,
+            is_partial: keys.unmatched == Some(Unmatched::Forward),
+        })
     }
 }
 
@@ -110,13 +147,18 @@ reads_as_text!(
     CharacterString,
     Domain,
     Folder,
+    ForwardPolicy,
     Http,
     Limit,
     Listen,
     LogFormat,
     LogLevel,
+    Memory,
+    Network,
     Period,
     TtlPeriod,
+    Unmatched,
+    Upstream,
     Wait,
     Workers,
 );

@@ -19,6 +19,8 @@ impl RecordType {
     pub const AAAA: Self = Self(28);
     /// The EDNS pseudo-record ([RFC 6891](https://www.rfc-editor.org/rfc/rfc6891)).
     pub const OPT: Self = Self(41);
+    /// A transaction signature ([RFC 8945](https://www.rfc-editor.org/rfc/rfc8945)).
+    pub const TSIG: Self = Self(250);
     /// An incremental zone transfer ([RFC 1995](https://www.rfc-editor.org/rfc/rfc1995)).
     pub const IXFR: Self = Self(251);
     /// A full zone transfer ([RFC 5936](https://www.rfc-editor.org/rfc/rfc5936)).
@@ -103,6 +105,23 @@ pub enum Rcode {
 }
 
 impl Rcode {
+    /// Every response code that has a name here.
+    pub const ALL: [Self; 8] = [
+        Self::NoError,
+        Self::FormErr,
+        Self::ServFail,
+        Self::NxDomain,
+        Self::NotImp,
+        Self::Refused,
+        Self::NotAuth,
+        Self::BadVers,
+    ];
+
+    /// The response code with this number, where it has a name here.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|rcode| *rcode as u16 == number)
+    }
+
     /// The mnemonic, as dig and the metrics spell it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ mod process;
 mod reload;
 mod text;
 mod traffic;
-mod write;
+pub(crate) mod write;
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl Page {
         status: Arc<ArcSwap<Status>>,
         snapshots: Arc<ArcSwap<Snapshot>>,
         configuration: Arc<ConfigReloads>,
-        traffic: Box<dyn Collector>,
+        queries: Vec<Box<dyn Collector>>,
     ) -> Self {
         let mut registry = Registry::default();
         let ours = registry.sub_registry_with_prefix("meshdns");
@@ -44,7 +44,9 @@ impl Page {
             snapshots,
             configuration,
         }));
-        ours.register_collector(traffic);
+        for collector in queries {
+            ours.register_collector(collector);
+        }
         registry.register_collector(Box::new(process::Process));
         Self { registry }
     }

@@ -5,7 +5,7 @@
 //!
 //! Names, labels and buckets are CoreDNS's ([`metrics.go`], [`monitor.go`]), without the prefix: a registry with the prefix
 //! `meshdns` makes `meshdns_dns_requests_total` of `dns_requests`. The label `zone` is a declared zone, `.` for hosts
-//! outside of those, `dropped` for names that are not ours: never a name that a client chose.
+//! outside of those and for forwarded names, `dropped` for names that are not ours: never a name that a client chose.
 //!
 //! [`metrics.go`]: https://github.com/coredns/coredns/blob/master/plugin/metrics/vars/vars.go
 //! [`monitor.go`]: https://github.com/coredns/coredns/blob/master/plugin/metrics/vars/monitor.go
@@ -81,8 +81,8 @@ pub struct Exchange<'q> {
     pub apex: Option<&'q [u8]>,
     /// The asked type; `None` where it can't be read.
     pub record_type: Option<RecordType>,
-    /// The response code.
-    pub rcode: Rcode,
+    /// The response code; `None` for one that only an upstream sends.
+    pub rcode: Option<Rcode>,
     /// Whether the client asked for DNSSEC records.
     pub dnssec_ok: bool,
     /// Whether records were left out because they did not fit.
@@ -273,7 +273,7 @@ mod tests {
         Exchange {
             apex,
             record_type: Some(RecordType::A),
-            rcode: Rcode::NoError,
+            rcode: Some(Rcode::NoError),
             dnssec_ok: false,
             truncated: false,
             request_bytes: 511,

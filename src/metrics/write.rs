@@ -8,7 +8,7 @@ use prometheus_client::{
 };
 
 /// Writes a counter; the page adds `_total` to its name.
-pub(super) fn counter<N>(
+pub(crate) fn counter<N>(
     page: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -23,7 +23,7 @@ where
 }
 
 /// Writes a gauge.
-pub(super) fn gauge<N>(
+pub(crate) fn gauge<N>(
     page: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -38,7 +38,7 @@ where
 }
 
 /// Writes one gauge for each value of the label `label`.
-pub(super) fn gauges<'v>(
+pub(crate) fn gauges<'v>(
     page: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

@@ -6,6 +6,7 @@
 //! Never decides what an answer is: `answer` does, in bytes of `wire`.
 
 mod bind;
+mod late;
 mod responder;
 mod tcp;
 mod udp;
@@ -24,7 +25,11 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 
 pub use self::{bind::BindError, bind::Sockets, tcp::TcpLimits};
-use crate::{metrics::Traffic, zone::Snapshot};
+use crate::{
+    forward::Forwarder,
+    metrics::{Protocol, Traffic},
+    zone::Snapshot,
+};
 
 /// Where and how to serve.
 #[derive(Clone, Debug)]
@@ -50,11 +55,12 @@ pub struct Running {
 struct Shared {
     snapshots: Arc<ArcSwap<Snapshot>>,
     traffic: Arc<Traffic>,
+    forwarder: Option<Arc<Forwarder>>,
 }
 
 impl Sockets {
     /// Answers queries from the newest of `snapshots`: UDP on threads of its own, TCP on the tokio runtime that this is
-    /// called from.
+    /// called from. For names that are not ours, `forwarder` knows whom to ask; without it, they are refused.
     ///
     /// # Errors
     ///
@@ -63,8 +69,13 @@ impl Sockets {
         self,
         snapshots: Arc<ArcSwap<Snapshot>>,
         traffic: Arc<Traffic>,
+        forwarder: Option<Arc<Forwarder>>,
     ) -> Result<Running, BindError> {
-        let shared = Shared { snapshots, traffic };
+        let shared = Shared {
+            snapshots,
+            traffic,
+            forwarder,
+        };
         let mut running = Running {
             stop: Arc::new(AtomicBool::new(false)),
             udp: Vec::new(),
@@ -74,8 +85,10 @@ impl Sockets {
         for endpoint in self.endpoints {
             let address = endpoint.address;
             let failed = |source| BindError::Start { address, source };
+            let late = late::Late::of(&shared, address, Protocol::Udp);
             for (number, socket) in endpoint.udp.into_iter().enumerate() {
-                let worker = udp::Worker::new(socket, address, &shared, &running.stop);
+                let late = late.clone();
+                let worker = udp::Worker::new(socket, address, &shared, late, &running.stop);
                 let thread = thread::Builder::new()
                     .name(format!("udp-{number}"))
                     .spawn(move || worker.run())

@@ -1,6 +1,6 @@
 use std::{
     hash::{BuildHasher, RandomState},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -8,7 +8,8 @@ use std::{
 use smallvec::SmallVec;
 
 use crate::{
-    answer::{Query, answer},
+    answer::{Outcome, Query, answer},
+    forward::{Forwarder, Now, Ticket},
     metrics::{Exchange, Protocol, Recorder, Traffic},
     wire::{self, NameBuffer, Refusal},
     zone::Snapshot,
@@ -26,53 +27,88 @@ pub(super) struct Responder {
     replies: Replies,
 }
 
-/// A message as it was read, and its length.
-type Read<'m> = (Result<Query<'m>, Refusal<'m>>, usize);
+/// A message, as it was read and as it came, and who sent it, where that matters.
+type Read<'m> = (Result<Query<'m>, Refusal<'m>>, &'m [u8], Option<IpAddr>);
+
+/// What is still to do for a message.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// Nothing.
+    Nothing,
+    /// An upstream has to be asked for the answer.
+    Later(Ticket),
+}
 
 /// Writes and counts what messages get.
 #[derive(Debug)]
 struct Replies {
     protocol: Protocol,
     recorder: Recorder,
+    forwarder: Option<Arc<Forwarder>>,
 }
 
 impl Responder {
-    pub(super) fn new(address: SocketAddr, protocol: Protocol, traffic: &Arc<Traffic>) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        protocol: Protocol,
+        traffic: &Arc<Traffic>,
+        forwarder: Option<Arc<Forwarder>>,
+    ) -> Self {
         Self {
             names: Default::default(),
             turns: Turns::seeded(),
             replies: Replies {
                 protocol,
                 recorder: traffic.recorder(address, protocol),
+                forwarder,
             },
         }
     }
 
-    /// Appends the answer to `message`; nothing where none is due.
-    pub(super) fn respond(&mut self, snapshot: &Snapshot, message: &[u8], out: &mut Vec<u8>) {
-        let query = wire::parse(message, self.turns.next(), &mut self.names[0]);
-        self.replies.write(snapshot, &(query, message.len()), out);
+    /// Whether it matters who the client is.
+    pub(super) fn forwards(&self) -> bool {
+        self.replies.forwarder.is_some()
     }
 
-    /// Answers each of at most [`GROUP`] messages as [`Responder::respond`] does, and faster.
+    /// Appends the answer to `message`; nothing where none is due, or not yet.
+    ///
+    /// `client` is who sent it, where [`Responder::forwards`].
+    pub(super) fn respond(
+        &mut self,
+        snapshot: &Snapshot,
+        message: &[u8],
+        client: Option<IpAddr>,
+        out: &mut Vec<u8>,
+    ) -> Due {
+        let query = wire::parse(message, self.turns.next(), &mut self.names[0]);
+        self.replies.write(snapshot, &(query, message, client), out)
+    }
+
+    /// Answers each of at most [`GROUP`] messages as [`Responder::respond`] does, and faster. Calls `later` with the place
+    /// of each for which an upstream has to be asked.
     pub(super) fn respond_to_each<'b>(
         &mut self,
         snapshot: &Snapshot,
         exchanges: impl Iterator<Item = (&'b [u8], &'b mut Vec<u8>)>,
+        clients: [Option<IpAddr>; GROUP],
+        mut later: impl FnMut(usize, &[u8], Ticket),
     ) {
         let read: SmallVec<[(Read<'_>, &mut Vec<u8>); GROUP]> = exchanges
+            .zip(clients)
             .zip(&mut self.names)
-            .map(|((message, out), name)| {
+            .map(|(((message, out), client), name)| {
                 let query = wire::parse(message, self.turns.next(), name);
-                ((query, message.len()), out)
+                ((query, message, client), out)
             })
             .collect();
         let names = read
             .iter()
-            .filter_map(|((query, _), _)| query.as_ref().ok());
+            .filter_map(|((query, ..), _)| query.as_ref().ok());
         snapshot.fetch(names.map(|query| query.name));
-        for (read, out) in read {
-            self.replies.write(snapshot, &read, out);
+        for (place, (read, out)) in read.into_iter().enumerate() {
+            if let Due::Later(ticket) = self.replies.write(snapshot, &read, out) {
+                later(place, read.1, ticket);
+            }
         }
     }
 
@@ -88,28 +124,63 @@ impl Responder {
 }
 
 impl Replies {
-    fn write(&mut self, snapshot: &Snapshot, (query, request_bytes): &Read<'_>, out: &mut Vec<u8>) {
+    fn write(
+        &mut self,
+        snapshot: &Snapshot,
+        (query, message, client): &Read<'_>,
+        out: &mut Vec<u8>,
+    ) -> Due {
         let start = out.len();
         let query = match query {
             Ok(query) => query,
-            Err(refusal) => return self.refuse(refusal, *request_bytes, out),
+            Err(refusal) => {
+                self.refuse(refusal, message.len(), out);
+                return Due::Nothing;
+            }
         };
         let answer = answer(snapshot, query);
-        let limit_bytes = match self.protocol {
-            Protocol::Udp => wire::udp_limit_bytes(query),
-            Protocol::Tcp => wire::MAX_TCP_BYTES,
+        let limit_bytes = limit_bytes(self.protocol, query);
+        let served = self.forwarder_for(*client);
+        let recursion_available = served.is_some();
+        let forwarded = match (served, answer.outcome) {
+            (Some(forwarder), Outcome::NotOurs) => {
+                match forwarder.now(query, message, limit_bytes, out) {
+                    Now::Passed(passed) => Some(passed),
+                    Now::Refused => None,
+                    Now::Later(ticket) => return Due::Later(ticket),
+                }
+            }
+            _ => None,
         };
-        let written = wire::write(query, &answer, limit_bytes, out);
+        let (apex, rcode, truncated) = if let Some(passed) = forwarded {
+            (Some(&[0][..]), passed.rcode, passed.truncated)
+        } else {
+            let written = wire::write(query, &answer, limit_bytes, out);
+            let apex = answer.apex_at.map(|at| &query.name[at..]);
+            (apex, Some(answer.outcome.rcode()), written.truncated)
+        };
+        if recursion_available {
+            wire::set_recursion_available(&mut out[start..]);
+        }
         self.recorder.follow(snapshot);
         self.recorder.record(&Exchange {
-            apex: answer.apex_at.map(|at| &query.name[at..]),
+            apex,
             record_type: Some(query.record_type),
-            rcode: answer.outcome.rcode(),
+            rcode,
             dnssec_ok: query.edns.is_some_and(|edns| edns.dnssec_ok),
-            truncated: written.truncated,
-            request_bytes: *request_bytes,
+            truncated,
+            request_bytes: message.len(),
             response_bytes: out.len() - start,
         });
+        Due::Nothing
+    }
+
+    /// Who looks names up for `client`.
+    fn forwarder_for(&self, client: Option<IpAddr>) -> Option<&Arc<Forwarder>> {
+        let forwarder = self.forwarder.as_ref()?;
+        client
+            .is_some_and(|client| forwarder.serves(client))
+            .then_some(forwarder)
     }
 
     fn refuse(&mut self, refusal: &Refusal<'_>, request_bytes: usize, out: &mut Vec<u8>) {
@@ -121,12 +192,20 @@ impl Replies {
         self.recorder.record(&Exchange {
             apex: None,
             record_type: None,
-            rcode,
+            rcode: Some(rcode),
             dnssec_ok: false,
             truncated: false,
             request_bytes,
             response_bytes: out.len() - start,
         });
+    }
+}
+
+/// How large the answer to `query` may be.
+pub(super) fn limit_bytes(protocol: Protocol, query: &Query<'_>) -> usize {
+    match protocol {
+        Protocol::Udp => wire::udp_limit_bytes(query),
+        Protocol::Tcp => wire::MAX_TCP_BYTES,
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::{net::TcpListener, runtime::Handle, task::JoinSet};
 pub(super) use self::admission::Admission;
 use self::admission::Admitted;
 pub use self::limits::TcpLimits;
-use super::{Shared, responder::Responder};
+use super::{Shared, late::Late, responder::Responder};
 use crate::{
     metrics::{Protocol, Traffic},
     zone::Snapshot,
@@ -34,6 +34,7 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 pub(super) struct Service {
     address: SocketAddr,
     shared: Shared,
+    late: Option<Arc<Late>>,
     /// One more than threads use at a time, so that a free one is always found and nobody waits.
     responders: Box<[Mutex<Responder>]>,
 }
@@ -43,8 +44,16 @@ impl Service {
         let threads = Handle::current().metrics().num_workers();
         Self {
             address,
+            late: Late::of(&shared, address, Protocol::Tcp),
             responders: (0..=threads)
-                .map(|_| Responder::new(address, Protocol::Tcp, &shared.traffic))
+                .map(|_| {
+                    Responder::new(
+                        address,
+                        Protocol::Tcp,
+                        &shared.traffic,
+                        shared.forwarder.clone(),
+                    )
+                })
                 .map(Mutex::new)
                 .collect(),
             shared,
@@ -108,7 +117,7 @@ pub(super) async fn accept(listener: TcpListener, service: Service, admission: A
         let (service, admission) = (Arc::clone(&service), Arc::clone(&admission));
         connections.spawn(async move {
             let _open = Open::new(&service.shared.traffic);
-            connection::serve(stream, &service, &admission).await;
+            connection::serve(stream, peer.ip(), &service, &admission).await;
             drop(place);
         });
     }

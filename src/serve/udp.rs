@@ -17,23 +17,25 @@ use std::{
 
 use arc_swap::{ArcSwap, cache::Cache};
 
-use self::batch::Batch;
 pub(super) use self::batch::ask_for_destinations;
+use self::batch::{Batch, WayBack};
 use super::{
     Shared,
+    late::Late,
     responder::{GROUP, Responder},
 };
-use crate::{metrics::Protocol, zone::Snapshot};
+use crate::{forward::Ticket, metrics::Protocol, zone::Snapshot};
 
 /// How long to leave a socket alone that fails to receive.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// What one thread serves.
 pub(super) struct Worker {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     address: SocketAddr,
     snapshots: Arc<ArcSwap<Snapshot>>,
     responder: Responder,
+    late: Option<Arc<Late>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -42,20 +44,28 @@ impl Worker {
         socket: UdpSocket,
         address: SocketAddr,
         shared: &Shared,
+        late: Option<Arc<Late>>,
         stop: &Arc<AtomicBool>,
     ) -> Self {
         Self {
-            socket,
+            socket: Arc::new(socket),
             address,
             snapshots: Arc::clone(&shared.snapshots),
-            responder: Responder::new(address, Protocol::Udp, &shared.traffic),
+            responder: Responder::new(
+                address,
+                Protocol::Udp,
+                &shared.traffic,
+                shared.forwarder.clone(),
+            ),
+            late,
             stop: Arc::clone(stop),
         }
     }
 
     /// Answers until told to stop.
     pub(super) fn run(mut self) {
-        let mut snapshots = Cache::new(&*self.snapshots);
+        let published = Arc::clone(&self.snapshots);
+        let mut snapshots = Cache::new(&*published);
         let mut batch = Batch::new();
         let mut is_failing = false;
         while !self.stop.load(Relaxed) {
@@ -66,7 +76,7 @@ impl Worker {
                 Ok(()) => {
                     is_failing = false;
                     let start = Instant::now();
-                    answer_all(&mut self.responder, snapshot, &mut batch);
+                    self.answer_all(snapshot, &mut batch);
                     let unsent = batch.send(&self.socket);
                     if unsent > 0 {
                         self.responder.traffic().unsent(unsent);
@@ -84,38 +94,64 @@ impl Worker {
             }
         }
     }
+
+    /// Answers every datagram of `batch`. One that makes the code panic gets no answer; the others do.
+    fn answer_all(&mut self, snapshot: &Snapshot, batch: &mut Batch) {
+        for start in (0..batch.len()).step_by(GROUP) {
+            let group = start..batch.len().min(start + GROUP);
+            if self.answers(snapshot, batch, group.clone()) {
+                continue;
+            }
+            for index in group {
+                if !self.answers(snapshot, batch, index..index + 1) {
+                    self.responder.traffic().panicked();
+                    batch.withhold(index);
+                }
+            }
+        }
+    }
+
+    /// Answers a group of datagrams; `false` where the code panicked.
+    fn answers(&mut self, snapshot: &Snapshot, batch: &mut Batch, group: Range<usize>) -> bool {
+        catch_unwind(AssertUnwindSafe(|| {
+            let mut clients = [None; GROUP];
+            if self.responder.forwards() {
+                for (client, index) in clients.iter_mut().zip(group.clone()) {
+                    *client = Some(batch.client(index));
+                }
+            }
+            let mut late: Vec<(usize, Vec<u8>, Ticket)> = Vec::new();
+            self.responder.respond_to_each(
+                snapshot,
+                batch.exchanges(group.clone()),
+                clients,
+                |place, message, ticket| late.push((place, message.to_vec(), ticket)),
+            );
+            for (place, message, ticket) in late {
+                self.answer_later(message, ticket, batch.way_back(group.start + place));
+            }
+        }))
+        .is_ok()
+    }
+
+    /// Has `message` answered by an upstream, and the answer sent from the socket that received it. How many wait is
+    /// limited by the tickets.
+    fn answer_later(&self, message: Vec<u8>, ticket: Ticket, way_back: WayBack) {
+        let Some(late) = &self.late else {
+            return;
+        };
+        let (waiting, socket) = (Arc::clone(late), Arc::clone(&self.socket));
+        late.runtime().spawn(async move {
+            let reply = waiting.answer(&message, ticket).await;
+            if let Err(error) = way_back.send(&socket, &reply) {
+                tracing::debug!(%error, "send an upstream's answer over UDP");
+                waiting.unsent();
+            }
+        });
+    }
 }
 
 fn is_nothing_received(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
-}
-
-/// Answers every datagram of `batch`. One that makes the code panic gets no answer; the others do.
-fn answer_all(responder: &mut Responder, snapshot: &Snapshot, batch: &mut Batch) {
-    for start in (0..batch.len()).step_by(GROUP) {
-        let group = start..batch.len().min(start + GROUP);
-        if answers(responder, snapshot, batch, group.clone()) {
-            continue;
-        }
-        for index in group {
-            if !answers(responder, snapshot, batch, index..index + 1) {
-                responder.traffic().panicked();
-                batch.withhold(index);
-            }
-        }
-    }
-}
-
-/// Answers a group of datagrams; `false` where the code panicked.
-fn answers(
-    responder: &mut Responder,
-    snapshot: &Snapshot,
-    batch: &mut Batch,
-    group: Range<usize>,
-) -> bool {
-    catch_unwind(AssertUnwindSafe(|| {
-        responder.respond_to_each(snapshot, batch.exchanges(group));
-    }))
-    .is_ok()
 }

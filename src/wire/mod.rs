@@ -1,7 +1,8 @@
 //! Bytes: reads queries and writes answers, for every transport.
 //!
 //! [`parse()`] reads a message into a [`Query`](crate::answer::Query) or says how to refuse it; [`write()`] and
-//! [`write_refusal`] append a message to a buffer. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
+//! [`write_refusal`] append a message to a buffer. For names that others answer, [`write_question`] and [`read_reply`] speak
+//! with an upstream server, and [`relay`] passes its reply on. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
 //! makes a query malformed, and truncation.
 //!
 //! The reader takes what resolvers and stubs send without allocating; messages with other records than one OPT go through
@@ -13,12 +14,19 @@
 mod odd;
 mod parse;
 mod refusal;
+mod relay;
 #[cfg(test)]
 mod tests;
+mod upstream;
 mod write;
 
 pub use parse::{NameBuffer, parse};
 pub use refusal::{Refusal, write_refusal};
+pub use relay::{Age, relay, set_recursion_available};
+pub use upstream::{
+    MARK_LEN, NotTheReply, UpstreamQuestion, UpstreamReply, checking_disabled, marks, read_reply,
+    write_question,
+};
 pub use write::{Written, udp_limit_bytes, write};
 
 /// The length of a message's header.
@@ -41,6 +49,13 @@ const AA: u16 = 0x0400;
 const TC: u16 = 0x0200;
 /// RD: recursion desired.
 const RD: u16 = 0x0100;
+
+/// RA: the server looks up what it does not hold.
+const RA: u16 = 0x0080;
+/// AD: the data is authentic; in a query, the client understands that.
+const AD: u16 = 0x0020;
+/// CD: the client validates, and nobody else is to.
+const CD: u16 = 0x0010;
 
 /// Where in the OPT record's TTL field the DO bit is.
 const DNSSEC_OK: u16 = 0x8000;

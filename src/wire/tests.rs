@@ -1,4 +1,5 @@
 mod laws;
+mod upstreams;
 
 use hickory_proto::{
     op::Message,

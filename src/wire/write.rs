@@ -20,8 +20,8 @@ const MAX_TEXT_LEN: usize = 255;
 const MINIMAL_HINFO: &[u8] = b"\x07RFC8482\0";
 
 const FIXED_LEN: usize = 12;
-const OPT_FIXED_LEN: usize = 11;
-const OPTION_HEADER_LEN: usize = 4;
+pub(super) const OPT_FIXED_LEN: usize = 11;
+pub(super) const OPTION_HEADER_LEN: usize = 4;
 const EXTENDED_ERROR_LEN: usize = OPTION_HEADER_LEN + 2;
 
 /// What [`write()`] appended.
@@ -247,17 +247,7 @@ impl<'s> Opt<'s> {
     }
 
     fn write(&self, rcode: Rcode, out: &mut Vec<u8>) {
-        let payload = u16::try_from(MAX_UDP_BYTES).expect("fits 16 bits");
-        let options_len = u16::try_from(self.options_len()).expect("options fit the message");
-        let flags = if self.dnssec_ok { DNSSEC_OK } else { 0 };
-        let [_, extended_rcode] = (rcode as u16 >> 4).to_be_bytes();
-        let mut fixed = [0; OPT_FIXED_LEN];
-        fixed[1..3].copy_from_slice(&RecordType::OPT.0.to_be_bytes());
-        fixed[3..5].copy_from_slice(&payload.to_be_bytes());
-        fixed[5] = extended_rcode;
-        fixed[7..9].copy_from_slice(&flags.to_be_bytes());
-        fixed[9..11].copy_from_slice(&options_len.to_be_bytes());
-        out.extend_from_slice(&fixed);
+        push_opt(out, rcode as u16, self.dnssec_ok, self.options_len());
         if let Some(error) = self.extended_error {
             push_option(out, OPTION_EXTENDED_ERROR, &(error as u16).to_be_bytes());
         }
@@ -267,7 +257,22 @@ impl<'s> Opt<'s> {
     }
 }
 
-fn push_option(out: &mut Vec<u8>, code: u16, data: &[u8]) {
+/// Appends an OPT record up to its options, which take `options_len` bytes.
+pub(super) fn push_opt(out: &mut Vec<u8>, rcode: u16, dnssec_ok: bool, options_len: usize) {
+    let payload = u16::try_from(MAX_UDP_BYTES).expect("fits 16 bits");
+    let options_len = u16::try_from(options_len).expect("options fit the message");
+    let flags = if dnssec_ok { DNSSEC_OK } else { 0 };
+    let [_, extended_rcode] = (rcode >> 4).to_be_bytes();
+    let mut fixed = [0; OPT_FIXED_LEN];
+    fixed[1..3].copy_from_slice(&RecordType::OPT.0.to_be_bytes());
+    fixed[3..5].copy_from_slice(&payload.to_be_bytes());
+    fixed[5] = extended_rcode;
+    fixed[7..9].copy_from_slice(&flags.to_be_bytes());
+    fixed[9..11].copy_from_slice(&options_len.to_be_bytes());
+    out.extend_from_slice(&fixed);
+}
+
+pub(super) fn push_option(out: &mut Vec<u8>, code: u16, data: &[u8]) {
     let len = u16::try_from(data.len()).expect("options fit the message");
     out.extend_from_slice(&code.to_be_bytes());
     out.extend_from_slice(&len.to_be_bytes());

@@ -86,6 +86,14 @@ impl Editor {
                 .any(|ancestor| self.declared.contains(&ancestor))
     }
 
+    /// Whether every name at or below the apex of `name`'s zone is ours.
+    fn in_whole_zone(&self, name: &Name) -> bool {
+        let partial = &self.latest.settings().partial_zones;
+        let mut at_or_above = std::iter::once(name.clone()).chain(name.ancestors());
+        let zone = at_or_above.find(|name| self.declared.contains(name));
+        zone.is_some_and(|zone| !partial.contains(&zone))
+    }
+
     /// Gives each host of `updates`, once each, what it answers from now on, `None` taking it away.
     ///
     /// The first call makes the snapshot ready, whatever it holds.
@@ -108,7 +116,7 @@ impl Editor {
         for (host, compiled) in updates {
             let records = match compiled {
                 Some(Compiled::Records(records)) => Some(records),
-                Some(Compiled::Elsewhere) if self.in_declared_zone(&host) => {
+                Some(Compiled::Elsewhere) if self.in_whole_zone(&host) => {
                     Some(HostRecords::default())
                 }
                 Some(Compiled::Elsewhere) | None => None,

@@ -28,6 +28,8 @@ pub struct Identity {
 pub struct Settings {
     /// Domains that are ours as a whole. Every host outside of them is the apex of its own zone.
     pub zones: Vec<Name>,
+    /// Those of them that are ours in part: a name that no host has is not ours.
+    pub partial_zones: Vec<Name>,
     /// The names in each apex's NS RRset; the first is the SOA's MNAME. At least one.
     pub name_servers: Vec<Name>,
     /// The TTL of address and NS records.
@@ -44,6 +46,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             zones: Vec::new(),
+            partial_zones: Vec::new(),
             name_servers: vec![Name::from_text("ns.meshdns.invalid").expect("a valid name")],
             ttl: Ttl::FIVE_SECONDS,
             negative_ttl: Ttl::FIVE_SECONDS,

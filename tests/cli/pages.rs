@@ -134,7 +134,7 @@ fn in_the_document(document: &str) -> BTreeSet<(String, String)> {
 #[test]
 fn every_metric_is_documented_and_every_documented_one_is_there() {
     let place = Place::with_svc1();
-    let server = serve(&place, &[]);
+    let server = serve(&place, &["--upstream", "192.0.2.1"]);
     ask(server.dns, "svc1.internal.com.").expect("an answer");
     let page = server.get("/metrics").body;
     let document = repository_file("docs/metrics.md");

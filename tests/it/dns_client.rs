@@ -160,7 +160,7 @@ impl Subject {
             let address = sockets.addresses()[0];
             let traffic = Arc::new(metrics::Traffic::default());
             let running = sockets
-                .serve(snapshots.clone(), traffic)
+                .serve(snapshots.clone(), traffic, None)
                 .expect("threads can be started");
             drop(inside);
             (runtime, running, address)

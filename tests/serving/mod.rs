@@ -58,7 +58,7 @@ impl Server {
         let running = {
             let _inside = runtime.enter();
             sockets
-                .serve(Arc::clone(&snapshots), Arc::clone(&traffic))
+                .serve(Arc::clone(&snapshots), Arc::clone(&traffic), None)
                 .expect("a running server")
         };
         Self {

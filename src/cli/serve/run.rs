@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use prometheus_client::collector::Collector;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime,
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     config::{Config, Overrides},
     control::{self, Control, StartError},
+    forward::{self, Forwarder},
     http::{self, Lifecycle, Pages},
     metrics::{ConfigReloads, Page, Traffic},
     serve::{BindError, Running, ServeSettings, Sockets},
@@ -75,6 +77,10 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         workers: config.workers,
         tcp: config.tcp,
     })?;
+    let forwarder = match config.forward.clone() {
+        Some(settings) => Some(Forwarder::start(settings, &sockets.addresses())?),
+        None => None,
+    };
     let pages = http::Sockets::bind(&usable(&config.http))?;
     let seed = RandomState::new().hash_one(0);
     let mut control = control::start(
@@ -89,6 +95,10 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let traffic = Arc::new(Traffic::default());
     let reloads = Arc::new(ConfigReloads::default());
     let lifecycle = Arc::new(Lifecycle::default());
+    let mut counted: Vec<Box<dyn Collector>> = vec![Box::new(traffic.clone())];
+    if let Some(forwarder) = &forwarder {
+        counted.push(Box::new(forwarder.clone()));
+    }
     for address in pages.addresses() {
         info!(%address, "serving /health, /ready and /metrics");
     }
@@ -99,13 +109,13 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             control.status().clone(),
             control.snapshots().clone(),
             reloads.clone(),
-            Box::new(traffic.clone()),
+            counted,
         ),
     })));
     let addresses = sockets.addresses();
     // A mesh that takes longer is not worth waiting for: whoever asks is told so.
     let _ = time::timeout(HOLD, first_load(&control)).await;
-    let running = sockets.serve(control.snapshots().clone(), traffic)?;
+    let running = sockets.serve(control.snapshots().clone(), traffic, forwarder)?;
     lifecycle.sockets_are_bound();
     for address in addresses {
         info!(%address, "answering over UDP and TCP");
@@ -222,6 +232,11 @@ impl Reloading<'_> {
             }
         };
         let next = Config::resolve(&plan.overrides, &file);
+        if let Some(contradiction) = next.contradiction() {
+            self.reloads.has_failed();
+            error!("the configuration stays as it was: {contradiction}");
+            return None;
+        }
         for key in plan.config.needs_restart(&next) {
             warn!(
                 key,
@@ -301,6 +316,16 @@ impl From<http::BindError> for Failure {
             _ => return Self::new(Exit::Failed, error),
         };
         Self::new(exit, anyhow::anyhow!("{error}: {advice}"))
+    }
+}
+
+impl From<forward::StartError> for Failure {
+    fn from(error: forward::StartError) -> Self {
+        let exit = match &error {
+            forward::StartError::Itself { .. } | forward::StartError::NoAuthorities => Exit::Config,
+            forward::StartError::Random(_) => Exit::Failed,
+        };
+        Self::new(exit, error)
     }
 }
 

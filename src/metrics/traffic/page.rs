@@ -13,8 +13,9 @@ use prometheus_client::{
 
 use super::{
     Labels, Protocol, Traffic,
-    tally::{DURATION_BUCKETS, FIRST_DURATION, OTHER_TYPE, RCODES, SIZE_BUCKETS, Sum, TYPES},
+    tally::{DURATION_BUCKETS, FIRST_DURATION, OTHER_RCODE, OTHER_TYPE, SIZE_BUCKETS, Sum, TYPES},
 };
+use crate::dns::Rcode;
 
 type ByZone = BTreeMap<(Arc<str>, Arc<str>), Sum>;
 type ByProtocol = BTreeMap<(Arc<str>, Arc<str>, Protocol), Sum>;
@@ -152,9 +153,13 @@ fn requests(encoder: &mut DescriptorEncoder<'_>, all: &BTreeMap<Labels, Sum>) ->
 fn responses(encoder: &mut DescriptorEncoder<'_>, by_zone: &ByZone) -> fmt::Result {
     let mut family =
         encoder.encode_descriptor("dns_responses", "Answers sent", None, MetricType::Counter)?;
+    let names = Rcode::ALL
+        .map(Rcode::as_str)
+        .into_iter()
+        .chain([OTHER_RCODE]);
     for ((server, zone), sum) in by_zone {
-        for (rcode, &count) in RCODES
-            .iter()
+        for (rcode, &count) in names
+            .clone()
             .zip(&sum.rcodes)
             .filter(|(_, count)| **count > 0)
         {
@@ -162,7 +167,7 @@ fn responses(encoder: &mut DescriptorEncoder<'_>, by_zone: &ByZone) -> fmt::Resu
                 ("server", &**server),
                 ("zone", &**zone),
                 ("view", ""),
-                ("rcode", rcode.as_str()),
+                ("rcode", rcode),
                 ("plugin", ""),
             ];
             family

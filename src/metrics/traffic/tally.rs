@@ -29,17 +29,8 @@ pub(super) const TYPES: [(u16, &str); 18] = [
 ];
 pub(super) const OTHER_TYPE: &str = "other";
 
-/// Every response code that we send.
-pub(super) const RCODES: [Rcode; 8] = [
-    Rcode::NoError,
-    Rcode::FormErr,
-    Rcode::ServFail,
-    Rcode::NxDomain,
-    Rcode::NotImp,
-    Rcode::Refused,
-    Rcode::NotAuth,
-    Rcode::BadVers,
-];
+/// What stands for a response code that has no name in [`Rcode`].
+pub(super) const OTHER_RCODE: &str = "other";
 
 /// Upper bounds of the buckets for message sizes, in bytes.
 pub(super) const SIZE_BUCKETS: [usize; 14] = [
@@ -70,7 +61,7 @@ impl Count {
 #[repr(align(128))]
 pub(super) struct Tally {
     types: [Count; TYPES.len() + 1],
-    rcodes: [Count; RCODES.len()],
+    rcodes: [Count; Rcode::ALL.len() + 1],
     dnssec_ok: Count,
     truncated: Count,
     request_sizes: [Count; SIZE_BUCKETS.len() + 1],
@@ -113,11 +104,10 @@ fn type_index(record_type: Option<RecordType>) -> usize {
         .unwrap_or(TYPES.len())
 }
 
-fn rcode_index(rcode: Rcode) -> usize {
-    RCODES
-        .iter()
-        .position(|&held| held == rcode)
-        .expect("every response code has a place")
+fn rcode_index(rcode: Option<Rcode>) -> usize {
+    rcode
+        .and_then(|rcode| Rcode::ALL.iter().position(|&held| held == rcode))
+        .unwrap_or(Rcode::ALL.len())
 }
 
 fn size_index(bytes: usize) -> usize {
@@ -128,7 +118,7 @@ fn size_index(bytes: usize) -> usize {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sum {
     pub(super) types: [u64; TYPES.len() + 1],
-    pub(super) rcodes: [u64; RCODES.len()],
+    pub(super) rcodes: [u64; Rcode::ALL.len() + 1],
     pub(super) dnssec_ok: u64,
     pub(super) truncated: u64,
     pub(super) request_sizes: [u64; SIZE_BUCKETS.len() + 1],

@@ -1,13 +1,18 @@
-use std::{pin::Pin, time::Duration};
+use std::{net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     select,
+    task::JoinSet,
     time::{Instant, Sleep, sleep_until, timeout},
 };
 
 use super::{Service, TcpLimits, admission::Admission};
-use crate::{serve::responder::Responder, wire::HEADER_LEN, zone::Snapshot};
+use crate::{
+    serve::responder::{Due, Responder},
+    wire::HEADER_LEN,
+    zone::Snapshot,
+};
 
 /// How much is read at once.
 const READ_BYTES: usize = 4096;
@@ -24,33 +29,45 @@ const LENGTH_LEN: usize = 2;
 /// How long a connection is idle before it may be closed in favour of another.
 const IDLE_GRACE: Duration = Duration::from_secs(1);
 
-/// Answers the messages of `stream` in the order that they come in, until the client ends it, breaks the framing or
+/// How many queries of a connection may wait for upstreams at a time; nothing more is read until one is answered.
+const MOST_LATE: usize = 64;
+
+/// Answers the messages of `stream` in the order that they come in, those that wait for an upstream when it has answered,
+/// until the client ends it, breaks the framing or
 /// takes longer than the limits allow.
 ///
-/// Holds at most one message and what was read behind it, and [`GATHER_BYTES`] of answers and one more answer.
-pub(super) async fn serve<S>(stream: S, service: &Service, admission: &Admission)
+/// Holds at most one message and what was read behind it, [`GATHER_BYTES`] of answers and one more answer, and
+/// [`MOST_LATE`] queries.
+pub(super) async fn serve<S>(stream: S, client: IpAddr, service: &Service, admission: &Admission)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let now = Instant::now();
     let mut connection = Connection {
         stream,
+        client,
         limits: admission.limits,
         inbox: Vec::with_capacity(READ_BYTES),
         outbox: Vec::new(),
+        late: JoinSet::new(),
         since: now,
         alarm: Box::pin(sleep_until(now + IDLE_GRACE)),
     };
     while connection.read(admission).await && connection.answer(service).await {}
+    // The client may have ended its side alone.
+    while connection.send_late().await {}
 }
 
 struct Connection<S> {
     stream: S,
+    client: IpAddr,
     limits: TcpLimits,
     /// What was read and not answered: at the time of reading, less than one message.
     inbox: Vec<u8>,
     /// Answers that are not sent.
     outbox: Vec<u8>,
+    /// Queries that wait for upstreams, and end in their answers.
+    late: JoinSet<Vec<u8>>,
     /// When the connection turned idle, or when the message that is being read began.
     since: Instant,
     /// Set anew when it goes off, not with every message: it may go off early and then is only set again.
@@ -94,9 +111,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                     return matches!(read, Ok(1..));
                 }
+                Some(reply) = self.late.join_next() => {
+                    push_framed(&mut self.outbox, |out| out.extend(reply.unwrap_or_default()));
+                    if is_idle {
+                        self.since = Instant::now();
+                    }
+                    return self.send().await;
+                }
                 () = admission.wanted_elsewhere(), if may_yield => return false,
                 () = &mut self.alarm => {
                     let now = Instant::now();
+                    if is_idle && !self.late.is_empty() {
+                        self.since = now;
+                        self.alarm.as_mut().reset(now + IDLE_GRACE);
+                        return true;
+                    }
                     if now >= deadline {
                         return false;
                     }
@@ -114,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             let gathered = service.with_responder(|responder, snapshot| {
                 let start = std::time::Instant::now();
-                let rest = self.gather(&mut answered, responder, snapshot);
+                let rest = self.gather(&mut answered, service, responder, snapshot);
                 responder.finish(start.elapsed());
                 rest
             });
@@ -126,7 +155,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return false;
             }
             match rest {
-                Rest::Messages => {}
+                Rest::Messages if self.late.len() < MOST_LATE => {}
+                Rest::Messages => {
+                    if !self.send_late().await {
+                        return false;
+                    }
+                }
                 Rest::Incomplete => break,
                 Rest::Garbage => return false,
             }
@@ -145,10 +179,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn gather(
         &mut self,
         answered: &mut usize,
+        service: &Service,
         responder: &mut Responder,
         snapshot: &Snapshot,
     ) -> Rest {
-        while self.outbox.len() < GATHER_BYTES {
+        while self.outbox.len() < GATHER_BYTES && self.late.len() < MOST_LATE {
             let Some((length, rest)) = self.inbox[*answered..].split_first_chunk::<LENGTH_LEN>()
             else {
                 return Rest::Incomplete;
@@ -161,9 +196,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Rest::Incomplete;
             };
             *answered += LENGTH_LEN + length;
-            respond(responder, snapshot, message, &mut self.outbox);
+            let client = responder.forwards().then_some(self.client);
+            let mut due = Due::Nothing;
+            push_framed(&mut self.outbox, |out| {
+                due = responder.respond(snapshot, message, client, out);
+            });
+            if let (Due::Later(ticket), Some(late)) = (due, &service.late) {
+                let (late, message) = (Arc::clone(late), message.to_vec());
+                self.late
+                    .spawn(async move { late.answer(&message, ticket).await });
+            }
         }
         Rest::Messages
+    }
+
+    /// Sends the next answer that waits for an upstream; `false` where none does, or the client does not take it.
+    async fn send_late(&mut self) -> bool {
+        let Some(reply) = self.late.join_next().await else {
+            return false;
+        };
+        push_framed(&mut self.outbox, |out| {
+            out.extend(reply.unwrap_or_default());
+        });
+        self.send().await
     }
 
     /// Sends what the outbox holds; `false` where the client does not take it in time.
@@ -184,11 +239,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Appends the answer to `message` behind its length; nothing where no answer is due.
-fn respond(responder: &mut Responder, snapshot: &Snapshot, message: &[u8], out: &mut Vec<u8>) {
+/// Appends the answer that `write` appends behind its length; nothing where that writes none.
+fn push_framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; LENGTH_LEN]);
-    responder.respond(snapshot, message, out);
+    write(out);
     let length = out.len() - start - LENGTH_LEN;
     if length == 0 {
         out.truncate(start);

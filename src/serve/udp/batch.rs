@@ -7,7 +7,7 @@
 use std::{
     cell::UnsafeCell,
     io, mem,
-    net::UdpSocket,
+    net::{IpAddr, UdpSocket},
     ops::Range,
     os::fd::{AsRawFd, RawFd},
     ptr,
@@ -28,12 +28,14 @@ const CONTROL_BYTES: usize = 64;
 /// How long a batch waits for room in the send buffer.
 const SEND_WAIT_MILLIS: i32 = 20;
 
+/// Aligned for `cmsghdr`.
+type Control = [u64; CONTROL_BYTES / 8];
+
 /// Where the kernel puts one datagram.
 #[repr(C)]
 struct Slot {
     peer: libc::sockaddr_storage,
-    /// Aligned for `cmsghdr`, as the fields around it are.
-    control: [u64; CONTROL_BYTES / 8],
+    control: Control,
     query: [u8; QUERY_BYTES],
 }
 
@@ -149,6 +151,29 @@ impl Batch {
         queries.zip(replies)
     }
 
+    /// Who sent a datagram.
+    pub(super) fn client(&self, index: usize) -> IpAddr {
+        assert!(index < self.received, "only what was received is read");
+        let peer = self.inbound[index].msg_hdr.msg_name.cast();
+        // SAFETY: the kernel wrote an address of the socket's family there.
+        unsafe { ip_of(peer) }
+    }
+
+    /// Where the answer to a datagram goes, if it is to be sent after the batch.
+    pub(super) fn way_back(&mut self, index: usize) -> WayBack {
+        assert!(index < self.received, "only what was received is read");
+        let inbound = &mut self.inbound[index].msg_hdr;
+        // SAFETY: the kernel wrote an address and a control message there, which nobody borrows now.
+        unsafe {
+            WayBack {
+                control_len: turn_around(inbound),
+                peer: inbound.msg_name.cast::<libc::sockaddr_storage>().read(),
+                peer_len: inbound.msg_namelen,
+                control: inbound.msg_control.cast::<Control>().read(),
+            }
+        }
+    }
+
     /// Takes back what stands in an answer.
     pub(super) fn withhold(&mut self, index: usize) {
         self.replies[index].clear();
@@ -229,6 +254,46 @@ impl Batch {
 fn emptied(reply: &mut Vec<u8>) -> &mut Vec<u8> {
     reply.clear();
     reply
+}
+
+/// Where a datagram came from and what it was sent to, to answer it after its batch.
+pub(super) struct WayBack {
+    peer: libc::sockaddr_storage,
+    peer_len: libc::socklen_t,
+    control: Control,
+    control_len: usize,
+}
+
+impl WayBack {
+    /// Sends an answer through the socket that received the datagram, without waiting for room in its send buffer.
+    pub(super) fn send(mut self, socket: &UdpSocket, reply: &[u8]) -> io::Result<()> {
+        // SAFETY: as for the datagram that this goes back to.
+        if unsafe { port_of(&raw const self.peer) } == 0 {
+            return Ok(());
+        }
+        let mut part = libc::iovec {
+            iov_base: reply.as_ptr().cast_mut().cast(),
+            iov_len: reply.len(),
+        };
+        // SAFETY: plain old data.
+        let mut header = unsafe { mem::zeroed::<libc::msghdr>() };
+        header.msg_name = (&raw mut self.peer).cast();
+        header.msg_namelen = self.peer_len;
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        if self.control_len > 0 {
+            header.msg_control = (&raw mut self.control).cast();
+            header.msg_controllen = self.control_len as _;
+        }
+        // SAFETY: the header points to the peer, the control message and the answer, which live until the call returns; the
+        // kernel only reads them.
+        let sent =
+            unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
+        if sent < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
 }
 
 /// Makes the kernel tell with each datagram which address it was sent to.
@@ -318,6 +383,25 @@ unsafe fn port_of(peer: *const libc::sockaddr_storage) -> u16 {
             libc::AF_INET => (*peer.cast::<libc::sockaddr_in>()).sin_port,
             libc::AF_INET6 => (*peer.cast::<libc::sockaddr_in6>()).sin6_port,
             _ => 0,
+        }
+    }
+}
+
+/// The address of a peer; that of nobody for a family that the sockets don't have.
+///
+/// # Safety
+///
+/// As for [`port_of`].
+unsafe fn ip_of(peer: *const libc::sockaddr_storage) -> IpAddr {
+    // SAFETY: as there.
+    unsafe {
+        match libc::c_int::from((*peer).ss_family) {
+            libc::AF_INET => {
+                let address = (*peer.cast::<libc::sockaddr_in>()).sin_addr.s_addr;
+                IpAddr::from(address.to_ne_bytes())
+            }
+            libc::AF_INET6 => IpAddr::from((*peer.cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr),
+            _ => IpAddr::from([0; 4]),
         }
     }
 }

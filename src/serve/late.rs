@@ -1,0 +1,77 @@
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use tokio::runtime::Handle;
+
+use super::{Shared, responder::limit_bytes};
+use crate::{
+    forward::{Forwarder, Ticket},
+    metrics::{Exchange, Protocol, Recorder},
+    wire::{self, NameBuffer},
+};
+
+/// Answers that wait for an upstream, apart from the worker that read their queries.
+#[derive(Debug)]
+pub(super) struct Late {
+    forwarder: Arc<Forwarder>,
+    protocol: Protocol,
+    recorder: Mutex<Recorder>,
+}
+
+impl Late {
+    /// For the queries that come in at `address`; `None` where nothing is forwarded.
+    pub(super) fn of(
+        shared: &Shared,
+        address: SocketAddr,
+        protocol: Protocol,
+    ) -> Option<Arc<Self>> {
+        let forwarder = Arc::clone(shared.forwarder.as_ref()?);
+        Some(Arc::new(Self {
+            forwarder,
+            protocol,
+            recorder: Mutex::new(shared.traffic.recorder(address, protocol)),
+        }))
+    }
+
+    /// The runtime to wait on.
+    pub(super) fn runtime(&self) -> &Handle {
+        self.forwarder.runtime()
+    }
+
+    /// The answer to the query that stands in `message` and that `ticket` is for.
+    pub(super) async fn answer(&self, message: &[u8], ticket: Ticket) -> Vec<u8> {
+        let start = Instant::now();
+        let mut out = Vec::new();
+        let mut name = NameBuffer::default();
+        let Ok(query) = wire::parse(message, 0, &mut name) else {
+            return out;
+        };
+        let limit_bytes = limit_bytes(self.protocol, &query);
+        let passed = self
+            .forwarder
+            .later(ticket, &query, message, limit_bytes, &mut out)
+            .await;
+        wire::set_recursion_available(&mut out);
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        recorder.record(&Exchange {
+            apex: Some(&[0]),
+            record_type: Some(query.record_type),
+            rcode: passed.rcode,
+            dnssec_ok: query.edns.is_some_and(|edns| edns.dnssec_ok),
+            truncated: passed.truncated,
+            request_bytes: message.len(),
+            response_bytes: out.len(),
+        });
+        recorder.finish(start.elapsed());
+        out
+    }
+
+    /// Counts an answer that the operating system did not take.
+    pub(super) fn unsent(&self) {
+        let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        recorder.traffic().unsent(1);
+    }
+}

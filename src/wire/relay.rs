@@ -1,0 +1,116 @@
+use super::{
+    AD, CD, HEADER_LEN, OPTION_EXTENDED_ERROR, QR, RA, RD, TC, Written,
+    upstream::UpstreamReply,
+    write::{OPT_FIXED_LEN, push_opt, push_option},
+};
+use crate::{answer::Query, dns::Rcode};
+
+/// The TTL of what is passed on beyond its lifetime ([RFC 8767 §4](https://www.rfc-editor.org/rfc/rfc8767#section-4)).
+const STALE_TTL: u32 = 30;
+
+/// How the option says so that tells more of an error ([RFC 8914 §4.4, §4.20](https://www.rfc-editor.org/rfc/rfc8914)).
+const STALE_ANSWER: u16 = 3;
+const STALE_NO_NAME: u16 = 19;
+const STALE_ERROR_LEN: usize = 6;
+
+/// How old a reply is that is passed on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Age {
+    /// So many seconds, within its lifetime: the TTLs are that much shorter.
+    Fresh(u32),
+    /// Older than it should be; passed on because nobody has a newer one.
+    Stale,
+}
+
+/// Appends an upstream's `reply` as the answer to a client's `query`, which stands in `message`.
+///
+/// The records go as they came, but for their TTLs. Id, question and its case, RD and CD are the client's; AA is clear, for
+/// we do not speak for the zone; RA is set; AD is passed on to those who understand it ([RFC 6840 §5.8]). What does not fit
+/// `limit_bytes` is left out as a whole and TC set.
+///
+/// [RFC 6840 §5.8]: https://www.rfc-editor.org/rfc/rfc6840#section-5.8
+pub fn relay(
+    query: &Query<'_>,
+    message: &[u8],
+    reply: &UpstreamReply,
+    age: Age,
+    limit_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Written {
+    let start = out.len();
+    let asked = u16::from_be_bytes([message[2], message[3]]);
+    let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
+    let is_stale = age == Age::Stale;
+    let fixed_len = HEADER_LEN + query.question.len() + query.edns.map_or(0, |_| OPT_FIXED_LEN);
+    let options_len = reply.extended_errors.len() + if is_stale { STALE_ERROR_LEN } else { 0 };
+    let options_fit =
+        query.edns.is_some() && fixed_len + options_len + reply.records.len() <= limit_bytes;
+    let truncated = reply.truncated || fixed_len + reply.records.len() > limit_bytes;
+
+    let rcode = match query.edns {
+        // The upper bits have no place then.
+        None if reply.rcode > 0xf => Rcode::ServFail as u16,
+        _ => reply.rcode,
+    };
+    let mut flags = QR | RA | asked & (RD | CD) | rcode & 0xf;
+    if reply.authentic && (dnssec_ok || asked & AD != 0) {
+        flags |= AD;
+    }
+    if truncated {
+        flags |= TC;
+    }
+    let counts = if truncated { [0; 3] } else { reply.counts };
+    let opts = u16::from(query.edns.is_some());
+    for field in [query.id, flags, 1, counts[0], counts[1], counts[2] + opts] {
+        out.extend_from_slice(&field.to_be_bytes());
+    }
+    out.extend_from_slice(query.question);
+    if !truncated {
+        push_records(reply, age, out);
+    }
+    if query.edns.is_some() {
+        push_opt(
+            out,
+            rcode,
+            dnssec_ok,
+            if options_fit { options_len } else { 0 },
+        );
+        if options_fit {
+            out.extend_from_slice(&reply.extended_errors);
+        }
+        if options_fit && is_stale {
+            let no_name = reply.rcode == Rcode::NxDomain as u16;
+            let error = if no_name { STALE_NO_NAME } else { STALE_ANSWER };
+            push_option(out, OPTION_EXTENDED_ERROR, &error.to_be_bytes());
+        }
+    }
+    Written {
+        bytes: out.len() - start,
+        truncated,
+    }
+}
+
+/// Sets RA in an answer that stands in `message`; nothing where there is none.
+pub fn set_recursion_available(message: &mut [u8]) {
+    let [_, low] = RA.to_be_bytes();
+    if let Some(flags) = message.get_mut(3) {
+        *flags |= low;
+    }
+}
+
+fn push_records(reply: &UpstreamReply, age: Age, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&reply.records);
+    for &at in &reply.ttl_at {
+        let at = start + usize::from(at);
+        let field = out[at..]
+            .first_chunk_mut::<4>()
+            .expect("a TTL stands in the records");
+        let ttl = match age {
+            Age::Fresh(0) => return,
+            Age::Fresh(seconds) => u32::from_be_bytes(*field).saturating_sub(seconds),
+            Age::Stale => STALE_TTL,
+        };
+        *field = ttl.to_be_bytes();
+    }
+}

@@ -1,0 +1,14 @@
+//! Names that are not in the mesh: the real binary in front of upstreams that do what they are told.
+
+mod answers;
+mod basics;
+mod cache;
+mod chaos;
+mod harness;
+#[path = "../program/mod.rs"]
+mod program;
+#[path = "../serving/mod.rs"]
+mod serving;
+mod settings;
+mod tls;
+mod upstream;
