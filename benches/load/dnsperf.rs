@@ -17,10 +17,10 @@ use crate::{
     servers::{REFLECTOR, Server},
 };
 
-/// How many queries are on their way at any time.
-const OUTSTANDING: &str = "100";
+/// How many queries are on their way to each worker at any time.
+const OUTSTANDING: u32 = 100;
 /// How many sockets they come from.
-const CLIENTS: &str = "8";
+const CLIENTS: u32 = 8;
 
 /// What one run of the generator saw and the server used.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +133,8 @@ pub(crate) fn run(
     command
         .args(["-s", &mix.host.to_string(), "-p", &server.port.to_string()])
         .args(["-l", &seconds.to_string(), "-t", "1", "-T", "1"])
-        .args(["-c", CLIENTS, "-q", OUTSTANDING])
+        .args(["-c", &(CLIENTS * server.workers).to_string()])
+        .args(["-q", &(OUTSTANDING * server.workers).to_string()])
         .arg("-d")
         .arg(queries);
     if mix.transport == Transport::Tcp {

@@ -79,7 +79,7 @@ impl Other {
             own: own_folder(folder, self.name, port)?,
             zone: zone_file(folder),
         };
-        Server::start(self.name, port, (self.command)(&place)?, folder)
+        Server::start(self.name, port, workers, (self.command)(&place)?, folder)
     }
 
     /// The number of its version; nothing where the program is not there.

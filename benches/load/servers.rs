@@ -25,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     /// Where it listens, on 127.0.0.1 and on `::1`.
     pub(crate) port: u16,
+    /// Its share of the load: how many times what one worker is given.
+    pub(crate) workers: u32,
     pub(crate) process: RefCell<Process>,
 }
 
@@ -33,6 +35,7 @@ impl Server {
     pub(crate) fn start(
         name: &'static str,
         port: u16,
+        workers: u32,
         command: Command,
         folder: &Path,
     ) -> Result<Self> {
@@ -40,6 +43,7 @@ impl Server {
         Ok(Self {
             name,
             port,
+            workers,
             process: RefCell::new(process),
         })
     }
@@ -56,7 +60,7 @@ pub(crate) fn meshdns(workers: u32, folder: &Path) -> Result<Server> {
         .args(["--listen", &format!("[::1]:{port}")])
         .args(["--zone", ZONE, "--http", "off"])
         .args(["--workers", &workers.to_string()]);
-    Server::start(MESHDNS, port, command, folder)
+    Server::start(MESHDNS, port, workers, command, folder)
 }
 
 /// This program again, as the reflector.
@@ -66,7 +70,7 @@ pub(crate) fn reflector(append: usize, folder: &Path) -> Result<Server> {
     command
         .args(["reflect", "--append", &append.to_string()])
         .args([format!("127.0.0.1:{port}"), format!("[::1]:{port}")]);
-    Server::start(REFLECTOR, port, command, folder)
+    Server::start(REFLECTOR, port, 1, command, folder)
 }
 
 /// Finds `program` on the PATH. Debian's servers are in `/usr/sbin`, which is on root's PATH alone.

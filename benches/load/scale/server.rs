@@ -60,7 +60,7 @@ impl Meshdns {
             .args(["--workers", &workers.to_string()]);
         let started = Instant::now();
         Ok(Self {
-            server: Server::start(MESHDNS, dns, command, folder)?,
+            server: Server::start(MESHDNS, dns, workers, command, folder)?,
             dns: local(dns),
             http: local(http),
             configuration,
