@@ -43,7 +43,7 @@
 //! 5. A bad document never hides a good one; what can't be read never replaces what is served.
 //! 6. After `mesh`, a Pod and a VM differ only in what `explain` prints.
 //! 7. Only `control` publishes. A change costs in proportion to what it touches, and the result equals a full rebuild
-//!    (`tests/properties.rs` says so).
+//!    (`tests/it/properties.rs` says so).
 //! 8. One reader and one writer of DNS messages serve every transport: [`wire`]. hickory is named there alone.
 //! 9. Equal inputs give equal snapshots.
 //! 10. Every queue, buffer, cache and table has a limit.

@@ -43,8 +43,8 @@ pub(super) fn resolv_conf(mesh: &Mesh) -> Result<String, SnippetError> {
         "\
 # /etc/resolv.conf: keep a copy of what it was, and see that no program (DHCP, NetworkManager) writes it anew.
 # Every name of this machine goes to these servers, not those of {zones} alone, and a server beside them that does not
-# know the mesh would break its names now and then. A machine that needs other names too takes a resolver of its own,
-# such as systemd-resolved or dnsmasq, with their snippet.
+# know the mesh would break its names now and then. They know other names too where they run with --upstream; else a
+# machine that needs these takes a resolver of its own, such as systemd-resolved or dnsmasq, with their snippet.
 # timeout: a server that is gone costs a second, not five.
 {servers}
 options timeout:1 attempts:2 edns0
