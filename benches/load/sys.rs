@@ -1,11 +1,11 @@
 //! The system calls that `std` has no function for.
 //!
-//! Owns all unsafe code of the bench: moving packets by the batch, signals to the processes that the bench started, and
-//! their CPU time.
+//! Owns all unsafe code of the bench: moving packets by the batch, when the kernel took them in, signals to the processes
+//! that the bench started, and their CPU time.
 
 #![allow(
     unsafe_code,
-    reason = "recvmmsg, sendmmsg, kill, prctl and the CPU clock of a process have no safe form in std"
+    reason = "recvmmsg, sendmmsg, setsockopt for time stamps, kill, prctl and the CPU clock of a process have no safe form in std"
 )]
 #![allow(
     clippy::cast_possible_truncation,
@@ -27,6 +27,8 @@ use anyhow::{Context, Result};
 const BATCH: usize = 64;
 /// The longest packet.
 const PACKET: usize = 2048;
+/// Room for the time at which a packet arrived.
+type Control = [u64; 8];
 const ADDRESS: libc::socklen_t = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
 
 /// Room for a batch of packets and for the addresses they came from.
@@ -38,6 +40,7 @@ pub(crate) struct Batch {
     vectors: Box<[libc::iovec; BATCH]>,
     packets: Box<[[u8; PACKET]]>,
     _addresses: Box<[libc::sockaddr_storage; BATCH]>,
+    _controls: Box<[Control; BATCH]>,
     count: usize,
 }
 
@@ -49,6 +52,7 @@ impl Batch {
             unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
         let mut addresses = Box::new([address; BATCH]);
         let mut vectors = Box::new([vector; BATCH]);
+        let mut controls = Box::new([Control::default(); BATCH]);
         let mut headers = Box::new([header; BATCH]);
         for index in 0..BATCH {
             vectors[index].iov_base = packets[index].as_mut_ptr().cast();
@@ -58,12 +62,15 @@ impl Batch {
             header.msg_namelen = ADDRESS;
             header.msg_iov = ptr::from_mut(&mut vectors[index]);
             header.msg_iovlen = 1;
+            header.msg_control = ptr::from_mut(&mut controls[index]).cast();
+            header.msg_controllen = mem::size_of::<Control>() as _;
         }
         Self {
             headers,
             vectors,
             packets,
             _addresses: addresses,
+            _controls: controls,
             count: 0,
         }
     }
@@ -73,9 +80,11 @@ impl Batch {
         for index in 0..self.count {
             self.vectors[index].iov_len = PACKET;
             self.headers[index].msg_hdr.msg_namelen = ADDRESS;
+            self.headers[index].msg_hdr.msg_controllen = mem::size_of::<Control>() as _;
         }
-        // SAFETY: each of the BATCH headers points to an address, a vector and through it a packet of this batch, with
-        // the lengths that they have.
+        self.count = 0;
+        // SAFETY: each of the BATCH headers points to an address, a vector, through it a packet, and a control of this
+        // batch, with the lengths that they have.
         let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -89,6 +98,16 @@ impl Batch {
         Ok(())
     }
 
+    /// The packets received last, each with the time since 1970 at which it reached a socket that [`stamp_arrivals`] was
+    /// called for.
+    pub(crate) fn packets(&self) -> impl Iterator<Item = (&[u8], Option<Duration>)> {
+        let headers = self.headers[..self.count].iter();
+        headers.zip(&self.packets).map(|(header, packet)| {
+            let length = (header.msg_len as usize).min(PACKET);
+            (&packet[..length], arrival(&header.msg_hdr))
+        })
+    }
+
     /// Changes the packets received last in place: `change` gets the room and the packet's length, and returns the
     /// length to send.
     pub(crate) fn change(&mut self, change: impl Fn(&mut [u8], usize) -> usize) {
@@ -100,6 +119,9 @@ impl Batch {
 
     /// Sends every packet back to where it came from.
     pub(crate) fn send(&mut self, socket: &UdpSocket) -> io::Result<()> {
+        for header in &mut self.headers[..self.count] {
+            header.msg_hdr.msg_controllen = 0;
+        }
         let mut rest = &mut self.headers[..self.count];
         while !rest.is_empty() {
             // SAFETY: as for recvmmsg; `change` kept every length within its packet.
@@ -115,6 +137,41 @@ impl Batch {
             rest = &mut rest[sent..];
         }
         Ok(())
+    }
+}
+
+/// When the kernel took a packet in; `None` where it did not say.
+fn arrival(header: &libc::msghdr) -> Option<Duration> {
+    // SAFETY: the kernel filled the header's control in, whose length it wrote; it belongs to a batch that lives on.
+    let message = unsafe { libc::CMSG_FIRSTHDR(header).as_ref()? };
+    if (message.cmsg_level, message.cmsg_type) != (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS) {
+        return None;
+    }
+    // SAFETY: a message of this type holds a timespec, which need not be aligned.
+    let time: libc::timespec =
+        unsafe { ptr::read_unaligned(libc::CMSG_DATA(message).cast::<libc::timespec>()) };
+    Some(Duration::new(
+        time.tv_sec.try_into().ok()?,
+        time.tv_nsec.try_into().ok()?,
+    ))
+}
+
+/// Has the kernel note when a packet reaches `socket`.
+pub(crate) fn stamp_arrivals(socket: &UdpSocket) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: reads an integer of the length that is given.
+    let code = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPNS,
+            ptr::from_ref(&on).cast(),
+            mem::size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    match code {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

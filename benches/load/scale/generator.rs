@@ -1,21 +1,23 @@
 //! An open-loop generator: queries leave at a fixed rate, whatever comes back, and every reply's latency is kept.
 //!
-//! A latency is the time from the system call that sent the query to the one that received its reply. What the generator
-//! is too late to send, because it did not get a core, it does not send at all: a burst of its making would fill the
-//! server's socket.
+//! A latency is the time from before the system call that sent the query until the kernel had the reply in the generator's
+//! socket: when the generator got a core to read it does not count. What it is too late to send, because it did not get a
+//! core, it does not send at all: a burst of its making would fill the server's socket.
 
 use std::{
     fs,
     net::{SocketAddr, UdpSocket},
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, Result};
 use socket2::SockRef;
 
-/// How many sockets queries leave from; each has a thread that receives.
+use crate::sys::{self, Batch};
+
+/// How many sockets queries leave from.
 const SOCKETS: usize = 8;
 
 /// How long to wait for replies after the last query.
@@ -64,7 +66,7 @@ impl Replies {
     }
 }
 
-/// When each query of a socket left, by its id, in nanoseconds from the beginning; 0 where none is on its way.
+/// When each query of a socket left, by its id, in nanoseconds since 1970; 0 where none is on its way.
 struct Lane {
     socket: UdpSocket,
     departures: Box<[AtomicU64]>,
@@ -84,20 +86,14 @@ pub(super) fn run<T>(
     let begin = Instant::now();
     let (sent, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
-        let receivers: Vec<_> = lanes
-            .iter()
-            .map(|lane| scope.spawn(|| lane.receive(begin, &over)))
-            .collect();
+        let receiver = scope.spawn(|| receive(&lanes, &over));
         scope.spawn(|| {
             send(&lanes, queries, rate, begin, time, &sent);
             thread::sleep(LAST_REPLIES);
             over.store(true, Ordering::Release);
         });
         let done = meanwhile();
-        let mut replies = Replies::default();
-        for receiver in receivers {
-            replies = replies.and(receiver.join().expect("receiving does not panic"));
-        }
+        let mut replies = receiver.join().expect("receiving does not panic");
         replies.sent = sent.load(Ordering::Acquire);
         replies.spilt = lanes.iter().map(Lane::spilt).sum::<Result<_>>()?;
         Ok((replies, done))
@@ -125,19 +121,19 @@ fn send(
         thread::sleep(due.saturating_sub(now));
         due = due.max(now.saturating_sub(LATEST)) + interval;
         let lane = &lanes[count % lanes.len()];
-        lane.send(query, count / lanes.len(), begin);
+        lane.send(query, count / lanes.len());
     }
 }
 
 impl Lane {
     fn to(server: SocketAddr) -> Result<Self> {
         const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
-        const TIMEOUT: Duration = Duration::from_millis(100);
         let socket = UdpSocket::bind("127.0.0.1:0").context("bind a socket")?;
         socket.connect(server).context("connect a socket")?;
         socket
-            .set_read_timeout(Some(TIMEOUT))
-            .context("set a timeout")?;
+            .set_nonblocking(true)
+            .context("make a socket non-blocking")?;
+        sys::stamp_arrivals(&socket).context("ask for times of arrival")?;
         // The kernel gives as much as it allows.
         SockRef::from(&socket)
             .set_recv_buffer_size(RECEIVE_BUFFER_BYTES)
@@ -146,13 +142,13 @@ impl Lane {
         Ok(Self { socket, departures })
     }
 
-    fn send(&self, query: &[u8], count: usize, begin: Instant) {
+    fn send(&self, query: &[u8], count: usize) {
         let mut message = [0; 512];
         message[..query.len()].copy_from_slice(query);
         let id = count % self.departures.len();
         let wire_id = u16::try_from(id).expect("there are as many departures as ids");
         message[..2].copy_from_slice(&wire_id.to_be_bytes());
-        self.departures[id].store(nanoseconds(begin), Ordering::Release);
+        self.departures[id].store(nanoseconds(now()), Ordering::Release);
         // A query that the kernel does not take counts as lost.
         let _ = self.socket.send(&message[..query.len()]);
     }
@@ -170,31 +166,49 @@ impl Lane {
         drops.context("a socket is not in /proc/net/udp")
     }
 
-    /// Receives until it is over.
-    fn receive(&self, begin: Instant, over: &AtomicBool) -> Replies {
+    /// Takes what is there.
+    fn receive(&self, batch: &mut Batch, replies: &mut Replies) {
         const CODE: u8 = 0xf;
-        let mut replies = Replies::default();
-        let mut message = [0; 4096];
-        while !over.load(Ordering::Acquire) {
-            let Ok(4..) = self.socket.recv(&mut message) else {
-                continue;
-            };
-            let now = nanoseconds(begin);
-            let id = u16::from_be_bytes([message[0], message[1]]);
-            let departure = self.departures[usize::from(id)].swap(0, Ordering::AcqRel);
-            if departure == 0 {
-                continue;
+        while batch.receive(&self.socket).is_ok() {
+            for (message, arrival) in batch.packets() {
+                let &[id_high, id_low, _, flags, ..] = message else {
+                    continue;
+                };
+                let id = u16::from_be_bytes([id_high, id_low]);
+                let departure = self.departures[usize::from(id)].swap(0, Ordering::AcqRel);
+                if departure == 0 {
+                    continue;
+                }
+                let latency = nanoseconds(arrival.unwrap_or_else(now)).saturating_sub(departure);
+                replies
+                    .latencies
+                    .push(u32::try_from(latency / 1_000).unwrap_or(u32::MAX));
+                replies.refused += usize::from(flags & CODE != 0);
             }
-            let latency = (now - departure) / 1_000;
-            replies
-                .latencies
-                .push(u32::try_from(latency).unwrap_or(u32::MAX));
-            replies.refused += usize::from(message[3] & CODE != 0);
         }
-        replies
     }
 }
 
-fn nanoseconds(begin: Instant) -> u64 {
-    u64::try_from(begin.elapsed().as_nanos()).expect("a run is shorter than centuries")
+/// Receives until it is over.
+fn receive(lanes: &[Lane], over: &AtomicBool) -> Replies {
+    // Seldom, so that the server has the cores: the sockets hold what comes in many times as long.
+    const INTERVAL: Duration = Duration::from_millis(2);
+    let (mut batch, mut replies) = (Batch::new(), Replies::default());
+    while !over.load(Ordering::Acquire) {
+        for lane in lanes {
+            lane.receive(&mut batch, &mut replies);
+        }
+        thread::sleep(INTERVAL);
+    }
+    replies
+}
+
+/// The time since 1970, as the kernel stamps packets with it.
+fn now() -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.expect("the clock is past 1970")
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).expect("these years fit")
 }
