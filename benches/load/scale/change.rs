@@ -108,6 +108,9 @@ fn is_answered(mesh: &Mesh, client: &Client, pod: usize) -> Result<bool> {
     })
 }
 
+/// In how many parts a rolling change goes on, each after as long a rest.
+const ROUNDS: u32 = 6;
+
 /// A hundredth of all endpoints turns unready under load, then ready again in smaller steps.
 pub(super) fn rolling(
     options: &Options,
@@ -130,48 +133,86 @@ pub(super) fn rolling(
         let cpu = meshdns.cpu()?.saturating_sub(before);
         Ok((replies, cpu.as_secs_f64() / time.as_secs_f64() * 100.0))
     };
-    let (before, _) = load(time / 4, &mut || Ok(()))?;
-    let by_file = load(time, &mut || files.flip_by_file(time))?;
+    // By turns, because others on the machine make every latency worse for a while.
+    let mut resting = Rounds::default();
+    let mut changing = Rounds::default();
+    for part in 0..ROUNDS {
+        resting.add(load(time / ROUNDS, &mut || Ok(()))?);
+        changing.add(load(time / ROUNDS, &mut || {
+            files.flip_by_file(part, time / ROUNDS)
+        })?);
+    }
     meshdns.rest()?;
     let is_late = is_answered(&mesh, &Client::of(meshdns)?, files.last_pod())?;
     ensure!(!is_late, "a change is not served");
-    let by_pod = load(time, &mut || files.flip_by_pod(time))?;
-    let (after, cpu) = load(time / 4, &mut || Ok(()))?;
-    let mut at_rest = before.and(after);
-    let p99 = at_rest.percentile(99.0);
+    let mut by_pod = Rounds::default();
+    by_pod.add(load(time, &mut || files.flip_by_pod(time))?);
     report.tell(
-        &format!("at rest under {RATE} queries/s: p50, p99, p99.9"),
-        &format!("{}, {}", percentiles(&mut at_rest, cpu), lost(&at_rest)),
+        &format!(
+            "at rest under {RATE} queries/s for {ROUNDS} times {:?}: p50, p99, p99.9",
+            time / ROUNDS
+        ),
+        &format!("{}, {}", resting.percentiles(), resting.lost()),
     );
     let (pods, count) = (files.pods(), files.list.len());
-    let what = format!("{pods} Pods turn unready in {time:?}, {count} files replaced once each");
-    let (mut replies, cpu) = by_file;
-    let none_lost = replies.lost() + replies.refused == 0;
-    report.judge(&what, &lost(&replies), "0", none_lost);
-    let ratio = replies.percentile(99.0) / p99;
-    let more = format!(" ({})", percentiles(&mut replies, cpu));
+    let what = format!(
+        "{pods} Pods turn unready in {time:?}, {count} files replaced once each, by turns with the above"
+    );
+    report.judge(&what, &changing.lost(), "0", changing.has_lost_none());
+    let ratio = changing.percentile(99.0) / resting.percentile(99.0);
+    let more = format!(" ({})", changing.percentiles());
     report.hold("the same: p99 beside p99 at rest", ratio, 1.2, "×", &more);
-    let (mut replies, cpu) = by_pod;
     report.tell(
         &format!("{pods} Pods turn ready in {time:?}, a file replaced for each"),
-        &format!("{}, {}", percentiles(&mut replies, cpu), lost(&replies)),
+        &format!("{}, {}", by_pod.percentiles(), by_pod.lost()),
     );
     Ok(())
 }
 
-fn lost(replies: &Replies) -> String {
-    format!(
-        "{} lost ({} more by the generator), {} not NOERROR of {}",
-        replies.lost(),
-        replies.spilt,
-        replies.refused,
-        replies.sent
-    )
-}
+/// What came back in rounds of the same kind, and the CPU of each, in hundredths of a core.
+#[derive(Default)]
+struct Rounds(Vec<(Replies, f64)>);
 
-fn percentiles(replies: &mut Replies, cpu_percent: f64) -> String {
-    let [half, most, nearly_all] = [50.0, 99.0, 99.9].map(|percent| replies.percentile(percent));
-    format!("{half:.0} µs, {most:.0} µs, {nearly_all:.0} µs, CPU {cpu_percent:.0} % of a core")
+impl Rounds {
+    fn add(&mut self, round: (Replies, f64)) {
+        self.0.push(round);
+    }
+
+    /// The median of the rounds' percentiles, in microseconds.
+    fn percentile(&self, percent: f64) -> f64 {
+        let each = self
+            .0
+            .iter()
+            .map(|(replies, _)| replies.percentile(percent));
+        median(&each.collect::<Vec<_>>())
+    }
+
+    fn percentiles(&self) -> String {
+        let [half, most, nearly_all] = [50.0, 99.0, 99.9].map(|percent| self.percentile(percent));
+        let cpu = median(&self.0.iter().map(|(_, cpu)| *cpu).collect::<Vec<_>>());
+        format!("{half:.0} µs, {most:.0} µs, {nearly_all:.0} µs, CPU {cpu:.0} % of a core")
+    }
+
+    fn has_lost_none(&self) -> bool {
+        let mut all = self.0.iter();
+        all.all(|(replies, _)| replies.lost() + replies.refused == 0)
+    }
+
+    fn lost(&self) -> String {
+        let sum = |count: fn(&Replies) -> usize| {
+            self.0
+                .iter()
+                .map(|(replies, _)| count(replies))
+                .sum::<usize>()
+        };
+        format!(
+            "{} lost ({} more by the generator), {} not NOERROR of {}",
+            sum(Replies::lost),
+            sum(|replies| replies.spilt),
+            sum(|replies| replies.refused),
+            sum(|replies| replies.sent)
+        )
+    }
 }
 
 /// The files that change.
@@ -223,10 +264,12 @@ impl<'c> Files<'c> {
         file.number * self.mesh.objects_a_file + position - self.mesh.services
     }
 
-    /// Flips all Pods of a file at once, one file after the other.
-    fn flip_by_file(&mut self, time: Duration) -> Result<()> {
+    /// Flips all Pods of a file at once, one file of a part after the other.
+    fn flip_by_file(&mut self, part: u32, time: Duration) -> Result<()> {
         let (mesh, folder) = (self.mesh, self.folder);
-        evenly(&mut self.list, time, |file| {
+        let count = self.list.len();
+        let begin = |part: u32| count * part as usize / ROUNDS as usize;
+        evenly(&mut self.list[begin(part)..begin(part + 1)], time, |file| {
             (0..file.flips.len()).for_each(|pod| file.flip(pod));
             file.write(mesh, folder)
         })

@@ -31,7 +31,7 @@ pub(super) struct Replies {
     pub(super) spilt: usize,
     /// Replies with another code than NOERROR.
     pub(super) refused: usize,
-    /// Of each reply, in microseconds.
+    /// Of each reply, in microseconds, the shortest first.
     latencies: Vec<u32>,
 }
 
@@ -42,8 +42,7 @@ impl Replies {
     }
 
     /// The latency, in microseconds, that `percent` of all replies stay below.
-    pub(super) fn percentile(&mut self, percent: f64) -> f64 {
-        self.latencies.sort_unstable();
+    pub(super) fn percentile(&self, percent: f64) -> f64 {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -54,15 +53,6 @@ impl Replies {
         self.latencies
             .get(index)
             .map_or(f64::NAN, |&latency| f64::from(latency))
-    }
-
-    /// With those of another run.
-    pub(super) fn and(mut self, other: Self) -> Self {
-        self.sent += other.sent;
-        self.spilt += other.spilt;
-        self.refused += other.refused;
-        self.latencies.extend(other.latencies);
-        self
     }
 }
 
@@ -200,6 +190,7 @@ fn receive(lanes: &[Lane], over: &AtomicBool) -> Replies {
         }
         thread::sleep(INTERVAL);
     }
+    replies.latencies.sort_unstable();
     replies
 }
 
