@@ -43,6 +43,27 @@ pub(crate) struct Options {
     /// Threads that answer UDP queries
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
+
+    /// Which parts to measure [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+/// A part of the measurements.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Part {
+    /// Starting from JSON
+    Json,
+    /// Memory while everything is read again
+    Reload,
+    /// CPU per query
+    Queries,
+    /// One Pod turns unready
+    Pod,
+    /// Many Pods turn unready under load
+    Rolling,
+    /// Selectors that overlap
+    Overlap,
 }
 
 impl Options {
@@ -57,6 +78,10 @@ impl Options {
             selects: Selects::Own,
             format: Format::Yaml,
         }
+    }
+
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
     }
 
     fn divisor(&self) -> usize {
@@ -80,15 +105,19 @@ pub(crate) fn run(options: &Options) {
     );
     println!("{}", machine::describe());
     let mut report = Report::default();
-    report.step("start from JSON", |report| start_from_json(options, report));
+    if options.wants(Part::Json) {
+        report.step("start from JSON", |report| start_from_json(options, report));
+    }
     report.step("start from YAML", |report| start_and_serve(options, report));
     report.print(&format!(
         "{} endpoints",
         mesh.services * (mesh.pods + mesh.vms)
     ));
-    let mut report = Report::default();
-    overlap::measure(options, &mut report);
-    report.print("Selectors that overlap");
+    if options.wants(Part::Overlap) {
+        let mut report = Report::default();
+        overlap::measure(options, &mut report);
+        report.print("Selectors that overlap");
+    }
 }
 
 fn start_from_json(options: &Options, report: &mut Report) -> Result<()> {
@@ -133,23 +162,31 @@ fn start_and_serve(options: &Options, report: &mut Report) -> Result<()> {
             meshdns.change_policy(&Mesh::host(0))
         }),
     ];
-    for (what, reload) in reloads {
-        report.step(what, |report| {
-            let peak = mebibytes(reload(&meshdns)?);
-            let more = format!(" ({peak:.0} MiB)");
-            report.hold(what, peak / resident, GOAL_PEAK, "× RSS after load", &more);
-            Ok(())
+    if options.wants(Part::Reload) {
+        for (what, reload) in reloads {
+            report.step(what, |report| {
+                let peak = mebibytes(reload(&meshdns)?);
+                let more = format!(" ({peak:.0} MiB)");
+                report.hold(what, peak / resident, GOAL_PEAK, "× RSS after load", &more);
+                Ok(())
+            });
+        }
+    }
+    if options.wants(Part::Queries) {
+        report.step("CPU per query", |report| {
+            queries::measure(options, &meshdns, scratch.path(), report)
         });
     }
-    report.step("CPU per query", |report| {
-        queries::measure(options, &meshdns, scratch.path(), report)
-    });
-    report.step("one Pod turns unready", |report| {
-        change::one_pod(&mesh, folder.path(), &meshdns, report)
-    });
-    report.step("rolling change", |report| {
-        change::rolling(options, folder.path(), &meshdns, report)
-    });
+    if options.wants(Part::Pod) {
+        report.step("one Pod turns unready", |report| {
+            change::one_pod(&mesh, folder.path(), &meshdns, report)
+        });
+    }
+    if options.wants(Part::Rolling) {
+        report.step("rolling change", |report| {
+            change::rolling(options, folder.path(), &meshdns, report)
+        });
+    }
     let afterwards = mebibytes(meshdns.memory()?.resident);
     report.tell("RSS after all of this", &format!("{afterwards:.0} MiB"));
     Ok(())
