@@ -121,6 +121,8 @@ pub mod status;
 
 pub mod metrics;
 
+mod precedence;
+
 pub mod source;
 
 pub mod control;

@@ -153,7 +153,7 @@ impl Bench<'_> {
         }
         let size: Size = size.context("there is a server to imitate")?;
         let reflector = match mix.transport {
-            Transport::Udp => Some(servers::reflector(size.appended(), self.folder)?),
+            Transport::Udp => Some(servers::reflector(1, size.appended(), self.folder)?),
             Transport::Tcp => None,
         };
         let all: Vec<&Server> = reflector.iter().chain(servers).collect();
@@ -168,12 +168,16 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Measures meshdns and Knot with one and with two workers, and prints how much a query costs more.
+    /// Measures meshdns, the reflector and Knot with one and with two workers, and prints how much a query costs more.
     fn compare_workers(&self) -> Result<()> {
         let mut servers = vec![
             self.wait(servers::meshdns(1, self.folder)?)?,
             self.wait(servers::meshdns(2, self.folder)?)?,
         ];
+        let size = dnsperf::first_answers(&servers[0], &PLAIN, &self.data, PATIENCE)?;
+        for workers in [1, 2] {
+            servers.push(servers::reflector(workers, size.appended(), self.folder)?);
+        }
         let knot = OTHERS.iter().find(|other| other.name == KNOT);
         let knot = knot.expect("Knot is one of the others");
         let both = [1, 2].map(|workers| {

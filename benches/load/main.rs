@@ -60,6 +60,9 @@ enum Command {
         /// How many bytes the reflector's answer is longer than its query
         #[arg(long)]
         append: usize,
+        /// How many threads reflect at each address
+        #[arg(long, default_value_t = 1)]
+        workers: u32,
     },
 }
 
@@ -71,8 +74,10 @@ fn main() -> Result<()> {
             scale::run(&options);
             Ok(())
         }
-        Some(Command::Reflect { addresses, append }) => {
-            reflector::serve(&addresses, append).context("reflect")
-        }
+        Some(Command::Reflect {
+            addresses,
+            append,
+            workers,
+        }) => reflector::serve(&addresses, workers, append).context("reflect"),
     }
 }

@@ -64,13 +64,14 @@ pub(crate) fn meshdns(workers: u32, folder: &Path) -> Result<Server> {
 }
 
 /// This program again, as the reflector.
-pub(crate) fn reflector(append: usize, folder: &Path) -> Result<Server> {
+pub(crate) fn reflector(workers: u32, append: usize, folder: &Path) -> Result<Server> {
     let port = free_port()?;
     let mut command = Command::new(env::current_exe().context("find this program")?);
     command
         .args(["reflect", "--append", &append.to_string()])
+        .args(["--workers", &workers.to_string()])
         .args([format!("127.0.0.1:{port}"), format!("[::1]:{port}")]);
-    Server::start(REFLECTOR, port, 1, command, folder)
+    Server::start(REFLECTOR, port, workers, command, folder)
 }
 
 /// Finds `program` on the PATH. Debian's servers are in `/usr/sbin`, which is on root's PATH alone.

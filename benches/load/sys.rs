@@ -1,11 +1,11 @@
 //! The system calls that `std` has no function for.
 //!
-//! Owns all unsafe code of the bench: moving packets by the batch, when the kernel took them in, signals to the processes
-//! that the bench started, and their CPU time.
+//! Owns all unsafe code of the bench: moving packets by the batch, when the kernel took them in, who gets a core first,
+//! signals to the processes that the bench started, and their CPU time.
 
 #![allow(
     unsafe_code,
-    reason = "recvmmsg, sendmmsg, setsockopt for time stamps, kill, prctl and the CPU clock of a process have no safe form in std"
+    reason = "recvmmsg, sendmmsg, setsockopt for time stamps, sched_setattr, kill, prctl and the CPU clock of a process have no safe form in std"
 )]
 #![allow(
     clippy::cast_possible_truncation,
@@ -172,6 +172,32 @@ pub(crate) fn stamp_arrivals(socket: &UdpSocket) -> io::Result<()> {
     match code {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether a thread that becomes runnable gets a core at once.
+#[derive(Clone, Copy)]
+pub(crate) enum Turn {
+    /// As soon as the kernel can make it so; each time for a tenth of a millisecond before others.
+    Soon,
+    /// When the thread that has the core is through with its slice.
+    Later,
+}
+
+/// Has the kernel treat this thread so from here on; kernels before 6.12 know no [`Turn::Soon`].
+pub(crate) fn take(turn: Turn) -> Result<()> {
+    const SLICE_NANOSECONDS: u64 = 100_000;
+    // SAFETY: a plain C struct of numbers, for which all zeros is a value.
+    let mut attributes: libc::sched_attr = unsafe { mem::zeroed() };
+    attributes.size = mem::size_of::<libc::sched_attr>() as u32;
+    match turn {
+        Turn::Soon => attributes.sched_runtime = SLICE_NANOSECONDS,
+        Turn::Later => attributes.sched_policy = libc::SCHED_BATCH as u32,
+    }
+    // SAFETY: reads the structure, whose size it tells.
+    match unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()).context("tell the scheduler whose turn it is"),
     }
 }
 

@@ -12,7 +12,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use rustix::process::setpriority_process;
 use tracing::info;
 
 use super::{
@@ -23,13 +22,11 @@ use super::{
 use crate::{
     diagnostic::{Diagnostic, Severity},
     pipeline::{Pipeline, Policy, Report},
+    precedence::give_way,
     source::{Evidence, Extent, Folder, Listing, Look, Scan, Signals, Trust, Watch, Wish, Work},
     status::{Status, Totals, Watching},
     zone::Snapshot,
 };
-
-/// How willingly to leave the processor to the threads that answer queries.
-const NICENESS: i32 = 5;
 
 /// How many replaced snapshots wait at most until nobody reads them.
 const MAX_RETIRED: usize = 64;
@@ -327,8 +324,8 @@ impl Worker {
         self.renew_status(&report, began, is_reload);
         if is_first {
             chronicle::first_load(&self.status, &report);
-            yield_to_queries();
-            rayon::broadcast(|_| yield_to_queries());
+            give_way();
+            rayon::broadcast(|_| give_way());
         } else if is_reload {
             chronicle::reload(work, &self.status, &report);
         }
@@ -401,10 +398,4 @@ impl Worker {
         }
         self.published.store(Arc::new(status.clone()));
     }
-}
-
-/// Lets the threads that answer queries go first, from here on.
-fn yield_to_queries() {
-    // What this thread starts inherits it. Where the system refuses, all have the same rights.
-    let _ = setpriority_process(None, NICENESS);
 }

@@ -24,7 +24,7 @@ use super::{
     late::Late,
     responder::{GROUP, Responder},
 };
-use crate::{forward::Ticket, metrics::Protocol, zone::Snapshot};
+use crate::{forward::Ticket, metrics::Protocol, precedence, zone::Snapshot};
 
 /// How long to leave a socket alone that fails to receive.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -64,6 +64,7 @@ impl Worker {
 
     /// Answers until told to stop.
     pub(super) fn run(mut self) {
+        precedence::go_first();
         let published = Arc::clone(&self.snapshots);
         let mut snapshots = Cache::new(&*published);
         let mut batch = Batch::new();

@@ -15,7 +15,7 @@ use super::{
     report::milliseconds,
     server::Client,
 };
-use crate::{median::median, mix::Type, query::query};
+use crate::{machine, median::median, mix::Type, query::query};
 
 /// How long `src/control/pace.rs` waits for quiet after a change: what lands together is published together.
 const DEBOUNCE: Duration = Duration::from_millis(10);
@@ -109,7 +109,7 @@ fn is_answered(mesh: &Mesh, client: &Client, pod: usize) -> Result<bool> {
 }
 
 /// In how many parts a rolling change goes on, each after as long a rest.
-const ROUNDS: u32 = 6;
+const ROUNDS: u32 = 30;
 
 /// A hundredth of all endpoints turns unready under load, then ready again in smaller steps.
 pub(super) fn rolling(
@@ -125,13 +125,17 @@ pub(super) fn rolling(
     let queries: Vec<Vec<u8>> = shuffled(mesh.services)
         .map(|service| query(&Mesh::host(service), Type::A, false))
         .collect();
-    let load = |time, meanwhile: &mut dyn FnMut() -> Result<()>| -> Result<(Replies, f64)> {
+    let load = |time, meanwhile: &mut dyn FnMut() -> Result<()>| -> Result<Round> {
         meshdns.rest()?;
-        let before = meshdns.cpu()?;
+        let (cpu, stolen) = (meshdns.cpu()?, machine::stolen()?);
         let (replies, done) = generator::run(meshdns.dns, &queries, RATE, time, meanwhile)?;
         done?;
-        let cpu = meshdns.cpu()?.saturating_sub(before);
-        Ok((replies, cpu.as_secs_f64() / time.as_secs_f64() * 100.0))
+        let share = |used: Duration| used.as_secs_f64() / time.as_secs_f64() * 100.0;
+        Ok(Round {
+            replies,
+            cpu: share(meshdns.cpu()?.saturating_sub(cpu)),
+            stolen: share(machine::stolen()?.saturating_sub(stolen)),
+        })
     };
     // By turns, because others on the machine make every latency worse for a while.
     let mut resting = Rounds::default();
@@ -169,40 +173,53 @@ pub(super) fn rolling(
     Ok(())
 }
 
-/// What came back in rounds of the same kind, and the CPU of each, in hundredths of a core.
+/// What came back in one load, and what the process used and the machine's host took away meanwhile, in hundredths of a
+/// core.
+struct Round {
+    replies: Replies,
+    cpu: f64,
+    stolen: f64,
+}
+
+/// Rounds of the same kind.
 #[derive(Default)]
-struct Rounds(Vec<(Replies, f64)>);
+struct Rounds(Vec<Round>);
 
 impl Rounds {
-    fn add(&mut self, round: (Replies, f64)) {
+    fn add(&mut self, round: Round) {
         self.0.push(round);
     }
 
     /// The median of the rounds' percentiles, in microseconds.
     fn percentile(&self, percent: f64) -> f64 {
-        let each = self
-            .0
-            .iter()
-            .map(|(replies, _)| replies.percentile(percent));
-        median(&each.collect::<Vec<_>>())
+        self.median(|round| round.replies.percentile(percent))
+    }
+
+    fn median(&self, figure: impl Fn(&Round) -> f64) -> f64 {
+        median(&self.0.iter().map(figure).collect::<Vec<_>>())
     }
 
     fn percentiles(&self) -> String {
         let [half, most, nearly_all] = [50.0, 99.0, 99.9].map(|percent| self.percentile(percent));
-        let cpu = median(&self.0.iter().map(|(_, cpu)| *cpu).collect::<Vec<_>>());
-        format!("{half:.0} µs, {most:.0} µs, {nearly_all:.0} µs, CPU {cpu:.0} % of a core")
+        let (cpu, stolen) = (
+            self.median(|round| round.cpu),
+            self.median(|round| round.stolen),
+        );
+        format!(
+            "{half:.0} µs, {most:.0} µs, {nearly_all:.0} µs, CPU {cpu:.0} % of a core, {stolen:.1} % stolen by the host"
+        )
     }
 
     fn has_lost_none(&self) -> bool {
-        let mut all = self.0.iter();
-        all.all(|(replies, _)| replies.lost() + replies.refused == 0)
+        let mut all = self.0.iter().map(|round| &round.replies);
+        all.all(|replies| replies.lost() + replies.refused == 0)
     }
 
     fn lost(&self) -> String {
         let sum = |count: fn(&Replies) -> usize| {
             self.0
                 .iter()
-                .map(|(replies, _)| count(replies))
+                .map(|round| count(&round.replies))
                 .sum::<usize>()
         };
         format!(

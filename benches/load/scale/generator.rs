@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result};
 use socket2::SockRef;
 
-use crate::sys::{self, Batch};
+use crate::sys::{self, Batch, Turn};
 
 /// How many sockets queries leave from.
 const SOCKETS: usize = 8;
@@ -77,12 +77,15 @@ pub(super) fn run<T>(
     let (sent, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         let receiver = scope.spawn(|| receive(&lanes, &over));
-        scope.spawn(|| {
+        let sender = scope.spawn(|| {
+            let taken = sys::take(Turn::Soon);
             send(&lanes, queries, rate, begin, time, &sent);
             thread::sleep(LAST_REPLIES);
             over.store(true, Ordering::Release);
+            taken
         });
         let done = meanwhile();
+        sender.join().expect("sending does not panic")?;
         let mut replies = receiver.join().expect("receiving does not panic");
         replies.sent = sent.load(Ordering::Acquire);
         replies.spilt = lanes.iter().map(Lane::spilt).sum::<Result<_>>()?;
@@ -98,8 +101,8 @@ fn send(
     time: Duration,
     sent: &AtomicUsize,
 ) {
-    // A hundred queries at 50,000 a second.
-    const LATEST: Duration = Duration::from_millis(2);
+    // Twelve queries at 50,000 a second.
+    const LATEST: Duration = Duration::from_micros(250);
     let interval = Duration::from_secs(1) / rate;
     let mut due = Duration::ZERO;
     for (count, query) in queries.iter().cycle().enumerate() {
@@ -184,6 +187,8 @@ fn receive(lanes: &[Lane], over: &AtomicBool) -> Replies {
     // Seldom, so that the server has the cores: the sockets hold what comes in many times as long.
     const INTERVAL: Duration = Duration::from_millis(2);
     let (mut batch, mut replies) = (Batch::new(), Replies::default());
+    // The sender takes precedence, and so does the server: replies can wait.
+    let _ = sys::take(Turn::Later);
     while !over.load(Ordering::Acquire) {
         for lane in lanes {
             lane.receive(&mut batch, &mut replies);
