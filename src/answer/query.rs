@@ -26,6 +26,10 @@ pub struct Query<'m> {
 
 /// What a query's OPT record says.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag or an option of its own"
+)]
 pub struct Edns {
     /// The largest UDP message that the client takes, as it says: bounds are the writer's.
     pub payload_bytes: u16,
@@ -35,4 +39,9 @@ pub struct Edns {
     pub dnssec_ok: bool,
     /// Whether the client asks for the name server's identifier ([RFC 5001](https://www.rfc-editor.org/rfc/rfc5001)).
     pub nsid: bool,
+    /// Whether the query is padded, so that its length does not tell what it asks
+    /// ([RFC 7830](https://www.rfc-editor.org/rfc/rfc7830)).
+    pub padding: bool,
+    /// Whether the client asks how long a connection is kept ([RFC 7828](https://www.rfc-editor.org/rfc/rfc7828)).
+    pub keepalive: bool,
 }

@@ -81,6 +81,8 @@ pub struct Passed {
     pub rcode: Option<Rcode>,
     /// Whether records were left out because they did not fit.
     pub truncated: bool,
+    /// How many bytes at the end of the answer are its OPT record's; 0 where there is none.
+    pub opt_bytes: usize,
 }
 
 /// A place among the queries that wait for upstreams.
@@ -254,6 +256,7 @@ fn write(
     Passed {
         rcode: Rcode::from_number(reply.rcode),
         truncated: written.truncated,
+        opt_bytes: written.opt_bytes,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`parse()`] reads a message into a [`Query`](crate::answer::Query) or says how to refuse it; [`write()`] and
 //! [`write_refusal`] append a message to a buffer. For names that others answer, [`write_question`] and [`read_reply`] speak
-//! with an upstream server, and [`relay`] passes its reply on. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
+//! with an upstream server, and [`relay`] passes its reply on. [`add_hop_options`] adds what concerns the way to the client alone. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
 //! makes a query malformed, and truncation.
 //!
 //! The reader takes what resolvers and stubs send without allocating; messages with other records than one OPT go through
@@ -11,6 +11,8 @@
 //! [RFC 1035 §4]: https://www.rfc-editor.org/rfc/rfc1035#section-4
 //! [RFC 6891]: https://www.rfc-editor.org/rfc/rfc6891
 
+mod freshness;
+mod hop;
 mod odd;
 mod parse;
 mod refusal;
@@ -20,6 +22,8 @@ mod tests;
 mod upstream;
 mod write;
 
+pub use freshness::freshness_seconds;
+pub use hop::{Hop, add_hop_options};
 pub use parse::{NameBuffer, parse};
 pub use refusal::{Refusal, write_refusal};
 pub use relay::{Age, relay, set_recursion_available};
@@ -62,4 +66,6 @@ const DNSSEC_OK: u16 = 0x8000;
 
 /// EDNS option codes.
 const OPTION_NSID: u16 = 3;
+const OPTION_KEEPALIVE: u16 = 11;
+const OPTION_PADDING: u16 = 12;
 const OPTION_EXTENDED_ERROR: u16 = 15;

@@ -6,7 +6,7 @@ use hickory_proto::{
     serialize::binary::{BinDecodable, BinDecoder},
 };
 
-use super::OPTION_NSID;
+use super::{OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING};
 use crate::answer::Edns;
 
 /// Why a message whose question is fine can't be answered.
@@ -67,10 +67,13 @@ pub(super) fn edns(
 }
 
 fn read_edns(decoded: &DecodedEdns) -> Edns {
+    let has = |option: u16| decoded.option(EdnsCode::from(option)).is_some();
     Edns {
         payload_bytes: decoded.max_payload(),
         version: decoded.version(),
         dnssec_ok: decoded.flags().dnssec_ok,
-        nsid: decoded.option(EdnsCode::from(OPTION_NSID)).is_some(),
+        nsid: has(OPTION_NSID),
+        padding: has(OPTION_PADDING),
+        keepalive: has(OPTION_KEEPALIVE),
     }
 }

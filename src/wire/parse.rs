@@ -1,4 +1,7 @@
-use super::{DNSSEC_OK, HEADER_LEN, OPCODE, OPTION_NSID, QR, RD, odd, refusal::Refusal};
+use super::{
+    DNSSEC_OK, HEADER_LEN, OPCODE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, QR, RD, odd,
+    refusal::Refusal,
+};
 use crate::{
     answer::{Edns, Query},
     dns::{Class, MAX_NAME_LEN, RecordType},
@@ -153,11 +156,16 @@ fn opt(record: &[u8]) -> Option<Edns> {
         version: fixed[6],
         dnssec_ok: field(7) & DNSSEC_OK != 0,
         nsid: false,
+        padding: false,
+        keepalive: false,
     };
     while !options.is_empty() {
         let (&[code_high, code_low, len_high, len_low], rest) = options.split_first_chunk()?;
         options = rest.get(usize::from(u16::from_be_bytes([len_high, len_low]))..)?;
-        edns.nsid |= u16::from_be_bytes([code_high, code_low]) == OPTION_NSID;
+        let code = u16::from_be_bytes([code_high, code_low]);
+        edns.nsid |= code == OPTION_NSID;
+        edns.padding |= code == OPTION_PADDING;
+        edns.keepalive |= code == OPTION_KEEPALIVE;
     }
     Some(edns)
 }

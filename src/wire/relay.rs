@@ -68,6 +68,7 @@ pub fn relay(
     if !truncated {
         push_records(reply, age, out);
     }
+    let opt_at = out.len();
     if query.edns.is_some() {
         push_opt(
             out,
@@ -87,6 +88,7 @@ pub fn relay(
     Written {
         bytes: out.len() - start,
         truncated,
+        opt_bytes: out.len() - opt_at,
     }
 }
 

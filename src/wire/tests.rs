@@ -1,3 +1,4 @@
+mod hops;
 mod laws;
 mod upstreams;
 
@@ -310,6 +311,8 @@ const EDNS: Option<Edns> = Some(Edns {
     version: 0,
     dnssec_ok: false,
     nsid: false,
+    padding: false,
+    keepalive: false,
 });
 
 #[test]
@@ -362,6 +365,7 @@ fn writes_each_kind_of_answer() {
         version: 0,
         dnssec_ok: true,
         nsid: true,
+        ..Edns::default()
     });
     check_answer(
         "foreign.test",

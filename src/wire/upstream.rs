@@ -231,12 +231,12 @@ struct Records {
 }
 
 /// One record's place and fixed fields.
-struct Record<'m> {
-    kind: RecordType,
+pub(super) struct Record<'m> {
+    pub(super) kind: RecordType,
     ttl_at: usize,
-    ttl: [u8; 4],
-    data: &'m [u8],
-    end: usize,
+    pub(super) ttl: [u8; 4],
+    pub(super) data: &'m [u8],
+    pub(super) end: usize,
 }
 
 impl Records {
@@ -303,7 +303,7 @@ impl Records {
 }
 
 impl<'m> Record<'m> {
-    fn read(bytes: &'m [u8], at: usize) -> Option<Self> {
+    pub(super) fn read(bytes: &'m [u8], at: usize) -> Option<Self> {
         let fixed_at = at + owner_len(bytes.get(at..)?)?;
         let (fixed, rest) = bytes.get(fixed_at..)?.split_first_chunk::<10>()?;
         let [type_high, type_low, _, _, ttl @ .., length_high, length_low] = *fixed;

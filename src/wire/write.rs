@@ -31,6 +31,8 @@ pub struct Written {
     pub bytes: usize,
     /// Whether the records were left out because they did not fit.
     pub truncated: bool,
+    /// How many of the bytes, at their end, are the OPT record's; 0 where there is none.
+    pub opt_bytes: usize,
 }
 
 /// How large an answer may be over UDP: what the client takes, but at least 512 bytes and at most [`MAX_UDP_BYTES`].
@@ -88,6 +90,7 @@ pub fn write(
     Written {
         bytes: out.len() - start,
         truncated,
+        opt_bytes: opt_len,
     }
 }
 
