@@ -22,8 +22,8 @@ use std::{
 use file::TcpKeys;
 pub use file::{File, FileError};
 use value::{
-    Domain, Folder, Http, Limit, Listen, LogFormat, LogLevel, Period, TtlPeriod, Upstream, Wait,
-    Workers, Zone,
+    Domain, Entrance, Folder, Http, Limit, Listen, LogFormat, LogLevel, Period, TtlPeriod,
+    Upstream, Wait, Workers, Zone,
 };
 
 use yaml::OneOrMore;
@@ -33,7 +33,7 @@ use crate::{
     forward::Settings as ForwardSettings,
     pipeline::Policy,
     select::WhenAllUnhealthy,
-    serve::TcpLimits,
+    serve::{CertificateFiles, Listener, TcpLimits},
     zone::{Identity, Settings},
 };
 
@@ -51,7 +51,9 @@ const DEFAULT_HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::
 #[allow(missing_docs, reason = "docs/configuration.md describes each flag")]
 pub struct Overrides {
     pub folders: Vec<PathBuf>,
-    pub listen: Vec<Listen>,
+    pub listen: Vec<Entrance>,
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
     pub zones: Vec<Domain>,
     pub ttl: Option<TtlPeriod>,
     pub upstreams: Vec<Upstream>,
@@ -70,6 +72,12 @@ pub struct Config {
     pub folders: Vec<PathBuf>,
     /// Where DNS is answered, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// Where DNS is answered encrypted.
+    pub encrypted: Vec<Listener>,
+    /// What encrypted clients are shown: the certificate's file.
+    pub tls_certificate: Option<PathBuf>,
+    /// The file of its key.
+    pub tls_key: Option<PathBuf>,
     /// Where the HTTP pages are; none for no HTTP.
     pub http: Vec<SocketAddr>,
     /// How many threads answer UDP queries.
@@ -108,9 +116,9 @@ impl Config {
         let defaults = Settings::default();
         let flags = overrides.clone();
         let file = file.clone();
-        let addresses = |listen: &[Listen]| -> Vec<SocketAddr> {
-            listen.iter().flat_map(Listen::addresses).copied().collect()
-        };
+        let entrances = first_said(flags.listen, file.listen);
+        let entrances = entrances.unwrap_or_else(|| vec![default_entrance()]);
+        let tls = file.tls.unwrap_or_default();
         let http = flags.http.or(file.http);
         let zones = first_said(
             flags.zones.into_iter().map(Zone::from).collect(),
@@ -128,12 +136,18 @@ impl Config {
                 }),
             )
             .unwrap_or_else(|| vec![DEFAULT_FOLDER.into()]),
-            listen: first_said(flags.listen, file.listen)
-                .map_or_else(|| vec![DEFAULT_LISTEN], |listen| addresses(&listen)),
+            listen: entrances
+                .iter()
+                .flat_map(Entrance::plain)
+                .copied()
+                .collect(),
+            encrypted: entrances.iter().flat_map(Entrance::encrypted).collect(),
+            tls_certificate: flags.tls_certificate.or(tls.certificate.map(|path| path.0)),
+            tls_key: flags.tls_key.or(tls.key.map(|path| path.0)),
             http: match http {
                 None => vec![DEFAULT_HTTP],
                 Some(Http::Off) => Vec::new(),
-                Some(Http::At(listen)) => addresses(&[listen]),
+                Some(Http::At(listen)) => listen.addresses().to_vec(),
             },
             workers: flags
                 .workers
@@ -194,6 +208,42 @@ impl Config {
 
     /// What two settings have against each other; `None` where they go together.
     pub fn contradiction(&self) -> Option<String> {
+        self.lacks_certificate().or_else(|| self.lacks_upstream())
+    }
+
+    /// Where the certificate and its key are; `None` where nothing is said.
+    pub fn certificate(&self) -> Option<CertificateFiles> {
+        Some(CertificateFiles {
+            certificate: self.tls_certificate.clone()?,
+            key: self.tls_key.clone()?,
+        })
+    }
+
+    /// What is missing for encrypted listeners.
+    pub fn lacks_certificate(&self) -> Option<String> {
+        const CERTIFICATE: &str = "--tls-certificate (`tls.certificate` in the file)";
+        const KEY: &str = "--tls-key (`tls.key` in the file)";
+        match (&self.tls_certificate, &self.tls_key) {
+            (Some(_), Some(_)) => None,
+            (Some(certificate), None) => {
+                let certificate = certificate.display();
+                Some(format!("the certificate {certificate} has no key: name its file with {KEY}"))
+            }
+            (None, Some(key)) => {
+                let key = key.display();
+                Some(format!(
+                    "the key {key} has no certificate: name its file with {CERTIFICATE}"
+                ))
+            }
+            (None, None) => self.encrypted.first().map(|listener| {
+                format!(
+                    "listening at {listener} takes a certificate and its key: name their files with {CERTIFICATE} and {KEY}"
+                )
+            }),
+        }
+    }
+
+    fn lacks_upstream(&self) -> Option<String> {
         let zone = self
             .partial_zones
             .first()
@@ -207,7 +257,11 @@ impl Config {
     pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
         let differences = [
             ("folders", self.folders != next.folders),
-            ("listen", self.listen != next.listen),
+            (
+                "listen",
+                self.listen != next.listen || self.encrypted != next.encrypted,
+            ),
+            ("tls", self.certificate() != next.certificate()),
             ("http", self.http != next.http),
             ("workers", self.workers != next.workers),
             ("poll", self.poll != next.poll),
@@ -217,6 +271,13 @@ impl Config {
         ];
         let differing = differences.into_iter().filter(|(_, differs)| *differs);
         differing.map(|(key, _)| key).collect()
+    }
+}
+
+fn default_entrance() -> Entrance {
+    Entrance {
+        at: Listen::from(DEFAULT_LISTEN),
+        transport: None,
     }
 }
 

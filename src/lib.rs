@@ -13,7 +13,7 @@
 //! ```text
 //!  source ──▶ manifest ──▶ mesh ──▶ select ──▶ zone ──▶ answer ──▶ wire ──▶ serve
 //!  folder     documents    Service  who is in  Snapshot sections   bytes    udp tcp
-//!             +diagnostics Workload and why not
+//!             +diagnostics Workload and why not                             tls https quic
 //! ```
 //!
 //! # The map
@@ -77,6 +77,14 @@
 //! TTLs and EDNS, so that types nobody here knows come through; the cache holds those bytes and the places of the TTLs, and a
 //! UDP worker answers from it without waiting. A query that has to wait leaves the worker with a place of a limited
 //! number. Cost: what an upstream lies is passed on as well; an upstream is trusted as a machine's own resolver is.
+//!
+//! **QUIC is quinn's, not hickory-server's** ([`serve`]). A handler of hickory-server's listener answers in records, which
+//! are encoded anew: other bytes than over TCP, padded to other lengths, and a large answer that no longer fits. And while one
+//! client greets, others wait. What DNS adds to QUIC is a length and a few rules (RFC 9250). Revisit when its listener takes bytes.
+//!
+//! **A certificate is followed by looking**, every two seconds, not by events: two small files cost nothing to look at, and
+//! events would have to be told apart for every way in which secrets are swapped. A pair that does not fit together gets a
+//! second look before anyone complains: its halves may be written one after the other.
 //!
 //! **Hosts that select alike share what they answer.** Endpoints are gathered and encoded once for each namespace and
 //! set of labels, however many ServiceEntries select by it, and many records are held once. Cost: a host whose

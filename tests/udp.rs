@@ -108,6 +108,7 @@ fn bind(address: &str) -> Result<Sockets, BindError> {
         listen: vec![address.parse().expect("an address")],
         workers: NonZeroUsize::MIN,
         tcp: TcpLimits::default(),
+        encrypted: None,
     })
 }
 

@@ -11,7 +11,7 @@ Exit codes:
   65  a path can't be read
   69  a port is taken, or an address is not this machine's
   77  no right to listen at a port
-  78  the configuration file is wrong
+  78  the configuration file is wrong, or the certificate
   79  check found errors";
 
 /// How the process ends.

@@ -2,6 +2,7 @@
 //!
 //! Starts the parts in the order in which their failures are best told: sockets, then folders; and stops them in reverse.
 
+mod listen;
 mod progress;
 mod run;
 mod supervisor;
@@ -13,7 +14,7 @@ use clap::Args;
 use super::{Exit, Failure, exit, log, policy};
 use crate::config::{
     Config, Overrides,
-    value::{Http, Listen, LogFormat, LogLevel, Period, Upstream, Wait, Workers},
+    value::{Entrance, Http, LogFormat, LogLevel, Period, Upstream, Wait, Workers},
 };
 
 const EXAMPLES: &str = "\
@@ -21,6 +22,7 @@ Examples:
   meshdns serve                            the folder zones, at 127.0.0.1:5300
   meshdns serve zones --listen :53         at port 53 of every address
   meshdns serve zones --zone internal.com  NXDOMAIN for what internal.com has not
+  meshdns serve zones --listen :53 --listen tls://:853 --tls-certificate tls.crt --tls-key tls.key
   meshdns serve --config /etc/meshdns/meshdns.yaml
 
 Then ask it:
@@ -34,7 +36,7 @@ Environment:
   PATH is. NO_COLOR turns colours off.
 
 Signals:
-  SIGHUP           read the configuration file and every manifest again
+  SIGHUP           read the configuration file, every manifest and the certificate again
   SIGTERM, SIGINT  turn unready, answer for --lameduck, then exit with 0;
                    a second one exits at once";
 
@@ -55,7 +57,8 @@ pub(super) struct ServeArgs {
     /// Address to answer at, over UDP and TCP; repeat for more [default: 127.0.0.1:5300]
     ///
     /// IP:PORT, [IPV6]:PORT, or IP for port 53; :PORT or PORT is every address of the machine, IPv4 and IPv6. Port 0
-    /// takes a free one. Below 1024 takes root or CAP_NET_BIND_SERVICE.
+    /// takes a free one. Below 1024 takes root or CAP_NET_BIND_SERVICE. Encrypted, with --tls-certificate and --tls-key:
+    /// tls://ADDR for DNS over TLS (port 853), https://ADDR/dns-query over HTTPS (443), quic://ADDR over QUIC (853).
     #[arg(
         long,
         value_name = "ADDR",
@@ -63,7 +66,28 @@ pub(super) struct ServeArgs {
         value_delimiter = ',',
         hide_env_values = true
     )]
-    listen: Vec<Listen>,
+    listen: Vec<Entrance>,
+
+    /// Certificate to show to encrypted clients: PEM, with those that vouch for it behind it
+    ///
+    /// Both files are looked at every 2 s and at SIGHUP; others are served as soon as they fit together, to connections
+    /// that begin then.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MESHDNS_TLS_CERTIFICATE",
+        hide_env_values = true
+    )]
+    tls_certificate: Option<PathBuf>,
+
+    /// Private key of that certificate: PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MESHDNS_TLS_KEY",
+        hide_env_values = true
+    )]
+    tls_key: Option<PathBuf>,
 
     /// Server to ask for names that are not in the mesh; repeat for more
     ///
@@ -146,6 +170,8 @@ impl ServeArgs {
         let overrides = self.policy.overrides(Overrides {
             folders: policy::folders_or_variable(self.folders),
             listen: self.listen,
+            tls_certificate: self.tls_certificate,
+            tls_key: self.tls_key,
             upstreams: self.upstreams,
             http: self.http,
             workers: self.workers,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     value::{
-        AllUnhealthy, CharacterString, Domain, Folder, ForwardPolicy, Http, Limit, Listen,
+        AllUnhealthy, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http, Limit,
         LogFormat, LogLevel, Memory, Network, Period, TtlPeriod, Upstream, Wait, Workers, Zone,
     },
     yaml::OneOrMore,
@@ -53,7 +53,7 @@ pub enum FileError {
 #[allow(missing_docs, reason = "docs/configuration.md describes each key")]
 pub struct File {
     pub folders: Option<OneOrMore<Folder>>,
-    pub listen: Option<OneOrMore<Listen>>,
+    pub listen: Option<OneOrMore<Entrance>>,
     pub zones: Option<OneOrMore<Zone>>,
     pub ttl: Option<TtlPeriod>,
     pub negative_ttl: Option<TtlPeriod>,
@@ -67,6 +67,7 @@ pub struct File {
     pub identity: Option<IdentityKeys>,
     pub answers: Option<AnswerKeys>,
     pub tcp: Option<TcpKeys>,
+    pub tls: Option<TlsKeys>,
     pub forward: Option<ForwardKeys>,
 }
 
@@ -98,6 +99,15 @@ pub struct TcpKeys {
     pub idle_timeout: Option<Wait>,
     pub message_timeout: Option<Wait>,
     pub write_timeout: Option<Wait>,
+}
+
+/// What encrypted clients are shown.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
+pub struct TlsKeys {
+    pub certificate: Option<Folder>,
+    pub key: Option<Folder>,
 }
 
 /// Where names go that are not ours.
@@ -216,7 +226,7 @@ mod tests {
         );
         check_error(
             "listen:\n  - 127.0.0.1:5300\n  - nowhere\n",
-            "meshdns.yaml:3:5: listen[1]: invalid value `nowhere`: expected IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:5300 or :53",
+            "meshdns.yaml:3:5: listen[1]: invalid value `nowhere`: expected IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:5300 or :53, alone or behind tls://, https:// or quic://",
         );
         check_error(
             "zones: ['*.a.test']\n",

@@ -1,20 +1,16 @@
 //! The forms that settings are written in, alike in flags, variables and the file.
 //!
 //! Text goes in, a type that can't hold a wrong value comes out; what can't be one fails with [`ValueError`], which says
-//! what would be right. `yaml` reads the same forms from the file; `forward` has those that are about upstreams.
+//! what would be right. `yaml` reads the same forms from the file; `forward` has those that are about upstreams, `listen` those
+//! that are about addresses of our own.
 
 mod forward;
+mod listen;
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    num::NonZeroUsize,
-    path::PathBuf,
-    str::FromStr,
-    time::Duration,
-};
+use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
 pub use forward::{ForwardPolicy, Memory, Network, Upstream};
+pub use listen::{Entrance, Listen};
 use tracing_subscriber::filter::Targets;
 
 use crate::{
@@ -24,6 +20,13 @@ use crate::{
 
 /// The port of an address that names none: DNS's own.
 const DNS_PORT: u16 = 53;
+
+/// The port of DNS over TLS ([RFC 7858](https://www.rfc-editor.org/rfc/rfc7858)), and over QUIC
+/// ([RFC 9250](https://www.rfc-editor.org/rfc/rfc9250)).
+const TLS_PORT: u16 = 853;
+
+/// The port of HTTPS.
+const HTTPS_PORT: u16 = 443;
 
 /// The longest time that a setting may be, against a slip of the unit: a day.
 pub const LONGEST_PERIOD: Duration = Duration::from_hours(24);
@@ -37,6 +40,16 @@ pub enum ValueError {
     /// Not an address with or without a port.
     #[error("expected IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:5300 or :53")]
     Listen,
+    /// Not an address with or without a port, or behind something that is not spoken here.
+    #[error(
+        "expected IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:5300 or :53, alone or behind tls://, https:// or quic://"
+    )]
+    Entrance,
+    /// Not a path for queries over HTTPS.
+    #[error(
+        "expected https://IP:PORT/PATH, as in https://127.0.0.1:8443/dns-query: letters, digits and -._~ between the slashes"
+    )]
+    QueryPath,
     /// Not the address of an upstream.
     #[error(
         "expected IP, IP:PORT, tcp://IP:PORT, tls://NAME@IP:PORT, https://NAME@IP:PORT/PATH or system, as in 10.0.0.2 or [2001:db8::2]:53"
@@ -93,56 +106,6 @@ pub enum ValueError {
     /// Empty, or too long for what carries it in a DNS message.
     #[error("expected 1 to 255 bytes, which is what one DNS character string holds")]
     CharacterString,
-}
-
-/// Where to listen: one socket address, or the wildcard addresses of both families.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Listen(Vec<SocketAddr>);
-
-impl Listen {
-    /// The socket addresses.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.0
-    }
-
-    /// Whether every address of the machine is meant.
-    pub fn is_everywhere(&self) -> bool {
-        self.0.len() > 1
-    }
-}
-
-impl From<SocketAddr> for Listen {
-    fn from(address: SocketAddr) -> Self {
-        Self(vec![address])
-    }
-}
-
-impl FromStr for Listen {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        if let Ok(address) = text.parse::<SocketAddr>() {
-            return Ok(address.into());
-        }
-        if let Some(ip) = bare_ip(text) {
-            return Ok(SocketAddr::new(ip, DNS_PORT).into());
-        }
-        let port = text.strip_prefix(':').unwrap_or(text);
-        let port: u16 = port.parse().map_err(|_| ValueError::Listen)?;
-        Ok(Self(vec![
-            (Ipv4Addr::UNSPECIFIED, port).into(),
-            (Ipv6Addr::UNSPECIFIED, port).into(),
-        ]))
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            [address] => address.fmt(f),
-            several => write!(f, ":{}", several.first().map_or(0, SocketAddr::port)),
-        }
-    }
 }
 
 /// Where the HTTP pages are: at an address, or nowhere.
@@ -412,38 +375,6 @@ impl FromStr for AllUnhealthy {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check_listen(text: &str, expected: &[&str]) {
-        let addresses = text
-            .parse::<Listen>()
-            .map(|listen| listen.0)
-            .unwrap_or_default();
-        let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-        assert_eq!(texts, expected, "{text}");
-    }
-
-    #[test]
-    fn reads_addresses_in_every_form() {
-        check_listen("127.0.0.1:5300", &["127.0.0.1:5300"]);
-        check_listen("127.0.0.1", &["127.0.0.1:53"]);
-        check_listen("[::1]:5300", &["[::1]:5300"]);
-        check_listen("::1", &["[::1]:53"]);
-        check_listen("[::1]", &["[::1]:53"]);
-        check_listen(":53", &["0.0.0.0:53", "[::]:53"]);
-        check_listen("5300", &["0.0.0.0:5300", "[::]:5300"]);
-        for wrong in [
-            "",
-            ":",
-            "localhost:53",
-            "1.2.3:53",
-            "127.0.0.1:",
-            ":65536",
-            "[::1",
-        ] {
-            check_listen(wrong, &[]);
-        }
-    }
 
     #[test]
     fn pages_are_at_an_address_or_off() {

@@ -11,7 +11,7 @@ use serde::{
 };
 
 use super::value::{
-    AllUnhealthy, CharacterString, Domain, Folder, ForwardPolicy, Http, Limit, Listen, LogFormat,
+    AllUnhealthy, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http, Limit, LogFormat,
     LogLevel, Memory, Network, Period, TtlPeriod, Unmatched, Upstream, ValueError, Wait, Workers,
     Zone,
 };
@@ -146,11 +146,11 @@ reads_as_text!(
     AllUnhealthy,
     CharacterString,
     Domain,
+    Entrance,
     Folder,
     ForwardPolicy,
     Http,
     Limit,
-    Listen,
     LogFormat,
     LogLevel,
     Memory,

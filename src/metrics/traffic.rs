@@ -53,6 +53,12 @@ pub enum Protocol {
     Udp,
     /// A stream with lengths.
     Tcp,
+    /// A stream with lengths, encrypted.
+    Tls,
+    /// Requests of HTTP.
+    Https,
+    /// A stream of QUIC for each query.
+    Quic,
 }
 
 impl Protocol {
@@ -60,6 +66,17 @@ impl Protocol {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
+            Self::Quic => "quic",
+        }
+    }
+
+    /// What stands in front of an address where queries come in so.
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Udp | Self::Tcp => "dns",
+            encrypted => encrypted.as_str(),
         }
     }
 }
@@ -98,7 +115,7 @@ impl Traffic {
     pub fn recorder(self: &Arc<Self>, address: SocketAddr, protocol: Protocol) -> Recorder {
         let mut recorder = Recorder {
             traffic: Arc::clone(self),
-            server: format!("dns://{address}").into(),
+            server: format!("{}://{address}", protocol.scheme()).into(),
             protocol,
             family: if address.is_ipv4() { "1" } else { "2" },
             generation: None,
@@ -127,23 +144,23 @@ impl Traffic {
         self.unsent.fetch_add(answers, Relaxed);
     }
 
-    /// Counts a TCP connection that is served from now on.
+    /// Counts a connection that is served from now on.
     pub fn connection_opened(&self) {
         self.connections_accepted.fetch_add(1, Relaxed);
         self.connections_open.fetch_add(1, Relaxed);
     }
 
-    /// Counts the end of a TCP connection that was served.
+    /// Counts the end of a connection that was served.
     pub fn connection_closed(&self) {
         self.connections_open.fetch_sub(1, Relaxed);
     }
 
-    /// Counts a TCP connection that was closed at once because a limit was reached.
+    /// Counts a connection that was closed at once because a limit was reached.
     pub fn connection_refused(&self) {
         self.connections_refused.fetch_add(1, Relaxed);
     }
 
-    /// How many TCP connections are served at present.
+    /// How many connections are served at present.
     pub fn open_connections(&self) -> i64 {
         self.connections_open.load(Relaxed)
     }

@@ -1,12 +1,13 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener, UdpSocket},
+    sync::Arc,
     time::Duration,
 };
 
 use socket2::{Domain, Socket, Type};
 
-use super::{ServeSettings, TcpLimits, udp};
+use super::{Certificates, Encrypted, Listener, ServeSettings, TcpLimits, Transport, udp};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -76,8 +77,9 @@ pub enum BindError {
 /// Bound sockets, not served yet: queries wait in the kernel.
 #[derive(Debug)]
 pub struct Sockets {
-    pub(super) endpoints: Vec<Endpoint>,
-    pub(super) tcp: TcpLimits,
+    pub(super) plain: Vec<Endpoint>,
+    pub(super) encrypted: Option<EncryptedSockets>,
+    pub(super) limits: TcpLimits,
 }
 
 /// One address with its sockets.
@@ -88,33 +90,81 @@ pub(super) struct Endpoint {
     pub(super) tcp: TcpListener,
 }
 
+/// The sockets of encrypted listeners, and what clients are shown there.
+#[derive(Debug)]
+pub(super) struct EncryptedSockets {
+    pub(super) sockets: Vec<(Listener, Socket)>,
+    pub(super) certificates: Arc<Certificates>,
+}
+
 impl Sockets {
-    /// Takes every address for UDP and TCP.
+    /// Takes every address: the plain ones for UDP and TCP, the encrypted ones for what they are to speak.
     ///
     /// # Errors
     ///
     /// [`BindError`] for the first address that can't be had.
     pub fn bind(settings: &ServeSettings) -> Result<Self, BindError> {
-        let mut endpoints: Vec<Endpoint> = Vec::new();
+        let mut plain: Vec<Endpoint> = Vec::new();
         for (index, &address) in settings.listen.iter().enumerate() {
             let is_repeated = address.port() != 0 && settings.listen[..index].contains(&address);
             if !is_repeated {
-                endpoints.push(Endpoint::bind(address, settings.workers.get())?);
+                plain.push(Endpoint::bind(address, settings.workers.get())?);
             }
         }
+        let encrypted = settings.encrypted.as_ref();
         Ok(Self {
-            endpoints,
-            tcp: settings.tcp,
+            plain,
+            encrypted: encrypted.map(EncryptedSockets::bind).transpose()?,
+            limits: settings.tcp,
         })
     }
 
-    /// The addresses, with the ports that were taken for port 0.
+    /// The addresses for UDP and TCP, with the ports that were taken for port 0.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.endpoints
-            .iter()
-            .map(|endpoint| endpoint.address)
-            .collect()
+        let plain = self.plain.iter();
+        plain.map(|endpoint| endpoint.address).collect()
     }
+
+    /// The encrypted ones, with the ports that were taken for port 0.
+    pub fn encrypted(&self) -> Vec<Listener> {
+        let sockets = self
+            .encrypted
+            .iter()
+            .flat_map(|encrypted| &encrypted.sockets);
+        sockets.map(|(listener, _)| listener.clone()).collect()
+    }
+}
+
+impl EncryptedSockets {
+    fn bind(encrypted: &Encrypted) -> Result<Self, BindError> {
+        let mut sockets = Vec::new();
+        for (index, listener) in encrypted.listen.iter().enumerate() {
+            let is_repeated =
+                listener.address.port() != 0 && encrypted.listen[..index].contains(listener);
+            if !is_repeated {
+                sockets.push(bind_encrypted(listener)?);
+            }
+        }
+        Ok(Self {
+            sockets,
+            certificates: Arc::clone(&encrypted.certificates),
+        })
+    }
+}
+
+fn bind_encrypted(listener: &Listener) -> Result<(Listener, Socket), BindError> {
+    let address = listener.address;
+    let (protocol, bind): (_, fn(SocketAddr) -> io::Result<Socket>) = match listener.transport {
+        Transport::Tls | Transport::Https { .. } => ("TCP", bind_tcp),
+        Transport::Quic => ("UDP", bind_quic),
+    };
+    let bound = bind(address).and_then(|socket| {
+        let taken = socket.local_addr()?.as_socket();
+        Ok((taken.unwrap_or(address), socket))
+    });
+    let (address, socket) = bound.map_err(|error| explain(address, protocol, error))?;
+    let transport = listener.transport.clone();
+    Ok((Listener { transport, address }, socket))
 }
 
 impl Endpoint {
@@ -185,12 +235,27 @@ fn bind_udp(address: SocketAddr, is_shared: bool) -> io::Result<UdpSocket> {
 }
 
 fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    bind_tcp(address).map(TcpListener::from)
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     let socket = socket(address, Type::STREAM)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+/// One socket, which nobody else can share, for all connections.
+fn bind_quic(address: SocketAddr) -> io::Result<Socket> {
+    let socket = socket(address, Type::DGRAM)?;
+    if let Err(error) = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES) {
+        tracing::debug!(%address, %error, "the receive buffer keeps its size");
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 /// An IPv6 socket takes IPv6 only, so that `0.0.0.0` and `[::]` go together.

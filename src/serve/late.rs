@@ -1,16 +1,15 @@
 use std::{
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
 use tokio::runtime::Handle;
 
-use super::{Shared, responder::limit_bytes};
+use super::{Shared, Way, responder::limit_bytes};
 use crate::{
     forward::{Forwarder, Ticket},
     metrics::{Exchange, Protocol, Recorder},
-    wire::{self, NameBuffer},
+    wire::{self, Hop, NameBuffer},
 };
 
 /// Answers that wait for an upstream, apart from the worker that read their queries.
@@ -18,21 +17,19 @@ use crate::{
 pub(super) struct Late {
     forwarder: Arc<Forwarder>,
     protocol: Protocol,
+    hop: Hop,
     recorder: Mutex<Recorder>,
 }
 
 impl Late {
-    /// For the queries that come in at `address`; `None` where nothing is forwarded.
-    pub(super) fn of(
-        shared: &Shared,
-        address: SocketAddr,
-        protocol: Protocol,
-    ) -> Option<Arc<Self>> {
+    /// For the queries that come in this way; `None` where nothing is forwarded.
+    pub(super) fn of(shared: &Shared, way: Way) -> Option<Arc<Self>> {
         let forwarder = Arc::clone(shared.forwarder.as_ref()?);
         Some(Arc::new(Self {
             forwarder,
-            protocol,
-            recorder: Mutex::new(shared.traffic.recorder(address, protocol)),
+            protocol: way.protocol,
+            hop: way.hop,
+            recorder: Mutex::new(shared.traffic.recorder(way.address, way.protocol)),
         }))
     }
 
@@ -55,6 +52,9 @@ impl Late {
             .later(ticket, &query, message, limit_bytes, &mut out)
             .await;
         wire::set_recursion_available(&mut out);
+        if let Some(edns) = query.edns {
+            wire::add_hop_options(edns, self.hop, 0, passed.opt_bytes, &mut out);
+        }
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         recorder.record(&Exchange {
             apex: Some(&[0]),

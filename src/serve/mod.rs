@@ -1,54 +1,49 @@
-//! Sockets: receives queries and sends answers, over UDP and TCP.
+//! Sockets: receives queries and sends answers, over UDP and TCP, and encrypted over TLS, HTTPS and QUIC.
 //!
 //! [`Sockets::bind`] takes the addresses, so that a busy port is told before anything is loaded; [`Sockets::serve`] starts
-//! answering from whatever snapshot is the newest. Owns what a transport decides: batches, framing, time-outs, limits.
+//! answering from whatever snapshot is the newest. Owns what a transport decides: batches, framing, time-outs, limits, and
+//! the certificate that clients are shown.
 //!
 //! Never decides what an answer is: `answer` does, in bytes of `wire`.
 
+mod admission;
 mod bind;
+mod certificate;
+mod https;
 mod late;
+mod limits;
+mod quic;
 mod responder;
+mod running;
+mod service;
+mod settings;
 mod tcp;
+mod tls;
 mod udp;
+mod way;
 
-use std::{
-    net::SocketAddr,
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    thread,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
-use tokio::task::JoinSet;
 
-pub use self::{bind::BindError, bind::Sockets, tcp::TcpLimits};
+use self::{
+    admission::Admission,
+    bind::{EncryptedSockets, Endpoint},
+    tcp::Language,
+    way::Way,
+};
+pub use self::{
+    bind::{BindError, Sockets},
+    certificate::{CertificateError, CertificateFiles, Certificates, LOOK_INTERVAL, Validity},
+    limits::TcpLimits,
+    running::Running,
+    settings::{Encrypted, Listener, ServeSettings, Transport},
+};
 use crate::{
     forward::Forwarder,
     metrics::{Protocol, Traffic},
     zone::Snapshot,
 };
-
-/// Where and how to serve.
-#[derive(Clone, Debug)]
-pub struct ServeSettings {
-    /// The addresses, each for UDP and TCP. Port 0 takes a port that is free for both.
-    pub listen: Vec<SocketAddr>,
-    /// How many UDP threads serve each address.
-    pub workers: NonZeroUsize,
-    /// Limits on TCP connections, over all addresses.
-    pub tcp: TcpLimits,
-}
-
-/// The servers of all sockets. Dropping it stops them without waiting.
-#[derive(Debug)]
-pub struct Running {
-    stop: Arc<AtomicBool>,
-    udp: Vec<thread::JoinHandle<()>>,
-    tcp: JoinSet<()>,
-}
 
 /// What every server reads and counts into.
 #[derive(Clone, Debug)]
@@ -56,11 +51,12 @@ struct Shared {
     snapshots: Arc<ArcSwap<Snapshot>>,
     traffic: Arc<Traffic>,
     forwarder: Option<Arc<Forwarder>>,
+    admission: Arc<Admission>,
 }
 
 impl Sockets {
-    /// Answers queries from the newest of `snapshots`: UDP on threads of its own, TCP on the tokio runtime that this is
-    /// called from. For names that are not ours, `forwarder` knows whom to ask; without it, they are refused.
+    /// Answers queries from the newest of `snapshots`: UDP on threads of its own, all else on the tokio runtime that this
+    /// is called from. For names that are not ours, `forwarder` knows whom to ask; without it, they are refused.
     ///
     /// # Errors
     ///
@@ -71,66 +67,46 @@ impl Sockets {
         traffic: Arc<Traffic>,
         forwarder: Option<Arc<Forwarder>>,
     ) -> Result<Running, BindError> {
+        let limits = self.limits;
         let shared = Shared {
             snapshots,
             traffic,
             forwarder,
+            admission: Arc::new(Admission::new(limits)),
         };
-        let mut running = Running {
-            stop: Arc::new(AtomicBool::new(false)),
-            udp: Vec::new(),
-            tcp: JoinSet::new(),
-        };
-        let admission = Arc::new(tcp::Admission::new(self.tcp));
-        for endpoint in self.endpoints {
-            let address = endpoint.address;
-            let failed = |source| BindError::Start { address, source };
-            let late = late::Late::of(&shared, address, Protocol::Udp);
-            for (number, socket) in endpoint.udp.into_iter().enumerate() {
-                let late = late.clone();
-                let worker = udp::Worker::new(socket, address, &shared, late, &running.stop);
-                let thread = thread::Builder::new()
-                    .name(format!("udp-{number}"))
-                    .spawn(move || worker.run())
-                    .map_err(failed)?;
-                running.udp.push(thread);
-            }
-            let listener = tokio::net::TcpListener::from_std(endpoint.tcp).map_err(failed)?;
-            let service = tcp::Service::new(address, shared.clone());
-            running
-                .tcp
-                .spawn(tcp::accept(listener, service, Arc::clone(&admission)));
+        let way = |address: SocketAddr, protocol| Way::new(address, protocol, limits);
+        let mut running = Running::new();
+        for Endpoint { address, udp, tcp } in self.plain {
+            running.serve_udp(udp, way(address, Protocol::Udp), &shared)?;
+            running.serve_tcp(tcp, Language::Dns, way(address, Protocol::Tcp), &shared)?;
         }
-        Ok(running)
-    }
-}
-
-impl Running {
-    /// Whether every UDP thread runs: only a bug ends one early.
-    pub fn is_whole(&self) -> bool {
-        !self.udp.iter().any(thread::JoinHandle::is_finished)
-    }
-
-    /// Stops receiving, sends the answers to what was received, closes all connections and sockets.
-    pub async fn stop(mut self) {
-        self.stop.store(true, Relaxed);
-        self.tcp.shutdown().await;
-        let threads = std::mem::take(&mut self.udp);
-        let joined = tokio::task::spawn_blocking(move || {
-            for thread in threads {
-                if thread.join().is_err() {
-                    tracing::error!("a UDP thread had ended early");
+        let Some(EncryptedSockets {
+            sockets,
+            certificates,
+        }) = self.encrypted
+        else {
+            return Ok(running);
+        };
+        for (Listener { transport, address }, socket) in sockets {
+            match transport {
+                Transport::Tls => {
+                    let language = Language::DnsInTls(tls::acceptor(&certificates, tls::DNS));
+                    let way = way(address, Protocol::Tls);
+                    running.serve_tcp(socket.into(), language, way, &shared)?;
+                }
+                Transport::Https { path } => {
+                    let acceptor = tls::acceptor(&certificates, tls::HTTP);
+                    let language = Language::Https { acceptor, path };
+                    let way = way(address, Protocol::Https);
+                    running.serve_tcp(socket.into(), language, way, &shared)?;
+                }
+                Transport::Quic => {
+                    let way = way(address, Protocol::Quic);
+                    running.serve_quic(socket.into(), &certificates, way, &shared)?;
                 }
             }
-        });
-        if joined.await.is_err() {
-            tracing::error!("waiting for the UDP threads failed");
         }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop.store(true, Relaxed);
+        running.follow(certificates);
+        Ok(running)
     }
 }

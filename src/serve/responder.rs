@@ -1,17 +1,18 @@
 use std::{
     hash::{BuildHasher, RandomState},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
 
 use smallvec::SmallVec;
 
+use super::Way;
 use crate::{
     answer::{Outcome, Query, answer},
     forward::{Forwarder, Now, Ticket},
     metrics::{Exchange, Protocol, Recorder, Traffic},
-    wire::{self, NameBuffer, Refusal},
+    wire::{self, Hop, NameBuffer, Refusal},
     zone::Snapshot,
 };
 
@@ -43,23 +44,20 @@ pub(super) enum Due {
 #[derive(Debug)]
 struct Replies {
     protocol: Protocol,
+    hop: Hop,
     recorder: Recorder,
     forwarder: Option<Arc<Forwarder>>,
 }
 
 impl Responder {
-    pub(super) fn new(
-        address: SocketAddr,
-        protocol: Protocol,
-        traffic: &Arc<Traffic>,
-        forwarder: Option<Arc<Forwarder>>,
-    ) -> Self {
+    pub(super) fn new(way: Way, traffic: &Arc<Traffic>, forwarder: Option<Arc<Forwarder>>) -> Self {
         Self {
             names: Default::default(),
             turns: Turns::seeded(),
             replies: Replies {
-                protocol,
-                recorder: traffic.recorder(address, protocol),
+                protocol: way.protocol,
+                hop: way.hop,
+                recorder: traffic.recorder(way.address, way.protocol),
                 forwarder,
             },
         }
@@ -152,13 +150,20 @@ impl Replies {
             }
             _ => None,
         };
-        let (apex, rcode, truncated) = if let Some(passed) = forwarded {
-            (Some(&[0][..]), passed.rcode, passed.truncated)
+        let (apex, rcode, truncated, opt_bytes) = if let Some(passed) = forwarded {
+            let apex = Some(&[0][..]);
+            (apex, passed.rcode, passed.truncated, passed.opt_bytes)
         } else {
             let written = wire::write(query, &answer, limit_bytes, out);
             let apex = answer.apex_at.map(|at| &query.name[at..]);
-            (apex, Some(answer.outcome.rcode()), written.truncated)
+            let rcode = Some(answer.outcome.rcode());
+            (apex, rcode, written.truncated, written.opt_bytes)
         };
+        if self.protocol != Protocol::Udp
+            && let Some(edns) = query.edns
+        {
+            wire::add_hop_options(edns, self.hop, start, opt_bytes, out);
+        }
         if recursion_available {
             wire::set_recursion_available(&mut out[start..]);
         }
@@ -205,7 +210,7 @@ impl Replies {
 pub(super) fn limit_bytes(protocol: Protocol, query: &Query<'_>) -> usize {
     match protocol {
         Protocol::Udp => wire::udp_limit_bytes(query),
-        Protocol::Tcp => wire::MAX_TCP_BYTES,
+        Protocol::Tcp | Protocol::Tls | Protocol::Https | Protocol::Quic => wire::MAX_TCP_BYTES,
     }
 }
 

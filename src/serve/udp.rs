@@ -20,11 +20,11 @@ use arc_swap::{ArcSwap, cache::Cache};
 pub(super) use self::batch::ask_for_destinations;
 use self::batch::{Batch, WayBack};
 use super::{
-    Shared,
+    Shared, Way,
     late::Late,
     responder::{GROUP, Responder},
 };
-use crate::{forward::Ticket, metrics::Protocol, precedence, zone::Snapshot};
+use crate::{forward::Ticket, precedence, zone::Snapshot};
 
 /// How long to leave a socket alone that fails to receive.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -42,21 +42,16 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         socket: UdpSocket,
-        address: SocketAddr,
+        way: Way,
         shared: &Shared,
         late: Option<Arc<Late>>,
         stop: &Arc<AtomicBool>,
     ) -> Self {
         Self {
             socket: Arc::new(socket),
-            address,
+            address: way.address,
             snapshots: Arc::clone(&shared.snapshots),
-            responder: Responder::new(
-                address,
-                Protocol::Udp,
-                &shared.traffic,
-                shared.forwarder.clone(),
-            ),
+            responder: Responder::new(way, &shared.traffic, shared.forwarder.clone()),
             late,
             stop: Arc::clone(stop),
         }

@@ -24,6 +24,7 @@ use std::{fs, io, path::PathBuf};
 pub use folder::Folder;
 pub use look::{Look, Scan, Trust, Work};
 pub use signals::{Evidence, Extent, Signals, Stir};
+pub(crate) use stamp::Stamp;
 pub use walk::Listing;
 pub use watch::{AS_ASKED_FOR, FALLBACK_INTERVAL, Watch, Wish};
 

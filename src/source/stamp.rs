@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_millis(20);
 /// The change time can't be set by a program: a file replaced by one of the same size and modification time differs in
 /// it, or in the inode.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     /// The file's size in bytes.
@@ -29,7 +29,7 @@ pub(super) struct Stamp {
 pub(super) type Identity = (u64, u64);
 
 impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         let nanos =
             |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
         Self {
@@ -46,7 +46,7 @@ impl Stamp {
     }
 
     /// Whether a write just after `now` could leave this very stamp: then an equal stamp proves nothing.
-    pub(super) fn is_racy(&self, now: SystemTime) -> bool {
+    pub(crate) fn is_racy(&self, now: SystemTime) -> bool {
         let now = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();

@@ -134,7 +134,13 @@ fn in_the_document(document: &str) -> BTreeSet<(String, String)> {
 #[test]
 fn every_metric_is_documented_and_every_documented_one_is_there() {
     let place = Place::with_svc1();
-    let server = serve(&place, &["--upstream", "192.0.2.1"]);
+    let made = rcgen::generate_simple_self_signed(vec!["dns.test".to_owned()]);
+    let made = made.expect("a certificate");
+    place.write("tls.crt", &made.cert.pem());
+    place.write("tls.key", &made.signing_key.serialize_pem());
+    let mut flags = vec!["--upstream", "192.0.2.1", "--listen", "tls://127.0.0.1:0"];
+    flags.extend(["--tls-certificate", "tls.crt", "--tls-key", "tls.key"]);
+    let server = serve(&place, &flags);
     ask(server.dns, "svc1.internal.com.").expect("an answer");
     let page = server.get("/metrics").body;
     let document = repository_file("docs/metrics.md");

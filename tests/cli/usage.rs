@@ -59,6 +59,8 @@ fn every_flag_of_serve_is_documented_with_its_variable() {
             "zone",
             "ttl",
             "listen",
+            "tls-certificate",
+            "tls-key",
             "upstream",
             "http",
             "workers",

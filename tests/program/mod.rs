@@ -51,7 +51,7 @@ impl Server {
         server
     }
 
-    fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -160,7 +160,7 @@ impl Server {
 
     /// The `address` of the first line of the log with this text, whether logs are text or JSON.
     #[track_caller]
-    fn address_in_log(&self, text: &str) -> SocketAddr {
+    pub(crate) fn address_in_log(&self, text: &str) -> SocketAddr {
         let find = || {
             let log = self.log();
             let line = log.lines().find(|line| line.contains(text))?;

@@ -45,6 +45,7 @@ impl Server {
                 .collect(),
             workers: NonZeroUsize::new(2).expect("not zero"),
             tcp,
+            encrypted: None,
         };
         let sockets = Sockets::bind(&settings).expect("free ports");
         let addresses = sockets.addresses();

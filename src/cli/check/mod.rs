@@ -4,7 +4,7 @@ mod github;
 mod json;
 mod text;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::SystemTime};
 
 use clap::{Args, ValueEnum};
 
@@ -15,8 +15,10 @@ use super::{
     policy::PolicyArgs,
 };
 use crate::{
+    config::Config,
     diagnostic::{Diagnostic, Severity},
     pipeline::Pipeline,
+    serve::Certificates,
 };
 
 const EXAMPLES: &str = "\
@@ -62,6 +64,7 @@ impl CheckArgs {
     /// Prints every diagnostic, and ends in an error where one is.
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let config = self.policy.config(self.paths)?;
+        check_certificate(&config)?;
         let Loaded {
             pipeline,
             has_unreadable,
@@ -87,6 +90,21 @@ impl CheckArgs {
             Exit::Fine
         })
     }
+}
+
+/// Fails where `serve` with this configuration file could not show a certificate; warns of one that clients refuse.
+fn check_certificate(config: &Config) -> Result<(), Failure> {
+    if let Some(missing) = config.lacks_certificate() {
+        return Err(Failure::new(Exit::Config, anyhow::anyhow!(missing)));
+    }
+    if let Some(files) = config.certificate() {
+        let certificate = files.certificate.display().to_string();
+        let (validity, now) = (Certificates::load(files)?.validity(), SystemTime::now());
+        if let Some(trouble) = validity.trouble(now) {
+            output::talk(&format!("{certificate}: {trouble}"));
+        }
+    }
+    Ok(())
 }
 
 fn number(diagnostics: &[Diagnostic], severity: Severity) -> usize {

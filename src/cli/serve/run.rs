@@ -18,7 +18,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     super::{Exit, Failure, log::LogControl, policy::PolicyArgs},
-    progress,
+    listen, progress,
     supervisor::{self, Watchdog},
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     forward::{self, Forwarder},
     http::{self, Lifecycle, Pages},
     metrics::{ConfigReloads, Page, Traffic},
-    serve::{BindError, Running, ServeSettings, Sockets},
+    serve::{BindError, Certificates, Running},
     source::Wish,
     status::Watching,
 };
@@ -72,13 +72,13 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let config = &plan.config;
     let mut hangup = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
     let mut stop = Stop::new().context("watch for SIGTERM and SIGINT")?;
-    let sockets = Sockets::bind(&ServeSettings {
-        listen: usable(&config.listen),
-        workers: config.workers,
-        tcp: config.tcp,
-    })?;
+    let certificates = listen::certificates(config)?;
+    let sockets = listen::bind(config, certificates.as_ref())?;
     let forwarder = match config.forward.clone() {
-        Some(settings) => Some(Forwarder::start(settings, &sockets.addresses())?),
+        Some(settings) => Some(Forwarder::start(
+            settings,
+            &listen::own_addresses(&sockets),
+        )?),
         None => None,
     };
     let pages = http::Sockets::bind(&usable(&config.http))?;
@@ -99,6 +99,9 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     if let Some(forwarder) = &forwarder {
         counted.push(Box::new(forwarder.clone()));
     }
+    if let Some(certificates) = &certificates {
+        counted.push(Box::new(certificates.clone()));
+    }
     for address in pages.addresses() {
         info!(%address, "serving /health, /ready and /metrics");
     }
@@ -112,14 +115,12 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             counted,
         ),
     })));
-    let addresses = sockets.addresses();
+    let listening = listen::Listening::of(&sockets);
     // A mesh that takes longer is not worth waiting for: whoever asks is told so.
     let _ = time::timeout(HOLD, first_load(&control)).await;
     let running = sockets.serve(control.snapshots().clone(), traffic, forwarder)?;
     lifecycle.sockets_are_bound();
-    for address in addresses {
-        info!(%address, "answering over UDP and TCP");
-    }
+    listening.tell();
 
     let reloading = Reloading {
         plan: &plan,
@@ -127,6 +128,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         control: &control,
         running: &running,
         reloads: &reloads,
+        certificates: certificates.as_deref(),
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
     lifecycle.begins_to_stop();
@@ -168,6 +170,7 @@ struct Reloading<'p> {
     control: &'p Control,
     running: &'p Running,
     reloads: &'p ConfigReloads,
+    certificates: Option<&'p Certificates>,
 }
 
 impl Reloading<'_> {
@@ -205,6 +208,9 @@ impl Reloading<'_> {
                 current = next;
             }
             self.control.reload();
+            if let Some(certificates) = self.certificates {
+                certificates.look_at_once();
+            }
             if is_ready {
                 supervisor::is_ready();
             }
@@ -273,7 +279,7 @@ impl Stop {
 }
 
 /// The addresses that can be had: on a machine without IPv6, "every address" means IPv4's.
-fn usable(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+pub(super) fn usable(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     const EVERY_V4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     const EVERY_V6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     let has_ipv6 = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();

@@ -6,14 +6,8 @@ use std::{
 use ipnet::IpNet;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::{DNS_PORT, ValueError, bare_ip};
+use super::{DNS_PORT, HTTPS_PORT, TLS_PORT, ValueError, bare_ip};
 use crate::forward::{Endpoint, Policy, Source, Transport};
-
-/// The port of an upstream over TLS that names none ([RFC 7858](https://www.rfc-editor.org/rfc/rfc7858)).
-const TLS_PORT: u16 = 853;
-
-/// The port of one over HTTPS.
-const HTTPS_PORT: u16 = 443;
 
 /// An upstream server, or the word `system`.
 #[derive(Clone, Debug, Eq, PartialEq)]

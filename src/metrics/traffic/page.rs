@@ -95,12 +95,12 @@ impl Traffic {
             ),
             (
                 "tcp_connections_accepted",
-                "TCP connections served",
+                "Connections served: TCP, TLS, HTTPS and QUIC",
                 &self.connections_accepted,
             ),
             (
                 "tcp_connections_refused",
-                "TCP connections closed at once because a limit was reached",
+                "Connections closed at once because a limit was reached",
                 &self.connections_refused,
             ),
         ];
@@ -112,7 +112,7 @@ impl Traffic {
         encoder
             .encode_descriptor(
                 "tcp_connections_open",
-                "TCP connections open at present",
+                "Connections open at present",
                 None,
                 MetricType::Gauge,
             )?

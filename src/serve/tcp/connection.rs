@@ -1,4 +1,4 @@
-use std::{net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{net::IpAddr, pin::Pin, sync::Arc};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -7,9 +7,13 @@ use tokio::{
     time::{Instant, Sleep, sleep_until, timeout},
 };
 
-use super::{Service, TcpLimits, admission::Admission};
 use crate::{
-    serve::responder::{Due, Responder},
+    serve::{
+        TcpLimits,
+        admission::{Admission, IDLE_GRACE},
+        responder::{Due, Responder},
+        service::Service,
+    },
     wire::HEADER_LEN,
     zone::Snapshot,
 };
@@ -26,9 +30,6 @@ const KEEP_BYTES: usize = 32 << 10;
 /// The length in front of each message.
 const LENGTH_LEN: usize = 2;
 
-/// How long a connection is idle before it may be closed in favour of another.
-const IDLE_GRACE: Duration = Duration::from_secs(1);
-
 /// How many queries of a connection may wait for upstreams at a time; nothing more is read until one is answered.
 const MOST_LATE: usize = 64;
 
@@ -38,10 +39,12 @@ const MOST_LATE: usize = 64;
 ///
 /// Holds at most one message and what was read behind it, [`GATHER_BYTES`] of answers and one more answer, and
 /// [`MOST_LATE`] queries.
-pub(super) async fn serve<S>(stream: S, client: IpAddr, service: &Service, admission: &Admission)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub(super) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    client: IpAddr,
+    service: &Service,
+    admission: &Admission,
+) {
     let now = Instant::now();
     let mut connection = Connection {
         stream,
@@ -201,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             push_framed(&mut self.outbox, |out| {
                 due = responder.respond(snapshot, message, client, out);
             });
-            if let (Due::Later(ticket), Some(late)) = (due, &service.late) {
+            if let (Due::Later(ticket), Some(late)) = (due, service.late()) {
                 let (late, message) = (Arc::clone(late), message.to_vec());
                 self.late
                     .spawn(async move { late.answer(&message, ticket).await });
@@ -226,11 +229,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.outbox.is_empty() {
             return true;
         }
-        let sent = timeout(
-            self.limits.write_timeout,
-            self.stream.write_all(&self.outbox),
-        )
-        .await;
+        let sending = async {
+            self.stream.write_all(&self.outbox).await?;
+            self.stream.flush().await
+        };
+        let sent = timeout(self.limits.write_timeout, sending).await;
         self.outbox.clear();
         if self.outbox.capacity() > KEEP_BYTES {
             self.outbox = Vec::new();

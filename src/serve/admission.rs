@@ -12,12 +12,15 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::TcpLimits;
 
+/// How long a connection is idle before it may be closed in favour of another.
+pub(super) const IDLE_GRACE: Duration = Duration::from_secs(1);
+
 /// How long a connection waits for an idle one to make room.
 const ROOM_WAIT: Duration = Duration::from_millis(100);
 
-/// Who may connect: the connections of all addresses, counted.
+/// Who may connect: the connections of all addresses and transports, counted.
 #[derive(Debug)]
-pub(in crate::serve) struct Admission {
+pub(super) struct Admission {
     pub(super) limits: TcpLimits,
     places: Arc<Semaphore>,
     clients: Mutex<HashMap<IpAddr, usize>>,
@@ -42,7 +45,7 @@ pub(super) struct Place {
 }
 
 impl Admission {
-    pub(in crate::serve) fn new(limits: TcpLimits) -> Self {
+    pub(super) fn new(limits: TcpLimits) -> Self {
         Self {
             limits,
             places: Arc::new(Semaphore::new(
@@ -76,6 +79,11 @@ impl Admission {
         if self.idle.load(Relaxed) > 0 {
             self.make_room.notify_one();
         }
+    }
+
+    /// Whether over half of the places are taken.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.places.available_permits() < self.limits.connections / 2
     }
 
     /// Returns when the connection that waits here is to end in favour of another one.

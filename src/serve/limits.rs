@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// What TCP connections may take.
+/// What connections may take: those of TCP, and what is spoken over it or over QUIC.
 ///
 /// The defaults suit CoreDNS and its node-local cache in front: few clients, hundreds of connections each, reused after up to ten
 /// seconds.
@@ -13,7 +13,7 @@ pub struct TcpLimits {
     pub connections_per_client: usize,
     /// How long a connection may be idle between messages, and before the first.
     pub idle_timeout: Duration,
-    /// How long a message may take from its first byte to its last.
+    /// How long a message may take from its first byte to its last, and how long the handshake of TLS or QUIC.
     pub message_timeout: Duration,
     /// How long a client may take to accept answers that wait for it. Nothing is read from it meanwhile.
     pub write_timeout: Duration,

@@ -1,0 +1,97 @@
+//! The sockets for DNS, and the certificate that is shown at some of them.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tracing::info;
+
+use super::{
+    super::{Exit, Failure},
+    run::usable,
+};
+use crate::{
+    config::Config,
+    serve::{
+        BindError, CertificateError, Certificates, Encrypted, Listener, ServeSettings, Sockets,
+        Transport,
+    },
+};
+
+/// What encrypted clients are shown, where there is a listener for them.
+pub(super) fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>, CertificateError> {
+    let files = config.certificate();
+    let files = files.filter(|_| !config.encrypted.is_empty());
+    files.map(Certificates::load).transpose()
+}
+
+/// Takes the addresses that the configuration names.
+pub(super) fn bind(
+    config: &Config,
+    certificates: Option<&Arc<Certificates>>,
+) -> Result<Sockets, BindError> {
+    Sockets::bind(&ServeSettings {
+        listen: usable(&config.listen),
+        workers: config.workers,
+        tcp: config.tcp,
+        encrypted: certificates.map(|certificates| Encrypted {
+            listen: usable_encrypted(&config.encrypted),
+            certificates: Arc::clone(certificates),
+        }),
+    })
+}
+
+/// Every address at which this server answers, whatever is spoken there.
+pub(super) fn own_addresses(sockets: &Sockets) -> Vec<SocketAddr> {
+    let encrypted = sockets.encrypted().into_iter();
+    let encrypted = encrypted.map(|listener| listener.address);
+    sockets.addresses().into_iter().chain(encrypted).collect()
+}
+
+/// Where queries are answered.
+pub(super) struct Listening {
+    plain: Vec<SocketAddr>,
+    encrypted: Vec<Listener>,
+}
+
+impl Listening {
+    pub(super) fn of(sockets: &Sockets) -> Self {
+        Self {
+            plain: sockets.addresses(),
+            encrypted: sockets.encrypted(),
+        }
+    }
+
+    /// Says so in the log.
+    pub(super) fn tell(self) {
+        for address in self.plain {
+            info!(%address, "answering over UDP and TCP");
+        }
+        for Listener { transport, address } in self.encrypted {
+            match transport {
+                Transport::Tls => info!(%address, "answering over TLS"),
+                Transport::Https { path } => info!(%address, %path, "answering over HTTPS"),
+                Transport::Quic => info!(%address, "answering over QUIC"),
+            }
+        }
+    }
+}
+
+/// As [`usable`], for each thing that is spoken.
+fn usable_encrypted(listeners: &[Listener]) -> Vec<Listener> {
+    let beside = |listener: &Listener| {
+        let same = listeners.iter();
+        let same = same.filter(|other| other.transport == listener.transport);
+        same.map(|other| other.address).collect::<Vec<_>>()
+    };
+    let can_stay = |listener: &&Listener| usable(&beside(listener)).contains(&listener.address);
+    listeners.iter().filter(can_stay).cloned().collect()
+}
+
+impl From<CertificateError> for Failure {
+    fn from(error: CertificateError) -> Self {
+        let exit = match &error {
+            CertificateError::Read { .. } => Exit::NoInput,
+            _ => Exit::Config,
+        };
+        Self::new(exit, error)
+    }
+}

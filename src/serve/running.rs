@@ -1,0 +1,137 @@
+use std::{
+    io,
+    net::{TcpListener, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use quinn::Endpoint;
+use tokio::{task::JoinSet, time::timeout};
+
+use super::{
+    BindError, Shared, Way,
+    certificate::Certificates,
+    late::Late,
+    quic,
+    service::Service,
+    tcp::{self, Language},
+    udp,
+};
+
+/// How long clients over QUIC have to hear that the server stops.
+const QUIC_END_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The servers of all sockets. Dropping it stops them without waiting.
+#[derive(Debug)]
+pub struct Running {
+    stop: Arc<AtomicBool>,
+    udp: Vec<thread::JoinHandle<()>>,
+    tasks: JoinSet<()>,
+    quic: Vec<Endpoint>,
+}
+
+impl Running {
+    pub(super) fn new() -> Self {
+        Self {
+            stop: Arc::new(AtomicBool::new(false)),
+            udp: Vec::new(),
+            tasks: JoinSet::new(),
+            quic: Vec::new(),
+        }
+    }
+
+    pub(super) fn serve_udp(
+        &mut self,
+        sockets: Vec<UdpSocket>,
+        way: Way,
+        shared: &Shared,
+    ) -> Result<(), BindError> {
+        let late = Late::of(shared, way);
+        for (number, socket) in sockets.into_iter().enumerate() {
+            let worker = udp::Worker::new(socket, way, shared, late.clone(), &self.stop);
+            let thread = thread::Builder::new()
+                .name(format!("udp-{number}"))
+                .spawn(move || worker.run())
+                .map_err(|source| failed(way, source))?;
+            self.udp.push(thread);
+        }
+        Ok(())
+    }
+
+    pub(super) fn serve_tcp(
+        &mut self,
+        listener: TcpListener,
+        language: Language,
+        way: Way,
+        shared: &Shared,
+    ) -> Result<(), BindError> {
+        let listener = tokio::net::TcpListener::from_std(listener);
+        let listener = listener.map_err(|source| failed(way, source))?;
+        let (service, admission) = (Service::new(way, shared), Arc::clone(&shared.admission));
+        let accepting = tcp::accept(listener, language, service, admission);
+        self.tasks.spawn(accepting);
+        Ok(())
+    }
+
+    pub(super) fn serve_quic(
+        &mut self,
+        socket: UdpSocket,
+        certificates: &Arc<Certificates>,
+        way: Way,
+        shared: &Shared,
+    ) -> Result<(), BindError> {
+        let endpoint = quic::endpoint(socket, certificates, shared.admission.limits);
+        let endpoint = endpoint.map_err(|source| failed(way, source))?;
+        self.quic.push(endpoint.clone());
+        let (service, admission) = (Service::new(way, shared), Arc::clone(&shared.admission));
+        self.tasks.spawn(quic::accept(endpoint, service, admission));
+        Ok(())
+    }
+
+    /// Follows the certificate until the servers stop.
+    pub(super) fn follow(&mut self, certificates: Arc<Certificates>) {
+        self.tasks.spawn(certificates.follow());
+    }
+
+    /// Whether every UDP thread runs: only a bug ends one early.
+    pub fn is_whole(&self) -> bool {
+        !self.udp.iter().any(thread::JoinHandle::is_finished)
+    }
+
+    /// Stops receiving, sends the answers to what was received, closes all connections and sockets.
+    pub async fn stop(mut self) {
+        self.stop.store(true, Relaxed);
+        self.tasks.shutdown().await;
+        for endpoint in self.quic.drain(..) {
+            endpoint.close(quic::NO_ERROR, b"");
+            // Whoever does not hear it finds out by itself.
+            let _ = timeout(QUIC_END_TIMEOUT, endpoint.wait_idle()).await;
+        }
+        let threads = std::mem::take(&mut self.udp);
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                if thread.join().is_err() {
+                    tracing::error!("a UDP thread had ended early");
+                }
+            }
+        });
+        if joined.await.is_err() {
+            tracing::error!("waiting for the UDP threads failed");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+    }
+}
+
+fn failed(way: Way, source: io::Error) -> BindError {
+    let address = way.address;
+    BindError::Start { address, source }
+}

@@ -1,0 +1,98 @@
+//! All connections share the limits, whatever is spoken in them.
+
+use std::{
+    cell::RefCell,
+    io::{Read, Write},
+    time::Duration,
+};
+
+use crate::{
+    harness::{Server, answers, ask_for},
+    secure::{VERSIONS, connect_tls, quic::Quic},
+    serving::{connect, framed, is_closed},
+};
+
+#[test]
+fn one_client_has_no_more_than_its_share_over_all_transports() {
+    let server = Server::with("tcp: {maxConnectionsPerClient: 3}\n", &[]);
+    let query = ask_for("one.internal.com", &[]);
+    let mut tls = server.tls();
+    assert!(answers(&mut tls));
+    let mut https = server.https(true);
+    assert_eq!(https.post(&query).status, 200);
+    let quic = server.quic();
+    assert!(quic.ask(&query).len() > 12);
+
+    assert!(!answers(&mut server.tls()));
+    assert!(!answers(&mut connect(server.program.dns)));
+    assert!(is_closed(&mut connect(server.https)));
+    let refused = Quic::offering(server.quic, &server.place.certificate, &["doq"]);
+    assert!(refused.is_err());
+    let refused: u64 = server
+        .program
+        .metric("meshdns_tcp_connections_refused_total");
+    assert_eq!(refused, 4);
+
+    drop(quic);
+    server
+        .program
+        .wait("the place is free", || answers(&mut server.tls()));
+    assert!(answers(&mut tls));
+}
+
+#[test]
+fn idle_connections_make_room() {
+    let server = Server::with("tcp: {maxConnections: 3}\n", &[]);
+    let query = ask_for("one.internal.com", &[]);
+    let mut idle_tls = server.tls();
+    assert!(answers(&mut idle_tls));
+    let mut idle_https = server.https(false);
+    assert_eq!(idle_https.post(&query).status, 200);
+    let idle_quic = server.quic();
+    idle_quic.ask(&query);
+    // Each takes the place of one that has been idle for a while.
+    let newer = RefCell::new(Vec::new());
+    for _ in 0..3 {
+        server.program.wait("room is made", || {
+            // Those that are served stay, and not idle.
+            newer.borrow_mut().retain_mut(answers);
+            let mut stream = server.tls();
+            let is_served = answers(&mut stream);
+            newer.borrow_mut().extend(is_served.then_some(stream));
+            is_served
+        });
+    }
+    assert_eq!(idle_tls.read(&mut [0; 1]).expect("close_notify"), 0);
+    assert!(idle_quic.ended_with().is_some());
+    let method = hyper::Method::POST;
+    let content_type = Some("application/dns-message");
+    assert!(
+        idle_https
+            .try_request(&method, "/dns-query", content_type, &query)
+            .is_none()
+    );
+}
+
+#[test]
+fn a_stalled_handshake_gives_its_place_to_others() {
+    let server = Server::with("tcp: {maxConnections: 2}\n", &[]);
+    let mut stalled = [connect(server.tls), connect(server.https)];
+    server
+        .program
+        .wait("room is made", || answers(&mut server.tls()));
+    assert!(stalled.iter_mut().any(is_closed));
+}
+
+#[test]
+fn a_client_that_does_not_read_is_left() {
+    let server = Server::with("tcp: {writeTimeout: 300ms}\n", &[]);
+    let config = server.place.certificate.client(&["dot"], &VERSIONS);
+    let mut greedy = connect_tls(server.tls, config);
+    let limit = Some(Duration::from_millis(300));
+    greedy.sock.set_write_timeout(limit).expect("a time-out");
+    let query = framed(&ask_for("huge.internal.com", &[]));
+    while greedy.write_all(&query).is_ok() {}
+    server.program.wait("the greedy connection ends", || {
+        server.program.metric::<u64>("meshdns_tcp_connections_open") == 0
+    });
+}
