@@ -1,5 +1,5 @@
-//! Replays `tests/cases/<topic>/<case>/dig.txt` against the case's `mesh/` folder: in the core, over UDP and over TCP.
-//! The transcript must come out the same each time.
+//! Replays `tests/cases/<topic>/<case>/dig.txt` against the case's `mesh/` folder: in the core, and over UDP, TCP, TLS,
+//! HTTPS and QUIC. The transcript must come out the same each time.
 //!
 //! Steps of a transcript (a line `; …` is a comment, what follows a step is what it prints):
 //!
@@ -217,4 +217,19 @@ fn over_udp() {
 #[test]
 fn over_tcp() {
     replay_all(Transport::Tcp);
+}
+
+#[test]
+fn over_tls() {
+    replay_all(Transport::Tls);
+}
+
+#[test]
+fn over_https() {
+    replay_all(Transport::Https);
+}
+
+#[test]
+fn over_quic() {
+    replay_all(Transport::Quic);
 }

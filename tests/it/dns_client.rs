@@ -1,8 +1,8 @@
-//! A small DNS client: asks one question over UDP, TCP or in the core, and prints the reply in dig's words.
+//! A small DNS client: asks one question over any transport or in the core, and prints the reply in dig's words.
 
 use std::{
     fmt::Write as _,
-    io::{Read, Write as _},
+    io::{self, Read},
     net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     num::NonZeroUsize,
     sync::Arc,
@@ -16,10 +16,12 @@ use hickory_proto::{
 };
 use meshdns::{
     answer, metrics,
-    serve::{ServeSettings, Sockets},
+    serve::{self, CertificateFiles, Certificates, Encrypted, Listener, ServeSettings, Sockets},
     wire,
     zone::Snapshot,
 };
+
+use crate::secure::{self, Certificate, https::Https, quic::Quic};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -30,6 +32,9 @@ pub(crate) enum Transport {
     Core,
     Udp,
     Tcp,
+    Tls,
+    Https,
+    Quic,
 }
 
 /// What to ask.
@@ -137,8 +142,30 @@ fn type_number(text: &str) -> u16 {
 pub(crate) struct Subject {
     transport: Transport,
     snapshots: Arc<ArcSwap<Snapshot>>,
-    server: Option<(tokio::runtime::Runtime, meshdns::serve::Running, SocketAddr)>,
+    server: Option<(tokio::runtime::Runtime, meshdns::serve::Running, Client)>,
     next_id: u16,
+}
+
+/// Who asks the server.
+enum Client {
+    Udp(SocketAddr),
+    Tcp(SocketAddr),
+    Tls(Box<secure::TlsStream>),
+    Https(Https),
+    Quic(Quic),
+}
+
+/// Certificates that are served, and what clients trust.
+fn certificates() -> (Certificate, Arc<Certificates>) {
+    let certificate = Certificate::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let [file, key] = certificate.write(folder.path());
+    let files = CertificateFiles {
+        certificate: file,
+        key,
+    };
+    let certificates = Certificates::load(files).expect("a certificate and its key");
+    (certificate, certificates)
 }
 
 impl Subject {
@@ -151,19 +178,46 @@ impl Subject {
                 .build();
             let runtime = runtime.expect("a runtime");
             let inside = runtime.enter();
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let spoken = match transport {
+                Transport::Core | Transport::Udp | Transport::Tcp => None,
+                Transport::Tls => Some(serve::Transport::Tls),
+                Transport::Https => Some(serve::Transport::Https {
+                    path: "/dns-query".into(),
+                }),
+                Transport::Quic => Some(serve::Transport::Quic),
+            };
+            let (trusted, certificates) = certificates();
             let settings = ServeSettings {
-                listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+                listen: Vec::from_iter(spoken.is_none().then_some(address)),
                 workers: NonZeroUsize::MIN,
-                tcp: meshdns::serve::TcpLimits::default(),
+                tcp: serve::TcpLimits::default(),
+                encrypted: spoken.map(|transport| Encrypted {
+                    listen: vec![Listener { transport, address }],
+                    certificates,
+                }),
             };
             let sockets = Sockets::bind(&settings).expect("a free port");
-            let address = sockets.addresses()[0];
+            let encrypted = sockets.encrypted();
+            let encrypted = encrypted.iter().map(|listener| listener.address);
+            let mut addresses = sockets.addresses().into_iter().chain(encrypted);
+            let address = addresses.next().expect("one listener");
             let traffic = Arc::new(metrics::Traffic::default());
             let running = sockets
                 .serve(snapshots.clone(), traffic, None)
                 .expect("threads can be started");
             drop(inside);
-            (runtime, running, address)
+            let client = match transport {
+                Transport::Core | Transport::Udp => Client::Udp(address),
+                Transport::Tcp => Client::Tcp(address),
+                Transport::Tls => {
+                    let config = trusted.client(&["dot"], &secure::VERSIONS);
+                    Client::Tls(Box::new(secure::connect_tls(address, config)))
+                }
+                Transport::Https => Client::Https(Https::connect(address, &trusted, true)),
+                Transport::Quic => Client::Quic(Quic::connect(address, &trusted)),
+            };
+            (runtime, running, client)
         });
         Self {
             transport,
@@ -175,12 +229,14 @@ impl Subject {
 
     /// Asks and prints.
     pub(crate) fn dig(&mut self, question: &Question) -> String {
-        self.next_id = self.next_id.wrapping_add(1);
+        self.next_id = match self.transport {
+            Transport::Quic => 0,
+            _ => self.next_id.wrapping_add(1),
+        };
         let query = question.encode(self.next_id);
-        let reply = match (&self.server, self.transport) {
-            (Some((_, _, address)), Transport::Tcp) => ask_over_tcp(*address, &query),
-            (Some((_, _, address)), _) => ask_over_udp(*address, &query),
-            (None, _) => ask_the_core(&self.snapshots.load(), &query),
+        let reply = match &mut self.server {
+            Some((_, _, client)) => client.ask(&query),
+            None => ask_the_core(&self.snapshots.load(), &query),
         };
         let message = Message::from_vec(&reply).expect("a well-formed reply");
         assert_eq!(
@@ -193,6 +249,24 @@ impl Subject {
             "an OPT answers an OPT, and nothing else"
         );
         print(&message)
+    }
+}
+
+impl Client {
+    fn ask(&mut self, query: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Udp(address) => ask_over_udp(*address, query),
+            Self::Tcp(address) => {
+                let mut stream = TcpStream::connect(*address).expect("the server listens");
+                stream
+                    .set_read_timeout(Some(PATIENCE))
+                    .expect("a time-out can be set");
+                ask_over_stream(&mut stream, query)
+            }
+            Self::Tls(stream) => ask_over_stream(stream, query),
+            Self::Https(https) => https.post(query).body,
+            Self::Quic(quic) => quic.ask(query),
+        }
     }
 }
 
@@ -231,11 +305,7 @@ fn ask_over_udp(server: SocketAddr, packet: &[u8]) -> Vec<u8> {
     reply
 }
 
-fn ask_over_tcp(server: SocketAddr, packet: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(server).expect("the server listens");
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a time-out can be set");
+fn ask_over_stream(stream: &mut (impl Read + io::Write), packet: &[u8]) -> Vec<u8> {
     let length = u16::try_from(packet.len()).expect("a short query");
     stream
         .write_all(&[&length.to_be_bytes(), packet].concat())

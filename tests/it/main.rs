@@ -10,6 +10,8 @@ mod overlap;
 mod program;
 mod properties;
 mod scale;
+#[path = "../secure/mod.rs"]
+mod secure;
 mod walkthrough;
 
 use std::{path::Path, process::Command};
