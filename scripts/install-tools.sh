@@ -18,6 +18,7 @@ tools="$PWD/target/tools"
 wanted() {
     cat <<'TABLE'
 test dig bind9-dnsutils asks questions as a person does
+test kdig knot-dnsutils asks over TLS, HTTPS and QUIC
 test ip iproute2 makes networks for tests/interop
 test dnsmasq dnsmasq-base forwards to meshdns
 test named bind9 forwards to meshdns

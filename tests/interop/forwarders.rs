@@ -207,13 +207,13 @@ pub(crate) fn outlives_a_server(start: Start, at: &str) {
 }
 
 #[track_caller]
-fn none_failed(statuses: &[String]) {
+pub(crate) fn none_failed(statuses: &[String]) {
     let good = statuses.iter().filter(|status| *status == "NOERROR");
     assert_eq!((good.count(), statuses.len()), (LOAD, LOAD));
 }
 
 /// The status of the answer to each of many questions, asked while `happens` is called over and over.
-fn under_load(machine: &Machine, at: &str, mut happens: impl FnMut()) -> Vec<String> {
+pub(crate) fn under_load(machine: &Machine, at: &str, mut happens: impl FnMut()) -> Vec<String> {
     let names: String = (0..LOAD).map(|number| mesh::fresh(number) + "\n").collect();
     let names = machine.write("names", &names);
     let answers = machine.path("answers");

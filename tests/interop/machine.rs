@@ -223,9 +223,9 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    fn parse(printed: &str) -> Self {
+    pub(crate) fn parse(printed: &str) -> Self {
         let status = printed.split_once("status: ");
-        let status = status.and_then(|(_, rest)| rest.split(',').next());
+        let status = status.and_then(|(_, rest)| rest.split([',', ';']).next());
         let is_comment = |line: &&str| line.starts_with(';');
         let records = printed.lines().filter(|line| !is_comment(line));
         Self {

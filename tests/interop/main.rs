@@ -4,12 +4,15 @@
 //! `docs/interop.md` has a row for each check. `UPDATE=1 cargo test --test interop` writes it.
 
 mod coredns;
+mod encrypted;
 mod forwarders;
 mod machine;
 mod mesh;
 mod pages;
 #[path = "../program/mod.rs"]
 mod program;
+#[path = "../secure/mod.rs"]
+mod secure;
 mod stubs;
 
 use std::{fmt::Write as _, fs, io::Write as _, path::Path, process::Command};
@@ -65,6 +68,8 @@ checks! {
     coredns_variants: "CoreDNS", "coredns -version", "no cache, caches of 5 s and 30 s, `loadbalance`, `force_tcp`, `prefer_udp`, each `policy`, no health checks", ALL, coredns::variants;
     coredns_health_checks: "CoreDNS", "coredns -version", "its health check `. IN NS`; the only server killed and back", "REFUSED at once; taken back", coredns::health_checks;
     node_local_dns_names: "NodeLocal DNSCache's block, in CoreDNS", "coredns -version", NAMES, ALL, || passes_names(forwarders::node_local_dns, NODE_LOCAL);
+    coredns_over_tls: "CoreDNS, `forward . tls://`", "coredns -version", NAMES, ALL, encrypted::coredns_names;
+    coredns_over_tls_changes: "CoreDNS, `forward . tls://`", "coredns -version", "3,000 questions while the mesh and the certificate change", NONE_FAILED, encrypted::coredns_changes;
     dnsmasq_names: "dnsmasq, with `stop-dns-rebind`", "dnsmasq --version", NAMES, ALL, || passes_names(forwarders::dnsmasq, LOOPBACK);
     dnsmasq_changes: "dnsmasq, with `stop-dns-rebind`", "dnsmasq --version", CHANGES, NONE_FAILED, || passes_changes(forwarders::dnsmasq, LOOPBACK);
     dnsmasq_servers: "dnsmasq, with `stop-dns-rebind`", "dnsmasq --version", SERVERS, ONE_RETRY, || outlives_a_server(forwarders::dnsmasq, LOOPBACK);
@@ -84,6 +89,10 @@ checks! {
     node_resolve: "Node, `dns.resolve` (c-ares)", "node -p process.versions.ares", LOOKUP, ALL, stubs::node_resolve;
     java: "Java, `InetAddress`", "java --version", LOOKUP, ALL, stubs::java;
     go: "Go, its own resolver", "go version", LOOKUP, ALL, stubs::go;
+    kdig: "kdig", "kdig -V", "every kind of name, over TLS, HTTPS (GET and POST) and QUIC, padded and not, with the certificate checked", ALL, encrypted::kdig;
+    dig: "dig", "dig -v", "every kind of name, over TLS and HTTPS (GET and POST), with the certificate checked", ALL, encrypted::dig;
+    curl_resolves: "curl, `--doh-url`", "curl --version", "a page of a host in the mesh, whose name it looks up over HTTPS", "the page is there", encrypted::curl_resolves;
+    curl_sends: "curl", "curl --version", "GET and POST over HTTP/1.1 and HTTP/2", "answered, with the TTL for caches", encrypted::curl_sends;
     musl: "musl, `getaddrinfo`", "dpkg-query -W -f ${Version} musl-dev", LOOKUP, "all resolve whose answer has at most 512 bytes (some 28 IPv4 addresses): musl asks over TCP since 1.2.4 only", stubs::musl;
 }
 
@@ -163,7 +172,9 @@ fn version(command: &str) -> Option<String> {
         .env("PATH", machine::path())
         .output();
     let output = output.ok().filter(|output| output.status.success())?;
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    // dig tells it to stderr.
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed).into_owned();
     let is_version =
         |word: &&str| word.contains(|letter: char| letter.is_ascii_digit()) && word.contains('.');
     let word = printed.split([' ', '\n', '(', ')', ',']).find(is_version)?;

@@ -72,7 +72,7 @@ pub(crate) fn wildcard(others: usize) -> String {
     text
 }
 
-fn service_entry(host: &str, endpoints: &str) -> String {
+pub(crate) fn service_entry(host: &str, endpoints: &str) -> String {
     let name = host.trim_matches(['\'', '*', '.']);
     format!(
         "---
