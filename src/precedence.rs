@@ -21,7 +21,7 @@ const NICENESS: i32 = 5;
 
 /// Lets this thread have a core as soon as it wants one.
 pub(crate) fn go_first() {
-    ask(Wish {
+    ask(&Wish {
         policy: libc::SCHED_OTHER,
         niceness: 0,
         slice: SHORT_SLICE,
@@ -30,7 +30,7 @@ pub(crate) fn go_first() {
 
 /// Lets the threads that answer queries go before this one.
 pub(crate) fn give_way() {
-    ask(Wish {
+    ask(&Wish {
         // As ordinary, but never in place of a thread that has the core.
         policy: libc::SCHED_BATCH,
         niceness: NICENESS,
@@ -46,7 +46,7 @@ struct Wish {
     slice: u64,
 }
 
-fn ask(wish: Wish) {
+fn ask(wish: &Wish) {
     const MOST_NICE: i32 = 19;
     // SAFETY: plain old data, for which all zeros are valid.
     let mut attributes: libc::sched_attr = unsafe { mem::zeroed() };

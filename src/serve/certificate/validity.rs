@@ -1,4 +1,10 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use x509_parser::{
+    certificate::{Validity as Times, X509Certificate},
+    prelude::FromDer as _,
+    time::ASN1Time,
+};
 
 /// From when until when clients take a certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -10,25 +16,16 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// What the certificate says, in DER ([RFC 5280 §4.1]); `None` where it is malformed.
-    ///
-    /// [RFC 5280 §4.1]: https://www.rfc-editor.org/rfc/rfc5280#section-4.1
+    /// What the certificate says, in DER; `None` where it is malformed.
     pub(super) fn of(certificate: &[u8]) -> Option<Self> {
-        const SEQUENCE: u8 = 0x30;
-        const VERSION: u8 = 0xa0;
-        let whole = Der(certificate).next(SEQUENCE)?;
-        let mut signed = Der(Der(whole).next(SEQUENCE)?);
-        if signed.0.first() == Some(&VERSION) {
-            signed.skip()?;
-        }
-        // Serial number, algorithm of the signature, issuer.
-        for _ in 0..3 {
-            signed.skip()?;
-        }
-        let mut times = Der(signed.next(SEQUENCE)?);
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        let Times {
+            not_before,
+            not_after,
+        } = certificate.validity();
         Some(Self {
-            from: times.time()?,
-            until: times.time()?,
+            from: moment(*not_before)?,
+            until: moment(*not_after)?,
         })
     }
 
@@ -46,103 +43,15 @@ impl Validity {
     }
 }
 
-/// Elements of DER, one behind the other.
-struct Der<'d>(&'d [u8]);
-
-impl<'d> Der<'d> {
-    /// The content of the next element, where it has this tag.
-    fn next(&mut self, tag: u8) -> Option<&'d [u8]> {
-        let (found, content) = self.element()?;
-        (found == tag).then_some(content)
-    }
-
-    fn skip(&mut self) -> Option<()> {
-        self.element().map(|_| ())
-    }
-
-    fn element(&mut self) -> Option<(u8, &'d [u8])> {
-        const LONG: u8 = 0x80;
-        let (&[tag, length], rest) = self.0.split_first_chunk()?;
-        let (length, rest) = if length < LONG {
-            (usize::from(length), rest)
-        } else {
-            // The length stands in so many bytes; more than four would be more than there is.
-            let (bytes, rest) = rest.split_at_checked(usize::from(length & !LONG))?;
-            if bytes.len() > 4 {
-                return None;
-            }
-            let add = |length: usize, &byte: &u8| length << 8 | usize::from(byte);
-            (bytes.iter().fold(0, add), rest)
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, content))
-    }
-
-    /// A moment: `YYMMDDhhmmssZ` or, from 2050 on, `YYYYMMDDhhmmssZ`.
-    fn time(&mut self) -> Option<SystemTime> {
-        const UTC_TIME: u8 = 0x17;
-        const GENERALIZED_TIME: u8 = 0x18;
-        let (tag, text) = self.element()?;
-        let text = std::str::from_utf8(text).ok()?;
-        let text = match tag {
-            // Two digits from 50 on are those of the twentieth century.
-            UTC_TIME if text.get(..2)? >= "50" => format!("19{text}"),
-            UTC_TIME => format!("20{text}"),
-            GENERALIZED_TIME => text.to_owned(),
-            _ => return None,
-        };
-        let digits = text.strip_suffix('Z').filter(|digits| digits.len() == 14)?;
-        let part = |from: usize, to: usize| digits.get(from..to);
-        let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
-        let (hour, minute, second) = (part(8, 10)?, part(10, 12)?, part(12, 14)?);
-        let moment = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
-        if year < "1970" {
-            // Before anyone's clock.
-            return Some(SystemTime::UNIX_EPOCH);
-        }
-        humantime::parse_rfc3339(&moment).ok()
-    }
+/// A time before 1970 is that of nobody's clock: it stands for the beginning of 1970.
+fn moment(time: ASN1Time) -> Option<SystemTime> {
+    let seconds = u64::try_from(time.timestamp()).unwrap_or(0);
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-
-    #[track_caller]
-    fn check(tag: u8, text: &str, expected: &str) {
-        let element = [
-            &[tag, u8::try_from(text.len()).expect("short")],
-            text.as_bytes(),
-        ]
-        .concat();
-        let found = Der(&element).time();
-        let found = found.map(|time| humantime::format_rfc3339_seconds(time).to_string());
-        assert_eq!(found.unwrap_or_default(), expected);
-    }
-
-    #[test]
-    fn reads_both_forms_of_a_time() {
-        check(0x17, "261129173126Z", "2026-11-29T17:31:26Z");
-        check(0x17, "491231235959Z", "2049-12-31T23:59:59Z");
-        check(0x17, "990101000000Z", "1999-01-01T00:00:00Z");
-        check(0x17, "600101000000Z", "1970-01-01T00:00:00Z");
-        check(0x18, "20500101000000Z", "2050-01-01T00:00:00Z");
-        check(0x18, "99991231235959Z", "9999-12-31T23:59:59Z");
-        for wrong in [
-            "",
-            "Z",
-            "261129173126",
-            "26112917312Z",
-            "269929173126Z",
-            "äääääääZ",
-        ] {
-            check(0x17, wrong, "");
-        }
-        check(0x04, "261129173126Z", "");
-    }
 
     #[test]
     fn reads_a_certificate() {
