@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin
 FOLDER ?= zones
 BENCH ?=
 
-.PHONY: help run test bench bench-scale instructions lint fmt clippy doc deny hadolint shellcheck
+.PHONY: help run test bench bench-scale instructions lint fmt clippy doc deny hadolint kubernetes shellcheck
 
 help: ## Lists these words
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -21,7 +21,7 @@ test: ## Installs what the tests need (dig and friends) and runs all of them
 	scripts/build-coredns.sh || echo "going on without CoreDNS" >&2
 	cargo test --locked
 
-bench: ## Installs Knot, NSD, BIND, CoreDNS and dnsperf, and measures beside them; BENCH='--mix a' passes options on
+bench: ## Installs Knot, NSD, BIND, unbound, CoreDNS and dnsperf, and measures beside them; BENCH='--mix a' passes options on
 	scripts/install-tools.sh bench
 	scripts/build-coredns.sh || echo "going on without CoreDNS" >&2
 	cargo bench --locked --bench load -- compare $(BENCH)
@@ -35,7 +35,7 @@ instructions: ## Counts the instructions a query takes and compares them with be
 	scripts/install-tools.sh instructions
 	scripts/instructions.sh
 
-lint: fmt clippy doc deny hadolint shellcheck ## Everything that CI checks besides the tests
+lint: fmt clippy doc deny hadolint kubernetes shellcheck ## Everything that CI checks besides the tests
 
 fmt:
 	cargo fmt --check
@@ -51,6 +51,9 @@ deny:
 
 hadolint:
 	scripts/hadolint.sh Dockerfile
+
+kubernetes:
+	scripts/kubernetes.sh deploy/kubernetes/*.yaml
 
 shellcheck:
 	scripts/install-tools.sh lint
