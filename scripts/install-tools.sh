@@ -14,7 +14,7 @@ set -eu
 cd "$(dirname "$0")/.."
 tools="$PWD/target/tools"
 
-# One line per program: group, program, Debian package, what it is for.
+# One line per program: group, program (or a file below /usr that stands for a library), Debian package, what it is for.
 wanted() {
     cat <<'TABLE'
 test dig bind9-dnsutils asks questions as a person does
@@ -25,10 +25,12 @@ test named bind9 forwards to meshdns
 test unbound unbound forwards to meshdns
 test systemd-resolved systemd-resolved forwards to meshdns
 test musl-gcc musl-tools has the C library of Alpine
+test /usr/include/ares.h libc-ares-dev looks names up for programs in C
 bench dnsperf dnsperf makes the load
 bench knotd knot is measured beside meshdns
 bench nsd nsd is measured beside meshdns
 bench named bind9 is measured beside meshdns
+bench unbound unbound is measured beside meshdns
 instructions valgrind valgrind counts the instructions of a query
 lint shellcheck shellcheck reads the scripts
 TABLE
@@ -36,7 +38,10 @@ TABLE
 
 # Debian keeps servers in /usr/sbin, which is not on everyone's PATH.
 has() {
-    PATH="$tools/bin:$PATH:/usr/sbin:/sbin:/usr/lib/systemd:/lib/systemd" command -v "$1" >/dev/null 2>&1
+    case $1 in
+    /*) [ -e "$1" ] || [ -e "$tools/root$1" ] ;;
+    *) PATH="$tools/bin:$PATH:/usr/sbin:/sbin:/usr/lib/systemd:/lib/systemd" command -v "$1" >/dev/null 2>&1 ;;
+    esac
 }
 
 # Prints the packages whose program is missing, once each.

@@ -1,10 +1,12 @@
 //! Resolvers that forward the domain as `meshdns snippet` says, and what those who ask them may expect.
 
-use std::{cell::Cell, fs, process::Stdio, thread, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, fs, process::Stdio, thread, time::Duration};
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::{
+    NODE_LOCAL,
     machine::{Daemon, Machine, SERVERS, wait},
     mesh,
 };
@@ -115,6 +117,26 @@ pub(crate) fn node_local_dns(machine: &Machine) -> Daemon {
     coredns_with(machine, &machine.snippet("node-local-dns"))
 }
 
+/// What a node's own cache makes of the ConfigMap of kube-dns: a server block of each domain.
+pub(crate) fn kube_dns(machine: &Machine) -> Daemon {
+    let object: Value = serde_yaml::from_str(&machine.snippet("kube-dns")).expect("YAML");
+    let domains = object["data"]["stubDomains"].as_str().expect("text");
+    let domains: BTreeMap<String, Vec<String>> = serde_json::from_str(domains).expect("JSON");
+    let block = |(domain, servers): (&String, &Vec<String>)| {
+        let servers = servers.join(" ");
+        format!(
+            "{domain}:53 {{
+    errors
+    cache 30
+    bind {NODE_LOCAL}
+    forward . {servers}
+}}
+"
+        )
+    };
+    coredns_with(machine, &domains.iter().map(block).collect::<String>())
+}
+
 pub(crate) fn coredns_with(machine: &Machine, corefile: &str) -> Daemon {
     let file = machine.write("Corefile", corefile);
     machine.daemon("coredns", &["-conf", &file.to_string_lossy()])
@@ -152,16 +174,22 @@ pub(crate) fn passes_names(start: Start, at: &str) {
     assert!(printed.starts_with("ns.meshdns.invalid."), "{printed}");
 }
 
-/// Nobody is told SERVFAIL while the mesh changes, and a changed answer comes through.
+/// Nobody is told SERVFAIL while the mesh changes and the servers reload, and a changed answer comes through.
 pub(crate) fn passes_changes(start: Start, at: &str) {
     let machine = machine();
-    let _servers = SERVERS.map(|server| machine.serve(server));
+    let servers = SERVERS.map(|server| machine.serve(server));
     let _program = start(&machine);
     wait_for(&machine, at, || "v4.internal.com".to_owned());
     let mut others = 0;
     let asked = under_load(&machine, at, || {
         others += 1;
         mesh::replace(&machine, mesh::WILDCARD, &mesh::wildcard(others % 50));
+        if others % 50 == 0 {
+            // Everything is read again.
+            for server in &servers {
+                server.signal(Signal::HUP);
+            }
+        }
     });
     none_failed(&asked);
     mesh::replace(&machine, mesh::WILDCARD, &mesh::wildcard(60));

@@ -26,7 +26,7 @@ ip link set lo up
 ip link add eth0 type veth peer name eth1
 ip link set eth0 up
 ip link set eth1 up
-for address in 10.0.0.53/24 10.0.0.54/24 169.254.20.10/32; do ip address add "$address" dev eth0; done
+for address in 10.0.0.53/24 10.0.0.54/24 169.254.20.10/32 198.51.100.53/32; do ip address add "$address" dev eth0; done
 ip address add 2001:db8::53/64 dev eth0 nodad
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/resolve
@@ -138,14 +138,34 @@ impl Machine {
     /// What `meshdns snippet` prints for this machine's servers.
     #[track_caller]
     pub(crate) fn snippet(&self, program: &str) -> String {
-        let servers = SERVERS.map(|server| format!("--server={server}"));
+        self.snippet_for(program, &SERVERS)
+    }
+
+    /// What it prints for some servers.
+    #[track_caller]
+    pub(crate) fn snippet_for(&self, program: &str, servers: &[&str]) -> String {
+        let servers = servers.iter().map(|server| format!("--server={server}"));
+        let servers: Vec<String> = servers.collect();
         let mut arguments = vec!["snippet", program, "--zone=internal.com"];
         arguments.extend(servers.iter().map(String::as_str));
         self.run(env!("CARGO_BIN_EXE_meshdns"), &arguments)
     }
 
+    /// Whatever a command prints, however it ends.
+    pub(crate) fn text_of(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.command(program).args(arguments).output();
+        let output = output.expect("nsenter is part of util-linux");
+        let printed = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&printed).into_owned()
+    }
+
     /// Serves the machine's mesh at one of its addresses.
     pub(crate) fn serve(&self, address: &str) -> Server {
+        self.serve_with(address, &[])
+    }
+
+    /// Does so with more flags.
+    pub(crate) fn serve_with(&self, address: &str, more: &[&str]) -> Server {
         let mut command = self.command(env!("CARGO_BIN_EXE_meshdns"));
         command
             .args([
@@ -155,6 +175,7 @@ impl Machine {
                 "--lameduck=1s",
             ])
             .arg(format!("--listen={address}"))
+            .args(more)
             .arg(self.path("zones"));
         Server::without_http(command)
     }
@@ -175,8 +196,7 @@ impl Machine {
 
     /// Asks as a person does.
     pub(crate) fn dig(&self, arguments: &[&str]) -> Reply {
-        let output = self.command("dig").args(arguments).output().expect("dig");
-        Reply::parse(&String::from_utf8_lossy(&output.stdout))
+        Reply::parse(&self.text_of("dig", arguments))
     }
 }
 

@@ -9,32 +9,39 @@ pub(crate) const WILDCARD: &str = "zones/apps.yaml";
 const APPS: &str = "apps.internal.com";
 
 /// A name with its addresses of both families.
+#[derive(Clone)]
 pub(crate) struct Host {
     pub(crate) name: &'static str,
     pub(crate) exists: bool,
     pub(crate) addresses: BTreeSet<IpAddr>,
 }
 
+impl Host {
+    /// A name with these addresses; it exists unless it says otherwise.
+    pub(crate) fn new(name: &'static str, addresses: impl IntoIterator<Item = String>) -> Self {
+        let addresses = addresses.into_iter();
+        Self {
+            name,
+            exists: !name.starts_with("nosuch."),
+            addresses: addresses
+                .map(|address| address.parse().expect("an address"))
+                .collect(),
+        }
+    }
+}
+
 /// Every kind of name.
 pub(crate) fn hosts() -> Vec<Host> {
-    let host = |name, addresses: Vec<String>| Host {
-        name,
-        exists: name != "nosuch.internal.com",
-        addresses: addresses
-            .iter()
-            .map(|address| address.parse().expect("an address"))
-            .collect(),
-    };
     let v4 = |network: u8, count: u8| (1..=count).map(move |last| format!("10.{network}.0.{last}"));
     let v6 = |count: u8| (1..=count).map(|last| format!("2001:db8:1::{last}"));
     vec![
-        host("v4.internal.com", v4(1, 3).collect()),
-        host("v6.internal.com", v6(2).collect()),
-        host("both.internal.com", v4(1, 2).chain(v6(2)).collect()),
-        host("hundred.internal.com", v4(2, 100).collect()),
-        host("nobody.internal.com", Vec::new()),
-        host("nosuch.internal.com", Vec::new()),
-        host("any.depth.apps.internal.com", v4(3, 1).collect()),
+        Host::new("v4.internal.com", v4(1, 3)),
+        Host::new("v6.internal.com", v6(2)),
+        Host::new("both.internal.com", v4(1, 2).chain(v6(2))),
+        Host::new("hundred.internal.com", v4(2, 100)),
+        Host::new("nobody.internal.com", []),
+        Host::new("nosuch.internal.com", []),
+        Host::new("any.depth.apps.internal.com", v4(3, 1)),
     ]
 }
 
