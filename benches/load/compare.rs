@@ -13,20 +13,30 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    data::{ADDRESSES, Data},
-    dnsperf::{self, Run, Size},
+    cached,
+    caches::CACHES,
+    data::{ADDRESSES, Data, ZONE},
+    dnsperf::{self, Extent, Run, Size},
     machine,
     mix::{self, Mix, PLAIN, Transport},
     others::{KNOT, OTHERS},
-    servers::{self, Server, find},
-    table,
+    servers::{self, MESH, REFLECTOR, Server, find},
+    table::{self, Pairs},
 };
 
 /// How long a server may take to load its names.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What `--mix` calls the table that compares two workers with one.
 const WORKERS: &str = "workers";
+
+/// Two workers carry 1.8 times the load of one where a query costs so much more at most.
+const TWO_WORKERS: Pairs = Pairs {
+    title: "one and two workers",
+    columns: ["one worker", "two workers"],
+    ratio: "two / one",
+    goal: 1.11,
+};
 
 /// Which tables, and how carefully.
 #[derive(clap::Parser)]
@@ -39,7 +49,8 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
 
-    /// The mixes of queries to measure, `workers` for one and two workers, or `all`
+    /// The mixes of queries to measure, `cached` for names elsewhere and what forwarding costs, `workers` for one and two
+    /// workers, or `all`
     #[arg(long, value_delimiter = ',', default_value = "all")]
     mix: Vec<String>,
 
@@ -49,13 +60,14 @@ pub(crate) struct Options {
 
     /// How many names the servers hold
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
-    names: u32,
+    pub(crate) names: u32,
 }
 
 /// Measures and prints what `options` ask for.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let (workers, keys): (Vec<String>, Vec<String>) =
-        options.mix.iter().cloned().partition(|key| key == WORKERS);
+    let is_mix = |key: &&String| *key != WORKERS && *key != mix::CACHED.key;
+    let keys: Vec<String> = options.mix.iter().filter(is_mix).cloned().collect();
+    let is_asked_for = |wanted| options.mix.iter().any(|key| key == wanted || key == "all");
     let mixes = mix::chosen(&keys)?;
     ensure!(
         find("dnsperf").is_some(),
@@ -67,7 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .context("make a temporary folder")?;
     let folder = folder.path();
     eprintln!("writing {} names", options.names);
-    let data = Data::new(options.names);
+    let data = Data::new(ZONE, options.names);
     data.write(folder).context("write the names")?;
     let bench = Bench {
         options,
@@ -83,17 +95,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 .with_context(|| format!("mix {}", mix.key))?;
         }
     }
-    if !workers.is_empty() || keys.iter().any(|key| key == "all") {
-        bench.compare_workers().context("one and two workers")?;
+    if is_asked_for(mix::CACHED.key) {
+        cached::compare(&bench).context("names elsewhere")?;
+    }
+    if is_asked_for(WORKERS) {
+        bench.compare_workers().context(TWO_WORKERS.title)?;
     }
     Ok(())
 }
 
-/// One run of this program.
-struct Bench<'b> {
-    options: &'b Options,
-    data: Data,
-    folder: &'b Path,
+/// Names, and how they are asked for.
+pub(crate) struct Bench<'b> {
+    pub(crate) options: &'b Options,
+    pub(crate) data: Data,
+    pub(crate) folder: &'b Path,
 }
 
 impl Bench<'_> {
@@ -110,8 +125,10 @@ impl Bench<'_> {
             || "as many queries as dnsperf can".to_owned(),
             |rate| format!("{rate} queries/s offered"),
         );
+        let unbound = CACHES.iter().take(1);
         let versions: Vec<String> = OTHERS
             .iter()
+            .chain(unbound)
             .filter_map(|other| Some(format!("{} {}", other.name, other.version()?)))
             .collect();
         println!(
@@ -125,10 +142,10 @@ impl Bench<'_> {
 
     /// meshdns and those of the others that are there.
     fn start_all(&self) -> Result<Vec<Server>> {
-        let mut servers = vec![self.wait(servers::meshdns(1, self.folder)?)?];
+        let mut servers = vec![self.wait(servers::meshdns(1, self.folder, &MESH)?)?];
         for other in &OTHERS {
             match other
-                .start(1, self.folder)
+                .start(1, self.folder, None)
                 .and_then(|server| self.wait(server))
             {
                 Ok(server) => servers.push(server),
@@ -139,7 +156,7 @@ impl Bench<'_> {
     }
 
     /// The server, when it answers.
-    fn wait(&self, server: Server) -> Result<Server> {
+    pub(crate) fn wait(&self, server: Server) -> Result<Server> {
         dnsperf::first_answers(&server, &PLAIN, &self.data, PATIENCE)?;
         Ok(server)
     }
@@ -159,20 +176,20 @@ impl Bench<'_> {
         let all: Vec<&Server> = reflector.iter().chain(servers).collect();
         let runs = self.rounds(mix, &all)?;
         let goals: &[table::Goal] = match mix.transport {
-            Transport::Udp => &[(servers::REFLECTOR, 1.15), (KNOT, 0.85)],
+            Transport::Udp => &[(REFLECTOR, 1.15), (KNOT, 0.85)],
             Transport::Tcp => &[(KNOT, 1.0)],
         };
         let Size { query, answer } = size;
         println!("\n### {} ({query} bytes in, {answer} out)\n", mix.title);
-        table::print(&all, &runs, goals);
+        table::print(&all, &runs, [REFLECTOR, KNOT], goals);
         Ok(())
     }
 
     /// Measures meshdns, the reflector and Knot with one and with two workers, and prints how much a query costs more.
     fn compare_workers(&self) -> Result<()> {
         let mut servers = vec![
-            self.wait(servers::meshdns(1, self.folder)?)?,
-            self.wait(servers::meshdns(2, self.folder)?)?,
+            self.wait(servers::meshdns(1, self.folder, &MESH)?)?,
+            self.wait(servers::meshdns(2, self.folder, &MESH)?)?,
         ];
         let size = dnsperf::first_answers(&servers[0], &PLAIN, &self.data, PATIENCE)?;
         for workers in [1, 2] {
@@ -181,7 +198,7 @@ impl Bench<'_> {
         let knot = OTHERS.iter().find(|other| other.name == KNOT);
         let knot = knot.expect("Knot is one of the others");
         let both = [1, 2].map(|workers| {
-            let server = knot.start(workers, self.folder)?;
+            let server = knot.start(workers, self.folder, None)?;
             self.wait(server)
         });
         match both.into_iter().collect::<Result<Vec<_>>>() {
@@ -190,13 +207,13 @@ impl Bench<'_> {
         }
         let all: Vec<&Server> = servers.iter().collect();
         let runs = self.rounds(&PLAIN, &all)?;
-        println!("\n### {}, one and two workers\n", PLAIN.title);
-        table::print_workers(&all, &runs);
+        println!("\n### {}, {}\n", PLAIN.title, TWO_WORKERS.title);
+        table::print_pairs(&all, &runs, &TWO_WORKERS);
         Ok(())
     }
 
     /// Measures every server once a round, another one first each time.
-    fn rounds(&self, mix: &Mix, servers: &[&Server]) -> Result<Vec<Vec<Run>>> {
+    pub(crate) fn rounds(&self, mix: &Mix, servers: &[&Server]) -> Result<Vec<Vec<Run>>> {
         let queries = mix.write_queries(&self.data, self.folder)?;
         let rounds = self.options.rounds;
         let mut runs = vec![Vec::new(); servers.len()];
@@ -206,7 +223,7 @@ impl Bench<'_> {
                 let who = (round as usize + turn) % servers.len();
                 let server = servers[who];
                 let Options { seconds, rate, .. } = *self.options;
-                let run = dnsperf::run(server, mix, &queries, seconds, rate)
+                let run = dnsperf::run(server, mix, &queries, Extent::Seconds(seconds), rate)
                     .with_context(|| format!("load on {}", server.name))?;
                 runs[who].push(run);
             }

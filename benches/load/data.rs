@@ -9,16 +9,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The zone of all names.
+/// The zone of the mesh's names.
 pub(crate) const ZONE: &str = "mesh.example";
+/// The zone of names that are not in the mesh.
+pub(crate) const ELSEWHERE: &str = "elsewhere.example";
 /// The parent of a wildcard.
 pub(crate) const WILD: &str = "wild.mesh.example";
 /// How many addresses each name has.
 pub(crate) const ADDRESSES: u32 = 4;
 const TTL_SECONDS: u32 = 5;
 
-/// The names, and how many.
+/// The names of a zone, and how many.
 pub(crate) struct Data {
+    zone: &'static str,
     names: u32,
 }
 
@@ -29,12 +32,12 @@ pub(crate) fn mesh_folder(folder: &Path) -> PathBuf {
 
 /// Where the zone file is.
 pub(crate) fn zone_file(folder: &Path) -> PathBuf {
-    folder.join("mesh.example.zone")
+    folder.join("names.zone")
 }
 
 impl Data {
-    pub(crate) fn new(names: u32) -> Self {
-        Self { names }
+    pub(crate) fn new(zone: &'static str, names: u32) -> Self {
+        Self { zone, names }
     }
 
     /// Every name once, in an order that has nothing to do with the one in memory.
@@ -44,7 +47,7 @@ impl Data {
         let names = u64::from(self.names);
         (0..names).map(move |index| {
             let index = index * STEP % names;
-            name(u32::try_from(index).expect("below the count of names"))
+            self.name(u32::try_from(index).expect("below the count of names"))
         })
     }
 
@@ -54,8 +57,8 @@ impl Data {
         let mesh = mesh_folder(folder);
         fs::create_dir(&mesh)?;
         let hosts: Vec<(String, u32)> = (0..self.names)
-            .map(|index| (name(index), index))
-            .chain([(format!("*.{WILD}"), self.names)])
+            .map(|index| (self.name(index), index))
+            .chain([(format!("*.wild.{}", self.zone), self.names)])
             .collect();
         for (index, part) in hosts.chunks(DOCUMENTS_PER_FILE).enumerate() {
             let documents: Vec<String> = part
@@ -68,7 +71,8 @@ impl Data {
             )?;
         }
         let mut zone = format!(
-            "$ORIGIN {ZONE}.\n$TTL {TTL_SECONDS}\n@ SOA ns hostmaster 1 60 10 86400 5\n@ NS ns\nns A 127.0.0.1\n"
+            "$ORIGIN {}.\n$TTL {TTL_SECONDS}\n@ SOA ns hostmaster 1 60 10 86400 5\n@ NS ns\nns A 127.0.0.1\n",
+            self.zone
         );
         for (host, number) in &hosts {
             for address in addresses(*number) {
@@ -77,10 +81,10 @@ impl Data {
         }
         fs::write(zone_file(folder), zone)
     }
-}
 
-fn name(index: u32) -> String {
-    format!("service-{index}.team-{}.{ZONE}", index % 97)
+    fn name(&self, index: u32) -> String {
+        format!("service-{index}.team-{}.{}", index % 97, self.zone)
+    }
 }
 
 /// Four addresses that no other name has.

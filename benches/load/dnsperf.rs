@@ -121,22 +121,35 @@ fn first_answer(
     bail!("{} is not ready after {patience:?}: {problem}", server.name)
 }
 
-/// Asks `server` what the file `queries` says for `seconds`, at most `rate` queries a second.
+/// How much is asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Extent {
+    /// As much as fits so many seconds.
+    Seconds(u64),
+    /// Every query of the file once.
+    EachOnce,
+}
+
+/// Asks `server` what the file `queries` says, at most `rate` queries a second.
 pub(crate) fn run(
     server: &Server,
     mix: &Mix,
     queries: &Path,
-    seconds: u64,
+    extent: Extent,
     rate: Option<u32>,
 ) -> Result<Run> {
     let mut command = Command::new("dnsperf");
     command
         .args(["-s", &mix.host.to_string(), "-p", &server.port.to_string()])
-        .args(["-l", &seconds.to_string(), "-t", "1", "-T", "1"])
+        .args(["-t", "1", "-T", "1"])
         .args(["-c", &(CLIENTS * server.workers).to_string()])
         .args(["-q", &(OUTSTANDING * server.workers).to_string()])
         .arg("-d")
         .arg(queries);
+    match extent {
+        Extent::Seconds(seconds) => command.args(["-l", &seconds.to_string()]),
+        Extent::EachOnce => command.args(["-n", "1"]),
+    };
     if mix.transport == Transport::Tcp {
         command.args(["-m", "tcp"]);
     }

@@ -16,6 +16,8 @@
     reason = "a program for the terminal"
 )]
 
+mod cached;
+mod caches;
 mod compare;
 mod data;
 mod dnsperf;
@@ -23,6 +25,7 @@ mod machine;
 mod median;
 mod mix;
 mod others;
+mod pages;
 mod process;
 mod query;
 mod reflector;
@@ -49,7 +52,7 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// CPU per query of meshdns, a bare reflector, Knot, NSD, BIND and CoreDNS (the default)
+    /// CPU per query of meshdns, a bare reflector, Knot, NSD, BIND, CoreDNS and unbound (the default)
     Compare(compare::Options),
     /// Loading, changing and serving a mesh of a million endpoints
     Scale(scale::Options),

@@ -99,6 +99,13 @@ const REAL: Mix = Mix {
     ..PLAIN
 };
 
+/// A over UDP of names that a cache holds.
+pub(crate) const CACHED: Mix = Mix {
+    key: "cached",
+    title: "A of names that are not in the mesh, from the cache of a forwarder",
+    ..PLAIN
+};
+
 static MIXES: [Mix; 9] = [
     PLAIN,
     Mix {

@@ -19,19 +19,21 @@ pub(crate) const KNOT: &str = "Knot";
 /// A server of others.
 pub(crate) struct Other {
     pub(crate) name: &'static str,
-    program: &'static str,
-    version_flag: &'static str,
-    /// From its program, port, workers, own folder and zone file to the command that starts it.
-    command: fn(&Place) -> Result<Command>,
+    pub(crate) program: &'static str,
+    pub(crate) version_flag: &'static str,
+    /// From its program, port, workers, own folder and what it answers from to the command that starts it.
+    pub(crate) command: fn(&Place) -> Result<Command>,
 }
 
 /// Where a server runs.
-struct Place {
-    program: PathBuf,
-    port: u16,
-    workers: u32,
-    own: PathBuf,
+pub(crate) struct Place {
+    pub(crate) program: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) workers: u32,
+    pub(crate) own: PathBuf,
     zone: PathBuf,
+    /// The port of whom a cache asks.
+    pub(crate) authority: Option<u16>,
 }
 
 /// All of them.
@@ -63,8 +65,13 @@ pub(crate) static OTHERS: [Other; 4] = [
 ];
 
 impl Other {
-    /// Starts it, with the zone file below `folder`.
-    pub(crate) fn start(&self, workers: u32, folder: &Path) -> Result<Server> {
+    /// Starts it, with the zone file below `folder`, or where it is a cache, with the port of an `authority`.
+    pub(crate) fn start(
+        &self,
+        workers: u32,
+        folder: &Path,
+        authority: Option<u16>,
+    ) -> Result<Server> {
         let port = free_port()?;
         let program = find(self.program).with_context(|| {
             format!(
@@ -78,6 +85,7 @@ impl Other {
             workers,
             own: own_folder(folder, self.name, port)?,
             zone: zone_file(folder),
+            authority,
         };
         Server::start(self.name, port, workers, (self.command)(&place)?, folder)
     }
@@ -218,7 +226,8 @@ fn coredns(place: &Place) -> Result<Command> {
 }
 
 impl Place {
-    fn write(&self, configuration: &str) -> Result<PathBuf> {
+    /// Writes the server's configuration into its folder.
+    pub(crate) fn write(&self, configuration: &str) -> Result<PathBuf> {
         let file = self.own.join("configuration");
         fs::write(&file, configuration).context("write a server's configuration")?;
         Ok(file)

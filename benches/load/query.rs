@@ -9,9 +9,9 @@ const CLIENT_COOKIE_BYTES: &[u8; 8] = b"meshdns?";
 /// What a query and its reply begin with.
 const HEADER: usize = 12;
 
-/// A query for `name` in wire form, with its id in the first two bytes.
+/// A query for `name` in wire form, with its id in the first two bytes. Recursion is desired, as in dnsperf's.
 pub(crate) fn query(name: &str, qtype: Type, cookie: bool) -> Vec<u8> {
-    let mut query = vec![0x2f, 0x1c, 0, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(cookie)];
+    let mut query = vec![0x2f, 0x1c, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(cookie)];
     for label in name.split('.') {
         query.push(u8::try_from(label.len()).expect("a label has at most 63 bytes"));
         query.extend(label.as_bytes());

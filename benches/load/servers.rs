@@ -49,8 +49,11 @@ impl Server {
     }
 }
 
-/// meshdns as a release build, with the mesh folder below `folder`.
-pub(crate) fn meshdns(workers: u32, folder: &Path) -> Result<Server> {
+/// The flags of a meshdns with the mesh and no more.
+pub(crate) const MESH: [&str; 4] = ["--zone", ZONE, "--http", "off"];
+
+/// meshdns as a release build, with the mesh folder below `folder`, and `flags` such as [`MESH`].
+pub(crate) fn meshdns(workers: u32, folder: &Path, flags: &[&str]) -> Result<Server> {
     let port = free_port()?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
     command
@@ -58,8 +61,8 @@ pub(crate) fn meshdns(workers: u32, folder: &Path) -> Result<Server> {
         .arg(mesh_folder(folder))
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .args(["--listen", &format!("[::1]:{port}")])
-        .args(["--zone", ZONE, "--http", "off"])
-        .args(["--workers", &workers.to_string()]);
+        .args(["--workers", &workers.to_string()])
+        .args(flags);
     Server::start(MESHDNS, port, workers, command, folder)
 }
 

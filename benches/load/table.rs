@@ -3,25 +3,33 @@
 use crate::{
     dnsperf::Run,
     median::median,
-    others::KNOT,
-    servers::{MESHDNS, REFLECTOR, Server},
+    servers::{MESHDNS, Server},
 };
 
 /// What a query may cost meshdns at most: a server, and how many times its cost.
 pub(crate) type Goal = (&'static str, f64);
 
-/// What a query may cost with two workers, beside one: then two carry 1.8 times the load.
-const WORKERS_GOAL: f64 = 1.11;
+/// How two of the same server differ that stand in one row.
+pub(crate) struct Pairs {
+    pub(crate) title: &'static str,
+    /// What the first and the second one have.
+    pub(crate) columns: [&'static str; 2],
+    /// What the column with the ratio is headed with.
+    pub(crate) ratio: &'static str,
+    /// How many times the first one's cost the second one's may be.
+    pub(crate) goal: f64,
+}
 
 /// A goal's outcome, as every table writes it.
 pub(crate) fn mark(met: bool) -> &'static str {
     if met { "met" } else { "**missed**" }
 }
 
-/// Prints a server per row.
-pub(crate) fn print(servers: &[&Server], runs: &[Vec<Run>], goals: &[Goal]) {
+/// Prints a server per row, each beside the two `rivals`.
+pub(crate) fn print(servers: &[&Server], runs: &[Vec<Run>], rivals: [&str; 2], goals: &[Goal]) {
+    let [first, second] = rivals;
     println!(
-        "| server | CPU µs/query | × {REFLECTOR} | × {KNOT} | queries/s | lost | RSS |\n\
+        "| server | CPU µs/query | × {first} | × {second} | queries/s | lost | RSS |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     );
     for (server, own) in servers.iter().zip(runs) {
@@ -49,23 +57,25 @@ pub(crate) fn print(servers: &[&Server], runs: &[Vec<Run>], goals: &[Goal]) {
         println!(
             "| {name} | {} | {} | {} | {:.0} | {lost} | {memory} MiB |",
             spread(own),
-            beside(REFLECTOR),
-            beside(KNOT),
+            beside(first),
+            beside(second),
             median(&rate),
         );
     }
 }
 
-/// Prints pairs of one server, the first with one worker and the second with two.
-pub(crate) fn print_workers(servers: &[&Server], runs: &[Vec<Run>]) {
+/// Prints pairs of the same server.
+pub(crate) fn print_pairs(servers: &[&Server], runs: &[Vec<Run>], pairs: &Pairs) {
+    let [first, second] = pairs.columns;
     println!(
-        "| server | CPU µs/query, one worker | two workers | two / one | queries/s, one | two |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: |"
+        "| server | CPU µs/query, {first} | {second} | {} | queries/s, {first} | {second} |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: |",
+        pairs.ratio,
     );
     for (pair, runs) in servers.chunks_exact(2).zip(runs.chunks_exact(2)) {
         let ratio = median(&ratios(&runs[1], &runs[0]));
         let goal = if pair[0].name == MESHDNS {
-            format!(" (goal {WORKERS_GOAL:.2}: {})", mark(ratio <= WORKERS_GOAL))
+            format!(" (goal {:.2}: {})", pairs.goal, mark(ratio <= pairs.goal))
         } else {
             String::new()
         };

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::{Mesh, Meshdns, Options, Report, folder};
 use crate::{
-    dnsperf::{self, Run},
+    dnsperf::{self, Extent, Run},
     median::median,
     mix::PLAIN,
     table::{ratios, spread},
@@ -54,7 +54,7 @@ pub(super) fn measure(
                 &server.server,
                 &PLAIN,
                 queries,
-                SECONDS,
+                Extent::Seconds(SECONDS),
                 None,
             )?);
         }

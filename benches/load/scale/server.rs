@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     mix::Type,
+    pages,
     process::Memory,
     query::{Reply, query},
     servers::{MESHDNS, Server, free_port},
@@ -73,8 +74,7 @@ impl Meshdns {
         const SETTLING: Duration = Duration::from_secs(1);
         let meshdns = Self::start(mesh, workers, folder)?;
         meshdns.wait("ready", || {
-            Ok(meshdns
-                .get("/ready")
+            Ok(pages::get(meshdns.http, "/ready")
                 .is_ok_and(|response| response.starts_with("HTTP/1.1 200")))
         })?;
         let time = meshdns.started.elapsed();
@@ -107,8 +107,9 @@ impl Meshdns {
     /// Reads every file again, and returns the peak of memory meanwhile, in bytes.
     pub(super) fn reload(&self) -> Result<u64> {
         const RELOADED: &str = "meshdns_reload_last_timestamp_seconds";
-        let before = self.metric(RELOADED)?;
-        self.peak_until("reloaded", || Ok(self.metric(RELOADED)? > before))
+        let reloaded = || pages::metric::<f64>(self.http, RELOADED);
+        let before = reloaded()?;
+        self.peak_until("reloaded", || Ok(reloaded()? > before))
     }
 
     /// Gives every record another TTL, and returns the peak of memory meanwhile, in bytes.
@@ -142,27 +143,6 @@ impl Meshdns {
             thread::sleep(QUIET);
             Ok(self.cpu()?.saturating_sub(before) < IDLE)
         })
-    }
-
-    /// The value of a metric without labels.
-    fn metric(&self, name: &str) -> Result<f64> {
-        let page = self.get("/metrics")?;
-        let value = page
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(value
-            .with_context(|| format!("there is no metric {name}"))?
-            .parse()?)
-    }
-
-    fn get(&self, path: &str) -> Result<String> {
-        let mut stream = TcpStream::connect(self.http)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: meshdns\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes())?;
-        let mut response = String::new();
-        stream.read_to_string(&mut response)?;
-        Ok(response)
     }
 
     /// The reply over TCP: its length in bytes, and how many records its answer section has.
