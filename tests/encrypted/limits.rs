@@ -74,6 +74,16 @@ fn idle_connections_make_room() {
 }
 
 #[test]
+fn a_crowded_server_takes_quic_clients_that_are_where_they_say() {
+    let server = Server::with("tcp: {maxConnections: 4}\n", &[]);
+    let mut crowd = [server.tls(), server.tls(), server.tls()];
+    assert!(crowd.iter_mut().all(answers));
+    // It is told to try again, with proof that it has heard that.
+    let query = ask_for("one.internal.com", &[]);
+    assert!(server.quic().ask(&query).len() > 12);
+}
+
+#[test]
 fn a_stalled_handshake_gives_its_place_to_others() {
     let server = Server::with("tcp: {maxConnections: 2}\n", &[]);
     let mut stalled = [connect(server.tls), connect(server.https)];

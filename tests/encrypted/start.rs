@@ -84,6 +84,13 @@ fn files_that_cannot_be_used_are_named() {
         78,
         &["tls.key", "tls.crt", "is not that of"],
     );
+    let long = "\n".repeat((1 << 20) + 1);
+    check(
+        "tls.key",
+        &long,
+        78,
+        &["tls.key has more than 1048576 bytes"],
+    );
     std::fs::remove_file(place.path("tls.crt")).expect("it is there");
     check_failure(serve(&place, &FILES), 65, &["read tls.crt: No such file"]);
 }

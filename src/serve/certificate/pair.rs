@@ -1,7 +1,7 @@
 use std::{
-    fs,
+    fs::File,
     hash::{BuildHasher, RandomState},
-    io,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::{Arc, LazyLock},
 };
@@ -18,6 +18,9 @@ use tokio_rustls::rustls::{
 
 use super::{CertificateFiles, Validity};
 
+/// The longest file that is read.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
 /// A certificate and its key can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
@@ -28,6 +31,12 @@ pub enum CertificateError {
         file: PathBuf,
         /// What the operating system says.
         source: io::Error,
+    },
+    /// A file is longer than any certificate with all those that vouch for it.
+    #[error("{} has more than {MAX_FILE_BYTES} bytes: it is no certificate and no key", file.display())]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
     },
     /// A file is no PEM.
     #[error("read {} as PEM", file.display())]
@@ -139,10 +148,19 @@ impl Pair {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
-    fs::read(file).map_err(|source| CertificateError::Read {
-        file: file.to_owned(),
-        source,
-    })
+    let mut bytes = Vec::new();
+    let read =
+        File::open(file).and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) if bytes.len() as u64 > MAX_FILE_BYTES => Err(CertificateError::TooLarge {
+            file: file.to_owned(),
+        }),
+        Ok(_) => Ok(bytes),
+        Err(source) => Err(CertificateError::Read {
+            file: file.to_owned(),
+            source,
+        }),
+    }
 }
 
 fn chain(file: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
