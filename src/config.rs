@@ -196,6 +196,12 @@ impl Config {
             settings: Arc::new(Settings {
                 zones: self.zones.clone(),
                 partial_zones: self.partial_zones.clone(),
+                forwarded: self
+                    .forward
+                    .iter()
+                    .flat_map(|forward| &forward.routes)
+                    .map(|route| route.domain.clone())
+                    .collect(),
                 name_servers: self.name_servers.clone(),
                 ttl: self.ttl,
                 negative_ttl: self.negative_ttl,
@@ -267,7 +273,6 @@ impl Config {
             ("poll", self.poll != next.poll),
             ("tcp", self.tcp != next.tcp),
             ("logFormat", self.log_format != next.log_format),
-            ("forward", self.forward != next.forward),
         ];
         let differing = differences.into_iter().filter(|(_, differs)| *differs);
         differing.map(|(key, _)| key).collect()

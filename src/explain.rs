@@ -6,11 +6,13 @@
 //!
 //! Never prints: the command line and the status page do.
 
+mod named;
 mod near;
 mod records;
 
 use std::sync::Arc;
 
+pub use named::{about_name, age_of};
 pub use near::{Miss, NearWorkload};
 pub use records::Record;
 
@@ -155,7 +157,7 @@ impl HostStory {
     /// Whether the candidate's addresses are answered.
     pub fn is_in(&self, candidate: &Candidate) -> bool {
         match &candidate.excluded {
-            None => true,
+            None => candidate.is_good(),
             Some(exclusion) => self.selection.gathering.all_unhealthy && exclusion.is_unready(),
         }
     }
@@ -223,6 +225,7 @@ fn via(snapshot: &Snapshot, name: &Name) -> Via {
         return match &node.here {
             Here::Records(_) => Via::Host,
             Here::CopyOf(base) => Via::CopyOf(wildcard(base)),
+            Here::Left => Via::Nothing,
             Here::Empty if snapshot.settings().zones.contains(name) => Via::Apex,
             Here::Empty => Via::EmptyNonTerminal,
         };
@@ -234,7 +237,7 @@ fn via(snapshot: &Snapshot, name: &Name) -> Via {
     match closest.and_then(below) {
         Some((name, Below::Records(_))) => Via::Wildcard(wildcard(&name)),
         Some((_, Below::CopyOf(base))) => Via::Wildcard(wildcard(&base)),
-        None => Via::Nothing,
+        Some((_, Below::Left)) | None => Via::Nothing,
     }
 }
 

@@ -69,9 +69,16 @@
 //!
 //! **A name whose lookup Istio leaves to others is not ours.** Resolution `DNS`, `DNS_ROUND_ROBIN` and `DYNAMIC_DNS`
 //! without endpoints and addresses mean the host's own DNS name; `NONE` without them means the address that the client
-//! has looked up already (Istio's agent forwards both: `pkg/dns/client/dns.go`). Outside a declared zone, and in one that
-//! is ours in part, such a name is forwarded, or REFUSED without an upstream; in a zone that is ours as a whole it is
-//! NODATA.
+//! has looked up already (Istio's agent forwards both: `pkg/dns/client/dns.go`). Where an upstream answers for it, such a
+//! name is forwarded, a hole in whatever zone is around it; without one it is NODATA in a zone that is ours as a whole, and
+//! REFUSED elsewhere.
+//!
+//! **An endpoint that is a name means what a client of this server gets for that name.** What others say of it is an input
+//! of the core, told from outside as files are ([`pipeline::Pipeline::take_in_names`]); what the mesh says of it is the
+//! union of all that is reached by going from name to name ([`select::gather()`]), which has a meaning where names run in a
+//! circle, too. Each host remembers the names that it was compiled with, and only the hosts of a name that means something
+//! else are compiled again. An upstream's "no such name" takes addresses away, a failure does not. Cost: an upstream that
+//! wrongly says that a name does not exist takes it out of service.
 //!
 //! **Forwarding keeps messages in wire form** ([`forward`]). What an upstream says is passed on as it came but for ids, flags,
 //! TTLs and EDNS, so that types nobody here knows come through; the cache holds those bytes and the places of the TTLs, and a
@@ -136,6 +143,8 @@ pub mod source;
 pub mod control;
 
 pub mod forward;
+
+pub mod resolve;
 
 pub mod serve;
 

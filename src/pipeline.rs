@@ -1,8 +1,13 @@
 //! The line as one value: file changes in, snapshot out.
 //!
+//! What names mean that stand in the place of addresses is the other input: [`Report::names`] tells which names others are
+//! to be asked about, and [`Pipeline::take_in_names`] takes in what they say.
+//!
 //! `serve` feeds it for ever, `check`, `list` and `explain` feed it once; they can't differ in what a folder means.
 //!
 //! Never reads a file and never publishes: `control` does.
+
+mod uses;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -12,11 +17,14 @@ use std::{
 use foldhash::HashMap;
 use rayon::prelude::*;
 
+pub use uses::NameChanges;
+use uses::Uses;
+
 use crate::{
     diagnostic::Diagnostic,
     dns::{Name, Serial},
-    mesh::{Affected, FileChange, Labels, Mesh},
-    select::{self, Choice, Gathering, Selection, WhenAllUnhealthy},
+    mesh::{Affected, FileChange, Labels, Mesh, Resolved, Told},
+    select::{self, Choice, Gathering, Holder, NameUse, Selection, View, WhenAllUnhealthy},
     zone::{self, Compiled, Editor, Settings, Snapshot},
 };
 
@@ -41,6 +49,10 @@ pub struct Policy {
 pub struct Pipeline {
     policy: Policy,
     mesh: Mesh,
+    /// What was told of names.
+    resolved: Resolved,
+    /// The names that hosts were compiled with.
+    uses: Uses,
     editor: Editor,
     /// What selectors with many records came to.
     large: HashMap<Selector, Arc<Outcome>>,
@@ -50,8 +62,16 @@ pub struct Pipeline {
     diagnostics: OnceLock<Arc<[Diagnostic]>>,
 }
 
-/// A namespace and the labels that its services select by.
-type Selector = (Arc<str>, Labels);
+/// A namespace, the labels that its services select by, and whether names may be endpoints.
+type Selector = (Arc<str>, Labels, bool);
+
+/// What a host came to.
+#[derive(Default)]
+struct Host {
+    compiled: Option<Compiled>,
+    remarks: Vec<Diagnostic>,
+    names: Vec<NameUse>,
+}
 
 /// What ServiceEntries come to.
 #[derive(Clone, Debug)]
@@ -72,6 +92,8 @@ pub struct Report {
     pub selections: usize,
     /// How many names answer otherwise than before.
     pub names_changed: usize,
+    /// Which other names others are to be asked about than before.
+    pub names: NameChanges,
 }
 
 impl Pipeline {
@@ -81,6 +103,8 @@ impl Pipeline {
         Self {
             policy,
             mesh: Mesh::default(),
+            resolved: Resolved::default(),
+            uses: Uses::default(),
             editor,
             large: HashMap::default(),
             remarks: HashMap::default(),
@@ -101,6 +125,16 @@ impl Pipeline {
         self.mesh.apply(changes, now);
     }
 
+    /// Takes in what others say of names, `None` where nothing is known any more. No answer changes before
+    /// [`Pipeline::compile`].
+    pub fn take_in_names(&mut self, told: impl IntoIterator<Item = (Name, Option<Told>)>) {
+        for (name, told) in told {
+            if self.resolved.set(&name, told) {
+                self.uses.touch(&name);
+            }
+        }
+    }
+
     /// Recompiles the hosts that are affected by what was taken in since the last time.
     ///
     /// The first call makes the snapshot ready, even without a change.
@@ -117,8 +151,13 @@ impl Pipeline {
         self.large.clear();
         self.remarks.clear();
         self.diagnostics.take();
+        let mut hosts: Vec<Name> = self.mesh.hosts().into_iter().cloned().collect();
+        let gone = |host: &&Name| self.mesh.services_of(host).is_empty();
+        hosts.extend(self.uses.hosts().filter(gone).cloned());
+        hosts.sort_unstable();
+        self.uses.take_touched();
         let affected = Affected {
-            hosts: self.mesh.hosts().into_iter().cloned().collect(),
+            hosts,
             ..self.mesh.take_affected()
         };
         self.recompile(affected, now)
@@ -142,7 +181,7 @@ impl Pipeline {
     /// Everything there is to say about files, objects and hosts, sorted by place: the same list until it changes.
     pub fn diagnostics(&self) -> Arc<[Diagnostic]> {
         let gather = || {
-            let mut all = self.mesh.diagnostics();
+            let mut all = self.mesh.diagnostics(|name| self.can_resolve(name));
             all.extend(self.remarks.values().flatten().cloned());
             all.sort_unstable();
             all.dedup();
@@ -153,13 +192,73 @@ impl Pipeline {
 
     /// Chooses the endpoints of `host`, as answers are made from; `None` where no ServiceEntry has it.
     pub fn select(&self, host: &Name) -> Option<Selection> {
-        select::select(&self.mesh, host, self.policy.when_all_unhealthy)
+        select::select(&self.view(), host)
     }
 
-    fn recompile(&mut self, affected: Affected, now: SystemTime) -> Report {
+    /// Who answers for `name`.
+    pub fn holder(&self, name: &Name) -> Holder {
+        let View { mesh, domains, .. } = self.view();
+        select::holder(mesh, &domains, name)
+    }
+
+    /// Every name that others are to be asked about, in canonical order.
+    pub fn names_wanted(&self) -> impl Iterator<Item = &Name> {
+        self.uses.wanted()
+    }
+
+    /// The names that decide what `host` answers.
+    pub fn names_of(&self, host: &Name) -> &[NameUse] {
+        self.uses.of_host(host)
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            mesh: &self.mesh,
+            resolved: &self.resolved,
+            domains: self.policy.settings.domains(),
+            when_all_unhealthy: self.policy.when_all_unhealthy,
+        }
+    }
+
+    /// Whether there is somebody who knows what `name` means: the mesh, or others.
+    fn can_resolve(&self, name: &Name) -> bool {
+        self.policy.settings.domains().forwards(name) || self.holder(name) != Holder::Others
+    }
+
+    /// Adds the hosts whose names may mean something else now that others are affected, or were told of. Returns whether
+    /// hosts came or went that names stand for.
+    fn add_dependents(&mut self, affected: &mut Affected) -> bool {
+        let mut has_other_holders = false;
+        if self.uses.is_empty() {
+            return false;
+        }
+        for host in &affected.hosts {
+            let View { mesh, domains, .. } = self.view();
+            let has_moved = select::standing(mesh, &domains, host) != self.editor.standing(host);
+            let wildcard_parent = host.is_wildcard().then(|| host.parent()).flatten();
+            match wildcard_parent {
+                Some(parent) => has_other_holders |= self.uses.touch_below(&parent) && has_moved,
+                None if has_moved => has_other_holders |= self.uses.touch_below(host),
+                None => self.uses.touch(host),
+            }
+        }
+        let mut touched = self.uses.take_touched();
+        if !touched.is_empty() {
+            touched.extend(affected.hosts.drain(..));
+            affected.hosts = Vec::from_iter(touched);
+            affected.hosts.sort_unstable();
+        }
+        has_other_holders
+    }
+
+    fn recompile(&mut self, mut affected: Affected, now: SystemTime) -> Report {
         let mut has_news = self.mesh.take_news();
-        for selector in &affected.selectors {
-            self.large.remove(selector);
+        has_news |= self.add_dependents(&mut affected);
+        for (namespace, labels) in &affected.selectors {
+            for takes_names in [false, true] {
+                let selector = (namespace.clone(), labels.clone(), takes_names);
+                self.large.remove(&selector);
+            }
         }
         let choices = map_all(&affected.hosts, |host| select::choose(&self.mesh, host));
         let of_selectors = self.of_selectors(&choices);
@@ -168,8 +267,16 @@ impl Pipeline {
             self.compile_host(host, choice.as_ref()?, &of_selectors)
         });
         let mut updates = Vec::with_capacity(hosts.len());
+        let mut names = Vec::with_capacity(hosts.len());
         for (host, compiled) in affected.hosts.iter().zip(compiled) {
-            let (compiled, remarks) = compiled.unwrap_or_default();
+            let Host {
+                compiled,
+                remarks,
+                names: of_host,
+            } = compiled.unwrap_or_default();
+            if !of_host.is_empty() || !self.uses.is_empty() {
+                names.push((host, of_host));
+            }
             has_news |= if remarks.is_empty() {
                 self.remarks.remove(host).is_some()
             } else {
@@ -188,8 +295,11 @@ impl Pipeline {
         let of_others = of_others.count();
         let is_fresh = |selector: &&Selector| !self.large.contains_key(*selector);
         let selections = of_others + of_selectors.keys().filter(is_fresh).count();
+        // What depends on names would have to be forgotten with them.
         let is_large = |(_, outcome): &(Selector, Arc<Outcome>)| match &outcome.compiled {
-            Compiled::Records(records) => records.rrsets().len() >= MANY_RECORDS,
+            Compiled::Records(records) => {
+                records.rrsets().len() >= MANY_RECORDS && outcome.gathering.names.is_empty()
+            }
             Compiled::Elsewhere => false,
         };
         self.large.extend(of_selectors.into_iter().filter(is_large));
@@ -198,12 +308,16 @@ impl Pipeline {
             // One step later: a process that ended a moment ago may have given out this very one.
             _ => Serial::at(now).next(now),
         };
+        let names = self
+            .uses
+            .replace(names.into_iter(), &self.policy.settings.domains());
         let change = self.editor.apply(updates, serial);
         Report {
             snapshot: change.snapshot,
             affected,
             selections,
             names_changed: change.names_changed,
+            names,
         }
     }
 
@@ -232,7 +346,7 @@ impl Pipeline {
         host: &Name,
         choice: &Choice<'_>,
         of_selectors: &HashMap<Selector, Arc<Outcome>>,
-    ) -> Option<(Option<Compiled>, Vec<Diagnostic>)> {
+    ) -> Option<Host> {
         let answering = choice.chosen.first()?;
         let outcome = match selector_of(choice) {
             Some(selector) => of_selectors[&selector].clone(),
@@ -240,11 +354,15 @@ impl Pipeline {
         };
         let mut remarks = select::remarks(host, choice, &outcome.gathering);
         remarks.extend(zone::oversize(host, answering, &outcome.compiled));
-        Some((Some(outcome.compiled.clone()), remarks))
+        Some(Host {
+            compiled: Some(outcome.compiled.clone()),
+            remarks,
+            names: outcome.gathering.names.clone(),
+        })
     }
 
     fn outcome(&self, choice: &Choice<'_>) -> Outcome {
-        let mut gathering = select::gather(&self.mesh, choice, self.policy.when_all_unhealthy);
+        let mut gathering = select::gather(&self.view(), choice);
         let compiled = zone::compile(&gathering, &self.policy.settings);
         gathering.addresses = Vec::new();
         Outcome {
@@ -255,8 +373,8 @@ impl Pipeline {
 }
 
 fn selector_of(choice: &Choice<'_>) -> Option<Selector> {
-    let (namespace, labels) = choice.selector()?;
-    Some((namespace.clone(), labels.clone()))
+    let (namespace, labels, takes_names) = choice.selector()?;
+    Some((namespace.clone(), labels.clone(), takes_names))
 }
 
 /// The results of `work` in the order of `items`.

@@ -4,19 +4,24 @@
 //! sidecar path (`pilot/pkg/serviceregistry/serviceentry`) with the decisions that the crate's front page lists.
 //!
 //! [`choose`] and [`gather`] are the decision: first which ServiceEntries answer, then with which addresses. [`select`]
-//! makes them and keeps what they were made from.
+//! makes them and keeps what they were made from. [`holder`] tells whose a name is.
 //!
 //! Never encodes a record and never remembers a decision.
 
-use std::{net::IpAddr, slice, sync::Arc};
+mod gather;
+mod holder;
+
+use std::{net::IpAddr, sync::Arc};
 
 use smallvec::SmallVec;
+
+pub use gather::{Gathering, NameUse, gather};
+pub use holder::{Domains, Holder, Standing, holder, standing};
 
 use crate::{
     diagnostic::{Code, Diagnostic, Severity, code},
     dns::Name,
-    manifest::Resolution,
-    mesh::{Endpoints, Exclusion, Labels, Mesh, Service, Workload},
+    mesh::{Endpoints, Exclusion, Labels, Mesh, Resolved, Service, Told, Workload},
 };
 
 /// What a host answers when every candidate is left out for its health.
@@ -38,17 +43,17 @@ pub struct Choice<'m> {
     pub lost: Vec<(&'m Arc<Service>, Loss)>,
 }
 
-/// What the ServiceEntries that answer come to.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Gathering {
-    /// The addresses to answer with, ascending, once each.
-    pub addresses: Vec<IpAddr>,
-    /// Whether unhealthy candidates answer because there is no healthy one.
-    pub all_unhealthy: bool,
-    /// Whether the mesh leaves the lookup to someone else's DNS (see [`Compiled::Elsewhere`](crate::zone::Compiled)).
-    pub elsewhere: bool,
-    /// The selectors that pick nobody.
-    pub idle: Vec<Labels>,
+/// What the endpoints of hosts are decided from.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'v> {
+    /// The mesh.
+    pub mesh: &'v Mesh,
+    /// What was told of names that stand in the place of addresses.
+    pub resolved: &'v Resolved,
+    /// The domains that the settings name.
+    pub domains: Domains<'v>,
+    /// What a host answers when every candidate is left out for its health.
+    pub when_all_unhealthy: WhenAllUnhealthy,
 }
 
 /// The endpoints of one host, chosen and not.
@@ -84,8 +89,17 @@ pub struct Candidate {
     pub source: Source,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
-    /// Why it is left out; `None` where it answers.
+    /// The name that has them, where one stands in the place of an address, and what became of it.
+    pub named: Option<(Name, Lookup)>,
+    /// Why it is left out; `None` where it answers, or would if its name had addresses.
     pub excluded: Option<Exclusion>,
+}
+
+impl Candidate {
+    /// Whether its addresses would answer if it alone counted.
+    pub fn is_good(&self) -> bool {
+        self.excluded.is_none() && (self.named.is_none() || !self.addresses.is_empty())
+    }
 }
 
 /// What a candidate is.
@@ -99,35 +113,70 @@ pub enum Source {
     Addresses,
 }
 
-/// An endpoint where it stands in the mesh.
-struct Endpoint<'m> {
-    /// `None` where it stands in the ServiceEntry itself.
-    workload: Option<&'m Arc<Workload>>,
-    addresses: &'m [IpAddr],
-    excluded: Option<&'m Exclusion>,
+/// What became of a name that stands in the place of an address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Lookup {
+    /// The ServiceEntry's resolution passes names over.
+    NotTaken,
+    /// This host of the mesh has it, and what that answers counts.
+    Host(Name),
+    /// It leads back to the host that it is an endpoint of; what else is on the way counts.
+    LeadsBack,
+    /// It is in a zone of ours, and no host has it.
+    NoHost,
+    /// Nobody is there to look it up.
+    NoUpstream,
+    /// Nothing was told of it so far.
+    Unknown,
+    /// This was told.
+    Told(Told),
+}
+
+impl Lookup {
+    /// The stable name, as JSON outputs spell it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NotTaken => "NameNotTaken",
+            Self::Host(_) => "MeshHost",
+            Self::LeadsBack => "LeadsBack",
+            Self::NoHost => "NoSuchHost",
+            Self::NoUpstream => "NoUpstream",
+            Self::Unknown => "NotResolved",
+            Self::Told(_) => "Resolved",
+        }
+    }
 }
 
 /// Chooses the endpoints of `host`; `None` where no ServiceEntry has it.
-pub fn select(mesh: &Mesh, host: &Name, when_all_unhealthy: WhenAllUnhealthy) -> Option<Selection> {
-    let choice = choose(mesh, host)?;
+pub fn select(view: &View<'_>, host: &Name) -> Option<Selection> {
+    let choice = choose(view.mesh, host)?;
     let services = choice.chosen.iter().enumerate();
     let candidates = services.flat_map(|(index, service)| {
-        let endpoints = endpoints(mesh, service).enumerate();
-        endpoints.map(move |(place, endpoint)| Candidate {
-            service: index,
-            source: match (endpoint.workload, &service.endpoints) {
-                (Some(workload), _) => Source::Workload(workload.clone()),
-                (None, Endpoints::Inline(_)) => Source::Inline(place),
-                (None, _) => Source::Addresses,
-            },
-            addresses: endpoint.addresses.to_vec(),
-            excluded: endpoint.excluded.cloned(),
+        let endpoints = gather::endpoints(view.mesh, service).enumerate();
+        endpoints.map(move |(place, endpoint)| {
+            let mut addresses = endpoint.addresses.to_vec();
+            let named = endpoint.name.map(|name| {
+                let (added, lookup) = look_up(view, host, service, name);
+                addresses = added;
+                (name.clone(), lookup)
+            });
+            Candidate {
+                service: index,
+                source: match (endpoint.workload, &service.endpoints) {
+                    (Some(workload), _) => Source::Workload(workload.clone()),
+                    (None, Endpoints::Inline(_)) => Source::Inline(place),
+                    (None, _) => Source::Addresses,
+                },
+                addresses,
+                named,
+                excluded: endpoint.excluded.cloned(),
+            }
         })
     });
     Some(Selection {
         host: host.clone(),
         candidates: candidates.collect(),
-        gathering: gather(mesh, &choice, when_all_unhealthy),
+        gathering: gather(view, &choice),
         chosen: choice.chosen.into_iter().cloned().collect(),
         lost: choice
             .lost
@@ -135,6 +184,25 @@ pub fn select(mesh: &Mesh, host: &Name, when_all_unhealthy: WhenAllUnhealthy) ->
             .map(|(service, loss)| (service.clone(), loss))
             .collect(),
     })
+}
+
+/// What the endpoint `name` of `host` adds, and why.
+fn look_up(view: &View<'_>, host: &Name, service: &Service, name: &Name) -> (Vec<IpAddr>, Lookup) {
+    if !service.takes_names() {
+        return (Vec::new(), Lookup::NotTaken);
+    }
+    let (addresses, leads_back) = gather::added_by(view, host, name);
+    let lookup = match holder(view.mesh, &view.domains, name) {
+        _ if leads_back => Lookup::LeadsBack,
+        Holder::Host(holding) => Lookup::Host(holding),
+        Holder::Zone => Lookup::NoHost,
+        Holder::Others => match view.resolved.get(name) {
+            Some(told) => Lookup::Told(told.clone()),
+            None if view.domains.forwards(name) => Lookup::Unknown,
+            None => Lookup::NoUpstream,
+        },
+    };
+    (addresses, lookup)
 }
 
 /// Decides which ServiceEntries answer for `host`; `None` where none has it.
@@ -161,108 +229,33 @@ pub fn choose<'m>(mesh: &'m Mesh, host: &Name) -> Option<Choice<'m>> {
     Some(Choice { chosen, lost })
 }
 
-/// Decides with which addresses the ServiceEntries of `choice` answer.
-pub fn gather(mesh: &Mesh, choice: &Choice<'_>, when_all_unhealthy: WhenAllUnhealthy) -> Gathering {
-    let chosen = &choice.chosen;
-    let mut gathering = Gathering {
-        elsewhere: !chosen.is_empty()
-            && chosen
-                .iter()
-                .all(|service| leaves_the_lookup_to_others(service)),
-        ..Gathering::default()
-    };
-    let (mut healthy, mut unready) = (Vec::new(), Vec::new());
-    let mut seen = SmallVec::<[&Labels; 1]>::new();
-    for service in chosen {
-        if let Some(selector) = service.selector() {
-            // Services of one namespace that select alike bring the same endpoints.
-            if seen.contains(&selector) {
-                continue;
-            }
-            seen.push(selector);
-        }
-        let mut is_idle = true;
-        for endpoint in endpoints(mesh, service) {
-            is_idle = false;
-            match endpoint.excluded {
-                None => healthy.extend_from_slice(endpoint.addresses),
-                Some(exclusion)
-                    if exclusion.is_unready() && when_all_unhealthy == WhenAllUnhealthy::All =>
-                {
-                    unready.extend_from_slice(endpoint.addresses);
-                }
-                Some(_) => {}
-            }
-        }
-        if is_idle {
-            gathering.idle.extend(service.selector().cloned());
-        }
-    }
-    gathering.all_unhealthy = healthy.is_empty() && !unready.is_empty();
-    gathering.addresses = if healthy.is_empty() { unready } else { healthy };
-    gathering.addresses.sort_unstable();
-    gathering.addresses.dedup();
-    gathering
-}
-
 impl<'m> Choice<'m> {
-    /// The one selector that all ServiceEntries that answer select by, and its namespace: hosts with the same one gather
-    /// the same. `None` where there are several or other endpoints.
-    pub fn selector(&self) -> Option<(&'m Arc<str>, &'m Labels)> {
+    /// The one selector that all ServiceEntries that answer select by, its namespace, and whether names may be endpoints:
+    /// hosts with the same ones gather the same. `None` where there are several or other endpoints.
+    pub fn selector(&self) -> Option<(&'m Arc<str>, &'m Labels, bool)> {
         let (first, others) = self.chosen.split_first()?;
         let selector = first.selector()?;
-        let is_alike = |other: &&Arc<Service>| other.selector() == Some(selector);
+        let takes_names = first.takes_names();
+        let is_alike = |other: &&Arc<Service>| {
+            other.selector() == Some(selector) && other.takes_names() == takes_names
+        };
         others
             .iter()
             .all(is_alike)
-            .then_some((&first.key.namespace, selector))
+            .then_some((&first.key.namespace, selector, takes_names))
     }
 }
 
-fn endpoints<'m>(
-    mesh: &'m Mesh,
-    service: &'m Service,
-) -> Box<dyn Iterator<Item = Endpoint<'m>> + 'm> {
-    match &service.endpoints {
-        Endpoints::Neither => {
-            let own = (!service.addresses.is_empty()).then_some(Endpoint {
-                workload: None,
-                addresses: &service.addresses,
-                excluded: None,
-            });
-            Box::new(own.into_iter())
-        }
-        Endpoints::Inline(endpoints) => Box::new(endpoints.iter().map(|endpoint| Endpoint {
-            workload: None,
-            addresses: endpoint.as_ref().map(slice::from_ref).unwrap_or_default(),
-            excluded: endpoint.as_ref().err(),
-        })),
-        Endpoints::Selector(selector) => {
-            let workloads = mesh.selected(&service.key.namespace, selector);
-            Box::new(workloads.map(|workload| Endpoint {
-                workload: Some(workload),
-                addresses: &workload.addresses,
-                excluded: workload.excluded.as_deref(),
-            }))
-        }
-    }
-}
-
-/// With nothing to answer from, `DNS`, `DNS_ROUND_ROBIN` and `DYNAMIC_DNS` mean the host's own DNS name, and `NONE` the
-/// address that the client has looked up itself: Istio's agent forwards all of them upstream.
-fn leaves_the_lookup_to_others(service: &Service) -> bool {
-    matches!(service.endpoints, Endpoints::Neither)
-        && service.addresses.is_empty()
-        && service.resolution != Resolution::Static
-}
-
-/// What is noteworthy about a host: ServiceEntries that lose it, a selector that picks nobody.
+/// What is noteworthy about a host: ServiceEntries that lose it, a selector that picks nobody, names that lead back to it.
 pub fn remarks(host: &Name, choice: &Choice<'_>, gathering: &Gathering) -> Vec<Diagnostic> {
     let mut remarks = Vec::new();
     if let Some(winner) = choice.chosen.first() {
         let losers = choice.lost.iter();
         let losers = losers.filter(|(_, loss)| *loss == Loss::OtherNamespace);
         remarks.extend(losers.map(|(loser, _)| taken(host, loser, winner)));
+        if gathering.through.contains(host) {
+            remarks.push(leads_back(host, winner));
+        }
     }
     if !gathering.idle.is_empty() {
         let is_idle = |service: &&&Arc<Service>| {
@@ -282,6 +275,12 @@ fn taken(host: &Name, loser: &Service, winner: &Service) -> Diagnostic {
         winner.key, winner.origin
     );
     remark(loser, Severity::Warning, code::HOST_TAKEN, message)
+}
+
+fn leads_back(host: &Name, service: &Service) -> Diagnostic {
+    let message =
+        format!("endpoints of host {host} are names that lead back to it: that adds nothing");
+    remark(service, Severity::Warning, code::NAME_LOOP, message)
 }
 
 fn selects_nothing(host: &Name, service: &Service) -> Diagnostic {

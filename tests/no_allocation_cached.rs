@@ -85,7 +85,7 @@ fn an_answer_from_the_cache_allocates_nothing() {
     let Now::Later(ticket) = forwarder.now(&asked, &message, 1232, &mut out) else {
         panic!("nothing is in the cache");
     };
-    let waiting = forwarder.later(ticket, &asked, &message, 1232, &mut out);
+    let waiting = ticket.redeem(&asked, &message, 1232, &mut out);
     assert_eq!(
         runtime.block_on(waiting).rcode.map(|rcode| rcode as u16),
         Some(0)

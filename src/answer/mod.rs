@@ -99,19 +99,13 @@ fn outcome<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> (Outcome<'s>, Optio
     if !snapshot.is_ready() {
         return (Outcome::NotReady, None);
     }
-    let is_partial = |apex_at: usize| {
-        let zones = &snapshot.settings().partial_zones;
-        zones
-            .iter()
-            .any(|zone| zone.as_wire() == &query.name[apex_at..])
-    };
     match snapshot.find(query.name) {
         Found::Name(Owner {
             records: None,
             apex_at,
         })
         | Found::NoName { apex_at }
-            if is_partial(apex_at) =>
+            if snapshot.is_partial(&query.name[apex_at..]) =>
         {
             (Outcome::NotOurs, None)
         }

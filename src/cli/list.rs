@@ -72,7 +72,10 @@ impl ListArgs {
     /// Prints the hosts in canonical order: what is below a name follows it.
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let config = self.policy.config(self.folders)?;
-        let loaded = load::load(&config)?;
+        let mut loaded = load::load(&config)?;
+        if let Some(upstreams) = load::upstreams(&config)? {
+            upstreams.resolve(&mut loaded.pipeline, None);
+        }
         let rows = Rows(&loaded.pipeline);
         output::data(|out| match self.output {
             Format::Table => {
@@ -123,7 +126,7 @@ fn row(selection: &Selection) -> Row {
     let left_out = selection
         .candidates
         .iter()
-        .filter(|candidate| candidate.excluded.is_some())
+        .filter(|candidate| !candidate.is_good())
         .count();
     let all = selection.candidates.len();
     let out = if selection.gathering.all_unhealthy {

@@ -1,15 +1,24 @@
 //! Reads a mesh once, for the commands that look and leave.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
+
+use anyhow::Context as _;
+use tokio::runtime::{self, Runtime};
 
 use super::{Exit, Failure, output};
 use crate::{
     config::Config,
     diagnostic::{Diagnostic, Severity},
+    dns::Name,
+    forward::Forwarder,
     mesh::Reading,
     pipeline::Pipeline,
+    resolve,
     source::{Folder, LoadError},
 };
+
+/// How many names that can't be looked up are told one by one.
+const MOST_TOLD: usize = 10;
 
 /// A mesh as `serve` would answer it at this moment.
 pub(super) struct Loaded {
@@ -54,6 +63,51 @@ impl Loaded {
                 folders.join(" ")
             ));
         }
+    }
+}
+
+/// Those whom `serve` asks about names that are not in the mesh.
+pub(super) struct Upstreams {
+    runtime: Runtime,
+    forwarder: Arc<Forwarder>,
+}
+
+/// The upstreams of `config`; `None` where it has none.
+pub(super) fn upstreams(config: &Config) -> Result<Option<Upstreams>, Failure> {
+    let Some(settings) = config.forward.clone() else {
+        return Ok(None);
+    };
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start what asks upstreams")?;
+    let forwarder = {
+        let _inside = runtime.enter();
+        // This process answers nowhere.
+        Forwarder::start(settings, &[])?
+    };
+    Ok(Some(Upstreams { runtime, forwarder }))
+}
+
+impl Upstreams {
+    /// Looks up the names that `hosts` have in the place of addresses, or all hosts, and says which can't be.
+    pub(super) fn resolve(&self, pipeline: &mut Pipeline, hosts: Option<&[Name]>) {
+        let resolving = resolve::resolve(pipeline, &self.forwarder, hosts);
+        let failures = self.runtime.block_on(resolving);
+        for (name, failure) in failures.iter().take(MOST_TOLD) {
+            let name = output::host(name);
+            output::talk(&format!("name {name} of an endpoint: {failure}"));
+        }
+        if let Some(more @ 1..) = failures.len().checked_sub(MOST_TOLD) {
+            output::talk(&format!(
+                "{more} more names of endpoints can't be looked up"
+            ));
+        }
+    }
+
+    /// The domain of the route that holds `name`, and whom `serve` asks for it.
+    pub(super) fn of(&self, name: &Name) -> Option<(&Name, Vec<String>)> {
+        self.forwarder.upstreams_for(name)
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Exit, Failure};
 use crate::config::{
     Config, File, FileError, Overrides,
-    value::{Domain, TtlPeriod},
+    value::{Domain, TtlPeriod, Upstream},
 };
 
 /// The folders' help; their variable is read by [`folders_or_variable`].
@@ -16,6 +16,7 @@ pub(super) const FOLDERS_HELP: &str =
 
 /// What decides the answers, besides the mesh.
 #[derive(Args, Clone, Debug)]
+#[allow(clippy::doc_markdown, reason = "the comments are help texts")]
 pub(super) struct PolicyArgs {
     /// Configuration file (YAML); flags and variables win over it
     #[arg(
@@ -39,6 +40,22 @@ pub(super) struct PolicyArgs {
     )]
     zones: Vec<Domain>,
 
+    /// Server to ask for names that are not in the mesh; repeat for more
+    ///
+    /// IP:PORT, or IP for port 53, over UDP and, for long answers, TCP; tcp://IP:PORT for TCP alone; tls://NAME@IP:PORT
+    /// over TLS with a server whose certificate has that name; https://NAME@IP:PORT/PATH over HTTPS; system for those of
+    /// /etc/resolv.conf. It is asked for names that stand in the place of endpoints' addresses, and by clients' wish for
+    /// others: for those on this machine and in private networks, where the configuration file does not say otherwise.
+    /// Without an upstream, such names are REFUSED, and such endpoints add nothing.
+    #[arg(
+        long = "upstream",
+        value_name = "ADDR",
+        env = "MESHDNS_UPSTREAM",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    upstreams: Vec<Upstream>,
+
     /// How long resolvers may keep an address, in whole seconds [default: 5s]
     #[arg(
         long,
@@ -54,6 +71,7 @@ impl PolicyArgs {
     pub(super) fn overrides(&self, others: Overrides) -> Overrides {
         Overrides {
             zones: self.zones.clone(),
+            upstreams: self.upstreams.clone(),
             ttl: self.ttl,
             ..others
         }

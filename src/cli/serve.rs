@@ -14,7 +14,7 @@ use clap::Args;
 use super::{Exit, Failure, exit, log, policy};
 use crate::config::{
     Config, Overrides,
-    value::{Entrance, Http, LogFormat, LogLevel, Period, Upstream, Wait, Workers},
+    value::{Entrance, Http, LogFormat, LogLevel, Period, Wait, Workers},
 };
 
 const EXAMPLES: &str = "\
@@ -89,21 +89,6 @@ pub(super) struct ServeArgs {
     )]
     tls_key: Option<PathBuf>,
 
-    /// Server to ask for names that are not in the mesh; repeat for more
-    ///
-    /// IP:PORT, or IP for port 53, over UDP and, for long answers, TCP; tcp://IP:PORT for TCP alone; tls://NAME@IP:PORT
-    /// over TLS with a server whose certificate has that name; https://NAME@IP:PORT/PATH over HTTPS; system for those of /etc/resolv.conf. Without an upstream
-    /// such names are REFUSED. Names are looked up for clients on this machine and in private networks; the configuration
-    /// file can say otherwise.
-    #[arg(
-        long = "upstream",
-        value_name = "ADDR",
-        env = "MESHDNS_UPSTREAM",
-        value_delimiter = ',',
-        hide_env_values = true
-    )]
-    upstreams: Vec<Upstream>,
-
     /// Address of /health, /ready and /metrics, or off [default: 127.0.0.1:9153]
     #[arg(
         long,
@@ -172,7 +157,6 @@ impl ServeArgs {
             listen: self.listen,
             tls_certificate: self.tls_certificate,
             tls_key: self.tls_key,
-            upstreams: self.upstreams,
             http: self.http,
             workers: self.workers,
             poll: self.poll,

@@ -4,9 +4,12 @@
 //! of a [`Snapshot`] that every query loads, and then one of the [`Status`] that `/ready` and `/metrics` load. Both are
 //! there from the start, not ready, so that sockets can be served before the first load is done.
 //!
-//! Never answers a query.
+//! Names that stand in the place of addresses go out through [`Names`], and what is told of them comes back so.
+//!
+//! Never answers a query and never looks a name up.
 
 mod chronicle;
+mod names;
 mod pace;
 mod worker;
 
@@ -22,6 +25,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+pub use names::Names;
 use tracing::error;
 
 use crate::{
@@ -89,6 +93,7 @@ pub struct Control {
     status: Arc<ArcSwap<Status>>,
     orders: Arc<Orders>,
     signals: Arc<Signals>,
+    names: Arc<Names>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -108,11 +113,13 @@ struct Orders {
 pub fn start(options: Options, progress: ShowProgress) -> Result<Control, StartError> {
     source::probe(&options.folders)?;
     let snapshot = Snapshot::not_ready(options.policy.settings.clone());
+    let signals = Arc::<Signals>::default();
     let mut control = Control {
         snapshots: Arc::new(ArcSwap::from_pointee(snapshot)),
         status: Arc::default(),
         orders: Arc::default(),
-        signals: Arc::default(),
+        names: Arc::new(Names::new(signals.clone())),
+        signals,
         thread: None,
     };
     let worker = worker::Worker::new(options, progress, &control);
@@ -150,6 +157,11 @@ impl Control {
     /// What takes in file events: what comes in here counts as if the operating system had said it.
     pub fn signals(&self) -> &Arc<Signals> {
         &self.signals
+    }
+
+    /// The names that stand in the place of addresses: somebody has to look them up.
+    pub fn names(&self) -> &Arc<Names> {
+        &self.names
     }
 
     /// Reads every file again, even where nothing seems to have changed, as SIGHUP asks.

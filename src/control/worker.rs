@@ -12,10 +12,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{
-    Control, Options, Orders, Progress, ShowProgress,
+    Control, Names, Options, Orders, Progress, ShowProgress,
     chronicle::{self, Chronicle},
     pace,
 };
@@ -50,6 +50,9 @@ const BREATH: Duration = Duration::from_millis(5);
 /// How long links may be swapped faster than their folders can be read, before what is found is taken as it is.
 const TORN_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the first load waits for what is told of names, so that a restart does not take their addresses out of service.
+const FIRST_NAMES: Duration = Duration::from_secs(1);
+
 /// Owns folders and pipeline, and publishes.
 pub(super) struct Worker {
     folder: Folder,
@@ -59,6 +62,7 @@ pub(super) struct Worker {
     published: Arc<ArcSwap<Status>>,
     orders: Arc<Orders>,
     signals: Arc<Signals>,
+    names: Arc<Names>,
     evidence: Evidence,
     status: Status,
     /// Whether something in the mesh folders can't be used.
@@ -92,6 +96,7 @@ impl Worker {
             published: control.status.clone(),
             orders: control.orders.clone(),
             signals: control.signals.clone(),
+            names: control.names.clone(),
             evidence: Evidence::default(),
             status: Status::default(),
             is_flawed: false,
@@ -130,6 +135,9 @@ impl Worker {
             {
                 self.pace();
                 self.change_policy(policy);
+            }
+            if self.unfinished.is_none() {
+                self.take_in_names();
             }
             let every_file = self.orders.reload.swap(false, Ordering::AcqRel);
             if every_file {
@@ -312,10 +320,14 @@ impl Worker {
     fn compile(&mut self, scan: Scan, work: Work, began: Instant, was_asked: bool) {
         let is_first = !self.pipeline.snapshot().is_ready();
         let is_reload = was_asked || is_first || work.changes() > 0;
-        let report = self.pipeline.compile(SystemTime::now());
+        let mut report = self.pipeline.compile(SystemTime::now());
         // What showed the progress ends before the log line.
         self.progress = None;
         self.publish(&report);
+        self.names.want(&report.names);
+        if is_first && !report.names.wanted.is_empty() {
+            report.snapshot = self.wait_for_names();
+        }
         let status = &mut self.status;
         status.missing_folders = scan.missing;
         if is_reload {
@@ -332,9 +344,45 @@ impl Worker {
         self.chronicle.news(&self.status);
     }
 
+    /// Publishes what is told of names within a moment of the first load, before the status says that this is done.
+    fn wait_for_names(&mut self) -> Arc<Snapshot> {
+        self.names.wait_until_settled(FIRST_NAMES);
+        self.pipeline.take_in_names(self.names.take_told());
+        self.pace();
+        let report = self.pipeline.compile(SystemTime::now());
+        self.publish(&report);
+        self.names.want(&report.names);
+        report.snapshot
+    }
+
+    /// Compiles and publishes what was told of names, and nothing else: no look is unfinished.
+    fn take_in_names(&mut self) {
+        let told = self.names.take_told();
+        if told.is_empty() {
+            return;
+        }
+        let (began, names) = (Instant::now(), told.len());
+        self.pipeline.take_in_names(told);
+        self.pace();
+        let report = self.pipeline.compile(SystemTime::now());
+        self.names.want(&report.names);
+        self.publish(&report);
+        self.renew_status(&report, began, false);
+        debug!(
+            names,
+            hosts_recompiled = report.affected.hosts.len(),
+            names_changed = report.names_changed,
+            generation = report.snapshot.generation(),
+            serial = report.snapshot.serial().0,
+            "endpoint names have other addresses"
+        );
+        self.chronicle.news(&self.status);
+    }
+
     fn change_policy(&mut self, policy: Policy) {
         let began = Instant::now();
         let report = self.pipeline.set_policy(policy, SystemTime::now());
+        self.names.want(&report.names);
         self.publish(&report);
         self.renew_status(&report, began, false);
         info!(

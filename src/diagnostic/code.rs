@@ -220,4 +220,6 @@ codes! {
     RRSET_TOO_LARGE = "MDNS605";
     /// An object's newest version can't be used: the last good one serves.
     LAST_GOOD_SERVED = "MDNS606";
+    /// A host's endpoints are names that lead back to it.
+    NAME_LOOP = "MDNS607";
 }

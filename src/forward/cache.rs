@@ -47,7 +47,6 @@ const ENTRY_BYTES: usize = mem::size_of::<Kept>() + mem::size_of::<Question>() +
 #[derive(Debug)]
 pub(super) struct Cache {
     entries: Evicting<Question, Arc<Kept>, Bytes, RandomState>,
-    serve_stale: Duration,
 }
 
 /// A reply and its age.
@@ -90,7 +89,7 @@ impl Equivalent<Question> for AskedQuestion<'_> {
 }
 
 impl Cache {
-    pub(super) fn new(most_bytes: u64, serve_stale: Duration) -> Self {
+    pub(super) fn new(most_bytes: u64) -> Self {
         const USUAL_ENTRY_BYTES: u64 = 512;
         let entries = usize::try_from(most_bytes / USUAL_ENTRY_BYTES).unwrap_or(usize::MAX);
         Self {
@@ -101,18 +100,24 @@ impl Cache {
                 RandomState::default(),
                 DefaultLifecycle::default(),
             ),
-            serve_stale,
         }
     }
 
-    /// The reply to `question`, and what it may be used for at `now`.
+    /// Takes at most so much memory from now on.
+    pub(super) fn resize(&self, most_bytes: u64) {
+        self.entries.set_capacity(most_bytes);
+    }
+
+    /// The reply to `question`, and what it may be used for at `now`, where it may be given for as long as `serve_stale`
+    /// beyond its lifetime.
     pub(super) fn get(
         &self,
         question: &AskedQuestion<'_>,
         now: Instant,
+        serve_stale: Duration,
     ) -> Option<(Arc<Kept>, Use)> {
         let kept = self.entries.get(question)?;
-        let usable = kept.usable(now, self.serve_stale);
+        let usable = kept.usable(now, serve_stale);
         (usable != Use::TooOld).then_some((kept, usable))
     }
 
@@ -122,10 +127,11 @@ impl Cache {
         question: &Question,
         reply: Option<UpstreamReply>,
         now: Instant,
+        serve_stale: Duration,
     ) -> Arc<Kept> {
         let reply = reply.unwrap_or_else(UpstreamReply::none);
         if !settles(&reply)
-            && let Some((held, _)) = self.get(&question.as_asked(), now)
+            && let Some((held, _)) = self.get(&question.as_asked(), now, serve_stale)
         {
             held.could_not_be_renewed(now);
             return held;

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use prometheus_client::{
 };
 use tracing::error;
 
-use super::{Forwarder, upstream::Upstream};
+use super::{Forwarder, InForce, upstream::Upstream};
 use crate::{dns::Name, metrics::write, wire::Age};
 
 /// How often a loop is told in the log.
@@ -70,9 +70,21 @@ impl Loops {
 /// One of the counters of an upstream.
 type Figure = fn(&Upstream) -> &AtomicU64;
 
-impl Collector for Forwarder {
+/// What `/metrics` shows of the forwarder in force.
+#[derive(Debug)]
+pub struct Page(pub Arc<InForce>);
+
+impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let page = &mut encoder;
+        match &*self.0.load() {
+            Some(forwarder) => forwarder.encode(&mut encoder),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Forwarder {
+    fn encode(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let figures = &self.figures;
         for (name, help, value) in [
             (
@@ -113,9 +125,7 @@ impl Collector for Forwarder {
         write::gauge(page, "cache_size_bytes", "Memory that they take", bytes)?;
         self.encode_upstreams(page)
     }
-}
 
-impl Forwarder {
     fn encode_upstreams(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let upstreams = self.routes.upstreams();
         let names: Vec<_> = upstreams

@@ -4,6 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwapOption;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     answer::Query,
-    dns::Rcode,
+    dns::{Name, Rcode},
     wire::{self, Age, MARK_LEN, UpstreamReply},
 };
 
@@ -35,14 +36,19 @@ const MOST_FORWARDERS: usize = 8;
 #[derive(Debug)]
 pub struct Forwarder {
     settings: Settings,
-    mark: Mark,
+    pub(super) mark: Mark,
+    /// Where this server answers.
+    own: Vec<SocketAddr>,
     pub(super) routes: Routes,
-    pub(super) cache: Cache,
-    pub(super) figures: Figures,
+    pub(super) cache: Arc<Cache>,
+    pub(super) figures: Arc<Figures>,
     flights: Arc<Flights>,
     places: Arc<Semaphore>,
     runtime: Handle,
 }
+
+/// The forwarder in force, none where nothing is forwarded: replaced as a whole when the settings change.
+pub type InForce = ArcSwapOption<Forwarder>;
 
 /// Forwarding can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +94,7 @@ pub struct Passed {
 /// A place among the queries that wait for upstreams.
 #[derive(Debug)]
 pub struct Ticket {
+    forwarder: Arc<Forwarder>,
     question: Question,
     /// Through whom it came, and this process.
     marks: Vec<u8>,
@@ -99,29 +106,61 @@ impl Forwarder {
     pub fn start(settings: Settings, own: &[SocketAddr]) -> Result<Arc<Self>, StartError> {
         let mut mark = [0; MARK_LEN];
         getrandom::fill(&mut mark).map_err(StartError::Random)?;
-        let routes = Routes::new(&settings, mark, own)?;
-        let places = settings.max_waiting.min(Semaphore::MAX_PERMITS);
+        let routes = Routes::new(&settings, mark, own, &[])?;
         Ok(Arc::new(Self {
             mark,
+            own: own.to_vec(),
             routes,
-            cache: Cache::new(settings.cache_bytes, settings.serve_stale),
-            figures: Figures::default(),
+            cache: Arc::new(Cache::new(settings.cache_bytes)),
+            figures: Arc::default(),
             flights: Arc::default(),
-            places: Arc::new(Semaphore::new(places)),
+            places: places(&settings),
             runtime: Handle::current(),
             settings,
         }))
+    }
+
+    /// One with other settings in the place of this one. It goes on with the cache, the counts and the upstreams that stay;
+    /// who waits for this one gets what this one finds.
+    pub fn succeeded_by(&self, settings: Settings) -> Result<Arc<Self>, StartError> {
+        let known = self.routes.upstreams();
+        let routes = Routes::new(&settings, self.mark, &self.own, &known)?;
+        Ok(Arc::new(Self {
+            mark: self.mark,
+            own: self.own.clone(),
+            routes,
+            cache: Arc::clone(&self.cache),
+            figures: Arc::clone(&self.figures),
+            flights: Arc::clone(&self.flights),
+            places: if settings.max_waiting == self.settings.max_waiting {
+                Arc::clone(&self.places)
+            } else {
+                places(&settings)
+            },
+            runtime: Handle::current(),
+            settings,
+        }))
+    }
+
+    /// Takes up its work in the place of another one.
+    pub fn takes_over(&self) {
+        self.cache.resize(self.settings.cache_bytes);
+    }
+
+    /// What is forwarded, where to, and for whom.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The domain of the route that holds `name`, and the upstreams that are asked for it, in order; `None` where nobody is.
+    pub fn upstreams_for(&self, name: &Name) -> Option<(&Name, Vec<String>)> {
+        self.routes.of(name)
     }
 
     /// Whether names are looked up for `client`: what RA says.
     pub fn serves(&self, client: IpAddr) -> bool {
         let clients = &self.settings.clients;
         clients.iter().any(|network| network.contains(&client))
-    }
-
-    /// The runtime that waits for upstreams.
-    pub fn runtime(&self) -> &Handle {
-        &self.runtime
     }
 
     /// Begins with `query`, which stands in `message`, and never waits. Appends at most `limit_bytes`.
@@ -137,7 +176,8 @@ impl Forwarder {
             return Now::Refused;
         }
         let now = Instant::now();
-        if let Some((kept, Use::Give { renew })) = self.cache.get(&question, now) {
+        let held = self.cache.get(&question, now, self.settings.serve_stale);
+        if let Some((kept, Use::Give { renew })) = held {
             if renew {
                 self.renew(question);
             }
@@ -152,6 +192,7 @@ impl Forwarder {
             self.figures.loops.found(question.name);
         } else if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Now::Later(Ticket {
+                forwarder: Arc::clone(self),
                 question: question.to_owned(),
                 marks: [marks.as_flattened(), &self.mark].concat(),
                 place,
@@ -170,32 +211,18 @@ impl Forwarder {
         ))
     }
 
-    /// Writes what the upstreams say to `query`, for which [`Forwarder::now`] gave the ticket.
-    pub async fn later(
-        self: &Arc<Self>,
-        ticket: Ticket,
-        query: &Query<'_>,
-        message: &[u8],
-        limit_bytes: usize,
-        out: &mut Vec<u8>,
-    ) -> Passed {
-        let kept = self.look_up(ticket).await;
-        let age = kept.age(Instant::now());
-        if age == Age::Stale {
-            self.figures.stale.fetch_add(1, Relaxed);
-        }
-        write(query, message, &kept.reply, age, limit_bytes, out)
-    }
-
     /// What answers the question of `ticket`: the upstreams, or what is too old if they take too long.
-    async fn look_up(self: &Arc<Self>, ticket: Ticket) -> Arc<Kept> {
-        let Ticket {
-            question,
-            marks,
-            place,
-        } = ticket;
+    async fn look_up(
+        self: &Arc<Self>,
+        question: Question,
+        marks: Vec<u8>,
+        place: OwnedSemaphorePermit,
+    ) -> Arc<Kept> {
         let (landing, departure) = self.flights.board(&question);
-        let held = self.cache.get(&question.as_asked(), Instant::now());
+        let serve_stale = self.settings.serve_stale;
+        let held = self
+            .cache
+            .get(&question.as_asked(), Instant::now(), serve_stale);
         if let Some((kept, Use::Give { .. })) = held {
             // It came in between the two looks into the cache.
             return kept;
@@ -237,11 +264,45 @@ impl Forwarder {
                 Some(pool) => pool.ask(question, &marks).await,
                 None => None,
             };
-            let kept = this.cache.land(question, reply, Instant::now());
+            let serve_stale = this.settings.serve_stale;
+            let kept = this
+                .cache
+                .land(question, reply, Instant::now(), serve_stale);
             departure.land(kept);
             drop(place);
         });
     }
+}
+
+impl Ticket {
+    /// Writes what the upstreams say to `query`, for which [`Forwarder::now`] gave the ticket.
+    pub async fn redeem(
+        self,
+        query: &Query<'_>,
+        message: &[u8],
+        limit_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Passed {
+        let Self {
+            forwarder,
+            question,
+            marks,
+            place,
+        } = self;
+        let kept = forwarder.look_up(question, marks, place).await;
+        let age = kept.age(Instant::now());
+        if age == Age::Stale {
+            forwarder.figures.stale.fetch_add(1, Relaxed);
+        }
+        write(query, message, &kept.reply, age, limit_bytes, out)
+    }
+}
+
+/// As many places as may wait.
+fn places(settings: &Settings) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(
+        settings.max_waiting.min(Semaphore::MAX_PERMITS),
+    ))
 }
 
 fn write(

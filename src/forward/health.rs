@@ -31,6 +31,11 @@ impl Health {
         }
     }
 
+    /// Sets how long to wait for a reply, `None` for what it usually takes.
+    pub(super) fn set_patience(&mut self, fixed_patience: Option<Duration>) {
+        self.fixed_patience = fixed_patience;
+    }
+
     /// Whether the upstream is taken not to answer.
     pub(super) fn is_down(&self) -> bool {
         self.is_down

@@ -20,11 +20,12 @@ pub(super) struct Routes(
 pub(super) struct Own(Vec<SocketAddr>);
 
 impl Routes {
-    /// `own` is where this server answers.
+    /// `own` is where this server answers. Upstreams that are `known` stay what they are.
     pub(super) fn new(
         settings: &Settings,
         mark: Mark,
         own: &[SocketAddr],
+        known: &[Arc<Upstream>],
     ) -> Result<Self, StartError> {
         let own = Own(own.to_vec());
         let sources = settings.routes.iter().flat_map(|route| &route.upstreams);
@@ -33,7 +34,7 @@ impl Routes {
             Source::System => None,
         });
         let tls = tls::connectors(endpoints)?;
-        let mut known = Vec::new();
+        let mut known = known.to_vec();
         let mut routes = Vec::new();
         for route in &settings.routes {
             let members = system::Members {
@@ -71,6 +72,17 @@ impl Routes {
             .iter()
             .find(|(domain, _)| is_at_or_below(name, domain.as_wire()));
         route.map(|(_, pool)| pool)
+    }
+
+    /// The names of the upstreams that answer for a name, in order, and their domain.
+    pub(super) fn of(&self, name: &Name) -> Option<(&Name, Vec<String>)> {
+        let mut routes = self.0.iter();
+        let (domain, pool) = routes.find(|(domain, _)| name.is_at_or_below(domain))?;
+        let upstreams = pool.upstreams();
+        let names = upstreams
+            .iter()
+            .map(|upstream| upstream.endpoint.to_string());
+        Some((domain, names.collect()))
     }
 
     /// Every upstream once, in the order of their addresses.

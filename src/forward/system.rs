@@ -38,9 +38,9 @@ impl Members {
     pub(super) fn upstreams(&self, known: &[Arc<Upstream>]) -> Vec<Arc<Upstream>> {
         let known = |endpoint: &Endpoint| {
             let mut known = known.iter();
-            known
-                .find(|upstream| upstream.endpoint == *endpoint)
-                .cloned()
+            let known = known.find(|upstream| upstream.endpoint == *endpoint)?;
+            known.health().set_patience(self.retry_after);
+            Some(known.clone())
         };
         let new = |endpoint| {
             Arc::new(Upstream::new(

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{Addresses, Endpoints, Labels, Service, Workload, index::Index, workload};
 use crate::{
     diagnostic::{ObjectKey, Origin},
-    manifest::{Address, EndpointSource, Object},
+    manifest::{EndpointSource, Object},
 };
 
 /// An object, in the form that answers are made from.
@@ -52,10 +52,7 @@ impl Entry {
                 labels: index.acquire(&key.namespace, &entry.labels),
                 key,
                 excluded: workload::workload_entry_exclusion(&entry).map(Box::new),
-                addresses: match entry.address {
-                    Address::Ip(ip) => Addresses::One(ip),
-                    _ => Addresses::Other(Box::default()),
-                },
+                addresses: Addresses::from(&entry.address),
                 origin,
             })),
             Object::Pod(pod) => Self::Workload(Arc::new(Workload {

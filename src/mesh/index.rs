@@ -10,7 +10,8 @@ use rayon::slice::ParallelSliceMut as _;
 use smallvec::SmallVec;
 
 use super::{
-    Affected, EndpointCounts, Endpoints, Entry, Exclusion, Labels, Service, Slot, Workload,
+    Affected, EndpointCounts, Endpoints, Entry, Exclusion, InlineEndpoint, Labels, Service, Slot,
+    Workload,
     namespace::{Namespace, SelectorId},
     objects::Objects,
     posting::Posting,
@@ -320,7 +321,7 @@ impl Index {
     }
 
     fn count(&mut self, workload: &Workload, picks: u32, by: isize) {
-        self.counts.add(picks > 0, workload.excluded.as_deref(), by);
+        self.counts.add(State::of(workload, picks > 0), by);
     }
 
     /// Counts a service's inline endpoints when it comes (`by` 1) or goes (`by` -1).
@@ -329,7 +330,12 @@ impl Index {
             return;
         };
         for endpoint in endpoints {
-            self.counts.add(true, endpoint.as_ref().err(), by);
+            let state = match endpoint {
+                InlineEndpoint::Ip(_) => State::Selected,
+                InlineEndpoint::Name(_) => State::Named,
+                InlineEndpoint::Other(_) => State::Excluded,
+            };
+            self.counts.add(state, by);
         }
         if service.names().next().is_some() {
             self.has_other_names = true;
@@ -366,9 +372,8 @@ impl Index {
             *picks = picks.checked_add_signed(by).expect("as many go as came");
             let after = *picks > 0;
             if before != after {
-                let excluded = workload.excluded.as_deref();
-                self.counts.add(before, excluded, -1);
-                self.counts.add(after, excluded, 1);
+                self.counts.add(State::of(workload, before), -1);
+                self.counts.add(State::of(workload, after), 1);
                 self.has_other_names |= workload.name().is_some();
             }
         }
@@ -384,13 +389,36 @@ fn forget(services: &mut SmallVec<[Arc<Service>; 1]>, service: &Arc<Service>) {
     services.swap_remove(place);
 }
 
+/// What an endpoint is counted as.
+#[derive(Clone, Copy)]
+enum State {
+    Selected,
+    Named,
+    Unready,
+    Excluded,
+    Unselected,
+}
+
+impl State {
+    fn of(workload: &Workload, is_picked: bool) -> Self {
+        match workload.excluded.as_deref() {
+            _ if !is_picked => Self::Unselected,
+            None if workload.name().is_some() => Self::Named,
+            None => Self::Selected,
+            Some(exclusion) if Exclusion::is_unready(exclusion) => Self::Unready,
+            Some(_) => Self::Excluded,
+        }
+    }
+}
+
 impl EndpointCounts {
-    fn add(&mut self, is_picked: bool, excluded: Option<&Exclusion>, by: isize) {
-        let count = match excluded {
-            _ if !is_picked => &mut self.unselected,
-            None => &mut self.selected,
-            Some(exclusion) if exclusion.is_unready() => &mut self.unready,
-            Some(_) => &mut self.excluded,
+    fn add(&mut self, state: State, by: isize) {
+        let count = match state {
+            State::Selected => &mut self.selected,
+            State::Named => &mut self.named,
+            State::Unready => &mut self.unready,
+            State::Excluded => &mut self.excluded,
+            State::Unselected => &mut self.unselected,
         };
         *count = count.checked_add_signed(by).expect("as many go as came");
     }

@@ -13,6 +13,7 @@ mod ledger;
 mod namespace;
 mod objects;
 mod posting;
+mod resolved;
 mod revision;
 mod service;
 mod slab;
@@ -23,7 +24,8 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 use entry::Entry;
 pub use labels::{Label, Labels};
 pub use ledger::{FileChange, Kept, Reading};
-pub use service::{Endpoints, Service};
+pub use resolved::{Resolved, Told};
+pub use service::{Endpoints, InlineEndpoint, Service};
 pub use workload::{Addresses, Exclusion, Workload};
 
 use crate::{
@@ -70,6 +72,8 @@ struct Tally {
 pub struct EndpointCounts {
     /// Picked by a ServiceEntry, with an address, ready and healthy.
     pub selected: usize,
+    /// Picked by a ServiceEntry, not unhealthy, and a name: how many addresses it has is known elsewhere.
+    pub named: usize,
     /// Picked by a ServiceEntry, with an address, and not ready or not healthy.
     pub unready: usize,
     /// Picked by a ServiceEntry and never an answer as it is: terminating, finished, without an IP.
@@ -169,11 +173,11 @@ impl Mesh {
     }
 
     /// What is wrong with files and objects: what the manifests' reader said, objects that are claimed twice, last good
-    /// versions in service, endpoints that add no address. Sorted by place.
-    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+    /// versions in service, endpoints that are names which nobody `can_resolve`. Sorted by place.
+    pub fn diagnostics(&self, can_resolve: impl Fn(&Name) -> bool) -> Vec<Diagnostic> {
         let mut all: Vec<_> = self.ledger.diagnostics().collect();
         for slot in self.index.names() {
-            self.remark_names(slot, &mut all);
+            self.remark_names(slot, &can_resolve, &mut all);
         }
         all.sort_unstable();
         all
@@ -185,32 +189,39 @@ impl Mesh {
         self.ledger.take_news() | self.index.take_other_names()
     }
 
-    /// Says of each name that stands in the place of an address that it adds none: once for the object, whichever hosts it
-    /// serves.
-    fn remark_names(&self, slot: Slot, remarks: &mut Vec<Diagnostic>) {
+    /// Says of each name that nobody can resolve that it adds no address: once for the object, whichever hosts it serves.
+    fn remark_names(
+        &self,
+        slot: Slot,
+        can_resolve: &impl Fn(&Name) -> bool,
+        remarks: &mut Vec<Diagnostic>,
+    ) {
         let entry = self.ledger.objects.get(slot);
-        let mut remark = |message| {
+        let mut remark = |name: &Name, before: &str, behind: &str| {
+            if can_resolve(name) {
+                return;
+            }
+            let name = name.to_string();
+            let name = name.trim_end_matches('.');
             remarks.push(Diagnostic {
                 origin: entry.origin().clone(),
                 severity: Severity::Warning,
                 code: code::NAME_ENDPOINT,
-                message,
+                message: format!(
+                    "{before} {name} is a name: without an upstream it adds no address{behind}"
+                ),
                 object: Some(entry.key().clone()),
             });
         };
         match entry {
             Entry::Service(service) => {
                 for name in service.names() {
-                    remark(format!(
-                        "endpoint {name} is a name: without an upstream it adds no address"
-                    ));
+                    remark(name, "endpoint", "");
                 }
             }
             Entry::Workload(workload) if self.index.is_picked(slot) => {
                 if let Some(name) = workload.name() {
-                    remark(format!(
-                        "address {name} is a name: without an upstream it adds no address to the hosts that select it"
-                    ));
+                    remark(name, "address", " to the hosts that select it");
                 }
             }
             Entry::Workload(_) | Entry::Group(_) => {}

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use super::{Exclusion, labels::Labels};
+use super::{Addresses, Exclusion, labels::Labels};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,
@@ -33,10 +33,21 @@ pub struct Service {
 pub enum Endpoints {
     /// Neither endpoints nor a selector.
     Neither,
-    /// A list in the ServiceEntry itself; the error is why an endpoint can't be answered.
-    Inline(Box<[Result<IpAddr, Exclusion>]>),
+    /// A list in the ServiceEntry itself.
+    Inline(Box<[InlineEndpoint]>),
     /// The workloads of the same namespace that have all these labels.
     Selector(Labels),
+}
+
+/// An endpoint that stands in the ServiceEntry itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum InlineEndpoint {
+    /// An address.
+    Ip(IpAddr),
+    /// A name, whose addresses stand elsewhere.
+    Name(Box<Name>),
+    /// Something that can't be answered, and why.
+    Other(Exclusion),
 }
 
 impl Service {
@@ -53,24 +64,31 @@ impl Service {
         }
     }
 
+    /// Whether names may stand for endpoints: other resolutions pass them over (Istio's
+    /// `convertWorkloadEntryToWorkloadInstance`).
+    pub fn takes_names(&self) -> bool {
+        matches!(self.resolution, Resolution::Dns | Resolution::DnsRoundRobin)
+    }
+
     /// The inline endpoints that are names.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
         let endpoints = match &self.endpoints {
             Endpoints::Inline(endpoints) => &**endpoints,
             Endpoints::Neither | Endpoints::Selector(_) => &[],
         };
         endpoints.iter().filter_map(|endpoint| match endpoint {
-            Err(Exclusion::NotAnAddress(Address::Name(name))) => Some(&**name),
-            _ => None,
+            InlineEndpoint::Name(name) => Some(&**name),
+            InlineEndpoint::Ip(_) | InlineEndpoint::Other(_) => None,
         })
     }
 }
 
 impl Endpoints {
     pub(super) fn inline(addresses: Vec<Address>) -> Self {
-        let endpoint = |address| match address {
-            Address::Ip(ip) => Ok(ip),
-            other => Err(Exclusion::NotAnAddress(other)),
+        let endpoint = |address| match Addresses::from(&address) {
+            Addresses::One(ip) => InlineEndpoint::Ip(ip),
+            Addresses::Name(name) => InlineEndpoint::Name(name),
+            Addresses::Other(_) => InlineEndpoint::Other(Exclusion::NotAnAddress(address)),
         };
         Self::Inline(addresses.into_iter().map(endpoint).collect())
     }

@@ -201,7 +201,7 @@ fn a_rejected_object_keeps_its_last_good_version_and_says_since_when() {
         .map(|kept| (kept.key.name.clone(), kept.since))
         .collect();
     assert_eq!(kept, [("vm".into(), later(1))]);
-    assert_eq!(mesh.diagnostics()[0].code, code::LAST_GOOD_SERVED);
+    assert_eq!(mesh.diagnostics(|_| false)[0].code, code::LAST_GOOD_SERVED);
 
     apply(
         &mut mesh,
@@ -209,7 +209,7 @@ fn a_rejected_object_keeps_its_last_good_version_and_says_since_when() {
         later(3),
     );
     assert_eq!(picked(&mesh, "a"), [""; 0], "left out on purpose, it goes");
-    assert!(mesh.kept().is_empty() && mesh.diagnostics().is_empty());
+    assert!(mesh.kept().is_empty() && mesh.diagnostics(|_| false).is_empty());
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn the_last_claim_in_path_order_wins_and_the_other_serves_again() {
     );
     assert_eq!((picked(&mesh, "a").len(), picked(&mesh, "b").len()), (0, 1));
     let duplicates: Vec<_> = mesh
-        .diagnostics()
+        .diagnostics(|_| false)
         .into_iter()
         .map(|said| (said.code, said.origin.file))
         .collect();
@@ -325,7 +325,7 @@ fn the_last_claim_in_path_order_wins_and_the_other_serves_again() {
         NOON,
     );
     assert_eq!((picked(&mesh, "a").len(), picked(&mesh, "b").len()), (1, 0));
-    assert!(mesh.diagnostics().is_empty());
+    assert!(mesh.diagnostics(|_| false).is_empty());
 }
 
 #[test]
@@ -371,6 +371,7 @@ fn counts_endpoints_by_state() {
     );
     let expected = EndpointCounts {
         selected: 1,
+        named: 0,
         unready: 1,
         excluded: 0,
         unselected: 1,
@@ -383,6 +384,7 @@ fn counts_endpoints_by_state() {
     );
     let expected = EndpointCounts {
         selected: 1,
+        named: 0,
         unready: 0,
         excluded: 0,
         unselected: 2,

@@ -3,6 +3,7 @@ use std::{fmt, net::IpAddr, ops::Deref, slice};
 use super::labels::Labels;
 use crate::{
     diagnostic::{ObjectKey, Origin},
+    dns::Name,
     manifest::{Address, Pod, WorkloadEntry},
 };
 
@@ -22,11 +23,11 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The name that stands where an address should.
-    pub(super) fn name(&self) -> Option<&str> {
-        match self.excluded.as_deref() {
-            Some(Exclusion::NotAnAddress(Address::Name(name))) => Some(name),
-            _ => None,
+    /// The name that stands in the place of an address.
+    pub fn name(&self) -> Option<&Name> {
+        match &self.addresses {
+            Addresses::Name(name) => Some(name),
+            Addresses::One(_) | Addresses::Other(_) => None,
         }
     }
 }
@@ -38,6 +39,8 @@ pub enum Addresses {
     One(IpAddr),
     /// None, or more than one.
     Other(Box<[IpAddr]>),
+    /// Those of a name, which stand elsewhere.
+    Name(Box<Name>),
 }
 
 impl From<Vec<IpAddr>> for Addresses {
@@ -56,6 +59,20 @@ impl Deref for Addresses {
         match self {
             Self::One(address) => slice::from_ref(address),
             Self::Other(addresses) => addresses,
+            Self::Name(_) => &[],
+        }
+    }
+}
+
+impl From<&Address> for Addresses {
+    fn from(address: &Address) -> Self {
+        match address {
+            Address::Ip(ip) => Self::One(*ip),
+            Address::Name(text) => Name::from_text(text).map_or_else(
+                |_| Self::Other(Box::default()),
+                |name| Self::Name(Box::new(name)),
+            ),
+            Address::Unix(_) | Address::Network(_) => Self::Other(Box::default()),
         }
     }
 }
@@ -75,7 +92,7 @@ pub enum Exclusion {
     Unhealthy(Box<str>),
     /// Health checks are enabled on the WorkloadEntry and no `Healthy` condition was reported yet.
     HealthUnknown,
-    /// The address is a name, a `unix://` socket or missing: nothing that an A or AAAA record can hold.
+    /// The address is a `unix://` socket, missing, or a name that no DNS message can carry.
     NotAnAddress(Address),
 }
 
@@ -118,10 +135,7 @@ impl fmt::Display for Exclusion {
                 f.write_str("health checks are enabled and no Healthy condition was reported")
             }
             Self::NotAnAddress(Address::Name(name)) => {
-                write!(
-                    f,
-                    "address {name} is a name, which needs an upstream to resolve it"
-                )
+                write!(f, "address {name} is no name that DNS can carry")
             }
             Self::NotAnAddress(Address::Unix(path)) => {
                 write!(f, "address {path} is a socket, not an IP")
@@ -154,7 +168,7 @@ pub(super) fn pod_exclusion(pod: &Pod) -> Option<Exclusion> {
 /// The health of WorkloadEntries: as Istio's `isHealthy` (`serviceentry/conversion.go`), but a `Healthy` condition that
 /// is not `True` counts with or without the annotation.
 pub(super) fn workload_entry_exclusion(entry: &WorkloadEntry) -> Option<Exclusion> {
-    if !matches!(entry.address, Address::Ip(_)) {
+    if let Addresses::Other(_) = Addresses::from(&entry.address) {
         return Some(Exclusion::NotAnAddress(entry.address.clone()));
     }
     match entry.healthy.as_deref() {

@@ -166,6 +166,7 @@ fn mesh(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
         "state",
         [
             ("selected", endpoints.selected),
+            ("named", endpoints.named),
             ("unready", endpoints.unready),
             ("excluded", endpoints.excluded),
             ("unselected", endpoints.unselected),

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use super::{Shared, Way, responder::limit_bytes};
 use crate::{
-    forward::{Forwarder, Ticket},
+    forward::Ticket,
     metrics::{Exchange, Protocol, Recorder},
     wire::{self, Hop, NameBuffer},
 };
@@ -15,27 +15,26 @@ use crate::{
 /// Answers that wait for an upstream, apart from the worker that read their queries.
 #[derive(Debug)]
 pub(super) struct Late {
-    forwarder: Arc<Forwarder>,
+    runtime: Handle,
     protocol: Protocol,
     hop: Hop,
     recorder: Mutex<Recorder>,
 }
 
 impl Late {
-    /// For the queries that come in this way; `None` where nothing is forwarded.
-    pub(super) fn of(shared: &Shared, way: Way) -> Option<Arc<Self>> {
-        let forwarder = Arc::clone(shared.forwarder.as_ref()?);
-        Some(Arc::new(Self {
-            forwarder,
+    /// For the queries that come in this way; they wait on the tokio runtime that this is called from.
+    pub(super) fn of(shared: &Shared, way: Way) -> Arc<Self> {
+        Arc::new(Self {
+            runtime: Handle::current(),
             protocol: way.protocol,
             hop: way.hop,
             recorder: Mutex::new(shared.traffic.recorder(way.address, way.protocol)),
-        }))
+        })
     }
 
     /// The runtime to wait on.
     pub(super) fn runtime(&self) -> &Handle {
-        self.forwarder.runtime()
+        &self.runtime
     }
 
     /// The answer to the query that stands in `message` and that `ticket` is for.
@@ -47,10 +46,7 @@ impl Late {
             return out;
         };
         let limit_bytes = limit_bytes(self.protocol, &query);
-        let passed = self
-            .forwarder
-            .later(ticket, &query, message, limit_bytes, &mut out)
-            .await;
+        let passed = ticket.redeem(&query, message, limit_bytes, &mut out).await;
         wire::set_recursion_available(&mut out);
         if let Some(edns) = query.edns {
             wire::add_hop_options(edns, self.hop, 0, passed.opt_bytes, &mut out);

@@ -40,7 +40,7 @@ pub use self::{
     settings::{Encrypted, Listener, ServeSettings, Transport},
 };
 use crate::{
-    forward::Forwarder,
+    forward::InForce,
     metrics::{Protocol, Traffic},
     zone::Snapshot,
 };
@@ -50,13 +50,14 @@ use crate::{
 struct Shared {
     snapshots: Arc<ArcSwap<Snapshot>>,
     traffic: Arc<Traffic>,
-    forwarder: Option<Arc<Forwarder>>,
+    forwarder: Arc<InForce>,
     admission: Arc<Admission>,
 }
 
 impl Sockets {
     /// Answers queries from the newest of `snapshots`: UDP on threads of its own, all else on the tokio runtime that this
-    /// is called from. For names that are not ours, `forwarder` knows whom to ask; without it, they are refused.
+    /// is called from. For names that are not ours, the `forwarder` in force knows whom to ask; without one, they are
+    /// refused.
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ impl Sockets {
         self,
         snapshots: Arc<ArcSwap<Snapshot>>,
         traffic: Arc<Traffic>,
-        forwarder: Option<Arc<Forwarder>>,
+        forwarder: Arc<InForce>,
     ) -> Result<Running, BindError> {
         let limits = self.limits;
         let shared = Shared {

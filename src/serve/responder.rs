@@ -5,12 +5,13 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::cache::Cache;
 use smallvec::SmallVec;
 
 use super::Way;
 use crate::{
     answer::{Outcome, Query, answer},
-    forward::{Forwarder, Now, Ticket},
+    forward::{Forwarder, InForce, Now, Ticket},
     metrics::{Exchange, Protocol, Recorder, Traffic},
     wire::{self, Hop, NameBuffer, Refusal},
     zone::Snapshot,
@@ -46,11 +47,11 @@ struct Replies {
     protocol: Protocol,
     hop: Hop,
     recorder: Recorder,
-    forwarder: Option<Arc<Forwarder>>,
+    forwarder: Cache<Arc<InForce>, Option<Arc<Forwarder>>>,
 }
 
 impl Responder {
-    pub(super) fn new(way: Way, traffic: &Arc<Traffic>, forwarder: Option<Arc<Forwarder>>) -> Self {
+    pub(super) fn new(way: Way, traffic: &Arc<Traffic>, forwarder: Arc<InForce>) -> Self {
         Self {
             names: Default::default(),
             turns: Turns::seeded(),
@@ -58,14 +59,14 @@ impl Responder {
                 protocol: way.protocol,
                 hop: way.hop,
                 recorder: traffic.recorder(way.address, way.protocol),
-                forwarder,
+                forwarder: Cache::new(forwarder),
             },
         }
     }
 
     /// Whether it matters who the client is.
-    pub(super) fn forwards(&self) -> bool {
-        self.replies.forwarder.is_some()
+    pub(super) fn forwards(&mut self) -> bool {
+        self.replies.forwarder.load().is_some()
     }
 
     /// Appends the answer to `message`; nothing where none is due, or not yet.
@@ -138,7 +139,8 @@ impl Replies {
         };
         let answer = answer(snapshot, query);
         let limit_bytes = limit_bytes(self.protocol, query);
-        let served = self.forwarder_for(*client);
+        // Nobody asks who the client is where nothing is forwarded.
+        let served = client.and_then(|client| forwarder_for(&mut self.forwarder, client));
         let recursion_available = served.is_some();
         let forwarded = match (served, answer.outcome) {
             (Some(forwarder), Outcome::NotOurs) => {
@@ -180,14 +182,6 @@ impl Replies {
         Due::Nothing
     }
 
-    /// Who looks names up for `client`.
-    fn forwarder_for(&self, client: Option<IpAddr>) -> Option<&Arc<Forwarder>> {
-        let forwarder = self.forwarder.as_ref()?;
-        client
-            .is_some_and(|client| forwarder.serves(client))
-            .then_some(forwarder)
-    }
-
     fn refuse(&mut self, refusal: &Refusal<'_>, request_bytes: usize, out: &mut Vec<u8>) {
         let start = out.len();
         let Some(rcode) = wire::write_refusal(refusal, out) else {
@@ -204,6 +198,15 @@ impl Replies {
             response_bytes: out.len() - start,
         });
     }
+}
+
+/// Who looks names up for `client`.
+fn forwarder_for(
+    in_force: &mut Cache<Arc<InForce>, Option<Arc<Forwarder>>>,
+    client: IpAddr,
+) -> Option<&Arc<Forwarder>> {
+    let forwarder = in_force.load().as_ref()?;
+    forwarder.serves(client).then_some(forwarder)
 }
 
 /// How large the answer to `query` may be.

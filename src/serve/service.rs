@@ -18,7 +18,7 @@ use crate::{metrics::Traffic, zone::Snapshot};
 pub(super) struct Service {
     pub(super) way: Way,
     shared: Shared,
-    late: Option<Arc<Late>>,
+    late: Arc<Late>,
     /// One more than threads use at a time, so that a free one is always found and nobody waits.
     responders: Box<[Mutex<Responder>]>,
 }
@@ -51,8 +51,8 @@ impl Service {
     }
 
     /// Who waits for upstreams.
-    pub(super) fn late(&self) -> Option<&Arc<Late>> {
-        self.late.as_ref()
+    pub(super) fn late(&self) -> &Arc<Late> {
+        &self.late
     }
 
     /// The answer to one message of `client`, when it is there.
@@ -70,8 +70,8 @@ impl Service {
             due
         });
         let due = due.ok_or(Unanswered::Panicked)?;
-        if let (Due::Later(ticket), Some(late)) = (due, self.late()) {
-            out = late.answer(message, ticket).await;
+        if let Due::Later(ticket) = due {
+            out = self.late.answer(message, ticket).await;
         }
         if out.is_empty() {
             return Err(Unanswered::NotAQuery);

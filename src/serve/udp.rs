@@ -35,7 +35,7 @@ pub(super) struct Worker {
     address: SocketAddr,
     snapshots: Arc<ArcSwap<Snapshot>>,
     responder: Responder,
-    late: Option<Arc<Late>>,
+    late: Arc<Late>,
     stop: Arc<AtomicBool>,
 }
 
@@ -44,7 +44,7 @@ impl Worker {
         socket: UdpSocket,
         way: Way,
         shared: &Shared,
-        late: Option<Arc<Late>>,
+        late: Arc<Late>,
         stop: &Arc<AtomicBool>,
     ) -> Self {
         Self {
@@ -133,11 +133,8 @@ impl Worker {
     /// Has `message` answered by an upstream, and the answer sent from the socket that received it. How many wait is
     /// limited by the tickets.
     fn answer_later(&self, message: Vec<u8>, ticket: Ticket, way_back: WayBack) {
-        let Some(late) = &self.late else {
-            return;
-        };
-        let (waiting, socket) = (Arc::clone(late), Arc::clone(&self.socket));
-        late.runtime().spawn(async move {
+        let (waiting, socket) = (Arc::clone(&self.late), Arc::clone(&self.socket));
+        self.late.runtime().spawn(async move {
             let reply = waiting.answer(&message, ticket).await;
             if let Err(error) = way_back.send(&socket, &reply) {
                 tracing::debug!(%error, "send an upstream's answer over UDP");

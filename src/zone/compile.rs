@@ -12,7 +12,8 @@ pub enum Compiled {
     /// The host's own records; none at all is "no data", never "no such name".
     Records(HostRecords),
     /// The mesh does not know: the host has neither endpoints nor addresses and its resolution leaves the lookup to
-    /// someone else's DNS. In a declared zone that is "no data", elsewhere the name is not ours.
+    /// someone else's DNS. Where others answer for the name, it is not ours; else it is "no data" in a declared zone, and
+    /// not ours elsewhere.
     Elsewhere,
 }
 

@@ -14,7 +14,10 @@ use std::{collections::BTreeSet, ops::Bound, sync::Arc};
 use foldhash::{HashMap, HashSet};
 
 use super::{Below, Compiled, Here, HostRecords, Node, Settings, Snapshot};
-use crate::dns::{Name, Serial};
+use crate::{
+    dns::{Name, Serial},
+    select::Standing,
+};
 
 /// Holds the set of host names and the newest snapshot.
 #[derive(Clone, Debug)]
@@ -26,12 +29,14 @@ pub struct Editor {
     is_new: bool,
 }
 
-/// Every host that we answer, wildcards as `*.<name>`.
+/// Every host that we answer or leave to others, wildcards as `*.<name>`.
 #[derive(Clone, Debug, Default)]
 struct Hosts {
     names: HashSet<Name>,
     /// The names that have a wildcard directly below them.
     wildcard_parents: HashSet<Name>,
+    /// Those of `names` that are left to others.
+    left: HashSet<Name>,
     /// In canonical order: what is below a name follows it.
     in_order: BTreeSet<Name>,
 }
@@ -86,12 +91,15 @@ impl Editor {
                 .any(|ancestor| self.declared.contains(&ancestor))
     }
 
-    /// Whether every name at or below the apex of `name`'s zone is ours.
-    fn in_whole_zone(&self, name: &Name) -> bool {
-        let partial = &self.latest.settings().partial_zones;
-        let mut at_or_above = std::iter::once(name.clone()).chain(name.ancestors());
-        let zone = at_or_above.find(|name| self.declared.contains(name));
-        zone.is_some_and(|zone| !partial.contains(&zone))
+    /// What `host` is to those who ask the newest snapshot.
+    pub fn standing(&self, host: &Name) -> Standing {
+        if !self.hosts.names.contains(host) {
+            Standing::Absent
+        } else if self.hosts.left.contains(host) {
+            Standing::Left
+        } else {
+            Standing::Answers
+        }
     }
 
     /// Gives each host of `updates`, once each, what it answers from now on, `None` taking it away.
@@ -111,34 +119,41 @@ impl Editor {
         } else {
             Vec::new()
         };
-        let (mut come, mut gone) = (Vec::new(), Vec::new());
+        let (mut come, mut gone, mut left) = (Vec::new(), Vec::new(), Vec::new());
         dirty.extend(moved.iter().cloned());
         for (host, compiled) in updates {
-            let records = match compiled {
-                Some(Compiled::Records(records)) => Some(records),
-                Some(Compiled::Elsewhere) if self.in_whole_zone(&host) => {
-                    Some(HostRecords::default())
+            let standing = match &compiled {
+                Some(Compiled::Records(_)) => Standing::Answers,
+                Some(Compiled::Elsewhere) => {
+                    self.latest.settings().domains().standing_elsewhere(&host)
                 }
-                Some(Compiled::Elsewhere) | None => None,
+                None => Standing::Absent,
             };
             let base = base_of(&host);
-            match (records.is_some(), self.hosts.names.contains(&host)) {
-                (true, false) => {
-                    moved.push(base.clone());
-                    come.push(host.clone());
-                }
-                (false, true) => {
-                    moved.push(base.clone());
+            let before = self.standing(&host);
+            if standing != before {
+                moved.push(base.clone());
+                if before != Standing::Absent {
                     gone.push(host.clone());
                 }
-                _ => {}
+                match standing {
+                    Standing::Absent => {}
+                    Standing::Left => left.push(host.clone()),
+                    Standing::Answers => come.push(host.clone()),
+                }
             }
-            if let Some(records) = records {
+            if standing == Standing::Answers {
+                let records = match compiled {
+                    Some(Compiled::Records(records)) => records,
+                    _ => HostRecords::default(),
+                };
                 fresh.insert(host, records);
             }
             dirty.insert(base);
         }
         self.hosts.remove(&gone);
+        self.hosts.left.extend(left.iter().cloned());
+        come.extend(left);
         self.hosts.insert(come);
         for base in moved {
             dirty.extend(base.ancestors());
@@ -201,21 +216,32 @@ impl Editor {
         let covered_by = name
             .ancestors()
             .find(|above| self.hosts.wildcard_parents.contains(above));
-        let here = if is_host {
+        let is_covered_by_left = covered_by
+            .as_ref()
+            .is_some_and(|above| self.leaves_all_below(above));
+        let here = if self.hosts.left.contains(name) {
+            Here::Left
+        } else if is_host {
             let kept = || match held.map(|node| &node.here) {
                 Some(Here::Records(records)) => records.clone(),
                 _ => HostRecords::default(),
             };
             Here::Records(fresh.remove(name).unwrap_or_else(kept))
+        } else if is_covered_by_left {
+            Here::Left
         } else {
             covered_by.clone().map_or(Here::Empty, Here::CopyOf)
         };
-        let below = if let Some(wildcard) = self.wildcard_below(name) {
+        let below = if self.leaves_all_below(name) {
+            Some(Below::Left)
+        } else if let Some(wildcard) = self.wildcard_below(name) {
             let kept = || match held.and_then(|node| node.below.as_ref()) {
                 Some(Below::Records(records)) => records.clone(),
                 _ => HostRecords::default(),
             };
             Some(Below::Records(fresh.remove(&wildcard).unwrap_or_else(kept)))
+        } else if is_covered_by_left {
+            Some(Below::Left)
         } else {
             covered_by.map(Below::CopyOf)
         };
@@ -234,13 +260,24 @@ impl Editor {
             if in_declared {
                 return self.declared.contains(candidate);
             }
-            self.hosts.names.contains(candidate) || self.hosts.wildcard_parents.contains(candidate)
+            let answers = self.standing(candidate) == Standing::Answers;
+            let is_parent = self.hosts.wildcard_parents.contains(candidate);
+            answers || is_parent && !self.leaves_all_below(candidate)
         };
         let apex = std::iter::once(name.clone())
             .chain(name.ancestors())
             .find(is_apex)?;
         let before = name.as_wire().len() - apex.as_wire().len();
         Some(u8::try_from(before).expect("a name has at most 255 bytes"))
+    }
+
+    /// Whether a wildcard directly below `name` is left to others.
+    fn leaves_all_below(&self, name: &Name) -> bool {
+        // Without a look for what there is none of.
+        !self.hosts.left.is_empty()
+            && name
+                .wildcard_below()
+                .is_some_and(|wildcard| self.hosts.left.contains(&wildcard))
     }
 
     /// The wildcard host directly below `name`.
@@ -281,6 +318,7 @@ impl Hosts {
     fn remove(&mut self, hosts: &[Name]) {
         for host in hosts {
             self.names.remove(host);
+            self.left.remove(host);
             self.in_order.remove(host);
             if let Some(parent) = parent_of_wildcard(host) {
                 self.wildcard_parents.remove(&parent);

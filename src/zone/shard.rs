@@ -7,7 +7,7 @@
 //!
 //! name:     length, apex_at, kinds: u8 each   wire form   here   below
 //! here, below, by their kind: nothing
-//!                             CopyOf   where in the wire form the source begins: u8
+//!                             CopyOf   where in the wire form the source begins: u8; 255 for what is left to others
 //!                             inline   TTL: u32   bytes of IPv4: u8   bytes: u8   addresses
 //!                             shared   TTL: u32   bytes of IPv4: u32   index into `shared`: u32
 //! ```
@@ -37,6 +37,9 @@ const SHARED: u8 = 3;
 const KIND_BITS: u32 = 2;
 const KIND_MASK: u8 = 3;
 
+/// In the place of where a copy's source begins, which is never that far behind: what is left to others.
+const LEFT: u8 = u8::MAX;
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shard {
@@ -64,6 +67,8 @@ pub(super) enum Held<'s> {
     /// The records of the wildcard below this name, a suffix of the entry's.
     CopyOf(&'s [u8]),
     Records(RRsets<'s>),
+    /// Others answer for it.
+    Left,
 }
 
 impl Shard {
@@ -168,11 +173,13 @@ impl<'s> Entry<'s> {
             here: match here {
                 Held::Nothing => Here::Empty,
                 Held::CopyOf(source) => Here::CopyOf(Name::from_lowercase_wire(source)),
+                Held::Left => Here::Left,
                 Held::Records(records) => Here::Records(records.to_records()),
             },
             below: match below {
                 Held::Nothing => None,
                 Held::CopyOf(source) => Some(Below::CopyOf(Name::from_lowercase_wire(source))),
+                Held::Left => Some(Below::Left),
                 Held::Records(records) => Some(Below::Records(records.to_records())),
             },
         }
@@ -187,6 +194,7 @@ impl<'s> Entry<'s> {
 
     fn held(&self, kind: u8, bytes: &'s [u8]) -> (Held<'s>, &'s [u8]) {
         match (kind, bytes) {
+            (COPY, &[LEFT, ref rest @ ..]) => (Held::Left, rest),
             (COPY, &[at, ref rest @ ..]) => (Held::CopyOf(&self.name[usize::from(at)..]), rest),
             (INLINE, &[t0, t1, t2, t3, v4_bytes, length, ref rest @ ..]) => {
                 let (octets, rest) = rest.split_at(usize::from(length));
@@ -232,11 +240,13 @@ fn parts_of(node: &Node) -> [Held<'_>; 2] {
     let here = match &node.here {
         Here::Empty => Held::Nothing,
         Here::CopyOf(source) => Held::CopyOf(source.as_wire()),
+        Here::Left => Held::Left,
         Here::Records(records) => Held::Records(records.rrsets()),
     };
     let below = match &node.below {
         None => Held::Nothing,
         Some(Below::CopyOf(source)) => Held::CopyOf(source.as_wire()),
+        Some(Below::Left) => Held::Left,
         Some(Below::Records(records)) => Held::Records(records.rrsets()),
     };
     [here, below]
@@ -266,6 +276,10 @@ impl Packing {
     fn add_part(&mut self, name: &[u8], part: Held<'_>) -> u8 {
         match part {
             Held::Nothing => NOTHING,
+            Held::Left => {
+                self.names.push(LEFT);
+                COPY
+            }
             Held::CopyOf(source) => {
                 debug_assert!(name.ends_with(source), "a wildcard is copied downwards");
                 let at = u8::try_from(name.len() - source.len()).expect("shorter than the name");

@@ -7,7 +7,10 @@ use super::{
     records::{HostRecords, RRsets, push_behind_owner, push_record},
     shard::{self, Entry, Held, Shard},
 };
-use crate::dns::{Name, RecordType, Serial, Ttl};
+use crate::{
+    dns::{Name, RecordType, Serial, Ttl},
+    select::Domains,
+};
 
 /// A power of two, large enough that a change copies few names and small enough that copying the pointers is cheap.
 const SHARDS: usize = 4096;
@@ -30,6 +33,8 @@ pub struct Settings {
     pub zones: Vec<Name>,
     /// Those of them that are ours in part: a name that no host has is not ours.
     pub partial_zones: Vec<Name>,
+    /// Domains that others answer for where a name is not ours; the root for all, none where nothing is forwarded.
+    pub forwarded: Vec<Name>,
     /// The names in each apex's NS RRset; the first is the SOA's MNAME. At least one.
     pub name_servers: Vec<Name>,
     /// The TTL of address and NS records.
@@ -42,11 +47,23 @@ pub struct Settings {
     pub seed: u64,
 }
 
+impl Settings {
+    /// The domains that these settings name.
+    pub fn domains(&self) -> Domains<'_> {
+        Domains {
+            zones: &self.zones,
+            partial_zones: &self.partial_zones,
+            forwarded: &self.forwarded,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             zones: Vec::new(),
             partial_zones: Vec::new(),
+            forwarded: Vec::new(),
             name_servers: vec![Name::from_text("ns.meshdns.invalid").expect("a valid name")],
             ttl: Ttl::FIVE_SECONDS,
             negative_ttl: Ttl::FIVE_SECONDS,
@@ -91,6 +108,8 @@ pub enum Here {
     CopyOf(Name),
     /// An apex or an empty non-terminal without records of its own.
     Empty,
+    /// A name that is left to others in the midst of what is ours.
+    Left,
 }
 
 /// What a wildcard answers.
@@ -100,6 +119,8 @@ pub enum Below {
     Records(HostRecords),
     /// The records of the wildcard below this other name, further up.
     CopyOf(Name),
+    /// A wildcard leaves them to others.
+    Left,
 }
 
 /// What a lookup finds.
@@ -112,7 +133,7 @@ pub enum Found<'s> {
         /// Where in the asked name the zone's apex begins.
         apex_at: usize,
     },
-    /// The name is in none of our zones.
+    /// The name is in none of our zones, or left to others.
     NotOurs,
 }
 
@@ -175,10 +196,7 @@ impl Snapshot {
     /// [RFC 1034 §4.3.2]: https://www.rfc-editor.org/rfc/rfc1034#section-4.3.2
     pub fn find(&self, name: &[u8]) -> Found<'_> {
         if let Some(entry) = self.entry(name) {
-            return Found::Name(Owner {
-                records: self.records(entry.here()),
-                apex_at: entry.apex_at.into(),
-            });
+            return self.found(entry.here(), entry.apex_at.into());
         }
         let mut at = 0;
         while name[at] != 0 {
@@ -189,13 +207,39 @@ impl Snapshot {
             let apex_at = at + usize::from(entry.apex_at);
             return match entry.below() {
                 Held::Nothing => Found::NoName { apex_at },
-                below => Found::Name(Owner {
-                    records: self.records(below),
-                    apex_at,
-                }),
+                below => self.found(below, apex_at),
             };
         }
         Found::NotOurs
+    }
+
+    fn found<'s>(&'s self, held: Held<'s>, apex_at: usize) -> Found<'s> {
+        let records = match held {
+            Held::Records(records) => Some(records),
+            Held::Nothing => None,
+            Held::CopyOf(source) => self.records_below(source),
+            Held::Left => return Found::NotOurs,
+        };
+        Found::Name(Owner { records, apex_at })
+    }
+
+    /// Whether a name in lower-case wire form is ours, be it that it does not exist: then nobody else is asked for it.
+    pub fn is_ours(&self, name: &[u8]) -> bool {
+        match self.find(name) {
+            Found::Name(Owner {
+                records: None,
+                apex_at,
+            })
+            | Found::NoName { apex_at } => !self.is_partial(&name[apex_at..]),
+            Found::Name(_) => true,
+            Found::NotOurs => false,
+        }
+    }
+
+    /// Whether the zone with this apex, in lower-case wire form, is ours in part.
+    pub fn is_partial(&self, apex: &[u8]) -> bool {
+        let zones = &self.settings.partial_zones;
+        zones.iter().any(|zone| zone.as_wire() == apex)
     }
 
     /// How many names [`Snapshot::fetch`] looks at: more would leave the processor's nearest cache.
@@ -235,14 +279,11 @@ impl Snapshot {
         self.shards[shard].find(tag, name)
     }
 
-    fn records<'s>(&'s self, held: Held<'s>) -> Option<RRsets<'s>> {
-        match held {
-            Held::Nothing => None,
+    /// The records of the wildcard below `source`.
+    fn records_below(&self, source: &[u8]) -> Option<RRsets<'_>> {
+        match self.entry(source)?.below() {
             Held::Records(records) => Some(records),
-            Held::CopyOf(source) => match self.entry(source)?.below() {
-                Held::Records(records) => Some(records),
-                Held::Nothing | Held::CopyOf(_) => None,
-            },
+            Held::Nothing | Held::CopyOf(_) | Held::Left => None,
         }
     }
 

@@ -105,6 +105,7 @@ fn explain_json_has_the_whole_story() {
         "type": "A",
         "outcome": "answer",
         "rcode": "NOERROR",
+        "forward": null,
         "via": "host",
         "zone": {"apex": "svc1.internal.com.", "declared": false},
         "hosts": [{
@@ -119,17 +120,18 @@ fn explain_json_has_the_whole_story() {
                 {
                     "kind": "WorkloadEntry", "namespace": "ns1", "name": "vm",
                     "file": "zones/svc1.yaml", "line": 26, "addresses": ["192.0.2.7"],
-                    "in": true, "reason": null, "message": null,
+                    "named": null, "in": true, "reason": null, "message": null,
                 },
                 {
                     "kind": "Pod", "namespace": "ns1", "name": "ready",
                     "file": "zones/svc1.yaml", "line": 10, "addresses": ["10.0.0.1"],
-                    "in": true, "reason": null, "message": null,
+                    "named": null, "in": true, "reason": null, "message": null,
                 },
                 {
                     "kind": "Pod", "namespace": "ns1", "name": "unready",
                     "file": "zones/svc1.yaml", "line": 18, "addresses": ["10.0.0.2"],
-                    "in": false, "reason": "PodNotReady", "message": "condition Ready is False",
+                    "named": null, "in": false, "reason": "PodNotReady",
+                    "message": "condition Ready is False",
                 },
             ],
             "near": [],

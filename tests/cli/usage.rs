@@ -57,11 +57,11 @@ fn every_flag_of_serve_is_documented_with_its_variable() {
         [
             "config",
             "zone",
+            "upstream",
             "ttl",
             "listen",
             "tls-certificate",
             "tls-key",
-            "upstream",
             "http",
             "workers",
             "poll",

@@ -178,6 +178,49 @@ fn replies_to_other_questions_are_not_taken() {
 }
 
 #[test]
+fn a_reply_with_a_wrong_id_is_waited_past() {
+    let upstream = Upstream::sending(|asked| {
+        let truth = Reply::to(asked).a(300, [192, 0, 2, 1]);
+        let forged = Reply {
+            id: asked.id() ^ 1,
+            ..Reply::to(asked).a(300, [192, 0, 2, 66])
+        };
+        vec![forged.bytes(), truth.bytes()]
+    });
+    let forwarding = Forwarding::to(&[&upstream.flag()]);
+    check_address(&forwarding.ask("www.test"), 1);
+    assert_eq!(upstream.count(), 1, "the forgery costs no second question");
+}
+
+#[test]
+fn a_lie_about_a_mesh_name_changes_nothing() {
+    let name = b"\x04svc1\x08internal\x03com\0";
+    let upstream = Upstream::answering(move |asked| {
+        Reply::to(asked)
+            .a(300, [192, 0, 2, 1])
+            .record(2, name, 1, 300, &[192, 0, 2, 66])
+    });
+    let forwarding = Forwarding::to(&[&upstream.flag()]);
+    for _ in 0..2 {
+        check_address(&forwarding.ask("www.test"), 1);
+        assert_eq!(forwarding.addresses("svc1.internal.com", 1), ["10.0.0.1"]);
+    }
+}
+
+#[test]
+fn an_upstream_that_only_fails_fails_its_names_alone() {
+    let failing = Upstream::answering(|asked| Reply::to(asked).rcode(2));
+    let forwarding = Forwarding::to(&[&failing.flag()]);
+    for question in ["www.test", "www.test", "other.test"] {
+        let answer = forwarding.ask(question);
+        assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
+        assert!(answer.metadata.recursion_available);
+    }
+    assert_eq!(forwarding.addresses("svc1.internal.com", 1), ["10.0.0.1"]);
+    assert!(is_up(&forwarding, &failing), "it replies");
+}
+
+#[test]
 fn replies_from_others_are_not_taken() {
     let upstream = Upstream::sending(|asked| {
         let forged = Reply::to(asked).a(300, [192, 0, 2, 66]).bytes();

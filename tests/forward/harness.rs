@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::{
     program::Server,
     serving::{ask_tcp, ask_udp, connect, opt, query, udp_client},
+    upstream::Upstream,
 };
 
 /// A key of `forward`: with it, an upstream that is slow to reply is not asked again.
@@ -55,18 +56,36 @@ impl Forwarding {
 
     /// With these flags, and a configuration file of this content.
     pub(crate) fn with(flags: &[&str], configuration: &str) -> Self {
-        Self::start(flags, configuration, &[])
+        Self::start(flags, configuration, "", &[])
     }
 
     /// With these flags, and these variables.
     pub(crate) fn in_environment(flags: &[&str], variables: &[(&str, &Path)]) -> Self {
-        Self::start(flags, "", variables)
+        Self::start(flags, "", "", variables)
     }
 
-    fn start(flags: &[&str], configuration: &str, variables: &[(&str, &Path)]) -> Self {
+    /// Forwards to this upstream, with these objects in the mesh.
+    pub(crate) fn in_mesh(upstream: &Upstream, objects: &[String]) -> Self {
+        let configuration = format!(
+            "forward: {{upstreams: ['{}'], {PATIENT}}}\n",
+            upstream.flag()
+        );
+        Self::start(&[], &configuration, &objects.join("---\n"), &[])
+    }
+
+    fn start(
+        flags: &[&str],
+        configuration: &str,
+        objects: &str,
+        variables: &[(&str, &Path)],
+    ) -> Self {
         let folder = TempDir::new().expect("a folder");
         std::fs::create_dir(folder.path().join("zones")).expect("a folder in it");
-        for (path, text) in [("zones/mesh.yaml", MESH), ("meshdns.yaml", configuration)] {
+        for (path, text) in [
+            ("zones/mesh.yaml", MESH),
+            ("zones/objects.yaml", objects),
+            ("meshdns.yaml", configuration),
+        ] {
             std::fs::write(folder.path().join(path), text).expect("a writable folder");
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
@@ -92,7 +111,34 @@ impl Forwarding {
 
     /// Asks over UDP for addresses, as a stub does.
     pub(crate) fn ask(&self, name: &str) -> Message {
-        self.send(&query(RD, name, 1, 1, &edns()))
+        self.ask_for(name, 1)
+    }
+
+    /// The same for records of any type.
+    pub(crate) fn ask_for(&self, name: &str, record_type: u16) -> Message {
+        self.send(&query(RD, name, record_type, 1, &edns()))
+    }
+
+    /// The addresses of type A or AAAA that it answers `name` with, in order.
+    pub(crate) fn addresses(&self, name: &str, record_type: u16) -> Vec<String> {
+        let answer = self.ask_for(name, record_type);
+        let mut addresses: Vec<_> = answer
+            .answers
+            .iter()
+            .map(|record| record.data.to_string())
+            .collect();
+        addresses.sort();
+        addresses
+    }
+
+    /// Reads the configuration file again, and waits until that is done.
+    pub(crate) fn reload(&self) {
+        let metric = "meshdns_config_reload_total";
+        let before: u64 = self.server.metric(metric);
+        self.server.signal(rustix::process::Signal::HUP);
+        self.server.wait("the file to be read again", || {
+            self.server.metric::<u64>(metric) > before
+        });
     }
 
     /// Sends a message over UDP.
@@ -104,6 +150,27 @@ impl Forwarding {
     pub(crate) fn send_tcp(&self, message: &[u8]) -> Message {
         read(&ask_tcp(&mut connect(self.server.dns), message))
     }
+}
+
+/// A ServiceEntry of resolution DNS with this host, whose name is its first label, and these endpoints.
+pub(crate) fn service(host: &str, endpoints: &[&str]) -> String {
+    let endpoints = endpoints
+        .iter()
+        .map(|endpoint| format!("{{address: {endpoint}}}"));
+    let endpoints: Vec<_> = endpoints.collect();
+    entry(
+        host,
+        "DNS",
+        &format!("endpoints: [{}]", endpoints.join(", ")),
+    )
+}
+
+/// A ServiceEntry with this host, resolution and one more key.
+pub(crate) fn entry(host: &str, resolution: &str, key: &str) -> String {
+    let (name, _) = host.split_once('.').expect("several labels");
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}, namespace: ns1}}\nspec:\n  hosts: [{host}]\n  ports: [{{number: 80, name: http, protocol: HTTP}}]\n  resolution: {resolution}\n  {key}\n"
+    )
 }
 
 /// An OPT record without anything special.

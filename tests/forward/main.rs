@@ -4,9 +4,13 @@ mod answers;
 mod basics;
 mod cache;
 mod chaos;
+mod commands;
+mod endpoints;
+mod endpoints_in_need;
 mod harness;
 #[path = "../program/mod.rs"]
 mod program;
+mod reload;
 #[path = "../serving/mod.rs"]
 mod serving;
 mod settings;

@@ -5,7 +5,7 @@ use std::process::Command;
 use hickory_proto::op::ResponseCode;
 
 use crate::{
-    harness::{Forwarding, PATIENT, RD, check_address, edns},
+    harness::{Forwarding, PATIENT, RD, check_address, edns, entry},
     serving::query,
     upstream::Upstream,
 };
@@ -117,6 +117,54 @@ fn a_host_that_the_mesh_leaves_to_dns_is_forwarded() {
         forwarding.ask("last.internal.com").metadata.authoritative
     });
     check_address(&forwarding.ask("api.external.test"), 1);
+}
+
+#[test]
+fn a_host_that_the_mesh_leaves_to_dns_is_forwarded_from_the_midst_of_a_zone() {
+    let upstream = Upstream::with_address(1);
+    let objects = [
+        entry("api.internal.com", "DNS", "location: MESH_EXTERNAL"),
+        entry("deep.down.internal.com", "DNS", "location: MESH_EXTERNAL"),
+    ];
+    let configuration = |domain: &str| {
+        format!(
+            "zones: [internal.com]\nforward: {{domains: [{{name: {domain}, upstreams: '{}'}}], {PATIENT}}}\n",
+            upstream.flag()
+        )
+    };
+    let forwarding = Forwarding::with(&[], &configuration("."));
+    forwarding.write("zones/objects.yaml", &objects.join("---\n"));
+    forwarding.server.wait("the hosts to be left to DNS", || {
+        forwarding.ask("deep.down.internal.com").answers.len() == 1
+    });
+    for name in ["api.internal.com", "deep.down.internal.com"] {
+        check_address(&forwarding.ask(name), 1);
+        let answer = forwarding.ask_for(name, 16);
+        assert!(!answer.metadata.authoritative, "for every type");
+    }
+    let before = upstream.count();
+    for (name, code) in [
+        ("internal.com", ResponseCode::NoError),
+        ("down.internal.com", ResponseCode::NoError),
+        ("nobody.internal.com", ResponseCode::NXDomain),
+        ("below.api.internal.com", ResponseCode::NXDomain),
+    ] {
+        let answer = forwarding.ask(name);
+        assert_eq!(answer.metadata.response_code, code, "{name}");
+        assert!(answer.metadata.authoritative && answer.answers.is_empty());
+    }
+    assert_eq!(upstream.count(), before);
+
+    // Where nobody answers for the name, it has no data.
+    forwarding.write("meshdns.yaml", &configuration("other.test"));
+    forwarding.reload();
+    forwarding.server.wait("no data", || {
+        let answer = forwarding.ask("api.internal.com");
+        answer.metadata.authoritative
+    });
+    let answer = forwarding.ask("api.internal.com");
+    assert_eq!(answer.metadata.response_code, ResponseCode::NoError);
+    assert!(answer.answers.is_empty());
 }
 
 #[test]

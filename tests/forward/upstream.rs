@@ -49,6 +49,14 @@ impl Asked {
         &self.message[12..name_end + 5]
     }
 
+    /// The type asked for.
+    pub(crate) fn record_type(&self) -> u16 {
+        let [.., high, low, _, _] = *self.question() else {
+            unreachable!("a question has a type and a class");
+        };
+        u16::from_be_bytes([high, low])
+    }
+
     /// Whether the health of the upstream is looked after, and not a name.
     pub(crate) fn is_probe(&self) -> bool {
         self.name() == "."
@@ -91,6 +99,15 @@ impl Reply {
     /// A record of the question's name.
     pub(crate) fn answer(self, record_type: u16, ttl: u32, data: &[u8]) -> Self {
         self.record(0, b"\xc0\x0c", record_type, ttl, data)
+    }
+
+    /// This address where A is asked for, and nothing for other types.
+    pub(crate) fn only_a(self, asked: &Asked, ttl: u32, last: u8) -> Self {
+        if asked.record_type() == 1 {
+            self.a(ttl, [192, 0, 2, last])
+        } else {
+            self.soa(ttl, ttl)
+        }
     }
 
     pub(crate) fn a(self, ttl: u32, address: [u8; 4]) -> Self {
@@ -234,6 +251,12 @@ impl Upstream {
             .filter(|asked| !asked.is_probe())
             .cloned()
             .collect()
+    }
+
+    /// How many queries for this name came so far.
+    pub(crate) fn count_of(&self, name: &str) -> usize {
+        let asked = self.asked();
+        asked.iter().filter(|asked| asked.name() == name).count()
     }
 
     /// How many queries for names came so far.

@@ -5,9 +5,12 @@
 //!
 //! ```text
 //! $ serve --zone internal.com --ttl 30s      first, where the defaults are not meant
+//! $ serve --forwarded DOMAIN                 the same: others answer for the domain, nobody of them here
 //! $ dig NAME TYPE [CLASS] [+noedns] [+bufsize=N] [+nsid]
 //! $ write mesh/FILE later/FILE               replace or add a file of the mesh
 //! $ rm mesh/FILE
+//! $ told NAME [ADDRESS...]                   what others say of the name of an endpoint
+//! $ asks                                     the names of endpoints that others are asked about
 //! $ check                                    what is wrong with the mesh now
 //! ```
 //!
@@ -24,8 +27,9 @@ use std::{
 use crate::dns_client::{self, Question, Transport};
 use arc_swap::ArcSwap;
 use meshdns::{
+    dns::Name,
     manifest,
-    mesh::{FileChange, Reading},
+    mesh::{FileChange, Reading, Told},
     pipeline::{Pipeline, Policy},
     select::WhenAllUnhealthy,
     zone::{Identity, Settings, Snapshot},
@@ -63,6 +67,19 @@ impl Mesh {
         }
     }
 
+    /// `NAME [ADDRESS...]`
+    fn tell(&mut self, arguments: &str) {
+        self.now += Duration::from_secs(1);
+        let mut words = arguments.split_whitespace();
+        let name = words.next().expect("$ told NAME");
+        let name = Name::from_text(name).expect("a valid name");
+        let addresses = words.map(|word| word.parse().expect("an address"));
+        let told = Told::new(addresses.collect(), self.now);
+        self.pipeline.take_in_names([(name, Some(told))]);
+        let report = self.pipeline.compile(self.now);
+        self.snapshots.store(report.snapshot);
+    }
+
     fn apply(&mut self, change: FileChange) {
         self.now += Duration::from_secs(1);
         let report = self.pipeline.apply(vec![change], self.now);
@@ -95,6 +112,10 @@ fn policy(arguments: &str) -> Policy {
     while let (Some(flag), Some(value)) = (words.next(), words.next()) {
         match flag {
             "--zone" => settings.zones.push(value.parse().expect("a valid zone")),
+            "--forwarded" => {
+                let domain = Name::from_text(value).expect("a valid domain");
+                settings.forwarded.push(domain);
+            }
             "--ttl" => {
                 let ttl = humantime::parse_duration(value).expect("a duration");
                 settings.ttl = ttl.try_into().expect("a TTL");
@@ -144,6 +165,12 @@ fn replay(case: &Path, transcript: &str, transport: Transport) -> String {
                 file: arguments.into(),
                 reading: Reading::Gone,
             }),
+            "told" => mesh.tell(arguments),
+            "asks" => {
+                for name in mesh.pipeline.names_wanted() {
+                    writeln!(printed, "{name}").expect("a string can be written to");
+                }
+            }
             "check" => {
                 for diagnostic in mesh.pipeline.diagnostics().iter() {
                     writeln!(printed, "{diagnostic}").expect("a string can be written to");

@@ -204,7 +204,7 @@ impl Subject {
             let address = addresses.next().expect("one listener");
             let traffic = Arc::new(metrics::Traffic::default());
             let running = sockets
-                .serve(snapshots.clone(), traffic, None)
+                .serve(snapshots.clone(), traffic, Arc::default())
                 .expect("threads can be started");
             drop(inside);
             let client = match transport {

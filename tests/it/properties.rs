@@ -1,7 +1,7 @@
 //! Laws that hold for every mesh: a change and a rebuild end in the same place, and names resolve as in Istio.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -14,8 +14,9 @@ use meshdns::{
         Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome, Pod,
         Resolution, ServiceEntry, WorkloadEntry,
     },
-    mesh::{FileChange, Reading},
+    mesh::{FileChange, Reading, Told},
     pipeline::{Pipeline, Policy},
+    select::{Holder, WhenAllUnhealthy},
     zone::{Compiled, Editor, Found, HostRecords, Settings, Snapshot},
 };
 use proptest::prelude::*;
@@ -35,18 +36,32 @@ const HOSTS: [&str; 12] = [
     "*.d.other",
     "q.w.e.other",
 ];
+/// Names that stand in the place of addresses: hosts, what wildcards cover, what is in zones of hosts, and what is nobody's.
+const NAMES: [&str; 9] = [
+    "a.test",
+    "b.a.test",
+    "zz.b.a.test",
+    "zz.other",
+    "d.other",
+    "e.d.other",
+    "one.ext",
+    "two.ext",
+    "two.deep.ext",
+];
 const NAMESPACES: [&str; 2] = ["ns1", "ns2"];
 const FILES: [&str; 3] = ["mesh/a.yaml", "mesh/b.yaml", "mesh/c.yaml"];
 
-fn settings(zones: &[&str]) -> Arc<Settings> {
-    let zones = zones
-        .iter()
-        .map(|zone| zone.parse().expect("a valid zone"))
-        .collect();
+fn settings(zones: &[&str], forwarded: &[&str]) -> Arc<Settings> {
+    let names = |texts: &[&str]| texts.iter().map(|text| name(text)).collect();
     Arc::new(Settings {
-        zones,
+        zones: names(zones),
+        forwarded: names(forwarded),
         ..Settings::default()
     })
+}
+
+fn name(text: &str) -> Name {
+    Name::from_text(text).expect("a valid name")
 }
 
 fn declared_zones() -> impl Strategy<Value = Arc<Settings>> {
@@ -57,7 +72,23 @@ fn declared_zones() -> impl Strategy<Value = Arc<Settings>> {
         vec!["test", "a.test"],
         vec!["other", "b.a.test"],
     ])
-    .prop_map(|zones| settings(&zones))
+    .prop_map(|zones| settings(&zones, &[]))
+}
+
+fn partial_and_forwarded() -> impl Strategy<Value = Arc<Settings>> {
+    let partial = prop::sample::select(vec![vec![], vec!["test"], vec!["other"]]);
+    let forwarded = prop::sample::select(vec![vec![], vec!["."], vec!["ext", "b.a.test"]]);
+    (declared_zones(), partial, forwarded).prop_map(|(declared, partial, forwarded)| {
+        let settings = settings(&[], &forwarded);
+        let partial = partial.into_iter().map(name);
+        Arc::new(Settings {
+            partial_zones: partial
+                .filter(|zone| declared.zones.contains(zone))
+                .collect(),
+            zones: declared.zones.clone(),
+            ..Settings::clone(&settings)
+        })
+    })
 }
 
 fn at(step: u64) -> SystemTime {
@@ -77,6 +108,25 @@ fn address() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
+fn ip_or_name() -> impl Strategy<Value = Address> {
+    prop_oneof![
+        address().prop_map(Address::Ip),
+        prop::sample::select(&NAMES[..]).prop_map(|name| Address::Name(name.into())),
+    ]
+}
+
+/// What is told of names: addresses, that there are none, an alias, or nothing any more.
+fn told() -> impl Strategy<Value = BTreeMap<Name, Option<Told>>> {
+    let alias = prop::option::weighted(0.1, prop::sample::select(&NAMES[..]));
+    let told =
+        (prop::collection::vec(address(), 0..3), alias).prop_map(|(addresses, alias)| Told {
+            alias: alias.map(name),
+            ..Told::new(addresses, at(0))
+        });
+    let names = prop::sample::select(&NAMES[..]).prop_map(name);
+    prop::collection::btree_map(names, prop::option::weighted(0.8, told), 0..3)
+}
+
 fn metadata() -> impl Strategy<Value = Metadata> {
     (
         prop::sample::select(vec!["one", "two", "three"]),
@@ -93,8 +143,7 @@ fn metadata() -> impl Strategy<Value = Metadata> {
 fn service_entry() -> impl Strategy<Value = Object> {
     let endpoints = prop_oneof![
         Just(EndpointSource::Neither),
-        prop::collection::vec(address().prop_map(Address::Ip), 0..3)
-            .prop_map(EndpointSource::Inline),
+        prop::collection::vec(ip_or_name(), 0..3).prop_map(EndpointSource::Inline),
         labels().prop_map(EndpointSource::Selector),
     ];
     let resolution =
@@ -127,13 +176,13 @@ fn service_entry() -> impl Strategy<Value = Object> {
 
 fn workload_entry() -> impl Strategy<Value = Object> {
     let healthy = prop::sample::select(vec![None, Some("True"), Some("False")]);
-    (labels(), address(), healthy, any::<bool>()).prop_flat_map(
+    (labels(), ip_or_name(), healthy, any::<bool>()).prop_flat_map(
         |(labels, address, healthy, enabled)| {
             metadata().prop_map(move |metadata| {
                 Object::WorkloadEntry(Box::new(WorkloadEntry {
                     metadata,
                     labels: labels.clone(),
-                    address: Address::Ip(address),
+                    address: address.clone(),
                     healthy: healthy.map(Box::from),
                     health_checks_enabled: enabled,
                 }))
@@ -271,25 +320,61 @@ fn check_against_istio(
     Ok(())
 }
 
+/// Whose a name is: the mesh and the snapshot made from it agree.
+fn check_holders(pipeline: &Pipeline) -> Result<(), TestCaseError> {
+    let snapshot = pipeline.snapshot();
+    for name in names_to_ask().into_iter().chain(NAMES.map(name)) {
+        let holder = pipeline.holder(&name);
+        let is_ours = snapshot.is_ours(name.as_wire());
+        prop_assert_eq!(
+            is_ours,
+            holder != Holder::Others,
+            "{} is {:?}",
+            name,
+            holder
+        );
+        let records = match snapshot.find(name.as_wire()) {
+            Found::Name(owner) => owner.records,
+            Found::NoName { .. } | Found::NotOurs => None,
+        };
+        let is_host = matches!(holder, Holder::Host(_));
+        prop_assert_eq!(records.is_some(), is_host, "{} is {:?}", name, holder);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn incremental_equals_rebuild(
-        settings in declared_zones(),
-        changes in prop::collection::vec(prop::collection::vec(change(), 1..3), 1..8),
+        settings in partial_and_forwarded(),
+        when_all_unhealthy in prop::sample::select(vec![WhenAllUnhealthy::None, WhenAllUnhealthy::All]),
+        changes in prop::collection::vec((prop::collection::vec(change(), 0..3), told()), 1..8),
     ) {
-        let policy = Policy { settings, ..Policy::default() };
+        let policy = Policy { settings, when_all_unhealthy };
         let mut incremental = Pipeline::new(policy.clone());
-        let mut files = BTreeMap::new();
-        for (step, batch) in (0..).zip(changes) {
+        let (mut files, mut all_told) = (BTreeMap::new(), BTreeMap::new());
+        let mut wanted = BTreeSet::new();
+        for (step, (batch, told)) in (0..).zip(changes) {
             for change in &batch {
                 files.insert(change.file.clone(), change.clone());
             }
-            incremental.apply(batch, at(step));
+            all_told.extend(told.clone());
+            incremental.take_in_names(told);
+            let report = incremental.apply(batch, at(step));
+            for name in report.names.unwanted {
+                prop_assert!(wanted.remove(&name), "{} was wanted", name);
+            }
+            for name in report.names.wanted {
+                prop_assert!(wanted.insert(name.clone()), "{} was not wanted", name);
+            }
+            check_holders(&incremental)?;
         }
         let mut rebuilt = Pipeline::new(policy);
+        rebuilt.take_in_names(all_told);
         rebuilt.apply(files.into_values().collect(), at(100));
+        prop_assert!(wanted.iter().eq(rebuilt.names_wanted()), "{:?}", wanted);
         prop_assert_eq!(&**incremental.snapshot(), &**rebuilt.snapshot());
         prop_assert_eq!(incremental.diagnostics(), rebuilt.diagnostics());
         prop_assert_eq!(incremental.mesh().endpoint_counts(), rebuilt.mesh().endpoint_counts());

@@ -59,7 +59,7 @@ impl Server {
         let running = {
             let _inside = runtime.enter();
             sockets
-                .serve(Arc::clone(&snapshots), Arc::clone(&traffic), None)
+                .serve(Arc::clone(&snapshots), Arc::clone(&traffic), Arc::default())
                 .expect("a running server")
         };
         Self {

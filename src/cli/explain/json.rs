@@ -1,15 +1,16 @@
 //! The story as one JSON object.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::SystemTime};
 
 use serde::Serialize;
 
-use super::super::output::host;
+use super::{super::output::host, Asked};
 use crate::{
     diagnostic::Origin,
+    dns::Name,
     explain::{self, HostStory, Miss},
-    mesh::Endpoints,
-    select::{Candidate, Loss, Source},
+    mesh::{Endpoints, Exclusion},
+    select::{Candidate, Lookup, Loss, Source},
 };
 
 #[derive(Serialize)]
@@ -18,7 +19,9 @@ pub(super) struct Explanation<'e> {
     name: String,
     r#type: String,
     outcome: &'static str,
-    rcode: &'static str,
+    /// `null` where upstreams decide.
+    rcode: Option<&'static str>,
+    forward: Option<Forward<'e>>,
     via: &'static str,
     zone: Option<Zone>,
     hosts: Vec<Host<'e>>,
@@ -35,6 +38,13 @@ pub(super) struct Explanation<'e> {
 struct Zone {
     apex: String,
     declared: bool,
+}
+
+/// Who is asked for a name that is not ours.
+#[derive(Serialize)]
+struct Forward<'e> {
+    domain: String,
+    upstreams: &'e [String],
 }
 
 #[derive(Serialize)]
@@ -72,10 +82,25 @@ struct Endpoint<'e> {
     file: &'e str,
     line: u32,
     addresses: &'e [IpAddr],
+    /// The name that has them, where one stands in the place of an address.
+    named: Option<Named>,
     r#in: bool,
     /// The stable name of the reason, and the reason in words.
     reason: Option<&'static str>,
     message: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Named {
+    name: String,
+    lookup: &'static str,
+    /// The host of the mesh that has the name.
+    host: Option<String>,
+    /// The name that it is an alias of.
+    alias: Option<String>,
+    /// How long ago upstreams told the addresses.
+    age_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -100,13 +125,18 @@ struct Record<'e> {
     data: &'e str,
 }
 
-impl<'e> From<&'e explain::Explanation> for Explanation<'e> {
-    fn from(told: &'e explain::Explanation) -> Self {
+impl<'e> Explanation<'e> {
+    /// The story, and for a name that is not ours who is asked for it.
+    pub(super) fn new(told: &'e explain::Explanation, asked: Option<&'e Asked<'_>>) -> Self {
         Self {
             name: told.name.to_string(),
             r#type: told.record_type.to_string(),
-            outcome: told.outcome.as_str(),
-            rcode: told.rcode.as_str(),
+            outcome: asked.map_or(told.outcome.as_str(), |_| "forwarded"),
+            rcode: asked.is_none().then(|| told.rcode.as_str()),
+            forward: asked.map(|(domain, upstreams)| Forward {
+                domain: domain.to_string(),
+                upstreams,
+            }),
             via: told.via.as_str(),
             zone: told.zone.as_ref().map(|zone| Zone {
                 apex: zone.apex.to_string(),
@@ -174,6 +204,8 @@ fn endpoint<'e>(story: &'e HostStory, candidate: &'e Candidate) -> Endpoint<'e> 
         Source::Inline(_) | Source::Addresses => (&service.key, &service.origin),
     };
     let excluded = candidate.excluded.as_ref();
+    let now = SystemTime::now();
+    let unnamed = candidate.named.as_ref().filter(|_| !candidate.is_good());
     Endpoint {
         kind: key.kind.as_str(),
         namespace: &key.namespace,
@@ -181,9 +213,33 @@ fn endpoint<'e>(story: &'e HostStory, candidate: &'e Candidate) -> Endpoint<'e> 
         file: &origin.file,
         line: origin.position.line,
         addresses: &candidate.addresses,
+        named: candidate
+            .named
+            .as_ref()
+            .map(|(name, lookup)| named(name, lookup, now)),
         r#in: story.is_in(candidate),
-        reason: excluded.map(crate::mesh::Exclusion::name),
-        message: excluded.map(ToString::to_string),
+        reason: excluded
+            .map(Exclusion::name)
+            .or(unnamed.map(|(_, lookup)| lookup.name())),
+        message: excluded
+            .map(ToString::to_string)
+            .or_else(|| unnamed.and_then(|_| explain::about_name(candidate, now))),
+    }
+}
+
+fn named(name: &Name, lookup: &Lookup, now: SystemTime) -> Named {
+    Named {
+        name: host(name),
+        lookup: lookup.name(),
+        host: match lookup {
+            Lookup::Host(holding) => Some(host(holding)),
+            _ => None,
+        },
+        alias: match lookup {
+            Lookup::Told(told) => told.alias.as_ref().map(host),
+            _ => None,
+        },
+        age_seconds: explain::age_of(lookup, now).map(|age| age.as_secs_f64()),
     }
 }
 

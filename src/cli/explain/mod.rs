@@ -22,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   meshdns explain svc1.internal.com                   why the name answers what it does
   meshdns explain svc1.internal.com --type AAAA       the same for IPv6
+  meshdns explain svc1.internal.com --upstream system  names as endpoints looked up, too
   meshdns explain nosuch.internal.com zones --zone internal.com
                                                       why there is no such name
   meshdns explain svc1.internal.com --output json | jq '.hosts[].endpoints[] | select(.in | not)'
@@ -63,6 +64,9 @@ enum Format {
     Json,
 }
 
+/// The domain of a route, and its upstreams.
+type Asked<'a> = (&'a Name, Vec<String>);
+
 /// A record type as `dig` takes it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct QueryType(RecordType);
@@ -95,12 +99,24 @@ impl ExplainArgs {
             .with_context(|| format!("`{}` is no domain name", self.name))
             .map_err(|error| Failure::new(Exit::Usage, error))?;
         let config = self.policy.config(self.folders)?;
-        let loaded = load::load(&config)?;
+        let mut loaded = load::load(&config)?;
+        let upstreams = load::upstreams(&config)?;
+        if let Some(upstreams) = &upstreams {
+            let wildcards = name.ancestors().filter_map(|above| above.wildcard_below());
+            let hosts: Vec<Name> = std::iter::once(name.clone()).chain(wildcards).collect();
+            upstreams.resolve(&mut loaded.pipeline, Some(&hosts));
+        }
         let explanation = explain::explain(&loaded.pipeline, &name, self.record_type.0);
+        let is_others = explanation.outcome == explain::Outcome::NotOurs;
+        let asked = upstreams
+            .as_ref()
+            .filter(|_| is_others)
+            .and_then(|upstreams| upstreams.of(&name));
         output::data(|out| match self.output {
-            Format::Text => text::write(out, &explanation),
+            Format::Text => text::write(out, &explanation, asked.as_ref()),
             Format::Json => {
-                serde_json::to_writer_pretty(&mut *out, &json::Explanation::from(&explanation))?;
+                let story = json::Explanation::new(&explanation, asked.as_ref());
+                serde_json::to_writer_pretty(&mut *out, &story)?;
                 writeln!(out)
             }
         })?;

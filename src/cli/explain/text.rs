@@ -1,25 +1,47 @@
 //! The story in text.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::SystemTime,
+};
 
-use super::super::{
-    output::{count, host},
-    table,
+use super::{
+    super::{
+        output::{count, host},
+        table,
+    },
+    Asked,
 };
 use crate::{
-    explain::{Explanation, HostStory, Miss, NearWorkload, Outcome, Via},
+    explain::{Explanation, HostStory, Miss, NearWorkload, Outcome, Via, about_name},
     mesh::{Endpoints, Service},
     select::{Candidate, Loss, Source},
 };
 
-pub(super) fn write(out: &mut dyn Write, told: &Explanation) -> io::Result<()> {
+/// Tells the story, and for a name that is not ours who is `asked` for it.
+pub(super) fn write(
+    out: &mut dyn Write,
+    told: &Explanation,
+    asked: Option<&Asked<'_>>,
+) -> io::Result<()> {
     let Explanation {
         name, record_type, ..
     } = told;
-    writeln!(out, "{name} {record_type}: {}", headline(told))?;
+    let headline = match asked {
+        Some(_) => "forwarded (not a name of this server)".to_owned(),
+        None => headline(told),
+    };
+    writeln!(out, "{name} {record_type}: {headline}")?;
     writeln!(out)?;
     writeln!(out, "name   {}", existence(told))?;
     writeln!(out, "zone   {}", zone(told))?;
+    if let Some((domain, upstreams)) = asked {
+        let upstreams = match &**upstreams {
+            [] => "nobody: there is no upstream at present".to_owned(),
+            upstreams => upstreams.join(", "),
+        };
+        writeln!(out, "asks   {upstreams} (for {domain})")?;
+    }
     for story in &told.hosts {
         writeln!(out)?;
         write_host(out, story)?;
@@ -178,13 +200,14 @@ fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
     } else {
         addresses.join(",")
     };
-    let why = candidate.excluded.as_ref();
+    let why = candidate.excluded.as_ref().map(ToString::to_string);
+    let why = why.or_else(|| about_name(candidate, SystemTime::now()));
     [
         if story.is_in(candidate) { "in" } else { "out" }.to_owned(),
         what,
         addresses,
         origin.to_string(),
-        why.map_or_else(String::new, ToString::to_string),
+        why.unwrap_or_default(),
     ]
 }
 

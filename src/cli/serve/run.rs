@@ -24,9 +24,10 @@ use super::{
 use crate::{
     config::{Config, Overrides},
     control::{self, Control, StartError},
-    forward::{self, Forwarder},
+    forward::{self, Forwarder, InForce},
     http::{self, Lifecycle, Pages},
     metrics::{ConfigReloads, Page, Traffic},
+    resolve,
     serve::{BindError, Certificates, Running},
     source::Wish,
     status::Watching,
@@ -74,13 +75,12 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let mut stop = Stop::new().context("watch for SIGTERM and SIGINT")?;
     let certificates = listen::certificates(config)?;
     let sockets = listen::bind(config, certificates.as_ref())?;
+    let own = listen::own_addresses(&sockets);
     let forwarder = match config.forward.clone() {
-        Some(settings) => Some(Forwarder::start(
-            settings,
-            &listen::own_addresses(&sockets),
-        )?),
+        Some(settings) => Some(Forwarder::start(settings, &own)?),
         None => None,
     };
+    let forwarding = Arc::new(InForce::new(forwarder));
     let pages = http::Sockets::bind(&usable(&config.http))?;
     let seed = RandomState::new().hash_one(0);
     let mut control = control::start(
@@ -95,13 +95,21 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let traffic = Arc::new(Traffic::default());
     let reloads = Arc::new(ConfigReloads::default());
     let lifecycle = Arc::new(Lifecycle::default());
-    let mut counted: Vec<Box<dyn Collector>> = vec![Box::new(traffic.clone())];
-    if let Some(forwarder) = &forwarder {
-        counted.push(Box::new(forwarder.clone()));
-    }
+    let names = Arc::new(resolve::Figures::default());
+    let mut counted: Vec<Box<dyn Collector>> = vec![
+        Box::new(traffic.clone()),
+        Box::new(forward::Page(forwarding.clone())),
+        Box::new(resolve::Page(names.clone())),
+    ];
     if let Some(certificates) = &certificates {
         counted.push(Box::new(certificates.clone()));
     }
+    tokio::spawn(resolve::run(
+        control.names().clone(),
+        forwarding.clone(),
+        control.snapshots().clone(),
+        names,
+    ));
     for address in pages.addresses() {
         info!(%address, "serving /health, /ready and /metrics");
     }
@@ -118,7 +126,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let listening = listen::Listening::of(&sockets);
     // A mesh that takes longer is not worth waiting for: whoever asks is told so.
     let _ = time::timeout(HOLD, first_load(&control)).await;
-    let running = sockets.serve(control.snapshots().clone(), traffic, forwarder)?;
+    let running = sockets.serve(control.snapshots().clone(), traffic, forwarding.clone())?;
     lifecycle.sockets_are_bound();
     listening.tell();
 
@@ -127,6 +135,8 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         seed,
         control: &control,
         running: &running,
+        forwarding: &forwarding,
+        own: &own,
         reloads: &reloads,
         certificates: certificates.as_deref(),
     };
@@ -169,6 +179,9 @@ struct Reloading<'p> {
     seed: u64,
     control: &'p Control,
     running: &'p Running,
+    forwarding: &'p InForce,
+    /// Where this server answers.
+    own: &'p [SocketAddr],
     reloads: &'p ConfigReloads,
     certificates: Option<&'p Certificates>,
 }
@@ -197,14 +210,19 @@ impl Reloading<'_> {
             }
             info!("SIGHUP: reading everything again");
             supervisor::reloads();
-            if let Some(next) = self.reread() {
+            if let Some((next, forwarder)) = self.reread() {
+                if current.forward != next.forward {
+                    self.forward_by(forwarder);
+                }
                 let (was, policy) = (current.policy(self.seed), next.policy(self.seed));
                 if was.settings != policy.settings
                     || was.when_all_unhealthy != policy.when_all_unhealthy
                 {
                     self.control.set_policy(policy);
                 }
+                info!("configuration read again");
                 self.plan.log.set(&next.log_level);
+                self.reloads.is_good();
                 current = next;
             }
             self.control.reload();
@@ -222,8 +240,18 @@ impl Reloading<'_> {
         self.running.is_whole() && self.control.status().load().watching != Watching::Stopped
     }
 
-    /// The settings as the file has them now; `None` where there is no file or it can't be used.
-    fn reread(&self) -> Option<Config> {
+    /// Forwards so from now on.
+    fn forward_by(&self, forwarder: Option<Arc<Forwarder>>) {
+        if let Some(forwarder) = &forwarder {
+            forwarder.takes_over();
+        } else {
+            info!("nothing is forwarded any more");
+        }
+        self.forwarding.store(forwarder);
+    }
+
+    /// The settings as the file has them now, and what forwards by them; `None` where there is no file or it can't be used.
+    fn reread(&self) -> Option<(Config, Option<Arc<Forwarder>>)> {
         let plan = self.plan;
         if !plan.policy.has_file() {
             return None;
@@ -243,15 +271,35 @@ impl Reloading<'_> {
             error!("the configuration stays as it was: {contradiction}");
             return None;
         }
+        let forwarder = match self.forwarder(next.forward.clone()) {
+            Ok(forwarder) => forwarder,
+            Err(error) => {
+                self.reloads.has_failed();
+                error!("the configuration stays as it was: {error}");
+                return None;
+            }
+        };
         for key in plan.config.needs_restart(&next) {
             warn!(
                 key,
                 "`{key}` changed in the configuration file: restart for it to take effect"
             );
         }
-        self.reloads.is_good();
-        info!("configuration read again");
-        Some(next)
+        Some((next, forwarder))
+    }
+
+    /// What is to forward by these settings: what does so already, where they are the same.
+    fn forwarder(
+        &self,
+        settings: Option<forward::Settings>,
+    ) -> Result<Option<Arc<Forwarder>>, forward::StartError> {
+        let in_force = self.forwarding.load_full();
+        match (settings, in_force) {
+            (None, _) => Ok(None),
+            (Some(settings), Some(held)) if *held.settings() == settings => Ok(Some(held)),
+            (Some(settings), Some(held)) => held.succeeded_by(settings).map(Some),
+            (Some(settings), None) => Forwarder::start(settings, self.own).map(Some),
+        }
     }
 }
 

@@ -204,8 +204,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             push_framed(&mut self.outbox, |out| {
                 due = responder.respond(snapshot, message, client, out);
             });
-            if let (Due::Later(ticket), Some(late)) = (due, service.late()) {
-                let (late, message) = (Arc::clone(late), message.to_vec());
+            if let Due::Later(ticket) = due {
+                let (late, message) = (Arc::clone(service.late()), message.to_vec());
                 self.late
                     .spawn(async move { late.answer(&message, ticket).await });
             }
