@@ -25,7 +25,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-pub use names::Names;
+pub use names::{Changes, Names};
 use tracing::error;
 
 use crate::{

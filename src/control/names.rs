@@ -26,8 +26,19 @@ struct State {
     /// Names that are to be looked up, or no longer, since that was last asked.
     wanted: HashMap<Name, bool>,
     told: HashMap<Name, Option<Told>>,
+    /// Whether names that failed may be worth another try.
+    retry: bool,
     /// Whether something was found out about every name that was wanted, be it that nobody knows.
     is_settled: bool,
+}
+
+/// What became otherwise for who looks names up.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Names that are to be looked up from now on (`true`), or no longer.
+    pub names: HashMap<Name, bool>,
+    /// Whether others are asked than before, so that names that failed are worth another try.
+    pub retry: bool,
 }
 
 impl Names {
@@ -38,15 +49,29 @@ impl Names {
         }
     }
 
-    /// Waits for names that are to be looked up from now on (`true`), or no longer.
-    pub async fn changes(&self) -> HashMap<Name, bool> {
+    /// Waits until something changes.
+    pub async fn changes(&self) -> Changes {
         loop {
-            let changes = mem::take(&mut self.lock().wanted);
-            if !changes.is_empty() {
+            if let Some(changes) = self.take_changes() {
                 return changes;
             }
             self.wanted.notified().await;
         }
+    }
+
+    /// Says that others are asked than before.
+    pub fn retry(&self) {
+        self.lock().retry = true;
+        self.wanted.notify_one();
+    }
+
+    fn take_changes(&self) -> Option<Changes> {
+        let mut state = self.lock();
+        let changes = Changes {
+            names: mem::take(&mut state.wanted),
+            retry: mem::take(&mut state.retry),
+        };
+        (changes.retry || !changes.names.is_empty()).then_some(changes)
     }
 
     /// Hands the loop what is known of names, `None` for nothing any more.
@@ -128,7 +153,9 @@ mod tests {
         names.want(&changes(&["b.test"], &[]));
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let changes = runtime.expect("a runtime").block_on(names.changes());
+        assert!(!changes.retry);
         let mut changes: Vec<_> = changes
+            .names
             .into_iter()
             .map(|(name, is_wanted)| (name.to_string(), is_wanted))
             .collect();

@@ -43,6 +43,9 @@ pub enum Addresses {
     Name(Box<Name>),
 }
 
+// A mesh has one for each of what may be a million workloads.
+const _: () = assert!(size_of::<Addresses>() == 24);
+
 impl From<Vec<IpAddr>> for Addresses {
     fn from(addresses: Vec<IpAddr>) -> Self {
         match *addresses {

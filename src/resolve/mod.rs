@@ -71,7 +71,10 @@ pub async fn run(
         select! {
             changes = names.changes() => {
                 let mut gone = Vec::new();
-                for (name, is_wanted) in changes {
+                if changes.retry {
+                    table.retry(Instant::now());
+                }
+                for (name, is_wanted) in changes.names {
                     if is_wanted {
                         table.add(name, Instant::now());
                     } else {

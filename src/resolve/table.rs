@@ -100,6 +100,18 @@ impl Table {
         }
     }
 
+    /// Has names that failed asked for at once.
+    pub(super) fn retry(&mut self, now: Instant) {
+        for (_, name) in &self.failing {
+            let due = self.entries.get_mut(name).map(|entry| &mut entry.due);
+            if let Some(Some(due)) = due {
+                self.due.remove(&(*due, name.clone()));
+                *due = now;
+                self.due.insert((now, name.clone()));
+            }
+        }
+    }
+
     /// A name that is to be asked for at `now`; what is found has to be [noted](Table::note).
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Name> {
         let (due, _) = self.due.first()?;
@@ -131,8 +143,9 @@ impl Table {
             self.due.remove(&(other, name.clone()));
         }
         self.due.insert((due, name.clone()));
-        let failing_since = (entry.failures > 0).then(|| entry.good_at.unwrap_or(at));
-        let before = std::mem::replace(&mut entry.failing_since, failing_since);
+        let before = entry.failing_since;
+        let failing_since = (entry.failures > 0).then(|| entry.good_at.or(before).unwrap_or(at));
+        entry.failing_since = failing_since;
         if before != failing_since {
             if let Some(before) = before {
                 self.failing.remove(&(before, name.clone()));
@@ -343,7 +356,26 @@ mod tests {
         assert_eq!(well, (9, None));
         assert_eq!((table.failing(), table.oldest()), (0, None));
         note(&mut table, failed(), failed());
-        assert!(table.oldest().is_some());
+        let since = table.oldest();
+        assert!(since.is_some());
+        note(&mut table, failed(), failed());
+        assert_eq!(table.oldest(), since);
+    }
+
+    #[test]
+    fn a_name_that_fails_may_be_asked_for_at_once() {
+        let now = Instant::now();
+        let mut table = asking("a.test", now);
+        let lookup = Lookup {
+            v4: failed(),
+            v6: failed(),
+        };
+        table.note(&name("a.test"), lookup, now);
+        assert_eq!(table.take_due(now), None);
+        table.retry(now);
+        assert_eq!(table.take_due(now), Some(name("a.test")));
+        table.retry(now);
+        assert_eq!(table.take_due(now), None, "it is on its way");
     }
 
     #[test]

@@ -107,6 +107,26 @@ fn a_cut_reply_with_no_whole_one_is_a_failure() {
 }
 
 #[test]
+fn other_upstreams_are_asked_at_once_for_what_failed() {
+    let failing_one = Upstream::answering(|asked| Reply::to(asked).rcode(2));
+    let good = Upstream::answering(|asked| Reply::to(asked).only_a(asked, 300, 1));
+    let objects = [service("db.internal.com", &["db.corp.test"])];
+    let forwarding = Forwarding::in_mesh(&failing_one, &objects);
+    // From then on, it is left alone for 16 s or more.
+    forwarding.server.wait("the name to fail often", || {
+        failing_one.count_of("db.corp.test.") >= 2 * 5
+    });
+    let file = format!("forward: {{upstreams: '{}'}}\n", good.flag());
+    forwarding.write("meshdns.yaml", &file);
+    let since = std::time::Instant::now();
+    forwarding.reload();
+    forwarding.server.wait("the address", || {
+        forwarding.addresses("db.internal.com", A) == ["192.0.2.1"]
+    });
+    assert!(since.elapsed().as_secs() < 10, "{:?}", since.elapsed());
+}
+
+#[test]
 fn a_server_begins_without_upstreams() {
     let silent = Upstream::silent();
     let objects = [service("db.internal.com", &["db.corp.test", "10.0.0.1"])];

@@ -248,6 +248,7 @@ impl Reloading<'_> {
             info!("nothing is forwarded any more");
         }
         self.forwarding.store(forwarder);
+        self.control.names().retry();
     }
 
     /// The settings as the file has them now, and what forwards by them; `None` where there is no file or it can't be used.
