@@ -86,6 +86,11 @@ impl Admission {
         self.places.available_permits() < self.limits.connections / 2
     }
 
+    /// Whether all places are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.places.available_permits() == 0
+    }
+
     /// Returns when the connection that waits here is to end in favour of another one.
     pub(super) async fn wanted_elsewhere(&self) {
         struct Idle<'a>(&'a AtomicUsize);

@@ -10,8 +10,11 @@ mod connection;
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    select,
     task::JoinSet,
+    time::timeout,
 };
 
 use super::{
@@ -24,6 +27,9 @@ use crate::metrics::Traffic;
 
 /// How long to leave the listener alone when the process has no file descriptor left, or similar.
 const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// How long a client may go on sending when nothing more is read.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What is spoken in the connections to an address.
 #[derive(Clone)]
@@ -84,26 +90,41 @@ pub(super) async fn accept(
 }
 
 async fn serve(
-    stream: TcpStream,
+    mut stream: TcpStream,
     client: IpAddr,
     language: Language,
     service: &Arc<Service>,
     admission: &Admission,
 ) {
     match language {
-        Language::Dns => connection::serve(stream, client, service, admission).await,
+        Language::Dns => connection::serve(&mut stream, client, service, admission).await,
         Language::DnsInTls(acceptor) => {
-            if let Some(mut stream) = tls::greet(&acceptor, stream, admission).await {
+            if let Some(mut stream) = tls::greet(&acceptor, &mut stream, admission).await {
                 connection::serve(&mut stream, client, service, admission).await;
                 tls::end(stream, admission).await;
             }
         }
         Language::Https { acceptor, path } => {
-            if let Some(stream) = tls::greet(&acceptor, stream, admission).await {
+            if let Some(stream) = tls::greet(&acceptor, &mut stream, admission).await {
                 https::serve(stream, client, &path, service, admission).await;
             }
         }
     }
+    if !admission.is_full() {
+        select! {
+            _ = timeout(LINGER_TIMEOUT, drain(&mut stream)) => {}
+            () = admission.wanted_elsewhere() => {}
+        }
+    }
+}
+
+/// Ends our side and reads to the end of the client's: closing a connection with something unread would reset it, and the
+/// client could lose what was sent before ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)).
+async fn drain(stream: &mut TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut unwanted = [0; 4096];
+    while stream.read(&mut unwanted).await? > 0 {}
+    Ok(())
 }
 
 /// Whether accepting failed because of the connection at hand, so that the next one may be tried at once.

@@ -53,11 +53,11 @@ pub(super) fn config(
 
 /// Does the handshake; `None` where it fails or takes longer than a message may, or where another connection is in want of
 /// the place.
-pub(super) async fn greet(
+pub(super) async fn greet<'s>(
     acceptor: &TlsAcceptor,
-    stream: TcpStream,
+    stream: &'s mut TcpStream,
     admission: &Admission,
-) -> Option<TlsStream<TcpStream>> {
+) -> Option<TlsStream<&'s mut TcpStream>> {
     let unwanted = async {
         sleep(IDLE_GRACE).await;
         admission.wanted_elsewhere().await;
@@ -77,7 +77,7 @@ pub(super) async fn greet(
 }
 
 /// Tells the client that nothing more comes, so that it can tell this from a connection that was cut.
-pub(super) async fn end(mut stream: TlsStream<TcpStream>, admission: &Admission) {
+pub(super) async fn end(mut stream: TlsStream<&mut TcpStream>, admission: &Admission) {
     let limit = END_TIMEOUT.min(admission.limits.write_timeout);
     // Whoever has gone already can't be told.
     let _ = timeout(limit, stream.shutdown()).await;

@@ -48,7 +48,7 @@ const WINDOW_BYTES: u32 = 128 << 10;
 /// Serves the requests of a connection until the client ends it, breaks the protocol or takes longer than the limits
 /// allow.
 pub(super) async fn serve(
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<&mut TcpStream>,
     client: IpAddr,
     path: &Arc<str>,
     service: &Arc<Service>,
