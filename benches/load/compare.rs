@@ -1,9 +1,10 @@
 //! CPU per query, beside a bare reflector and the servers of others.
 //!
-//! Every server gets the same 10,000 names with four addresses each, one worker, and the same load from dnsperf, in
-//! turns: one short run per server, round after round, so that a machine that slows down does so for all of them. The
-//! figure is the CPU time that the server's threads took, divided by the queries that were answered: rates of queries
-//! say little here, because the generator shares the cores with the server.
+//! Every server gets the same 10,000 names with four addresses each, one worker, and the same load, in turns: one short
+//! run per server, round after round, so that a machine that slows down does so for all of them. The figure is the CPU
+//! time that the server's threads took, divided by the queries that were answered: rates of queries say little here,
+//! because the generator shares the cores with the server. Over UDP the load is more than a server can answer
+//! (`flood.rs`), or with `--generator dnsperf` what dnsperf makes of it.
 //!
 //! The reflector (`reflector.rs`) receives and sends packets of the same sizes and does nothing else: what it costs is
 //! the kernel's part, which no server can go below.
@@ -17,7 +18,7 @@ use crate::{
     caches::CACHES,
     data::{ADDRESSES, Data, ZONE},
     dnsperf::{self, Extent, Run, Size},
-    machine,
+    flood, machine,
     mix::{self, Mix, PLAIN, Transport},
     others::{KNOT, OTHERS},
     servers::{self, MESH, REFLECTOR, Server, find},
@@ -54,9 +55,13 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "all")]
     mix: Vec<String>,
 
-    /// Queries per second to offer; as many as the generator can where it is not given
+    /// Queries per second that dnsperf is to offer; as many as it can where this is not given
     #[arg(long)]
     rate: Option<u32>,
+
+    /// Who asks over UDP; over TCP it is always dnsperf
+    #[arg(long, value_enum, default_value_t = Generator::Flood)]
+    generator: Generator,
 
     /// How many names the servers hold
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
@@ -69,6 +74,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let keys: Vec<String> = options.mix.iter().filter(is_mix).cloned().collect();
     let is_asked_for = |wanted| options.mix.iter().any(|key| key == wanted || key == "all");
     let mixes = mix::chosen(&keys)?;
+    ensure!(
+        options.rate.is_none() || options.generator == Generator::Dnsperf,
+        "--rate needs --generator dnsperf"
+    );
     ensure!(
         find("dnsperf").is_some(),
         "dnsperf is not on the PATH; `make bench` installs it"
@@ -104,6 +113,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Who asks.
+#[derive(Clone, Copy, Eq, PartialEq, clap::ValueEnum)]
+enum Generator {
+    /// A thread of this program that keeps every worker busy all the time
+    Flood,
+    /// dnsperf, which a server waits for much of the time
+    Dnsperf,
+}
+
 /// Names, and how they are asked for.
 pub(crate) struct Bench<'b> {
     pub(crate) options: &'b Options,
@@ -121,10 +139,11 @@ impl Bench<'_> {
             rate,
             ..
         } = self.options;
-        let offered = rate.map_or_else(
-            || "as many queries as dnsperf can".to_owned(),
-            |rate| format!("{rate} queries/s offered"),
-        );
+        let offered = match (self.options.generator, rate) {
+            (Generator::Flood, _) => "more asked over UDP than they can answer".to_owned(),
+            (Generator::Dnsperf, None) => "as many queries as dnsperf can".to_owned(),
+            (Generator::Dnsperf, Some(rate)) => format!("{rate} queries/s offered by dnsperf"),
+        };
         let unbound = CACHES.iter().take(1);
         let versions: Vec<String> = OTHERS
             .iter()
@@ -212,22 +231,48 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Measures every server once a round, another one first each time.
+    /// Measures every server once a round.
     pub(crate) fn rounds(&self, mix: &Mix, servers: &[&Server]) -> Result<Vec<Vec<Run>>> {
         let queries = mix.write_queries(&self.data, self.folder)?;
         let rounds = self.options.rounds;
         let mut runs = vec![Vec::new(); servers.len()];
         for round in 0..rounds {
             eprintln!("{}: round {} of {rounds}", mix.key, round + 1);
-            for turn in 0..servers.len() {
-                let who = (round as usize + turn) % servers.len();
-                let server = servers[who];
-                let Options { seconds, rate, .. } = *self.options;
-                let run = dnsperf::run(server, mix, &queries, Extent::Seconds(seconds), rate)
-                    .with_context(|| format!("load on {}", server.name))?;
-                runs[who].push(run);
+            let of_round = match (self.options.generator, mix.transport) {
+                (Generator::Flood, Transport::Udp) => {
+                    let time = Duration::from_secs(self.options.seconds);
+                    flood::run(servers, mix, &self.data, time)?
+                }
+                (Generator::Dnsperf, _) | (_, Transport::Tcp) => {
+                    self.round_of_dnsperf(round as usize, mix, &queries, servers)?
+                }
+            };
+            for (runs, run) in runs.iter_mut().zip(of_round) {
+                runs.push(run);
             }
         }
         Ok(runs)
+    }
+
+    /// Another server is the first one in each round.
+    fn round_of_dnsperf(
+        &self,
+        round: usize,
+        mix: &Mix,
+        queries: &Path,
+        servers: &[&Server],
+    ) -> Result<Vec<Run>> {
+        let Options { seconds, rate, .. } = *self.options;
+        let mut runs = (0..servers.len())
+            .map(|turn| {
+                let who = (round + turn) % servers.len();
+                let server = servers[who];
+                let run = dnsperf::run(server, mix, queries, Extent::Seconds(seconds), rate)
+                    .with_context(|| format!("load on {}", server.name))?;
+                Ok((who, run))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        runs.sort_by_key(|(who, _)| *who);
+        Ok(runs.into_iter().map(|(_, run)| run).collect())
     }
 }

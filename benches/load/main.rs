@@ -21,6 +21,7 @@ mod caches;
 mod compare;
 mod data;
 mod dnsperf;
+mod flood;
 mod machine;
 mod median;
 mod mix;

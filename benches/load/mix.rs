@@ -198,6 +198,11 @@ impl Mix {
         })
     }
 
+    /// Whether answers of this code are expected.
+    pub(crate) fn has_code(&self, rcode: u8) -> bool {
+        self.in_turn().any(|question| question.rcode == rcode)
+    }
+
     /// Writes dnsperf's input.
     pub(crate) fn write_queries(&self, data: &Data, folder: &Path) -> Result<PathBuf> {
         let file = folder.join(format!("{}.queries", self.key));

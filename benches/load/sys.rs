@@ -140,6 +140,30 @@ impl Batch {
     }
 }
 
+/// Sends up to [`BATCH`] of `messages` from a connected socket, and tells how many the kernel took.
+pub(crate) fn send_each(socket: &UdpSocket, messages: &[Vec<u8>]) -> io::Result<usize> {
+    let messages = &messages[..messages.len().min(BATCH)];
+    // SAFETY: both are plain C structs of numbers and pointers, for which all zeros is a value.
+    let (mut vectors, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
+        unsafe { (mem::zeroed(), mem::zeroed()) };
+    for ((message, vector), header) in messages.iter().zip(&mut vectors).zip(&mut headers) {
+        vector.iov_base = message.as_ptr().cast_mut().cast();
+        vector.iov_len = message.len();
+        header.msg_hdr.msg_iov = vector;
+        header.msg_hdr.msg_iovlen = 1;
+    }
+    // SAFETY: as many headers as messages point to a vector each, and that to a message, which the kernel only reads.
+    let sent = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            messages.len() as libc::c_uint,
+            0,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
 /// When the kernel took a packet in; `None` where it did not say.
 fn arrival(header: &libc::msghdr) -> Option<Duration> {
     // SAFETY: the kernel filled the header's control in, whose length it wrote; it belongs to a batch that lives on.
