@@ -90,7 +90,10 @@ pub(super) fn json_item_places(raw: &RawDocument<'_>, items: &[Node<'_>]) -> Opt
         let before_item = before_key.trim_end().strip_suffix('{')?;
         let skipped = before_item.get(passed..)?;
         let lines = memchr_iter(b'\n', skipped.as_bytes()).count();
-        let row = skipped.rsplit('\n').next().unwrap_or_default();
+        let row = match lines {
+            0 => skipped,
+            _ => skipped.rsplit('\n').next().unwrap_or_default(),
+        };
         let characters = u32::try_from(row.chars().count()).ok()?;
         column = if lines > 0 { 1 } else { column } + characters;
         line += u32::try_from(lines).ok()?;

@@ -62,6 +62,10 @@ impl RawDocument<'_> {
 
     /// Where the document's first token stands; comments, directives and `---` are none.
     pub(super) fn start(&self) -> Position {
+        if self.text.starts_with(['{', '[']) {
+            // Without a search for the end of what may be one long row.
+            return self.place(1, 1);
+        }
         for (row, line) in self.text.lines().zip(self.line..) {
             let mut token = row;
             if is_marker(row, "---") {
@@ -153,8 +157,11 @@ fn json_value_end(text: &str) -> Option<usize> {
 
 /// Whether a bracket that closes stands before one that opens, with nothing between: that is quickly seen, and rare.
 fn may_hold_two_json_values(text: &str) -> bool {
-    memchr2_iter(b'}', b']', text.as_bytes())
-        .any(|at| text[at + 1..].trim_start().starts_with(['{', '[']))
+    let bytes = text.as_bytes();
+    memchr2_iter(b'}', b']', bytes).any(|at| match bytes.get(at + 1) {
+        None | Some(b',' | b'}' | b']') => false,
+        Some(_) => text[at + 1..].trim_start().starts_with(['{', '[']),
+    })
 }
 
 /// The closing quote of the JSON string that opens at `open`.
