@@ -288,8 +288,9 @@ fn the_longest_idle_connection_makes_room() {
     while start.elapsed() < Duration::from_millis(1500) {
         ask_tcp(&mut newer, &a_query("solo.test"));
     }
+    // A busy machine may be too late for the first.
     assert!(
-        try_ask(&mut connect(server.address())),
+        (0..3).any(|_| try_ask(&mut connect(server.address()))),
         "room is made although the client keeps its side open"
     );
     assert!(is_closed(&mut oldest));
