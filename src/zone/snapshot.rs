@@ -1,4 +1,4 @@
-use std::{hash::BuildHasher, sync::Arc};
+use std::{array, hash::BuildHasher, sync::Arc};
 
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
@@ -12,8 +12,16 @@ use crate::{
     select::Domains,
 };
 
-/// A power of two, large enough that a change copies few names and small enough that copying the pointers is cheap.
+/// A power of two, large enough that a change copies few names.
 const SHARDS: usize = 4096;
+
+/// How many shards a snapshot shares with the one before as a whole. A change counts references page by page, and within
+/// the pages that it touches shard by shard; each count is likely to wait for memory.
+const SHARDS_A_PAGE: usize = 16;
+
+const PAGES: usize = SHARDS / SHARDS_A_PAGE;
+
+type Page = Arc<[Shard; SHARDS_A_PAGE]>;
 
 /// How the server names itself to those who ask.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -83,7 +91,7 @@ pub struct Snapshot {
     pub(super) soa: Arc<[u8]>,
     ns: Arc<[u8]>,
     hasher: FixedState,
-    shards: Box<[Shard]>,
+    pages: Box<[Page; PAGES]>,
 }
 
 /// One existing name: a host, an apex or an empty non-terminal.
@@ -156,7 +164,7 @@ impl Snapshot {
             soa: encode_soa(&settings, serial),
             ns: encode_ns(&settings),
             hasher: FixedState::with_seed(settings.seed),
-            shards: vec![Shard::default(); SHARDS].into(),
+            pages: Box::new(array::from_fn(|_| Page::default())),
             settings,
         }
     }
@@ -252,7 +260,7 @@ impl Snapshot {
             .take(Self::MOST_FETCHED)
             .map(|name| {
                 let (shard, _) = place_of(self.hasher.hash_one(name));
-                self.shards[shard].block()
+                self.shard(shard).block()
             })
             .collect();
         // Each loop waits at one place of memory per name; one loop over both would wait at one after the other.
@@ -268,15 +276,20 @@ impl Snapshot {
 
     /// Every existing name, in no order.
     pub fn nodes(&self) -> impl Iterator<Item = Node> {
-        self.shards
-            .iter()
-            .flat_map(Shard::entries)
-            .map(Entry::to_node)
+        self.shards().flat_map(Shard::entries).map(Entry::to_node)
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.pages.iter().flat_map(|page| page.iter())
+    }
+
+    fn shard(&self, index: usize) -> &Shard {
+        &self.pages[index / SHARDS_A_PAGE][index % SHARDS_A_PAGE]
     }
 
     fn entry(&self, name: &[u8]) -> Option<Entry<'_>> {
         let (shard, tag) = place_of(self.hasher.hash_one(name));
-        self.shards[shard].find(tag, name)
+        self.shard(shard).find(tag, name)
     }
 
     /// The records of the wildcard below `source`.
@@ -306,7 +319,9 @@ impl Snapshot {
             while let Some((_, change)) = changes.next_if(|(next, _)| *next == index) {
                 of_shard.push(change);
             }
-            self.shards[index] = self.shards[index].with(&of_shard);
+            let page = Arc::make_mut(&mut self.pages[index / SHARDS_A_PAGE]);
+            let shard = &mut page[index % SHARDS_A_PAGE];
+            *shard = shard.with(&of_shard);
         }
     }
 
@@ -321,7 +336,7 @@ impl Snapshot {
 /// Equal where every query gets the same answer, apart from the serial: that one tells how the state was reached.
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
-        let count = |snapshot: &Self| snapshot.shards.iter().map(Shard::len).sum::<usize>();
+        let count = |snapshot: &Self| snapshot.shards().map(Shard::len).sum::<usize>();
         self.settings == other.settings
             && count(self) == count(other)
             && self
