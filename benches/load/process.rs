@@ -56,6 +56,11 @@ impl Process {
         bail!("it ended with {status}, saying:\n{last}")
     }
 
+    /// The number that the system has it by.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The time on a core that the process and its descendants have used, threads that ended included.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         self.family()?.into_iter().map(sys::cpu_time).sum()

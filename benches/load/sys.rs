@@ -204,7 +204,7 @@ pub(crate) fn stamp_arrivals(socket: &UdpSocket) -> io::Result<()> {
 pub(crate) enum Turn {
     /// As soon as the kernel can make it so; each time for a tenth of a millisecond before others.
     Soon,
-    /// When the thread that has the core is through with its slice.
+    /// When nothing else wants the core.
     Later,
 }
 
@@ -216,7 +216,7 @@ pub(crate) fn take(turn: Turn) -> Result<()> {
     attributes.size = mem::size_of::<libc::sched_attr>() as u32;
     match turn {
         Turn::Soon => attributes.sched_runtime = SLICE_NANOSECONDS,
-        Turn::Later => attributes.sched_policy = libc::SCHED_BATCH as u32,
+        Turn::Later => attributes.sched_policy = libc::SCHED_IDLE as u32,
     }
     // SAFETY: reads the structure, whose size it tells.
     match unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) } {

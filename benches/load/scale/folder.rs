@@ -1,11 +1,12 @@
-//! Mesh folders: generated once and kept, copied for each run.
+//! Mesh folders: generated once and kept, copied for a run that changes them.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 use super::big_mesh::Mesh;
 
@@ -36,17 +37,44 @@ pub(super) fn kept(mesh: &Mesh) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A folder with the same files, which may be replaced but not written to: they are hard links.
-pub(super) fn copy(kept: &Path) -> Result<tempfile::TempDir> {
-    let copy = tempfile::Builder::new()
-        .prefix("run-")
-        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-        .context("make a folder beside the mesh")?;
+/// Where a folder is in memory, so that it costs the machine little to change it.
+const IN_MEMORY: &str = "/dev/shm";
+
+/// A folder with the same files, which may be replaced but not written to: in memory, or where there is not enough of it,
+/// on the disk with what is kept.
+pub(super) fn copy(kept: &Path) -> Result<TempDir> {
+    let in_memory = copy_into(IN_MEMORY, kept, |from, to| fs::copy(from, to).map(|_| ()));
+    in_memory.or_else(|_| {
+        copy_into(env!("CARGO_TARGET_TMPDIR"), kept, |from, to| {
+            fs::hard_link(from, to)
+        })
+    })
+}
+
+/// Where a copy is, for a table.
+pub(super) fn place(copy: &TempDir) -> &'static str {
+    if copy.path().starts_with(IN_MEMORY) {
+        "in memory"
+    } else {
+        "on a disk: too little memory in /dev/shm; to change them makes latencies worse"
+    }
+}
+
+fn copy_into(
+    place: &str,
+    kept: &Path,
+    copy: impl Fn(&Path, &Path) -> io::Result<()>,
+) -> Result<TempDir> {
+    let folder = tempfile::Builder::new()
+        .prefix("meshdns-run-")
+        .tempdir_in(place)
+        .with_context(|| format!("make a folder in {place}"))?;
     for file in fs::read_dir(kept).context("list the mesh")? {
         let file = file.context("list the mesh")?;
-        fs::hard_link(file.path(), copy.path().join(file.file_name())).context("link a file")?;
+        copy(&file.path(), &folder.path().join(file.file_name()))
+            .with_context(|| format!("copy a file into {place}"))?;
     }
-    Ok(copy)
+    Ok(folder)
 }
 
 /// Replaces a file by one with this text, complete from the first moment.

@@ -7,9 +7,9 @@
 use std::{
     fs,
     net::{SocketAddr, UdpSocket},
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result};
@@ -23,22 +23,38 @@ const SOCKETS: usize = 8;
 /// How long to wait for replies after the last query.
 const LAST_REPLIES: Duration = Duration::from_secs(1);
 
-/// What came back.
-#[derive(Default)]
+/// What came back of the queries of a turn, or of several.
+#[derive(Clone, Default)]
 pub(super) struct Replies {
     pub(super) sent: usize,
-    /// Replies that the generator itself was too late to take: its sockets were full.
-    pub(super) spilt: usize,
     /// Replies with another code than NOERROR.
     pub(super) refused: usize,
-    /// Of each reply, in microseconds, the shortest first.
+    /// Of each reply, in microseconds; the shortest first where it is of [several turns](Replies::of).
     latencies: Vec<u32>,
 }
 
 impl Replies {
-    /// Queries that the server left without a reply.
-    pub(super) fn lost(&self) -> usize {
-        (self.sent - self.latencies.len()).saturating_sub(self.spilt)
+    /// Those of several turns.
+    pub(super) fn of<'t>(turns: impl Iterator<Item = &'t Self>) -> Self {
+        let mut all = Self::default();
+        for turn in turns {
+            all.sent += turn.sent;
+            all.refused += turn.refused;
+            all.latencies.extend(&turn.latencies);
+        }
+        all.latencies.sort_unstable();
+        all
+    }
+
+    fn add(&mut self, latency: Duration, code: u8) {
+        let microseconds = u32::try_from(latency.as_micros());
+        self.latencies.push(microseconds.unwrap_or(u32::MAX));
+        self.refused += usize::from(code != 0);
+    }
+
+    /// Queries whose replies the generator never saw.
+    pub(super) fn missing(&self) -> usize {
+        self.sent - self.latencies.len()
     }
 
     /// The latency, in microseconds, that `percent` of all replies stay below.
@@ -62,59 +78,122 @@ struct Lane {
     departures: Box<[AtomicU64]>,
 }
 
-/// Sends `queries` in turn, `rate` a second for `time`, and does something else meanwhile.
-pub(super) fn run<T>(
+/// The turns that a load goes through.
+#[derive(Clone, Copy)]
+pub(super) struct Turns {
+    pub(super) count: u32,
+    pub(super) length: Duration,
+}
+
+/// What came back.
+pub(super) struct Outcome {
+    /// By the turn in which the query left.
+    pub(super) turns: Vec<Replies>,
+    /// Replies that the generator itself was too late to take, of whatever turn: its sockets were full.
+    pub(super) spilt: usize,
+}
+
+/// Sends `queries` over and over, `rate` a second, for as long as the turns take; calls `meanwhile` as each turn begins.
+pub(super) fn run(
     server: SocketAddr,
     queries: &[Vec<u8>],
     rate: u32,
-    time: Duration,
-    meanwhile: impl FnOnce() -> T,
-) -> Result<(Replies, T)> {
+    turns: Turns,
+    mut meanwhile: impl FnMut(u32) -> Result<()> + Send,
+) -> Result<Outcome> {
     let lanes: Vec<Lane> = (0..SOCKETS)
         .map(|_| Lane::to(server))
         .collect::<Result<_>>()?;
-    let begin = Instant::now();
-    let (sent, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let load = Load {
+        lanes: &lanes,
+        queries,
+        interval: Duration::from_secs(1) / rate,
+        turns,
+        begin: now(),
+        is_over: AtomicBool::new(false),
+    };
     thread::scope(|scope| {
-        let receiver = scope.spawn(|| receive(&lanes, &over));
-        let sender = scope.spawn(|| {
-            let taken = sys::take(Turn::Soon);
-            send(&lanes, queries, rate, begin, time, &sent);
-            thread::sleep(LAST_REPLIES);
-            over.store(true, Ordering::Release);
-            taken
+        let receiver = scope.spawn(|| load.receive());
+        let sender = scope.spawn(|| load.send());
+        let act = scope.spawn(|| {
+            // What it costs to change files is not the server's doing.
+            sys::take(Turn::Later)?;
+            (0..turns.count).try_for_each(|turn| {
+                let since_begin = now().saturating_sub(load.begin);
+                thread::sleep((turns.length * turn).saturating_sub(since_begin));
+                meanwhile(turn)
+            })
         });
-        let done = meanwhile();
-        sender.join().expect("sending does not panic")?;
-        let mut replies = receiver.join().expect("receiving does not panic");
-        replies.sent = sent.load(Ordering::Acquire);
-        replies.spilt = lanes.iter().map(Lane::spilt).sum::<Result<_>>()?;
-        Ok((replies, done))
+        let sent = sender.join().expect("sending does not panic")?;
+        let mut turns = receiver.join().expect("receiving does not panic");
+        act.join().expect("what is done meanwhile does not panic")?;
+        for (replies, sent) in turns.iter_mut().zip(sent) {
+            replies.sent = sent;
+        }
+        let spilt = lanes.iter().map(Lane::spilt).sum::<Result<_>>()?;
+        Ok(Outcome { turns, spilt })
     })
 }
 
-fn send(
-    lanes: &[Lane],
-    queries: &[Vec<u8>],
-    rate: u32,
-    begin: Instant,
-    time: Duration,
-    sent: &AtomicUsize,
-) {
-    // Twelve queries at 50,000 a second.
-    const LATEST: Duration = Duration::from_micros(250);
-    let interval = Duration::from_secs(1) / rate;
-    let mut due = Duration::ZERO;
-    for (count, query) in queries.iter().cycle().enumerate() {
-        if due >= time {
-            sent.store(count, Ordering::Release);
-            return;
+/// What the threads of a load share.
+struct Load<'l> {
+    lanes: &'l [Lane],
+    queries: &'l [Vec<u8>],
+    interval: Duration,
+    turns: Turns,
+    /// Since 1970.
+    begin: Duration,
+    is_over: AtomicBool,
+}
+
+impl Load<'_> {
+    /// How many queries left in each turn.
+    fn send(&self) -> Result<Vec<usize>> {
+        // Twelve queries at 50,000 a second.
+        const LATEST: Duration = Duration::from_micros(250);
+        let taken = sys::take(Turn::Soon);
+        let time = self.turns.length * self.turns.count;
+        let mut due = Duration::ZERO;
+        let mut sent = vec![0; self.turns.count as usize];
+        for (count, query) in self.queries.iter().cycle().enumerate() {
+            let since_begin = now().saturating_sub(self.begin);
+            thread::sleep(due.saturating_sub(since_begin));
+            due = due.max(since_begin.saturating_sub(LATEST)) + self.interval;
+            let departure = now();
+            if departure >= self.begin + time {
+                break;
+            }
+            sent[self.turn_of(departure)] += 1;
+            let lane = &self.lanes[count % self.lanes.len()];
+            lane.send(query, count / self.lanes.len(), departure);
         }
-        let now = begin.elapsed();
-        thread::sleep(due.saturating_sub(now));
-        due = due.max(now.saturating_sub(LATEST)) + interval;
-        let lane = &lanes[count % lanes.len()];
-        lane.send(query, count / lanes.len());
+        thread::sleep(LAST_REPLIES);
+        self.is_over.store(true, Ordering::Release);
+        taken.map(|()| sent)
+    }
+
+    /// Receives until it is over.
+    fn receive(&self) -> Vec<Replies> {
+        // Seldom, so that the server has the cores: the sockets hold what comes in many times as long.
+        const INTERVAL: Duration = Duration::from_millis(2);
+        let mut batch = Batch::new();
+        let mut turns = vec![Replies::default(); self.turns.count as usize];
+        // The sender takes precedence, and so does the server: replies can wait.
+        let _ = sys::take(Turn::Later);
+        while !self.is_over.load(Ordering::Acquire) {
+            for lane in self.lanes {
+                lane.receive(&mut batch, |departure, latency, code| {
+                    turns[self.turn_of(departure)].add(latency, code);
+                });
+            }
+            thread::sleep(INTERVAL);
+        }
+        turns
+    }
+
+    fn turn_of(&self, departure: Duration) -> usize {
+        let turn = departure.saturating_sub(self.begin).as_nanos() / self.turns.length.as_nanos();
+        usize::try_from(turn).expect("turns are few")
     }
 }
 
@@ -135,13 +214,13 @@ impl Lane {
         Ok(Self { socket, departures })
     }
 
-    fn send(&self, query: &[u8], count: usize) {
+    fn send(&self, query: &[u8], count: usize, departure: Duration) {
         let mut message = [0; 512];
         message[..query.len()].copy_from_slice(query);
         let id = count % self.departures.len();
         let wire_id = u16::try_from(id).expect("there are as many departures as ids");
         message[..2].copy_from_slice(&wire_id.to_be_bytes());
-        self.departures[id].store(nanoseconds(now()), Ordering::Release);
+        self.departures[id].store(nanoseconds(departure), Ordering::Release);
         // A query that the kernel does not take counts as lost.
         let _ = self.socket.send(&message[..query.len()]);
     }
@@ -159,8 +238,8 @@ impl Lane {
         drops.context("a socket is not in /proc/net/udp")
     }
 
-    /// Takes what is there.
-    fn receive(&self, batch: &mut Batch, replies: &mut Replies) {
+    /// Takes what is there: when the query left, how long the reply took, and its code.
+    fn receive(&self, batch: &mut Batch, mut take: impl FnMut(Duration, Duration, u8)) {
         const CODE: u8 = 0xf;
         while batch.receive(&self.socket).is_ok() {
             for (message, arrival) in batch.packets() {
@@ -172,31 +251,12 @@ impl Lane {
                 if departure == 0 {
                     continue;
                 }
-                let latency = nanoseconds(arrival.unwrap_or_else(now)).saturating_sub(departure);
-                replies
-                    .latencies
-                    .push(u32::try_from(latency / 1_000).unwrap_or(u32::MAX));
-                replies.refused += usize::from(flags & CODE != 0);
+                let departure = Duration::from_nanos(departure);
+                let latency = arrival.unwrap_or_else(now).saturating_sub(departure);
+                take(departure, latency, flags & CODE);
             }
         }
     }
-}
-
-/// Receives until it is over.
-fn receive(lanes: &[Lane], over: &AtomicBool) -> Replies {
-    // Seldom, so that the server has the cores: the sockets hold what comes in many times as long.
-    const INTERVAL: Duration = Duration::from_millis(2);
-    let (mut batch, mut replies) = (Batch::new(), Replies::default());
-    // The sender takes precedence, and so does the server: replies can wait.
-    let _ = sys::take(Turn::Later);
-    while !over.load(Ordering::Acquire) {
-        for lane in lanes {
-            lane.receive(&mut batch, &mut replies);
-        }
-        thread::sleep(INTERVAL);
-    }
-    replies.latencies.sort_unstable();
-    replies
 }
 
 /// The time since 1970, as the kernel stamps packets with it.

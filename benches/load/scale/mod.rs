@@ -11,6 +11,7 @@ mod generator;
 mod overlap;
 mod queries;
 mod report;
+mod rolling;
 mod server;
 
 use std::{path::Path, time::Duration};
@@ -144,6 +145,7 @@ fn start_and_serve(options: &Options, report: &mut Report) -> Result<()> {
     let mesh = options.mesh();
     let scratch = scratch()?;
     let folder = folder::copy(&folder::kept(&mesh)?)?;
+    report.tell("files of the mesh", folder::place(&folder));
     let (meshdns, starts) = start(options, folder.path(), &scratch)?;
     tell_starts(report, "YAML", &starts, GOAL_SECONDS);
     let loaded = starts.last().context("there is a start")?.memory;
@@ -184,7 +186,7 @@ fn start_and_serve(options: &Options, report: &mut Report) -> Result<()> {
     }
     if options.wants(Part::Rolling) {
         report.step("rolling change", |report| {
-            change::rolling(options, folder.path(), &meshdns, report)
+            rolling::rolling(options, folder.path(), &meshdns, report)
         });
     }
     let afterwards = mebibytes(meshdns.memory()?.resident);

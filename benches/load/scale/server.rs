@@ -96,6 +96,11 @@ impl Meshdns {
         Ok(())
     }
 
+    /// The number of the process.
+    pub(super) fn id(&self) -> u32 {
+        self.server.process.borrow().id()
+    }
+
     pub(super) fn cpu(&self) -> Result<Duration> {
         self.server.process.borrow().cpu()
     }
