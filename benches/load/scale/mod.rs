@@ -95,7 +95,7 @@ pub(crate) fn run(options: &Options) {
     let mesh = options.mesh();
     println!(
         "{} ServiceEntries with selectors, {} Pods and {} WorkloadEntries in {} namespaces, {} files of {} objects; \
-         files are in the page cache. UDP with {} worker(s), dnsperf where nothing else is said.",
+         files are in memory or in the page cache. UDP with {} worker(s), dnsperf where nothing else is said.",
         mesh.services,
         mesh.services * mesh.pods,
         mesh.services * mesh.vms,

@@ -23,6 +23,9 @@ use crate::{machine, mix::Type, query::query, sys};
 /// How many files change in a turn of a rolling change, after as long a rest.
 const FILES_A_TURN: usize = 4;
 
+/// How many turns of a kind the host must have left alone, for the others not to count.
+const FEWEST_TURNS: usize = 20;
+
 /// A hundredth of all endpoints turns unready under load, then ready again in smaller steps.
 pub(super) fn rolling(
     options: &Options,
@@ -79,18 +82,26 @@ pub(super) fn rolling(
     );
     let ratio = |[resting, changing]: &[Side; 2]| changing.p99() / resting.p99();
     let undisturbed = sides(&outcome.turns, &usages, |usage| usage.stolen.is_zero());
-    let [still, moving] = &undisturbed;
+    let all = [resting, changing];
+    let is_enough = undisturbed.iter().all(|side| side.turns >= FEWEST_TURNS);
+    let counted = if is_enough { &undisturbed } else { &all };
+    let [still, moving] = counted;
     report.hold(
         &format!(
-            "the same: p99 beside p99 at rest, of {} and {} turns of which the host took nothing",
-            moving.turns, still.turns
+            "the same: p99 beside p99 at rest, of {} and {} turns{}",
+            moving.turns,
+            still.turns,
+            if is_enough {
+                " of which the host took nothing"
+            } else {
+                ""
+            }
         ),
-        ratio(&undisturbed),
+        ratio(counted),
         1.2,
         "×",
         &format!(" ({moving}; at rest {still})"),
     );
-    let all = [resting, changing];
     let [_, changing] = &all;
     report.tell(
         "the same, of all turns",
