@@ -18,9 +18,9 @@ const SHORT_SLICE: u64 = 100_000;
 /// How willingly a thread that does not answer queries leaves the core to others, by niceness: the most there is.
 ///
 /// A thread that wakes up is given the core at once only where it has not used more than its part of late. If it has, by
-/// however little, Linux looks again at its next tick, up to 4 ms later. The less the others' part is, the sooner a thread
-/// that answers is through with what it used too much. Of a core that is saturated with queries, 1.5 % is left for changes:
-/// it takes 20 to 130 ms to take in a file that changed, and some seconds to look at all files of a million endpoints again.
+/// however little, Linux looks again at its next tick, up to 4 ms later at 250 Hz. The less the others' part is, the sooner it
+/// is through with what it used too much. Of a core that is saturated with queries, 1.5 % is left for changes
+/// (a weight of 15 beside 1024), so that they are served later there, but are served.
 const NICENESS: i32 = 19;
 
 /// Lets this thread have a core as soon as it wants one.
