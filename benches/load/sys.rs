@@ -201,22 +201,22 @@ pub(crate) fn stamp_arrivals(socket: &UdpSocket) -> io::Result<()> {
 
 /// Whether a thread that becomes runnable gets a core at once.
 #[derive(Clone, Copy)]
-pub(crate) enum Turn {
+pub(crate) enum Precedence {
     /// As soon as the kernel can make it so; each time for a tenth of a millisecond before others.
-    Soon,
+    First,
     /// When nothing else wants the core.
-    Later,
+    Last,
 }
 
-/// Has the kernel treat this thread so from here on; kernels before 6.12 know no [`Turn::Soon`].
-pub(crate) fn take(turn: Turn) -> Result<()> {
+/// Has the kernel treat this thread so from here on; kernels before 6.12 know no [`Precedence::First`].
+pub(crate) fn take(precedence: Precedence) -> Result<()> {
     const SLICE_NANOSECONDS: u64 = 100_000;
     // SAFETY: a plain C struct of numbers, for which all zeros is a value.
     let mut attributes: libc::sched_attr = unsafe { mem::zeroed() };
     attributes.size = mem::size_of::<libc::sched_attr>() as u32;
-    match turn {
-        Turn::Soon => attributes.sched_runtime = SLICE_NANOSECONDS,
-        Turn::Later => attributes.sched_policy = libc::SCHED_IDLE as u32,
+    match precedence {
+        Precedence::First => attributes.sched_runtime = SLICE_NANOSECONDS,
+        Precedence::Last => attributes.sched_policy = libc::SCHED_IDLE as u32,
     }
     // SAFETY: reads the structure, whose size it tells.
     match unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) } {

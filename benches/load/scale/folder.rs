@@ -56,7 +56,7 @@ pub(super) fn place(copy: &TempDir) -> &'static str {
     if copy.path().starts_with(IN_MEMORY) {
         "in memory"
     } else {
-        "on a disk: too little memory in /dev/shm; to change them makes latencies worse"
+        "on a disk, because /dev/shm can't hold them: to change them makes latencies worse"
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result};
 use socket2::SockRef;
 
-use crate::sys::{self, Batch, Turn};
+use crate::sys::{self, Batch, Precedence};
 
 /// How many sockets queries leave from.
 const SOCKETS: usize = 8;
@@ -117,7 +117,7 @@ pub(super) fn run(
         let sender = scope.spawn(|| load.send());
         let act = scope.spawn(|| {
             // What it costs to change files is not the server's doing.
-            sys::take(Turn::Later)?;
+            sys::take(Precedence::Last)?;
             (0..turns.count).try_for_each(|turn| {
                 let since_begin = now().saturating_sub(load.begin);
                 thread::sleep((turns.length * turn).saturating_sub(since_begin));
@@ -151,7 +151,7 @@ impl Load<'_> {
     fn send(&self) -> Result<Vec<usize>> {
         // Twelve queries at 50,000 a second.
         const LATEST: Duration = Duration::from_micros(250);
-        let taken = sys::take(Turn::Soon);
+        let taken = sys::take(Precedence::First);
         let time = self.turns.length * self.turns.count;
         let mut due = Duration::ZERO;
         let mut sent = vec![0; self.turns.count as usize];
@@ -179,7 +179,7 @@ impl Load<'_> {
         let mut batch = Batch::new();
         let mut turns = vec![Replies::default(); self.turns.count as usize];
         // The sender takes precedence, and so does the server: replies can wait.
-        let _ = sys::take(Turn::Later);
+        let _ = sys::take(Precedence::Last);
         while !self.is_over.load(Ordering::Acquire) {
             for lane in self.lanes {
                 lane.receive(&mut batch, |departure, latency, code| {

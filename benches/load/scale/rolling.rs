@@ -102,11 +102,11 @@ pub(super) fn rolling(
         "×",
         &format!(" ({moving}; at rest {still})"),
     );
-    let [_, changing] = &all;
-    report.tell(
-        "the same, of all turns",
-        &format!("{:.2} × ({changing})", ratio(&all)),
-    );
+    if is_enough {
+        let [_, changing] = &all;
+        let what = "the same, of all turns";
+        report.tell(what, &format!("{:.2} × ({changing})", ratio(&all)));
+    }
 
     let turns = Turns {
         count: 1,
