@@ -385,3 +385,27 @@ fn encode_ns(settings: &Settings) -> Arc<[u8]> {
     }
     ns.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_a_name_copies_one_page_and_leaves_the_snapshot_before_alone() {
+        let before = Snapshot::not_ready(Arc::default());
+        let name = Name::from_text("svc1.internal.com").expect("a valid name");
+        let node = Node {
+            name: name.clone(),
+            apex_at: 0,
+            here: Here::Empty,
+            below: None,
+        };
+        let mut after = before.clone();
+        after.replace([(name.clone(), Some(node.clone()))]);
+        assert_eq!(before.node(name.as_wire()), None);
+        assert_eq!(after.node(name.as_wire()), Some(node));
+        let pages = before.pages.iter().zip(after.pages.iter());
+        let copied = pages.filter(|(before, after)| !Arc::ptr_eq(before, after));
+        assert_eq!(copied.count(), 1);
+    }
+}
