@@ -49,7 +49,7 @@ fn pod(pod: &str, namespace: &str, text: &str, ip: &str, ready: &str) -> Object 
         phase: "Running".into(),
         terminating: false,
         ready: Some(ready.to_owned().into()),
-        addresses: vec![ip.parse().expect("an IP")],
+        addresses: [ip.parse().expect("an IP")].into_iter().collect(),
     }))
 }
 

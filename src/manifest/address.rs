@@ -13,12 +13,11 @@ pub(super) enum Ip {
 
 /// Reads an IP address: no leading zeros; an IPv4-mapped one stays IPv6.
 pub(super) fn ip(text: &str) -> Option<Ip> {
-    match text.split_once('%') {
-        None => text.parse().ok().map(Ip::Plain),
-        Some((address, zone)) => {
-            (!zone.is_empty() && address.parse::<Ipv6Addr>().is_ok()).then_some(Ip::Zoned)
-        }
+    if let Ok(address) = text.parse() {
+        return Some(Ip::Plain(address));
     }
+    let (address, zone) = text.split_once('%')?;
+    (!zone.is_empty() && address.parse::<Ipv6Addr>().is_ok()).then_some(Ip::Zoned)
 }
 
 /// Reads a CIDR block; bits behind the prefix may be set.

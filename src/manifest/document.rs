@@ -147,7 +147,7 @@ fn plain_list(
 fn add(
     file: &Arc<str>,
     raw: &RawDocument<'_>,
-    items: impl Iterator<Item = Item>,
+    items: impl ExactSizeIterator<Item = Item>,
     places: &Found,
     contents: &mut Contents,
 ) {
@@ -166,6 +166,7 @@ fn add(
         position: place(id),
     };
     let first_diagnostic = contents.diagnostics.len();
+    contents.documents.reserve(items.len());
     for item in items {
         let object = match &item.outcome {
             Some(Outcome::Object(object)) if !item.problems.is_empty() => Some(object.key()),

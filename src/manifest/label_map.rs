@@ -24,11 +24,15 @@ impl LabelMap {
 
     /// Keys and values in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.joined().map(|(label, key_len)| label.split_at(key_len))
+    }
+
+    /// The same, each key with its value behind it, and how long the key is.
+    pub(crate) fn joined(&self) -> impl Iterator<Item = (&str, usize)> {
         let mut start = 0;
         self.ends.iter().map(move |&(key_end, value_end)| {
-            let (key_end, value_end) = (key_end as usize, value_end as usize);
-            let label = (&self.texts[start..key_end], &self.texts[key_end..value_end]);
-            start = value_end;
+            let label = (&self.texts[start..value_end as usize], key_end as usize - start);
+            start = value_end as usize;
             label
         })
     }
@@ -38,14 +42,16 @@ impl LabelMap {
 impl<'t> FromIterator<(&'t str, &'t str)> for LabelMap {
     fn from_iter<I: IntoIterator<Item = (&'t str, &'t str)>>(labels: I) -> Self {
         let mut labels: SmallVec<[(&str, &str); 2 * FEW]> = labels.into_iter().collect();
-        labels.sort_by_key(|(key, _)| *key);
-        labels.dedup_by(|later, kept| {
-            let equal = later.0 == kept.0;
-            if equal {
-                *kept = *later;
-            }
-            equal
-        });
+        if !labels.is_sorted_by(|(one, _), (other, _)| one < other) {
+            labels.sort_by_key(|(key, _)| *key);
+            labels.dedup_by(|later, kept| {
+                let equal = later.0 == kept.0;
+                if equal {
+                    *kept = *later;
+                }
+                equal
+            });
+        }
         let length = labels.iter().map(|(key, value)| key.len() + value.len());
         let mut texts = String::with_capacity(length.sum());
         let mut ends = SmallVec::with_capacity(labels.len());

@@ -81,14 +81,22 @@ fn is_value(value: &str) -> bool {
 }
 
 fn is_name(name: &str) -> bool {
+    /// Whether a byte may stand within a name.
+    const FITS: [bool; 256] = {
+        let mut fits = [false; 256];
+        let mut byte = 0_u8;
+        while byte < u8::MAX {
+            fits[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            byte += 1;
+        }
+        fits
+    };
     let bytes = name.as_bytes();
     let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     bytes.len() <= MAX_NAME
         && ends(bytes.first())
         && ends(bytes.last())
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+        && bytes.iter().all(|byte| FITS[usize::from(*byte)])
 }
 
 #[cfg(test)]

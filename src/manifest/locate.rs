@@ -4,7 +4,7 @@
 //! again in the same order and notes the places. It judges nothing: what the reader took stands.
 
 use granit_parser::{Event, Parser};
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use super::{
     raw::{RawDocument, string_end},
@@ -83,18 +83,27 @@ pub(super) fn item_places(raw: &RawDocument<'_>, count: usize) -> Option<Vec<Pos
 pub(super) fn json_item_places(raw: &RawDocument<'_>, items: &[Node<'_>]) -> Option<Vec<Position>> {
     let mut places = Vec::with_capacity(items.len());
     let (mut passed, mut line, mut column) = (0, 1, 1);
+    let is_ascii = raw.text.is_ascii();
+    let has_one_row = memchr(b'\n', raw.text.as_bytes()).is_none();
     for item in items {
         let key = item.as_fields()?.entries.first()?.key.text;
         let offset = (key.as_ptr() as usize).checked_sub(raw.text.as_ptr() as usize)?;
         let before_key = raw.text.get(..offset)?.strip_suffix('"')?;
         let before_item = before_key.trim_end().strip_suffix('{')?;
         let skipped = before_item.get(passed..)?;
-        let lines = memchr_iter(b'\n', skipped.as_bytes()).count();
+        let lines = match has_one_row {
+            true => 0,
+            false => memchr_iter(b'\n', skipped.as_bytes()).count(),
+        };
         let row = match lines {
             0 => skipped,
             _ => skipped.rsplit('\n').next().unwrap_or_default(),
         };
-        let characters = u32::try_from(row.chars().count()).ok()?;
+        let characters = match is_ascii {
+            true => row.len(),
+            false => row.chars().count(),
+        };
+        let characters = u32::try_from(characters).ok()?;
         column = if lines > 0 { 1 } else { column } + characters;
         line += u32::try_from(lines).ok()?;
         passed = before_item.len();

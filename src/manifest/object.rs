@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
+use smallvec::SmallVec;
+
 use super::label_map::LabelMap;
 use crate::{
     diagnostic::{Diagnostic, Kind, ObjectKey, Origin},
@@ -181,5 +183,5 @@ pub struct Pod {
     /// The `status` of the condition `Ready`, as written.
     pub ready: Option<Cow<'static, str>>,
     /// `status.podIPs`, or `status.podIP` alone, in order and once each.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: SmallVec<[IpAddr; 2]>,
 }

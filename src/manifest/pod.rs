@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::HashSet, net::IpAddr};
 
+use smallvec::SmallVec;
+
 use super::{
     address::{self, Ip},
     findings::Findings,
@@ -55,15 +57,14 @@ fn shared(text: &str, usual: &'static [&'static str]) -> Cow<'static, str> {
 }
 
 /// `podIPs`, or `podIP` alone where there are none.
-fn addresses(findings: &mut Findings, status: Fields<'_>) -> Vec<IpAddr> {
-    let first = status
-        .get_set("podIP")
-        .and_then(|node| address(findings, node, "`status.podIP`"));
+fn addresses(findings: &mut Findings, status: Fields<'_>) -> SmallVec<[IpAddr; 2]> {
+    let single = status.get_set("podIP");
+    let first = single.and_then(|node| address(findings, node, "`status.podIP`"));
     let nodes = status
         .get_set("podIPs")
         .and_then(|node| findings.items(node, "`status.podIPs`"))
         .unwrap_or_default();
-    let mut addresses = Vec::new();
+    let mut addresses = SmallVec::new();
     let mut seen = HashSet::new();
     for node in nodes {
         let Some(item) = findings.fields(node, "an entry of `status.podIPs`") else {
@@ -72,7 +73,10 @@ fn addresses(findings: &mut Findings, status: Fields<'_>) -> Vec<IpAddr> {
         let Some(ip) = item.get_set("ip") else {
             continue;
         };
-        let Some(address) = address(findings, ip, "an `ip` in `status.podIPs`") else {
+        let is_first = ip.as_text() == single.and_then(Node::as_text);
+        let known = first.filter(|_| is_first);
+        let read = || address(findings, ip, "an `ip` in `status.podIPs`");
+        let Some(address) = known.or_else(read) else {
             continue;
         };
         let is_new = if nodes.len() <= FEW_ADDRESSES {

@@ -112,7 +112,8 @@ impl<'t> Fields<'t> {
 
     /// The value of `key` unless it is null, as Kubernetes' own types take null for absent.
     pub(super) fn get_set(self, key: &str) -> Option<&'t Node<'t>> {
-        self.get(key).filter(|node| node.value != Value::Null)
+        self.get(key)
+            .filter(|node| !matches!(node.value, Value::Null))
     }
 
     /// The text of `key`, where it is a text.

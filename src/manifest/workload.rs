@@ -31,7 +31,7 @@ const FIELDS: &[&str] = &[
 #[derive(Default)]
 pub(super) struct WorkloadSpec<'a> {
     /// Not empty.
-    pub(super) address: Option<Stated<'a>>,
+    pub(super) address: Option<StatedAddress<'a>>,
     /// Not empty.
     pub(super) network: Option<Stated<'a>>,
     pub(super) locality: Option<&'a str>,
@@ -56,13 +56,22 @@ pub(super) enum Form {
     Other,
 }
 
-impl Stated<'_> {
-    pub(super) fn form(&self) -> Form {
-        if self.text.starts_with(UNIX_PREFIX) {
+/// An address, its place and what it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StatedAddress<'a> {
+    pub(super) at: NodeId,
+    pub(super) text: &'a str,
+    pub(super) form: Form,
+}
+
+impl<'a> From<Stated<'a>> for StatedAddress<'a> {
+    fn from(Stated { at, text }: Stated<'a>) -> Self {
+        let form = if text.starts_with(UNIX_PREFIX) {
             Form::Unix
         } else {
-            address::ip(self.text).map_or(Form::Other, Form::Ip)
-        }
+            address::ip(text).map_or(Form::Other, Form::Ip)
+        };
+        Self { at, text, form }
     }
 }
 
@@ -81,7 +90,7 @@ pub(super) fn decode<'a>(
 ) -> WorkloadSpec<'a> {
     findings.check_known(fields, FIELDS);
     let mut spec = WorkloadSpec {
-        address: text(findings, fields, "address", 256),
+        address: text(findings, fields, "address", 256).map(StatedAddress::from),
         network: text(findings, fields, "network", 2048),
         locality: text(findings, fields, "locality", 2048).map(|locality| locality.text),
         ..WorkloadSpec::default()
@@ -99,7 +108,7 @@ pub(super) fn decode<'a>(
     if let Some(node) = fields.get("ports") {
         spec.ports = ports(findings, node);
     }
-    if let Some(address) = spec.address.filter(|address| address.form() == Form::Unix) {
+    if let Some(address) = spec.address.filter(|address| address.form == Form::Unix) {
         check_unix(findings, address, fields.get("ports"));
     }
     spec
@@ -131,7 +140,7 @@ pub(super) fn usable_address(findings: &mut Findings, spec: &WorkloadSpec<'_>) -
             .network
             .map(|network| Address::Network(network.text.into()));
     };
-    Some(match address.form() {
+    Some(match address.form {
         Form::Ip(Ip::Plain(ip)) => Address::Ip(ip),
         Form::Ip(Ip::Zoned) => {
             let message = format!(
@@ -242,7 +251,7 @@ pub(super) fn is_port(number: i64) -> bool {
     (1..=65_535).contains(&number)
 }
 
-fn check_unix(findings: &mut Findings, address: Stated<'_>, ports: Option<&Node<'_>>) {
+fn check_unix(findings: &mut Findings, address: StatedAddress<'_>, ports: Option<&Node<'_>>) {
     let path = &address.text[UNIX_PREFIX.len()..];
     if !path.starts_with(['/', '@']) || path.ends_with('/') {
         let message = format!(

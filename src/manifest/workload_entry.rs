@@ -38,7 +38,7 @@ pub(super) fn decode(
     workload::require_address(findings, &workload, spec.id);
     if let Some(address) = workload
         .address
-        .filter(|address| address.form() == Form::Other)
+        .filter(|address| address.form == Form::Other)
         && host::check_name(address.text).is_err()
     {
         findings.error(

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{Addresses, Endpoints, Labels, Service, Workload, index::Index, workload};
 use crate::{
     diagnostic::{ObjectKey, Origin},
-    manifest::{EndpointSource, Object},
+    manifest::{EndpointSource, Metadata, Object},
 };
 
 /// An object, in the form that answers are made from.
@@ -18,18 +18,19 @@ pub(super) enum Entry {
 impl Entry {
     /// Translates a manifest. Its labels are acquired: the entry has to be [released](Index::release).
     pub(super) fn new(object: Object, origin: Origin, index: &mut Index) -> Self {
-        let metadata = object.metadata();
-        let key = ObjectKey {
-            kind: object.kind(),
+        let kind = object.kind();
+        let key = |metadata: Metadata, index: &mut Index| ObjectKey {
+            kind,
             namespace: index.share(&metadata.namespace),
-            // Not the reader's: see `Index::share`.
-            name: Box::from(&*metadata.name),
+            name: metadata.name,
         };
         match object {
             Object::ServiceEntry(entry) => {
-                let mut hosts = entry.hosts.clone();
+                let mut hosts = entry.hosts;
                 hosts.sort_unstable();
                 hosts.dedup();
+                let created = entry.metadata.created;
+                let key = key(entry.metadata, index);
                 let endpoints = match entry.endpoints {
                     EndpointSource::Neither => Endpoints::Neither,
                     EndpointSource::Inline(addresses) => Endpoints::inline(addresses),
@@ -44,25 +45,33 @@ impl Entry {
                     resolution: entry.resolution,
                     endpoints,
                     hidden: entry.hidden,
-                    created: entry.metadata.created,
+                    created,
                     origin,
                 }))
             }
-            Object::WorkloadEntry(entry) => Self::Workload(Arc::new(Workload {
-                labels: index.acquire(&key.namespace, &entry.labels),
-                key,
-                excluded: workload::workload_entry_exclusion(&entry).map(Box::new),
-                addresses: Addresses::from(&entry.address),
-                origin,
-            })),
-            Object::Pod(pod) => Self::Workload(Arc::new(Workload {
-                labels: index.acquire(&key.namespace, &pod.labels),
-                key,
-                excluded: workload::pod_exclusion(&pod).map(Box::new),
-                addresses: pod.addresses.into(),
-                origin,
-            })),
-            Object::WorkloadGroup(_) => Self::Group(Arc::new((key, origin))),
+            Object::WorkloadEntry(entry) => {
+                let excluded = workload::workload_entry_exclusion(&entry).map(Box::new);
+                let key = key(entry.metadata, index);
+                Self::Workload(Arc::new(Workload {
+                    labels: index.acquire(&key.namespace, &entry.labels),
+                    key,
+                    excluded,
+                    addresses: Addresses::from(&entry.address),
+                    origin,
+                }))
+            }
+            Object::Pod(pod) => {
+                let excluded = workload::pod_exclusion(&pod).map(Box::new);
+                let key = key(pod.metadata, index);
+                Self::Workload(Arc::new(Workload {
+                    labels: index.acquire(&key.namespace, &pod.labels),
+                    key,
+                    excluded,
+                    addresses: pod.addresses.into(),
+                    origin,
+                }))
+            }
+            Object::WorkloadGroup(metadata) => Self::Group(Arc::new((key(metadata, index), origin))),
         }
     }
 

@@ -13,6 +13,7 @@ use super::{
     Affected, EndpointCounts, Endpoints, Entry, Exclusion, InlineEndpoint, Labels, Service, Slot,
     Workload,
     namespace::{Namespace, SelectorId},
+    namespaces::Namespaces,
     objects::Objects,
     posting::Posting,
 };
@@ -20,7 +21,7 @@ use crate::{dns::Name, manifest::LabelMap};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    namespaces: HashMap<Arc<str>, Namespace>,
+    namespaces: Namespaces,
     hosts: HashMap<Name, SmallVec<[Arc<Service>; 1]>>,
     /// How many selectors pick a workload, by slot.
     picks: Vec<u32>,
@@ -45,15 +46,8 @@ struct Touched {
 
 impl Index {
     /// The one copy of a namespace's name that all its objects share.
-    pub(super) fn share(&mut self, namespace: &Arc<str>) -> Arc<str> {
-        if let Some((held, _)) = self.namespaces.get_key_value(namespace) {
-            return held.clone();
-        }
-        // Not the reader's: what is kept must not keep a page of the reader's memory in use.
-        let namespace: Arc<str> = Arc::from(&**namespace);
-        self.namespaces
-            .insert(namespace.clone(), Namespace::default());
-        namespace
+    pub(super) fn share(&mut self, namespace: &str) -> Arc<str> {
+        self.namespaces.share(namespace)
     }
 
     /// The labels of a new entry, which hold until it is [released](Index::release).
@@ -200,7 +194,7 @@ impl Index {
     }
 
     fn namespace(&mut self, name: &Arc<str>) -> &mut Namespace {
-        self.namespaces.entry(name.clone()).or_default()
+        self.namespaces.get_or_insert(name)
     }
 
     fn insert_service(&mut self, slot: Slot, service: &Arc<Service>, objects: &Objects) {

@@ -4,7 +4,11 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
-use super::{posting::Posting, slab::Slab};
+use super::{
+    half_hash::{half, whole},
+    posting::Posting,
+    slab::Slab,
+};
 use crate::manifest::LabelMap;
 
 /// A label, key and value, as a number of the namespace that gave it out.
@@ -43,7 +47,8 @@ impl Labels {
 /// The labels of one namespace, each held once for as long as an object uses it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LabelTable {
-    by_text: HashTable<u32>,
+    /// Half of the text's hash beside the number.
+    by_text: HashTable<(u32, u32)>,
     labels: Slab<Held>,
     hasher: RandomState,
 }
@@ -70,8 +75,8 @@ impl LabelTable {
     /// Turns texts into numbers, which hold until they are released.
     pub(super) fn acquire(&mut self, labels: &LabelMap) -> Labels {
         let mut numbers: SmallVec<[Label; 6]> = labels
-            .iter()
-            .map(|(key, value)| self.number(key, value))
+            .joined()
+            .map(|(text, key_len)| self.number(text, key_len))
             .collect();
         numbers.sort_unstable();
         numbers.shrink_to_fit();
@@ -92,9 +97,9 @@ impl LabelTable {
             held.uses -= 1;
             if held.uses == 0 {
                 let held = self.labels.remove(label.0);
-                let hash = hash(&self.hasher, held.parts());
+                let hash = hash(&self.hasher, &held.text);
                 self.by_text
-                    .find_entry(hash, |number| *number == label.0)
+                    .find_entry(whole(hash), |(_, number)| *number == label.0)
                     .expect("a label in use is found by its text")
                     .remove();
             }
@@ -120,27 +125,31 @@ impl LabelTable {
         texts
     }
 
-    fn number(&mut self, key: &str, value: &str) -> Label {
-        let hash_of = |held: &Held| hash(&self.hasher, held.parts());
-        let hash = hash(&self.hasher, (key, value));
-        let is_it = |number: &u32| self.labels[*number].parts() == (key, value);
-        if let Some(&number) = self.by_text.find(hash, is_it) {
+    fn number(&mut self, text: &str, key_len: usize) -> Label {
+        let key_len = u32::try_from(key_len).expect("a file has fewer than 2^32 bytes");
+        let hash = hash(&self.hasher, text);
+        let is_it = |(half, number): &(u32, u32)| {
+            let held = &self.labels[*number];
+            *half == hash && held.key_len == key_len && *held.text == *text
+        };
+        if let Some(&(_, number)) = self.by_text.find(whole(hash), is_it) {
             self.labels[number].uses += 1;
             return Label(number);
         }
         let number = self.labels.insert(Held {
-            text: [key, value].concat().into(),
-            key_len: u32::try_from(key.len()).expect("a file has fewer than 2^32 bytes"),
+            text: text.into(),
+            key_len,
             uses: 1,
             workloads: Posting::default(),
             selectors: SmallVec::new(),
         });
         self.by_text
-            .insert_unique(hash, number, |number| hash_of(&self.labels[*number]));
+            .insert_unique(whole(hash), (hash, number), |(half, _)| whole(*half));
         Label(number)
     }
 }
 
-fn hash(hasher: &RandomState, label: (&str, &str)) -> u64 {
-    hasher.hash_one(label)
+/// A key and its value hash alike wherever the one ends: few labels differ in nothing else.
+fn hash(hasher: &RandomState, text: &str) -> u32 {
+    half(hasher.hash_one(text))
 }

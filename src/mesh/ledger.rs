@@ -206,22 +206,26 @@ impl Ledger {
             let was_claimed = old.next_if_eq(&slot).is_some();
             let is_first = claims
                 .peek()
-                .is_some_and(|claim| claim.slot == slot && claim.is_first);
-            let mut of_slot = SmallVec::<[Entry; 1]>::new();
+                .is_some_and(|claim| claim.slot == slot && claim.entry.is_none());
+            let mut of_slot = SmallVec::<[Option<Entry>; 1]>::new();
             while let Some(claim) = claims.next_if(|claim| claim.slot == slot) {
                 of_slot.push(claim.entry);
             }
             let is_alone = (is_first || was_claimed)
                 && !self.overruled.contains_key(&slot)
                 && of_slot.len() <= 1;
-            if is_alone {
-                let before = (!is_first).then(|| self.objects.get(slot).clone());
-                self.serve(slot, before.as_ref(), of_slot.pop(), index, tally);
-                if let Some(before) = before {
-                    index.release(&before);
-                }
+            if !is_alone {
+                let first = is_first.then(|| self.objects.get(slot).clone());
+                let of_file = of_slot.into_iter().flatten();
+                let of_file = first.into_iter().chain(of_file).collect();
+                self.settle_contested(slot, file, of_file, is_first, index, tally);
+            } else if is_first {
+                self.serve_first(slot, index, tally);
             } else {
-                self.settle_contested(slot, file, of_slot, is_first, index, tally);
+                let before = self.objects.get(slot).clone();
+                let after = of_slot.pop().flatten();
+                self.serve(slot, Some(&before), after, index, tally);
+                index.release(&before);
             }
         }
     }
@@ -253,6 +257,14 @@ impl Ledger {
         for entry in &withdrawn {
             index.release(entry);
         }
+    }
+
+    /// Serves an object that nothing claimed before and that has its place.
+    fn serve_first(&mut self, slot: Slot, index: &mut Index, tally: &mut Tally) {
+        let entry = self.objects.get(slot);
+        index.replace(slot, None, Some(entry), &self.objects);
+        *self.objects_served.entry(entry.key().kind).or_default() += 1;
+        tally.added += 1;
     }
 
     /// Puts `after` in the place of what was served `before`, if that makes a difference.

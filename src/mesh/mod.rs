@@ -7,10 +7,12 @@
 //! Never chooses an endpoint (that is `select`) and never reads a file or a clock.
 
 mod entry;
+mod half_hash;
 mod index;
 mod labels;
 mod ledger;
 mod namespace;
+mod namespaces;
 mod objects;
 mod posting;
 mod resolved;

@@ -3,13 +3,17 @@ use std::{hash::BuildHasher, sync::Arc};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::{Entry, Slot, Workload, slab::Slab};
+use super::{
+    Entry, Slot, Workload,
+    half_hash::{half, whole},
+    slab::Slab,
+};
 use crate::diagnostic::ObjectKey;
 
 /// The version of each object that is served, by its key and by a number that index and ledger name it with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
-    /// Half of the key's hash beside the slot, so that a table that grows needs no object to be looked at.
+    /// Half of the key's hash beside the slot.
     by_key: HashTable<(u32, Slot)>,
     served: Slab<Entry>,
     hasher: RandomState,
@@ -69,11 +73,6 @@ impl Objects {
     }
 
     fn hash(&self, key: &ObjectKey) -> u32 {
-        u32::try_from(self.hasher.hash_one(key) >> 32).expect("half of the bits are left")
+        half(self.hasher.hash_one(key))
     }
-}
-
-/// A hash as the table wants it: it reads both ends.
-fn whole(half: u32) -> u64 {
-    u64::from(half) << 32 | u64::from(half)
 }

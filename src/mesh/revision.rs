@@ -16,9 +16,8 @@ pub(super) type KeptObjects = Vec<(Slot, SystemTime)>;
 /// One version of an object.
 pub(super) struct Claim {
     pub(super) slot: Slot,
-    pub(super) entry: Entry,
-    /// Whether no other claim was there before.
-    pub(super) is_first: bool,
+    /// `None` where no other claim was there before: then it has its place already.
+    pub(super) entry: Option<Entry>,
 }
 
 /// A file's new state in the making.
@@ -62,7 +61,7 @@ impl<'f> Revision<'f> {
         documents: &[u32],
         ledger: &Ledger,
         index: &mut Index,
-    ) -> Vec<Claim> {
+    ) -> Vec<(Slot, Entry)> {
         let mut unchanged = Vec::with_capacity(self.slots.len());
         for &slot in self.slots {
             let mut entries: SmallVec<[&Entry; 1]> = ledger.claims_of(slot, self.file).collect();
@@ -73,15 +72,11 @@ impl<'f> Revision<'f> {
             for entry in entries.into_iter().rev() {
                 if documents.binary_search(&entry.origin().document).is_ok() {
                     index.acquire_again(entry);
-                    unchanged.push(Claim {
-                        slot,
-                        entry: entry.clone(),
-                        is_first: false,
-                    });
+                    unchanged.push((slot, entry.clone()));
                 }
             }
         }
-        unchanged.sort_by(|a, b| a.entry.origin().cmp(b.entry.origin()));
+        unchanged.sort_by(|(_, a), (_, b)| a.origin().cmp(b.origin()));
         unchanged
     }
 
@@ -89,7 +84,7 @@ impl<'f> Revision<'f> {
     pub(super) fn read(
         &mut self,
         contents: Contents,
-        unchanged: Vec<Claim>,
+        unchanged: Vec<(Slot, Entry)>,
         ledger: &mut Ledger,
         index: &mut Index,
     ) -> Vec<Diagnostic> {
@@ -99,21 +94,18 @@ impl<'f> Revision<'f> {
         let mut has_unidentified = false;
         for document in contents.documents {
             let number = document.origin.document;
-            while let Some(claim) =
-                unchanged.next_if(|claim| claim.entry.origin().document < number)
+            while let Some((slot, entry)) =
+                unchanged.next_if(|(_, entry)| entry.origin().document < number)
             {
-                self.claim(claim);
+                self.claim(slot, Some(entry));
             }
             match document.outcome {
                 Outcome::Object(object) => {
                     let entry = Entry::new(object, document.origin, index);
-                    let found = ledger.objects.find(entry.key());
-                    let slot = found.unwrap_or_else(|| ledger.objects.insert(entry.clone()));
-                    self.claim(Claim {
-                        slot,
-                        entry,
-                        is_first: found.is_none(),
-                    });
+                    match ledger.objects.find(entry.key()) {
+                        Some(slot) => self.claim(slot, Some(entry)),
+                        None => self.claim(ledger.objects.insert(entry), None),
+                    }
                 }
                 Outcome::Rejected(Some(key)) => {
                     if let Some(slot) = ledger.objects.find(&key)
@@ -126,8 +118,8 @@ impl<'f> Revision<'f> {
                 Outcome::Ignored(kind) => *self.ignored.entry(kind).or_default() += 1,
             }
         }
-        for claim in unchanged {
-            self.claim(claim);
+        for (slot, entry) in unchanged {
+            self.claim(slot, Some(entry));
         }
         if has_unidentified {
             // Any object that the file no longer shows may be the one that can't be read.
@@ -136,9 +128,9 @@ impl<'f> Revision<'f> {
         contents.diagnostics
     }
 
-    fn claim(&mut self, claim: Claim) {
-        self.close(claim.slot);
-        self.claims.push(claim);
+    fn claim(&mut self, slot: Slot, entry: Option<Entry>) {
+        self.close(slot);
+        self.claims.push(Claim { slot, entry });
     }
 
     /// Notes that the file shows an object, and tells whether it claimed it before and did not show it again so far.
@@ -165,8 +157,7 @@ impl<'f> Revision<'f> {
         index.acquire_again(entry);
         self.claims.push(Claim {
             slot,
-            entry: entry.clone(),
-            is_first: false,
+            entry: Some(entry.clone()),
         });
     }
 

@@ -1,5 +1,7 @@
 use std::{fmt, net::IpAddr, ops::Deref, slice};
 
+use smallvec::SmallVec;
+
 use super::labels::Labels;
 use crate::{
     diagnostic::{ObjectKey, Origin},
@@ -46,11 +48,11 @@ pub enum Addresses {
 // A mesh has one for each of what may be a million workloads.
 const _: () = assert!(size_of::<Addresses>() == 24);
 
-impl From<Vec<IpAddr>> for Addresses {
-    fn from(addresses: Vec<IpAddr>) -> Self {
+impl From<SmallVec<[IpAddr; 2]>> for Addresses {
+    fn from(addresses: SmallVec<[IpAddr; 2]>) -> Self {
         match *addresses {
             [address] => Self::One(address),
-            _ => Self::Other(addresses.into()),
+            _ => Self::Other(addresses.into_boxed_slice()),
         }
     }
 }

@@ -208,7 +208,7 @@ fn pod() -> impl Strategy<Value = Object> {
                     phase: "Running".into(),
                     terminating,
                     ready: ready.map(Into::into),
-                    addresses: addresses.clone(),
+                    addresses: addresses.iter().copied().collect(),
                 }))
             })
         },

@@ -4,6 +4,7 @@
 //! keep a hostile document cheap: nesting, and what aliases unfold to. A quick reader of our own stands before the one
 //! for YAML and takes what is plain and right, which is nearly everything; whatever is wrong is told by the other.
 
+mod json;
 mod plain;
 mod refusal;
 mod seed;
@@ -108,6 +109,13 @@ fn read_any_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>,
 }
 
 fn read_json<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
+    if let Some(tree) = json::read(raw.text, &Reading::new(arena, raw.text, Format::Json)) {
+        return Ok(tree);
+    }
+    read_any_json(arena, raw)
+}
+
+fn read_any_json<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
     let reading = Reading::new(arena, raw.text, Format::Json);
     let mut deserializer = serde_json::Deserializer::from_str(raw.text);
     let root = NodeSeed {
@@ -136,4 +144,9 @@ fn read_json<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unr
             &error.to_string(),
         )
     })
+}
+
+/// The number of a mapping or list that begins, for a reader that knows no aliases; `None` where it is too deep.
+fn open(reading: &Reading<'_>, depth: usize) -> Option<NodeId> {
+    (depth < MAX_DEPTH).then(|| reading.next_id())
 }

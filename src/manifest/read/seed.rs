@@ -319,11 +319,15 @@ fn report_equal_keys(entries: &[Entry<'_>], reading: &Reading<'_>) {
         reading.fault(key.id, code::DUPLICATE_KEY, message);
     };
     if entries.len() <= SMALL_MAP {
+        // Keys that differ in how long they are or how they end are told apart without a look at the others.
+        let mut seen = 0_u64;
         for (index, entry) in entries.iter().enumerate() {
-            if entries[..index]
-                .iter()
-                .any(|other| other.key.text == entry.key.text)
-            {
+            let text = entry.key.text;
+            let end = text.as_bytes().last().copied().unwrap_or_default();
+            let mark = 1 << ((text.len() + usize::from(end)) % 64);
+            let is_marked = seen & mark != 0;
+            seen |= mark;
+            if is_marked && entries[..index].iter().any(|other| other.key.text == text) {
                 report(&entry.key);
             }
         }

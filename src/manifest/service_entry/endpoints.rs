@@ -86,7 +86,7 @@ fn check_static(
     let Some(address) = endpoint.address else {
         return;
     };
-    match address.form() {
+    match address.form {
         Form::Unix if ports.len() != 1 => {
             let message = format!(
                 "a unix endpoint needs exactly one service port, but there are {}",
@@ -113,7 +113,7 @@ fn check_static(
 fn check_dns(findings: &mut Findings, endpoint: &WorkloadSpec<'_>, at: NodeId) {
     match (endpoint.address, endpoint.network) {
         (Some(address), _) => {
-            let form = address.form();
+            let form = address.form;
             if form == Form::Unix {
                 let message = format!(
                     "the endpoint {} is a socket, which resolution DNS can't use",

@@ -11,8 +11,8 @@ mod tests;
 
 use memchr::memchr;
 
-use super::{MAX_DEPTH, Tree, seed::Reading};
-use crate::manifest::value::{Entry, Key, Node, NodeId, Value};
+use super::{Tree, open, seed::Reading};
+use crate::manifest::value::{Entry, Key, Node, Value};
 
 /// The longest key that is taken; YAML wants a `:` within 1024 characters.
 const MAX_KEY_BYTES: usize = 1_000;
@@ -251,9 +251,4 @@ impl<'t> Reader<'_, 't> {
     fn is_at_colon(&self) -> bool {
         self.byte() == Some(b':') && self.is_blank(1)
     }
-}
-
-/// The number of a mapping or list that begins.
-fn open(reading: &Reading<'_>, depth: usize) -> Option<NodeId> {
-    (depth < MAX_DEPTH).then(|| reading.next_id())
 }
