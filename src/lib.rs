@@ -110,6 +110,8 @@
 
 // ---- core: values in, values out; in the order of the line (blank lines keep rustfmt from sorting) ----
 
+mod parallel;
+
 pub mod diagnostic;
 
 pub mod dns;

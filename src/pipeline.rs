@@ -14,8 +14,7 @@ use std::{
     time::SystemTime,
 };
 
-use foldhash::HashMap;
-use rayon::prelude::*;
+use foldhash::{HashMap, fast::RandomState};
 
 pub use uses::NameChanges;
 use uses::Uses;
@@ -24,12 +23,10 @@ use crate::{
     diagnostic::Diagnostic,
     dns::{Name, Serial},
     mesh::{Affected, FileChange, Labels, Mesh, Resolved, Told},
+    parallel,
     select::{self, Choice, Gathering, Holder, NameUse, Selection, View, WhenAllUnhealthy},
     zone::{self, Compiled, Editor, Settings, Snapshot},
 };
-
-/// From this many hosts on, they are compiled side by side; below, that costs more than it brings.
-const MANY_HOSTS: usize = 256;
 
 /// From this many records on, what a selector came to is remembered, so that another host that selects alike shares the
 /// records.
@@ -254,17 +251,22 @@ impl Pipeline {
     fn recompile(&mut self, mut affected: Affected, now: SystemTime) -> Report {
         let mut has_news = self.mesh.take_news();
         has_news |= self.add_dependents(&mut affected);
-        for (namespace, labels) in &affected.selectors {
-            for takes_names in [false, true] {
-                let selector = (namespace.clone(), labels.clone(), takes_names);
-                self.large.remove(&selector);
+        if !self.large.is_empty() {
+            for (namespace, labels) in &affected.selectors {
+                for takes_names in [false, true] {
+                    let selector = (namespace.clone(), labels.clone(), takes_names);
+                    self.large.remove(&selector);
+                }
             }
         }
-        let choices = map_all(&affected.hosts, |host| select::choose(&self.mesh, host));
-        let of_selectors = self.of_selectors(&choices);
-        let hosts: Vec<_> = affected.hosts.iter().zip(&choices).collect();
-        let compiled = map_all(&hosts, |(host, choice)| {
-            self.compile_host(host, choice.as_ref()?, &of_selectors)
+        let choices = parallel::map(&affected.hosts, |host| select::choose(&self.mesh, host));
+        let alike = Alike::of(&choices);
+        let outcomes = parallel::map(&alike.first, |choice| self.known_outcome(choice));
+        let hosts = affected.hosts.iter().zip(&choices).zip(&alike.numbers);
+        let hosts = Vec::from_iter(hosts);
+        let compiled = parallel::map(&hosts, |((host, choice), number)| {
+            let known = number.map(|number| &*outcomes[number].0);
+            self.compile_host(host, choice.as_ref()?, known)
         });
         let mut updates = Vec::with_capacity(hosts.len());
         let mut names = Vec::with_capacity(hosts.len());
@@ -293,16 +295,22 @@ impl Pipeline {
             .flatten()
             .filter(|choice| !choice.chosen.is_empty() && choice.selector().is_none());
         let of_others = of_others.count();
-        let is_fresh = |selector: &&Selector| !self.large.contains_key(*selector);
-        let selections = of_others + of_selectors.keys().filter(is_fresh).count();
+        let is_fresh = |(_, is_fresh): &&(_, bool)| *is_fresh;
+        let selections = of_others + outcomes.iter().filter(is_fresh).count();
         // What depends on names would have to be forgotten with them.
-        let is_large = |(_, outcome): &(Selector, Arc<Outcome>)| match &outcome.compiled {
+        let is_large = |outcome: &Outcome| match &outcome.compiled {
             Compiled::Records(records) => {
                 records.rrsets().len() >= MANY_RECORDS && outcome.gathering.names.is_empty()
             }
             Compiled::Elsewhere => false,
         };
-        self.large.extend(of_selectors.into_iter().filter(is_large));
+        for (choice, (outcome, _)) in alike.first.iter().zip(outcomes) {
+            if is_large(&outcome)
+                && let Some(selector) = selector_of(choice)
+            {
+                self.large.insert(selector, outcome);
+            }
+        }
         let serial = match self.editor.snapshot() {
             ready if ready.is_ready() => ready.serial().next(now),
             // One step later: a process that ended a moment ago may have given out this very one.
@@ -321,37 +329,28 @@ impl Pipeline {
         }
     }
 
-    /// What the selectors of `choices` come to, each gathered once, however many hosts select by it.
-    fn of_selectors(&self, choices: &[Option<Choice<'_>>]) -> HashMap<Selector, Arc<Outcome>> {
-        let mut first_by = HashMap::<Selector, &Choice<'_>>::default();
-        for choice in choices.iter().flatten() {
-            if let Some(selector) = selector_of(choice) {
-                first_by.entry(selector).or_insert(choice);
-            }
+    /// What the selector of `choice` comes to, and whether it was gathered for that.
+    fn known_outcome(&self, choice: &Choice<'_>) -> (Arc<Outcome>, bool) {
+        let known = match self.large.is_empty() {
+            true => None,
+            false => selector_of(choice).and_then(|selector| self.large.get(&selector)),
+        };
+        match known {
+            Some(outcome) => (outcome.clone(), false),
+            None => (Arc::new(self.outcome(choice)), true),
         }
-        let first_by: Vec<_> = first_by.into_iter().collect();
-        let outcomes = map_all(&first_by, |(selector, choice)| {
-            self.large
-                .get(selector)
-                .cloned()
-                .unwrap_or_else(|| Arc::new(self.outcome(choice)))
-        });
-        let selectors = first_by.into_iter().map(|(selector, _)| selector);
-        selectors.zip(outcomes).collect()
     }
 
-    /// What a host answers and what is noteworthy about it.
+    /// What a host answers and what is noteworthy about it; what its selector comes to, where it has one, is `known`.
     fn compile_host(
         &self,
         host: &Name,
         choice: &Choice<'_>,
-        of_selectors: &HashMap<Selector, Arc<Outcome>>,
+        known: Option<&Outcome>,
     ) -> Option<Host> {
         let answering = choice.chosen.first()?;
-        let outcome = match selector_of(choice) {
-            Some(selector) => of_selectors[&selector].clone(),
-            None => Arc::new(self.outcome(choice)),
-        };
+        let own = known.is_none().then(|| self.outcome(choice));
+        let outcome = known.or(own.as_ref())?;
         let mut remarks = select::remarks(host, choice, &outcome.gathering);
         remarks.extend(zone::oversize(host, answering, &outcome.compiled));
         Some(Host {
@@ -377,11 +376,29 @@ fn selector_of(choice: &Choice<'_>) -> Option<Selector> {
     Some((namespace.clone(), labels.clone(), takes_names))
 }
 
-/// The results of `work` in the order of `items`.
-fn map_all<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Send + Sync) -> Vec<R> {
-    if items.len() < MANY_HOSTS {
-        items.iter().map(work).collect()
-    } else {
-        items.par_iter().map(work).collect()
+/// Choices by the selector that they come down to.
+struct Alike<'c, 'm> {
+    /// The number of each choice's selector; `None` where it comes down to none.
+    numbers: Vec<Option<usize>>,
+    /// The first choice of each selector, in their order.
+    first: Vec<&'c Choice<'m>>,
+}
+
+impl<'c, 'm> Alike<'c, 'm> {
+    fn of(choices: &'c [Option<Choice<'m>>]) -> Self {
+        let mut known = HashMap::with_capacity_and_hasher(choices.len(), RandomState::default());
+        let mut first = Vec::new();
+        let numbers = choices.iter().map(|choice| {
+            let choice = choice.as_ref()?;
+            let number = *known.entry(choice.selector()?).or_insert(first.len());
+            if number == first.len() {
+                first.push(choice);
+            }
+            Some(number)
+        });
+        Self {
+            numbers: numbers.collect(),
+            first,
+        }
     }
 }

@@ -139,6 +139,23 @@ impl Name {
         *rest == *ancestor.0
     }
 
+    /// Bytes that are ordered as names are, for sorting many: comparing them takes a fraction of the time.
+    pub(crate) fn canonical_key(&self) -> SmallVec<[u8; SHORT_NAME_LEN]> {
+        // Behind each label, the last first, stands a zero; what could be taken for one is written as two bytes.
+        let mut key = SmallVec::new();
+        let labels: SmallVec<[&[u8]; 16]> = self.labels().collect();
+        for label in labels.into_iter().rev() {
+            for &byte in label {
+                match byte {
+                    0 | 1 => key.extend([1, byte]),
+                    _ => key.push(byte),
+                }
+            }
+            key.push(0);
+        }
+        key
+    }
+
     fn parent_wire(&self) -> Option<&[u8]> {
         match self.0[0] {
             0 => None,
@@ -254,7 +271,10 @@ mod tests {
             "b.test", "test", "a.b.test", "z.a.test", "a.test", "other", "*.a.test",
         ]
         .map(name);
+        let mut by_key = names.clone();
+        by_key.sort_by_key(Name::canonical_key);
         names.sort();
+        assert_eq!(by_key, names);
         let texts: Vec<_> = names.iter().map(ToString::to_string).collect();
         assert_eq!(
             texts,

@@ -24,14 +24,18 @@ impl LabelMap {
 
     /// Keys and values in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.joined().map(|(label, key_len)| label.split_at(key_len))
+        self.joined()
+            .map(|(label, key_len)| label.split_at(key_len))
     }
 
     /// The same, each key with its value behind it, and how long the key is.
     pub(crate) fn joined(&self) -> impl Iterator<Item = (&str, usize)> {
         let mut start = 0;
         self.ends.iter().map(move |&(key_end, value_end)| {
-            let label = (&self.texts[start..value_end as usize], key_end as usize - start);
+            let label = (
+                &self.texts[start..value_end as usize],
+                key_end as usize - start,
+            );
             start = value_end as usize;
             label
         })

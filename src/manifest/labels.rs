@@ -86,7 +86,8 @@ fn is_name(name: &str) -> bool {
         let mut fits = [false; 256];
         let mut byte = 0_u8;
         while byte < u8::MAX {
-            fits[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            fits[byte as usize] =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
             byte += 1;
         }
         fits

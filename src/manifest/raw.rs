@@ -163,10 +163,11 @@ fn may_hold_two_json_values(text: &str) -> bool {
     let may_be_between = |(before, after): (&u8, &u8)| {
         matches!(before, b'}' | b']') & matches!(after, b'{' | b'[' | ..=b' ')
     };
-    pairs.fold(false, |any, pair| any | may_be_between(pair)) && memchr2_iter(b'}', b']', bytes).any(|at| match bytes.get(at + 1) {
-        None | Some(b',' | b'}' | b']') => false,
-        Some(_) => text[at + 1..].trim_start().starts_with(['{', '[']),
-    })
+    pairs.fold(false, |any, pair| any | may_be_between(pair))
+        && memchr2_iter(b'}', b']', bytes).any(|at| match bytes.get(at + 1) {
+            None | Some(b',' | b'}' | b']') => false,
+            Some(_) => text[at + 1..].trim_start().starts_with(['{', '[']),
+        })
 }
 
 /// The closing quote of the JSON string that opens at `open`.

@@ -71,7 +71,9 @@ impl Entry {
                     origin,
                 }))
             }
-            Object::WorkloadGroup(metadata) => Self::Group(Arc::new((key(metadata, index), origin))),
+            Object::WorkloadGroup(metadata) => {
+                Self::Group(Arc::new((key(metadata, index), origin)))
+            }
         }
     }
 

@@ -6,7 +6,6 @@ use std::{
 };
 
 use foldhash::{HashMap, HashSet};
-use rayon::slice::ParallelSliceMut as _;
 use smallvec::SmallVec;
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
     objects::Objects,
     posting::Posting,
 };
-use crate::{dns::Name, manifest::LabelMap};
+use crate::{dns::Name, manifest::LabelMap, parallel};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
@@ -107,11 +106,13 @@ impl Index {
     /// Hands out what was touched since the last time.
     pub(super) fn take_affected(&mut self) -> Affected {
         let Touched {
-            mut hosts,
+            hosts,
             selectors,
             gone,
         } = std::mem::take(&mut self.touched);
+        let mut hosts = Vec::from_iter(hosts);
         let mut touched = gone;
+        touched.reserve(selectors.len());
         for (name, id) in selectors {
             let selector = self
                 .namespaces
@@ -125,8 +126,8 @@ impl Index {
                 touched.push((name, selector.labels.clone()));
             }
         }
-        let mut hosts: Vec<Name> = hosts.into_iter().collect();
-        hosts.par_sort_unstable();
+        parallel::sort_by_cached_key(&mut hosts, Name::canonical_key);
+        hosts.dedup();
         Affected {
             hosts,
             selectors: touched,
@@ -203,24 +204,35 @@ impl Index {
                 .entry(host.clone())
                 .or_default()
                 .push(service.clone());
-            self.touched.hosts.insert(host.clone());
         }
         self.count_inline(slot, service, 1);
-        if let Some(labels) = service.selector() {
-            let name = &service.key.namespace;
-            let namespace = self.namespace(name);
-            let id = namespace
-                .find(labels)
-                .unwrap_or_else(|| namespace.insert(labels));
-            let selector = &mut namespace.selectors[id];
-            selector.services.push(service.clone());
-            if selector.services.len() == 1 {
-                if !std::mem::replace(&mut selector.is_touched, true) {
-                    self.touched.selectors.push((name.clone(), id));
-                }
-                self.count_picked(name, labels, 1, objects);
-            }
+        if !self.insert_into_selector(service, objects) {
+            self.touched.hosts.extend(service.hosts.iter().cloned());
         }
+    }
+
+    /// Makes the service one of those that select as it does. Returns whether all their hosts are touched.
+    fn insert_into_selector(&mut self, service: &Arc<Service>, objects: &Objects) -> bool {
+        let Some(labels) = service.selector() else {
+            return false;
+        };
+        let name = &service.key.namespace;
+        let namespace = self.namespace(name);
+        let id = namespace
+            .find(labels)
+            .unwrap_or_else(|| namespace.insert(labels));
+        let selector = &mut namespace.selectors[id];
+        selector.services.push(service.clone());
+        let is_first = selector.services.len() == 1;
+        let was_touched = selector.is_touched;
+        selector.is_touched |= is_first;
+        if is_first {
+            if !was_touched {
+                self.touched.selectors.push((name.clone(), id));
+            }
+            self.count_picked(name, labels, 1, objects);
+        }
+        is_first || was_touched
     }
 
     fn remove_service(&mut self, slot: Slot, service: &Arc<Service>, objects: &Objects) {

@@ -41,11 +41,13 @@ struct Hosts {
     in_order: BTreeSet<Name>,
 }
 
-/// Names in the order in which they came, each once.
+/// The names that may answer otherwise.
 #[derive(Debug, Default)]
-struct Names {
-    known: HashSet<Name>,
-    in_order: Vec<Name>,
+struct Dirty {
+    /// In no order, and not each once.
+    names: Vec<Name>,
+    /// Those of them above which all names are there, too.
+    climbed: HashSet<Name>,
 }
 
 /// What [`Editor::apply`] did.
@@ -112,7 +114,8 @@ impl Editor {
         serial: Serial,
     ) -> Change {
         let first = std::mem::take(&mut self.is_new);
-        let mut dirty = Names::default();
+        let updates = Vec::from_iter(updates);
+        let mut dirty = Dirty::default();
         let mut fresh = HashMap::default();
         let mut moved: Vec<Name> = if first {
             self.declared.iter().cloned().collect()
@@ -120,80 +123,73 @@ impl Editor {
             Vec::new()
         };
         let (mut come, mut gone, mut left) = (Vec::new(), Vec::new(), Vec::new());
-        dirty.extend(moved.iter().cloned());
-        for (host, compiled) in updates {
-            let standing = match &compiled {
+        dirty.names.extend(moved.iter().cloned());
+        for (host, compiled) in &updates {
+            let standing = match compiled {
                 Some(Compiled::Records(_)) => Standing::Answers,
                 Some(Compiled::Elsewhere) => {
-                    self.latest.settings().domains().standing_elsewhere(&host)
+                    self.latest.settings().domains().standing_elsewhere(host)
                 }
                 None => Standing::Absent,
             };
-            let base = base_of(&host);
-            let before = self.standing(&host);
+            let base = base_of(host);
+            let before = self.standing(host);
             if standing != before {
                 moved.push(base.clone());
                 if before != Standing::Absent {
-                    gone.push(host.clone());
+                    gone.push(host);
                 }
                 match standing {
                     Standing::Absent => {}
-                    Standing::Left => left.push(host.clone()),
-                    Standing::Answers => come.push(host.clone()),
+                    Standing::Left => left.push(host),
+                    Standing::Answers => come.push(host),
                 }
             }
             if standing == Standing::Answers {
                 let records = match compiled {
-                    Some(Compiled::Records(records)) => records,
+                    Some(Compiled::Records(records)) => records.clone(),
                     _ => HostRecords::default(),
                 };
                 fresh.insert(host, records);
             }
-            dirty.insert(base);
+            dirty.names.push(base);
         }
         self.hosts.remove(&gone);
-        self.hosts.left.extend(left.iter().cloned());
+        self.hosts.left.extend(left.iter().copied().cloned());
         come.extend(left);
-        self.hosts.insert(come);
+        self.hosts.insert(&come);
         for base in moved {
-            dirty.extend(base.ancestors());
+            dirty.climb(&base);
             // The first time, all that is below came with this one and is marked itself.
             if !first {
                 self.mark_below(&base, &mut dirty);
             }
         }
-        self.recompile(&dirty.in_order, &mut fresh, first, serial)
+        self.recompile(dirty.names, &fresh, first, serial)
     }
 
     /// Marks what may change below `base` when a host comes or goes there or as the wildcard below it: the names get
     /// another zone or another wildcard.
-    fn mark_below(&self, base: &Name, dirty: &mut Names) {
+    fn mark_below(&self, base: &Name, dirty: &mut Dirty) {
         for host in self.below(base) {
             let host = base_of(host);
-            dirty.extend(host.ancestors().take_while(|ancestor| ancestor != base));
-            dirty.insert(host);
+            dirty.climb(&host);
+            dirty.names.push(host);
         }
     }
 
     fn recompile(
         &mut self,
-        dirty: &[Name],
-        fresh: &mut HashMap<Name, HostRecords>,
+        dirty: Vec<Name>,
+        fresh: &HashMap<&Name, HostRecords>,
         first: bool,
         serial: Serial,
     ) -> Change {
-        let mut changes = Vec::new();
-        for name in dirty {
-            let held = self.latest.node(name.as_wire());
-            let node = self.node(name, held.as_ref(), fresh);
-            if node != held {
-                changes.push((name.clone(), node));
-            }
-        }
-        let names_changed = changes.len();
+        let node = |name: &Name, held: Option<&Node>| self.node(name, held, fresh);
+        let edit = self.latest.edit(dirty, node);
+        let names_changed = edit.names_changed;
         if first || names_changed > 0 {
-            let mut next = Snapshot::clone(&self.latest);
-            next.replace(changes);
+            let mut next = self.latest.with(edit);
             next.stamp(self.latest.generation() + 1, serial);
             self.latest = Arc::new(next);
         }
@@ -208,7 +204,7 @@ impl Editor {
         &self,
         name: &Name,
         held: Option<&Node>,
-        fresh: &mut HashMap<Name, HostRecords>,
+        fresh: &HashMap<&Name, HostRecords>,
     ) -> Option<Node> {
         let is_host = self.hosts.names.contains(name);
         let exists = is_host || self.declared.contains(name) || self.below(name).next().is_some();
@@ -226,7 +222,7 @@ impl Editor {
                 Some(Here::Records(records)) => records.clone(),
                 _ => HostRecords::default(),
             };
-            Here::Records(fresh.remove(name).unwrap_or_else(kept))
+            Here::Records(fresh.get(name).cloned().unwrap_or_else(kept))
         } else if is_covered_by_left {
             Here::Left
         } else {
@@ -239,7 +235,9 @@ impl Editor {
                 Some(Below::Records(records)) => records.clone(),
                 _ => HostRecords::default(),
             };
-            Some(Below::Records(fresh.remove(&wildcard).unwrap_or_else(kept)))
+            Some(Below::Records(
+                fresh.get(&wildcard).cloned().unwrap_or_else(kept),
+            ))
         } else if is_covered_by_left {
             Some(Below::Left)
         } else {
@@ -303,20 +301,21 @@ impl Editor {
 }
 
 impl Hosts {
-    fn insert(&mut self, hosts: Vec<Name>) {
-        self.names.extend(hosts.iter().cloned());
-        self.wildcard_parents
-            .extend(hosts.iter().filter_map(parent_of_wildcard));
+    fn insert(&mut self, hosts: &[&Name]) {
+        let owned = || hosts.iter().copied().cloned();
+        self.names.extend(owned());
+        let parents = hosts.iter().copied().filter_map(parent_of_wildcard);
+        self.wildcard_parents.extend(parents);
         if self.in_order.is_empty() {
             // Much quicker than one by one.
-            self.in_order = hosts.into_iter().collect();
+            self.in_order = owned().collect();
         } else {
-            self.in_order.extend(hosts);
+            self.in_order.extend(owned());
         }
     }
 
-    fn remove(&mut self, hosts: &[Name]) {
-        for host in hosts {
+    fn remove(&mut self, hosts: &[&Name]) {
+        for &host in hosts {
             self.names.remove(host);
             self.left.remove(host);
             self.in_order.remove(host);
@@ -327,18 +326,14 @@ impl Hosts {
     }
 }
 
-impl Names {
-    fn insert(&mut self, name: Name) {
-        if self.known.insert(name.clone()) {
-            self.in_order.push(name);
-        }
-    }
-}
-
-impl Extend<Name> for Names {
-    fn extend<I: IntoIterator<Item = Name>>(&mut self, names: I) {
-        for name in names {
-            self.insert(name);
+impl Dirty {
+    /// Adds the names above `name`.
+    fn climb(&mut self, name: &Name) {
+        for ancestor in name.ancestors() {
+            if !self.climbed.insert(ancestor.clone()) {
+                return;
+            }
+            self.names.push(ancestor);
         }
     }
 }

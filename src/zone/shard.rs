@@ -96,9 +96,9 @@ impl Shard {
     }
 
     /// The shard with other nodes at the names of `changes`, which are in ascending order of their wire form.
-    pub(super) fn with(&self, changes: &[(u8, Name, Option<Node>)]) -> Self {
+    pub(super) fn with(&self, changes: &[(u8, &Name, Option<Node>)]) -> Self {
         let is_kept = |entry: &Entry<'_>| {
-            let place = |(_, name, _): &(u8, Name, _)| name.as_wire().cmp(entry.name);
+            let place = |(_, name, _): &(u8, &Name, _)| name.as_wire().cmp(entry.name);
             changes.binary_search_by(place).is_err()
         };
         let mut packing = Packing::default();
@@ -388,8 +388,8 @@ mod tests {
         ]
     }
 
-    fn put(node: Node) -> (u8, Name, Option<Node>) {
-        (7, node.name.clone(), Some(node))
+    fn put(node: &Node) -> (u8, &Name, Option<Node>) {
+        (7, &node.name, Some(node.clone()))
     }
 
     fn held(shard: &Shard) -> Vec<Node> {
@@ -401,7 +401,7 @@ mod tests {
     #[test]
     fn gives_back_what_is_put_in() {
         let mut expected = nodes();
-        let shard = Shard::default().with(&expected.iter().cloned().map(put).collect::<Vec<_>>());
+        let shard = Shard::default().with(&expected.iter().map(put).collect::<Vec<_>>());
         for node in &expected {
             let found = shard.find(7, node.name.as_wire()).map(Entry::to_node);
             assert_eq!(found.as_ref(), Some(node));
@@ -414,12 +414,12 @@ mod tests {
 
     #[test]
     fn a_change_leaves_the_other_names_alone() {
-        let before = Shard::default().with(&nodes().into_iter().map(put).collect::<Vec<_>>());
+        let before = Shard::default().with(&nodes().iter().map(put).collect::<Vec<_>>());
         let changed = node("b.test", Here::Records(addresses(2)), None);
         let after = before.with(&[
-            (7, name("a.test"), None),
-            put(changed.clone()),
-            (7, name("gone.test"), None),
+            (7, &name("a.test"), None),
+            put(&changed),
+            (7, &name("gone.test"), None),
         ]);
         let mut expected: Vec<_> = nodes().into_iter().skip(2).chain([changed]).collect();
         expected.sort_unstable_by(|left, right| left.name.cmp(&right.name));
@@ -431,12 +431,16 @@ mod tests {
     fn many_addresses_are_shared_by_all_who_answer_with_them() {
         let records = addresses(500);
         let both =
-            ["a.test", "b.test"].map(|text| put(node(text, Here::Records(records.clone()), None)));
-        let shard = Shard::default()
-            .with(&both)
-            .with(&[(7, name("c.test"), None)]);
-        for (_, name, _) in &both {
-            let Held::Records(held) = shard.find(7, name.as_wire()).expect("it was put").here()
+            ["a.test", "b.test"].map(|text| node(text, Here::Records(records.clone()), None));
+        let shard =
+            Shard::default()
+                .with(&both.each_ref().map(put))
+                .with(&[(7, &name("c.test"), None)]);
+        for node in &both {
+            let Held::Records(held) = shard
+                .find(7, node.name.as_wire())
+                .expect("it was put")
+                .here()
             else {
                 panic!("it has records");
             };

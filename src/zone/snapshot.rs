@@ -1,6 +1,7 @@
 use std::{array, hash::BuildHasher, sync::Arc};
 
 use foldhash::fast::FixedState;
+use rayon::slice::ParallelSliceMut as _;
 use smallvec::SmallVec;
 
 use super::{
@@ -9,6 +10,7 @@ use super::{
 };
 use crate::{
     dns::{Name, RecordType, Serial, Ttl},
+    parallel,
     select::Domains,
 };
 
@@ -22,6 +24,9 @@ const SHARDS_A_PAGE: usize = 16;
 const PAGES: usize = SHARDS / SHARDS_A_PAGE;
 
 type Page = Arc<[Shard; SHARDS_A_PAGE]>;
+
+/// The shard that a name is in, and its tag there.
+type Place = (usize, u8);
 
 /// How the server names itself to those who ask.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -129,6 +134,13 @@ pub enum Below {
     CopyOf(Name),
     /// A wildcard leaves them to others.
     Left,
+}
+
+/// What [`Snapshot::edit`] makes.
+pub(super) struct Edit {
+    pages: Vec<(usize, Page)>,
+    /// How many names answer otherwise.
+    pub(super) names_changed: usize,
 }
 
 /// What a lookup finds.
@@ -300,29 +312,69 @@ impl Snapshot {
         }
     }
 
-    /// Puts each node where its name stands, `None` removing the name; each name is there once. Costs what the shards of
-    /// these names hold, whatever else there is.
-    pub(super) fn replace(&mut self, changes: impl IntoIterator<Item = (Name, Option<Node>)>) {
-        let mut changes: Vec<_> = changes
-            .into_iter()
-            .map(|(name, node)| {
-                let (shard, tag) = place_of(self.hasher.hash_one(name.as_wire()));
-                (shard, (tag, name, node))
-            })
-            .collect();
-        changes.sort_unstable_by(|(left_shard, (_, left, _)), (right_shard, (_, right, _))| {
+    /// Puts what `node` makes of each of `names` and of what stands there in its place, `None` where nothing stands there.
+    /// Returns the pages that differ for it, by number, and how many names do. Costs what the shards of these names hold,
+    /// whatever else there is.
+    pub(super) fn edit(
+        &self,
+        names: impl IntoIterator<Item = Name>,
+        node: impl Fn(&Name, Option<&Node>) -> Option<Node> + Sync,
+    ) -> Edit {
+        let place = |name: Name| (place_of(self.hasher.hash_one(name.as_wire())), name);
+        let mut names: Vec<_> = names.into_iter().map(place).collect();
+        names.par_sort_unstable_by(|((left_shard, _), left), ((right_shard, _), right)| {
             (left_shard, left.as_wire()).cmp(&(right_shard, right.as_wire()))
         });
-        let mut changes = changes.into_iter().peekable();
-        while let Some((index, first)) = changes.next() {
-            let mut of_shard = vec![first];
-            while let Some((_, change)) = changes.next_if(|(next, _)| *next == index) {
-                of_shard.push(change);
-            }
-            let page = Arc::make_mut(&mut self.pages[index / SHARDS_A_PAGE]);
-            let shard = &mut page[index % SHARDS_A_PAGE];
-            *shard = shard.with(&of_shard);
+        names.dedup();
+        let page_of = |((shard, _), _): &(Place, Name)| shard / SHARDS_A_PAGE;
+        let by_page: Vec<_> = names
+            .chunk_by(|one, other| page_of(one) == page_of(other))
+            .collect();
+        let edited = parallel::map_groups(&by_page, |names| {
+            let number = page_of(&names[0]);
+            let (page, names_changed) = self.edit_page(number, names, &node);
+            (page.map(|page| (number, page)), names_changed)
+        });
+        Edit {
+            names_changed: edited.iter().map(|(_, names_changed)| names_changed).sum(),
+            pages: edited.into_iter().filter_map(|(page, _)| page).collect(),
         }
+    }
+
+    /// The same for names of one page, in the order of their shards and wire forms.
+    fn edit_page(
+        &self,
+        number: usize,
+        names: &[(Place, Name)],
+        node: impl Fn(&Name, Option<&Node>) -> Option<Node>,
+    ) -> (Option<Page>, usize) {
+        let mut page = None;
+        let mut names_changed = 0;
+        for of_shard in names.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
+            let ((index, _), _) = of_shard[0];
+            let shard = self.shard(index);
+            let changes = of_shard.iter().filter_map(|((_, tag), name)| {
+                let held = shard.find(*tag, name.as_wire()).map(Entry::to_node);
+                let node = node(name, held.as_ref());
+                (node != held).then_some((*tag, name, node))
+            });
+            let changes: SmallVec<[_; 1]> = changes.collect();
+            if !changes.is_empty() {
+                names_changed += changes.len();
+                let page = page.get_or_insert_with(|| (*self.pages[number]).clone());
+                page[index % SHARDS_A_PAGE] = shard.with(&changes);
+            }
+        }
+        (page.map(Arc::new), names_changed)
+    }
+
+    /// The snapshot with other pages.
+    pub(super) fn with(&self, edit: Edit) -> Self {
+        let mut snapshot = self.clone();
+        for (number, page) in edit.pages {
+            snapshot.pages[number] = page;
+        }
+        snapshot
     }
 
     /// Stamps a changed snapshot.
@@ -346,7 +398,7 @@ impl PartialEq for Snapshot {
 }
 
 /// The shard that a name with this hash is in, and its tag there: bits that have nothing to do with each other.
-fn place_of(hash: u64) -> (usize, u8) {
+fn place_of(hash: u64) -> Place {
     let shard = usize::try_from(hash >> 32).expect("32 bits fit") & (SHARDS - 1);
     let [tag, ..] = hash.to_be_bytes();
     (shard, tag)
@@ -400,8 +452,9 @@ mod tests {
             here: Here::Empty,
             below: None,
         };
-        let mut after = before.clone();
-        after.replace([(name.clone(), Some(node.clone()))]);
+        let edit = before.edit([name.clone()], |_, _| Some(node.clone()));
+        assert_eq!(edit.names_changed, 1);
+        let after = before.with(edit);
         assert_eq!(before.node(name.as_wire()), None);
         assert_eq!(after.node(name.as_wire()), Some(node));
         let pages = before.pages.iter().zip(after.pages.iter());

@@ -23,10 +23,7 @@ pub(super) fn read<'t>(text: &'t str, reading: &Reading<'t>) -> Option<Tree<'t>>
         reading,
     };
     let root = reader.value(0)?;
-    reader
-        .token()
-        .is_none()
-        .then(|| reading.finish(root))
+    reader.token().is_none().then(|| reading.finish(root))
 }
 
 struct Reader<'r, 't> {
