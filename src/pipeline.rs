@@ -263,7 +263,7 @@ impl Pipeline {
         let alike = Alike::of(&choices);
         let outcomes = parallel::map(&alike.first, |choice| self.known_outcome(choice));
         let hosts = affected.hosts.iter().zip(&choices).zip(&alike.numbers);
-        let hosts = Vec::from_iter(hosts);
+        let hosts: Vec<_> = hosts.collect();
         let compiled = parallel::map(&hosts, |((host, choice), number)| {
             let known = number.map(|number| &*outcomes[number].0);
             self.compile_host(host, choice.as_ref()?, known)
@@ -331,11 +331,12 @@ impl Pipeline {
 
     /// What the selector of `choice` comes to, and whether it was gathered for that.
     fn known_outcome(&self, choice: &Choice<'_>) -> (Arc<Outcome>, bool) {
-        let known = match self.large.is_empty() {
-            true => None,
-            false => selector_of(choice).and_then(|selector| self.large.get(&selector)),
-        };
-        match known {
+        // Without a selector of its own to look with, where there is nothing to find.
+        let selector = (!self.large.is_empty()).then(|| selector_of(choice));
+        match selector
+            .flatten()
+            .and_then(|selector| self.large.get(&selector))
+        {
             Some(outcome) => (outcome.clone(), false),
             None => (Arc::new(self.outcome(choice)), true),
         }

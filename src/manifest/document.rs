@@ -307,6 +307,7 @@ impl Unfolding<'_> {
         let junk = |node: &&Node<'_>| node.as_fields().is_none();
         let left_out = items.iter().filter(junk).count().saturating_sub(MAX_JUNK);
         let mut junk_seen = 0;
+        self.items.reserve(items.len());
         for (index, node) in items.iter().enumerate() {
             junk_seen += usize::from(junk(&node));
             if junk(&node) && junk_seen > MAX_JUNK {

@@ -91,17 +91,19 @@ pub(super) fn json_item_places(raw: &RawDocument<'_>, items: &[Node<'_>]) -> Opt
         let before_key = raw.text.get(..offset)?.strip_suffix('"')?;
         let before_item = before_key.trim_end().strip_suffix('{')?;
         let skipped = before_item.get(passed..)?;
-        let lines = match has_one_row {
-            true => 0,
-            false => memchr_iter(b'\n', skipped.as_bytes()).count(),
+        let lines = if has_one_row {
+            0
+        } else {
+            memchr_iter(b'\n', skipped.as_bytes()).count()
         };
         let row = match lines {
             0 => skipped,
             _ => skipped.rsplit('\n').next().unwrap_or_default(),
         };
-        let characters = match is_ascii {
-            true => row.len(),
-            false => row.chars().count(),
+        let characters = if is_ascii {
+            row.len()
+        } else {
+            row.chars().count()
         };
         let characters = u32::try_from(characters).ok()?;
         column = if lines > 0 { 1 } else { column } + characters;

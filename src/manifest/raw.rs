@@ -158,16 +158,20 @@ fn json_value_end(text: &str) -> Option<usize> {
 /// Whether a bracket that closes stands before one that opens, with nothing between: that is quickly seen, and rare.
 fn may_hold_two_json_values(text: &str) -> bool {
     let bytes = text.as_bytes();
-    // Where each stands close to the next, as machines write it, a look at all pairs is much quicker than at each end.
-    let pairs = bytes.iter().zip(bytes.iter().skip(1));
-    let may_be_between = |(before, after): (&u8, &u8)| {
-        matches!(before, b'}' | b']') & matches!(after, b'{' | b'[' | ..=b' ')
-    };
-    pairs.fold(false, |any, pair| any | may_be_between(pair))
+    may_end_a_value_within(bytes)
         && memchr2_iter(b'}', b']', bytes).any(|at| match bytes.get(at + 1) {
             None | Some(b',' | b'}' | b']') => false,
             Some(_) => text[at + 1..].trim_start().starts_with(['{', '[']),
         })
+}
+
+/// Whether a blank or a bracket that opens follows one that closes. In JSON without blanks nowhere: one look at all pairs is
+/// much quicker than a look at each bracket.
+fn may_end_a_value_within(bytes: &[u8]) -> bool {
+    let pairs = bytes.iter().zip(bytes.iter().skip(1));
+    pairs.fold(false, |any, (before, after)| {
+        any | (matches!(before, b'}' | b']') & matches!(after, b'{' | b'[' | ..=b' '))
+    })
 }
 
 /// The closing quote of the JSON string that opens at `open`.

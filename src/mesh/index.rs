@@ -20,7 +20,7 @@ use crate::{dns::Name, manifest::LabelMap, parallel};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    namespaces: Namespaces,
+    namespaces: Namespaces<Namespace>,
     hosts: HashMap<Name, SmallVec<[Arc<Service>; 1]>>,
     /// How many selectors pick a workload, by slot.
     picks: Vec<u32>,

@@ -2,18 +2,18 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use super::{namespace::Namespace, slab::Slab};
+use super::slab::Slab;
 
-/// The namespaces that have objects.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Namespaces {
+/// What is held of each namespace, by its name.
+#[derive(Clone, Debug)]
+pub(super) struct Namespaces<T> {
     numbers: HashMap<Arc<str>, u32>,
-    held: Slab<(Arc<str>, Namespace)>,
+    held: Slab<(Arc<str>, T)>,
     /// The number of the one that was asked for last: objects that come one after the other mostly share theirs.
     last: u32,
 }
 
-impl Namespaces {
+impl<T: Default> Namespaces<T> {
     /// The one copy of a namespace's name that all its objects share.
     pub(super) fn share(&mut self, name: &str) -> Arc<str> {
         if let Some((held, _)) = self.held.get(self.last)
@@ -31,17 +31,17 @@ impl Namespaces {
         name
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Namespace> {
+    pub(super) fn get(&self, name: &str) -> Option<&T> {
         let (_, namespace) = &self.held[*self.numbers.get(name)?];
         Some(namespace)
     }
 
-    pub(super) fn get_mut(&mut self, name: &Arc<str>) -> Option<&mut Namespace> {
+    pub(super) fn get_mut(&mut self, name: &Arc<str>) -> Option<&mut T> {
         self.find(name)?;
         Some(self.last())
     }
 
-    pub(super) fn get_or_insert(&mut self, name: &Arc<str>) -> &mut Namespace {
+    pub(super) fn get_or_insert(&mut self, name: &Arc<str>) -> &mut T {
         if self.find(name).is_none() {
             self.insert(name.clone());
         }
@@ -64,11 +64,21 @@ impl Namespaces {
     }
 
     fn insert(&mut self, name: Arc<str>) {
-        self.last = self.held.insert((name.clone(), Namespace::default()));
+        self.last = self.held.insert((name.clone(), T::default()));
         self.numbers.insert(name, self.last);
     }
 
-    fn last(&mut self) -> &mut Namespace {
+    fn last(&mut self) -> &mut T {
         &mut self.held[self.last].1
+    }
+}
+
+impl<T> Default for Namespaces<T> {
+    fn default() -> Self {
+        Self {
+            numbers: HashMap::default(),
+            held: Slab::default(),
+            last: 0,
+        }
     }
 }

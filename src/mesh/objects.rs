@@ -6,6 +6,7 @@ use hashbrown::HashTable;
 use super::{
     Entry, Slot, Workload,
     half_hash::{half, whole},
+    namespaces::Namespaces,
     slab::Slab,
 };
 use crate::diagnostic::ObjectKey;
@@ -13,26 +14,31 @@ use crate::diagnostic::ObjectKey;
 /// The version of each object that is served, by its key and by a number that index and ledger name it with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
-    /// Half of the key's hash beside the slot.
-    by_key: HashTable<(u32, Slot)>,
+    /// Each namespace has a table of its own: objects that come one after the other mostly share theirs, and a small table
+    /// stays in the processor's cache.
+    by_key: Namespaces<Keys>,
     served: Slab<Entry>,
     hasher: RandomState,
 }
 
+/// Half of each key's hash beside the slot.
+type Keys = HashTable<(u32, Slot)>;
+
 impl Objects {
-    pub(super) fn find(&self, key: &ObjectKey) -> Option<Slot> {
+    pub(super) fn find(&mut self, key: &ObjectKey) -> Option<Slot> {
         let hash = self.hash(key);
         let is_it = |(half, slot): &(u32, Slot)| *half == hash && self.served[*slot].key() == key;
-        let (_, slot) = self.by_key.find(whole(hash), is_it)?;
+        let keys = self.by_key.get_mut(&key.namespace)?;
+        let (_, slot) = keys.find(whole(hash), is_it)?;
         Some(*slot)
     }
 
     /// Puts in an object that is not held yet.
     pub(super) fn insert(&mut self, entry: Entry) -> Slot {
         let hash = self.hash(entry.key());
+        let keys = self.by_key.get_or_insert(&entry.key().namespace);
         let slot = self.served.insert(entry);
-        self.by_key
-            .insert_unique(whole(hash), (hash, slot), |(half, _)| whole(*half));
+        keys.insert_unique(whole(hash), (hash, slot), |(half, _)| whole(*half));
         slot
     }
 
@@ -44,10 +50,14 @@ impl Objects {
     pub(super) fn remove(&mut self, slot: Slot) -> Entry {
         let entry = self.served.remove(slot);
         let hash = self.hash(entry.key());
-        self.by_key
-            .find_entry(whole(hash), |(_, other)| *other == slot)
+        let namespace = &entry.key().namespace;
+        let keys = self.by_key.get_or_insert(namespace);
+        keys.find_entry(whole(hash), |(_, other)| *other == slot)
             .expect("an object that is held is found by its key")
             .remove();
+        if keys.is_empty() {
+            self.by_key.remove(namespace);
+        }
         entry
     }
 
@@ -73,6 +83,6 @@ impl Objects {
     }
 
     fn hash(&self, key: &ObjectKey) -> u32 {
-        half(self.hasher.hash_one(key))
+        half(self.hasher.hash_one((key.kind, &key.name)))
     }
 }

@@ -3,6 +3,9 @@
 //! What it takes it reads as `serde_json` does, value for value; a text with escapes and a number that is not plain are
 //! `serde_json`'s to read. Where it meets a mistake it declines without a word, and `serde_json` says what is wrong.
 
+#[cfg(test)]
+mod tests;
+
 use serde::de::DeserializeSeed as _;
 
 use super::{

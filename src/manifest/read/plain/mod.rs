@@ -7,7 +7,7 @@
 mod flow;
 mod scalar;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use memchr::memchr;
 

@@ -272,7 +272,8 @@ fn reads_the_examples_alike() {
     assert!(quick * 2 > all && quick > 100, "{quick} of {all}");
 }
 
-fn edited(text: &str, edits: &[(Index, usize, &str)]) -> String {
+/// The text with each part in the place of some of its bytes.
+pub(in super::super) fn edited(text: &str, edits: &[(Index, usize, &str)]) -> String {
     let mut text = text.to_owned();
     for (at, length, part) in edits {
         let at = text.floor_char_boundary(at.index(text.len() + 1));
