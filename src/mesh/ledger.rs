@@ -12,7 +12,7 @@ use super::{
     Entry, Slot, Tally,
     index::Index,
     objects::Objects,
-    revision::{Claim, KeptObjects, Revision},
+    revision::{Claim, KeptObjects, Revision, Version},
 };
 use crate::{
     diagnostic::{Diagnostic, Kind, ObjectKey, Origin, Position, Severity, code},
@@ -76,8 +76,9 @@ pub(super) struct Ledger {
 
 #[derive(Clone, Debug, Default)]
 struct FileRecord {
-    /// The objects that the file claims, ascending, each once.
+    /// The objects that the file claims, ascending, each once, and the document that each stands in last.
     slots: Box<[Slot]>,
+    documents: Box<[u32]>,
     ignored: BTreeMap<Box<str>, usize>,
 }
 
@@ -94,7 +95,7 @@ impl Ledger {
         let old = self.files.remove(&file).unwrap_or_default();
         let said_before = self.said.remove(&file).unwrap_or_default();
         let kept_before = self.kept.remove(&file).unwrap_or_default();
-        let mut revision = Revision::new(&file, &old.slots, kept_before, now);
+        let mut revision = Revision::new(&file, &old.slots, &old.documents, kept_before, now);
         let is_there = !matches!(reading, Reading::Gone);
         let mut said = match reading {
             Reading::Gone => Vec::new(),
@@ -136,11 +137,15 @@ impl Ledger {
             self.kept.insert(file.clone(), kept);
         }
         if is_there {
-            let mut slots: Vec<Slot> = claims.iter().map(|claim| claim.slot).collect();
-            slots.dedup();
-            let slots = slots.into();
-            self.files
-                .insert(file.clone(), FileRecord { slots, ignored });
+            let of_slots = || claims.chunk_by(|one, other| one.slot == other.slot);
+            let record = FileRecord {
+                slots: of_slots().map(|claims| claims[0].slot).collect(),
+                documents: of_slots()
+                    .filter_map(|claims| Some(claims.last()?.document))
+                    .collect(),
+                ignored,
+            };
+            self.files.insert(file.clone(), record);
         }
         self.settle(&file, &old.slots, claims, index, tally);
     }
@@ -204,29 +209,39 @@ impl Ledger {
                 return;
             };
             let was_claimed = old.next_if_eq(&slot).is_some();
-            let is_first = claims
-                .peek()
-                .is_some_and(|claim| claim.slot == slot && claim.entry.is_none());
-            let mut of_slot = SmallVec::<[Option<Entry>; 1]>::new();
+            let mut of_slot = SmallVec::<[Version; 1]>::new();
             while let Some(claim) = claims.next_if(|claim| claim.slot == slot) {
-                of_slot.push(claim.entry);
+                of_slot.push(claim.version);
             }
-            let is_alone = (is_first || was_claimed)
-                && !self.overruled.contains_key(&slot)
-                && of_slot.len() <= 1;
+            let is_first = matches!(of_slot.first(), Some(Version::First));
+            let is_alone =
+                (is_first || was_claimed) && !self.has_overruled(slot) && of_slot.len() <= 1;
             if !is_alone {
-                let first = is_first.then(|| self.objects.get(slot).clone());
-                let of_file = of_slot.into_iter().flatten();
-                let of_file = first.into_iter().chain(of_file).collect();
-                self.settle_contested(slot, file, of_file, is_first, index, tally);
-            } else if is_first {
-                self.serve_first(slot, index, tally);
-            } else {
-                let before = self.objects.get(slot).clone();
-                let after = of_slot.pop().flatten();
-                self.serve(slot, Some(&before), after, index, tally);
-                index.release(&before);
+                let entries = of_slot.into_iter().map(|version| match version {
+                    Version::First => self.objects.get(slot).clone(),
+                    Version::Served => {
+                        let entry = self.objects.get(slot).clone();
+                        index.acquire_again(&entry);
+                        entry
+                    }
+                    Version::Other(entry) => entry,
+                });
+                let entries = entries.collect();
+                self.settle_contested(slot, file, entries, is_first, index, tally);
+                continue;
             }
+            let after = match of_slot.pop() {
+                Some(Version::First) => {
+                    self.serve_first(slot, index, tally);
+                    continue;
+                }
+                Some(Version::Served) => continue,
+                Some(Version::Other(entry)) => Some(entry),
+                None => None,
+            };
+            let before = self.objects.get(slot).clone();
+            self.serve(slot, Some(&before), after, index, tally);
+            index.release(&before);
         }
     }
 
@@ -310,6 +325,11 @@ impl Ledger {
         for (kind, count) in old {
             decrease(&mut self.ignored, kind, *count);
         }
+    }
+
+    /// Whether there are versions of an object that are not served because another one is.
+    pub(super) fn has_overruled(&self, slot: Slot) -> bool {
+        self.overruled.contains_key(&slot)
     }
 
     /// The file's versions of an object, the last first.

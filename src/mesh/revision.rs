@@ -16,15 +16,26 @@ pub(super) type KeptObjects = Vec<(Slot, SystemTime)>;
 /// One version of an object.
 pub(super) struct Claim {
     pub(super) slot: Slot,
-    /// `None` where no other claim was there before: then it has its place already.
-    pub(super) entry: Option<Entry>,
+    /// The number of the document that it stands in.
+    pub(super) document: u32,
+    pub(super) version: Version,
+}
+
+/// What a claim says of an object.
+pub(super) enum Version {
+    /// What nothing said before: it has its place already.
+    First,
+    /// What is served already, and said by this file alone.
+    Served,
+    Other(Entry),
 }
 
 /// A file's new state in the making.
 pub(super) struct Revision<'f> {
     file: &'f Arc<str>,
-    /// The objects that the file claimed before.
+    /// The objects that the file claimed before, and the documents that each stood in last.
     slots: &'f [Slot],
+    documents: &'f [u32],
     /// Which of them the file did not show again so far.
     is_open: Vec<bool>,
     pub(super) kept_before: KeptObjects,
@@ -36,16 +47,19 @@ pub(super) struct Revision<'f> {
 }
 
 impl<'f> Revision<'f> {
-    /// The start of a new state of `file`, which claimed the objects of `slots` and kept those of `kept_before`.
+    /// The start of a new state of `file`, which claimed the objects of `slots`, in these `documents`, and kept those of
+    /// `kept_before`.
     pub(super) fn new(
         file: &'f Arc<str>,
         slots: &'f [Slot],
+        documents: &'f [u32],
         kept_before: KeptObjects,
         now: SystemTime,
     ) -> Self {
         Self {
             file,
             slots,
+            documents,
             is_open: vec![true; slots.len()],
             kept_before,
             now,
@@ -61,22 +75,38 @@ impl<'f> Revision<'f> {
         documents: &[u32],
         ledger: &Ledger,
         index: &mut Index,
-    ) -> Vec<(Slot, Entry)> {
+    ) -> Vec<Claim> {
+        let is_unchanged = |document: u32| documents.binary_search(&document).is_ok();
         let mut unchanged = Vec::with_capacity(self.slots.len());
-        for &slot in self.slots {
+        for (&slot, &document) in self.slots.iter().zip(self.documents) {
+            let kept_since = self.kept_since(slot);
+            if kept_since.is_none() && !ledger.has_overruled(slot) {
+                // Without a look at the object.
+                unchanged.extend(is_unchanged(document).then_some(Claim {
+                    slot,
+                    document,
+                    version: Version::Served,
+                }));
+                continue;
+            }
             let mut entries: SmallVec<[&Entry; 1]> = ledger.claims_of(slot, self.file).collect();
-            if self.kept_since(slot).is_some() {
+            if kept_since.is_some() {
                 // The last good version, which stands before all that the file says of the object.
                 entries.pop();
             }
             for entry in entries.into_iter().rev() {
-                if documents.binary_search(&entry.origin().document).is_ok() {
+                let document = entry.origin().document;
+                if is_unchanged(document) {
                     index.acquire_again(entry);
-                    unchanged.push((slot, entry.clone()));
+                    unchanged.push(Claim {
+                        slot,
+                        document,
+                        version: Version::Other(entry.clone()),
+                    });
                 }
             }
         }
-        unchanged.sort_by(|(_, a), (_, b)| a.origin().cmp(b.origin()));
+        unchanged.sort_by_key(|claim| claim.document);
         unchanged
     }
 
@@ -84,7 +114,7 @@ impl<'f> Revision<'f> {
     pub(super) fn read(
         &mut self,
         contents: Contents,
-        unchanged: Vec<(Slot, Entry)>,
+        unchanged: Vec<Claim>,
         ledger: &mut Ledger,
         index: &mut Index,
     ) -> Vec<Diagnostic> {
@@ -94,18 +124,21 @@ impl<'f> Revision<'f> {
         let mut has_unidentified = false;
         for document in contents.documents {
             let number = document.origin.document;
-            while let Some((slot, entry)) =
-                unchanged.next_if(|(_, entry)| entry.origin().document < number)
-            {
-                self.claim(slot, Some(entry));
+            while let Some(claim) = unchanged.next_if(|claim| claim.document < number) {
+                self.claim(claim);
             }
             match document.outcome {
                 Outcome::Object(object) => {
                     let entry = Entry::new(object, document.origin, index);
-                    match ledger.objects.find(entry.key()) {
-                        Some(slot) => self.claim(slot, Some(entry)),
-                        None => self.claim(ledger.objects.insert(entry), None),
-                    }
+                    let (slot, version) = match ledger.objects.find(entry.key()) {
+                        Some(slot) => (slot, Version::Other(entry)),
+                        None => (ledger.objects.insert(entry), Version::First),
+                    };
+                    self.claim(Claim {
+                        slot,
+                        document: number,
+                        version,
+                    });
                 }
                 Outcome::Rejected(Some(key)) => {
                     if let Some(slot) = ledger.objects.find(&key)
@@ -118,8 +151,8 @@ impl<'f> Revision<'f> {
                 Outcome::Ignored(kind) => *self.ignored.entry(kind).or_default() += 1,
             }
         }
-        for (slot, entry) in unchanged {
-            self.claim(slot, Some(entry));
+        for claim in unchanged {
+            self.claim(claim);
         }
         if has_unidentified {
             // Any object that the file no longer shows may be the one that can't be read.
@@ -128,9 +161,9 @@ impl<'f> Revision<'f> {
         contents.diagnostics
     }
 
-    fn claim(&mut self, slot: Slot, entry: Option<Entry>) {
-        self.close(slot);
-        self.claims.push(Claim { slot, entry });
+    fn claim(&mut self, claim: Claim) {
+        self.close(claim.slot);
+        self.claims.push(claim);
     }
 
     /// Notes that the file shows an object, and tells whether it claimed it before and did not show it again so far.
@@ -157,7 +190,8 @@ impl<'f> Revision<'f> {
         index.acquire_again(entry);
         self.claims.push(Claim {
             slot,
-            entry: Some(entry.clone()),
+            document: entry.origin().document,
+            version: Version::Other(entry.clone()),
         });
     }
 

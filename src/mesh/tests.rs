@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     diagnostic::{ObjectKey, Origin, Position, Severity, code},
@@ -243,6 +245,79 @@ fn unchanged_documents_say_what_they_said() {
     apply(&mut mesh, vec![amended("a.yaml", [], &[1, 3])], NOON);
     assert_eq!(picked(&mesh, "a"), ["two"], "it was taken out");
     assert!(mesh.kept().is_empty());
+}
+
+/// One of a few objects, in one of a few versions, or one that can't be read or told.
+fn any_outcome() -> impl Strategy<Value = Outcome> {
+    let name = || prop::sample::select(&["one", "two", "three"][..]);
+    let address = prop::sample::select(&["192.0.2.1", "192.0.2.2"][..]);
+    // Nobody selects by the last two, so that nothing holds their labels but workloads.
+    let app = prop::sample::select(&["a", "b", "c", "d"][..]);
+    prop_oneof![
+        6 => (name(), app, address).prop_map(|(name, app, address)| vm(name, app, address, None)),
+        2 => name().prop_map(|name| rejected(Kind::WorkloadEntry, name)),
+        1 => Just(Outcome::Rejected(None)),
+        1 => Just(Outcome::Ignored("Deployment".into())),
+    ]
+}
+
+/// Everything that can be seen of the workloads.
+fn seen(mesh: &Mesh) -> impl PartialEq + std::fmt::Debug {
+    let mut workloads: Vec<_> = mesh
+        .workloads()
+        .map(|workload| {
+            let Workload {
+                key,
+                labels,
+                addresses,
+                origin,
+                ..
+            } = &**workload;
+            let labels = mesh.label_texts(&key.namespace, labels);
+            format!("{key} {labels:?} {addresses:?} {origin}")
+        })
+        .collect();
+    workloads.sort_unstable();
+    (
+        workloads,
+        [picked(mesh, "a"), picked(mesh, "b")],
+        (mesh.object_counts(), mesh.ignored_counts()),
+        mesh.endpoint_counts(),
+        mesh.kept(),
+        mesh.diagnostics(|_| true),
+    )
+}
+
+proptest! {
+    #[test]
+    fn files_say_the_same_whether_or_not_unchanged_documents_are_read_again(
+        states in prop::collection::vec(
+            (0..2_usize, prop::collection::vec(any_outcome(), 0..5)),
+            1..10,
+        ),
+    ) {
+        let (mut whole, mut amending) = (Mesh::default(), Mesh::default());
+        let services = file("0.yaml", [service("a", "a"), service("b", "b")]);
+        whole.apply(vec![services.clone()], NOON);
+        amending.apply(vec![services], NOON);
+        let mut before = [Vec::new(), Vec::new()];
+        for (step, (number, outcomes)) in states.into_iter().enumerate() {
+            let now = later(step as u64);
+            let name = ["a.yaml", "b.yaml"][number];
+            let is_unchanged = |index: usize| {
+                matches!(outcomes[index], Outcome::Object(_))
+                    && before[number].get(index) == Some(&outcomes[index])
+            };
+            let numbered = (1..).zip(outcomes.iter().cloned());
+            let (unchanged, changed): (Vec<_>, Vec<_>) =
+                numbered.partition(|(number, _)| is_unchanged(*number as usize - 1));
+            let unchanged: Vec<_> = unchanged.into_iter().map(|(number, _)| number).collect();
+            amending.apply(vec![amended(name, changed, &unchanged)], now);
+            whole.apply(vec![file(name, outcomes.iter().cloned())], now);
+            prop_assert_eq!(seen(&amending), seen(&whole));
+            before[number] = outcomes;
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Reads one document's text into a tree of values, once and fast, whatever it means.
 //!
 //! Owns the two readers (`serde_yaml` and `serde_json`), what they can't do (equal keys, merge keys) and the limits that
-//! keep a hostile document cheap: nesting, and what aliases unfold to. A quick reader of our own stands before the one
-//! for YAML and takes what is plain and right, which is nearly everything; whatever is wrong is told by the other.
+//! keep a hostile document cheap: nesting, and what aliases unfold to. Before each stands a quick reader of our own: the one
+//! for YAML takes what is plain and right, which is nearly everything, the one for JSON all that is right. Whatever is
+//! wrong is told by the others.
 
 mod json;
 mod plain;
