@@ -331,7 +331,7 @@ impl Pipeline {
 
     /// What the selector of `choice` comes to, and whether it was gathered for that.
     fn known_outcome(&self, choice: &Choice<'_>) -> (Arc<Outcome>, bool) {
-        // Without a selector of its own to look with, where there is nothing to find.
+        // Nothing to look with where there is nothing to find.
         let selector = (!self.large.is_empty()).then(|| selector_of(choice));
         match selector
             .flatten()

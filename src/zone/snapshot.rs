@@ -312,9 +312,8 @@ impl Snapshot {
         }
     }
 
-    /// Puts what `node` makes of each of `names` and of what stands there in its place, `None` where nothing stands there.
-    /// Returns the pages that differ for it, by number, and how many names do. Costs what the shards of these names hold,
-    /// whatever else there is.
+    /// The pages that differ where what `node` makes of each of `names`, and of what stands there, is put in its place;
+    /// `None` removes the name. Costs what the shards of these names hold, whatever else there is.
     pub(super) fn edit(
         &self,
         names: impl IntoIterator<Item = Name>,
