@@ -234,6 +234,8 @@ impl std::str::FromStr for Name {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -271,10 +273,7 @@ mod tests {
             "b.test", "test", "a.b.test", "z.a.test", "a.test", "other", "*.a.test",
         ]
         .map(name);
-        let mut by_key = names.clone();
-        by_key.sort_by_key(Name::canonical_key);
         names.sort();
-        assert_eq!(by_key, names);
         let texts: Vec<_> = names.iter().map(ToString::to_string).collect();
         assert_eq!(
             texts,
@@ -288,6 +287,23 @@ mod tests {
                 "a.b.test."
             ]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_ordered_as_names_are(
+            labels in prop::array::uniform2(prop::collection::vec(
+                prop::collection::vec(prop::sample::select(&[0, 1, 2, b'a'][..]), 1..4),
+                0..4,
+            )),
+        ) {
+            let [one, other] = labels.map(|labels| {
+                let length = |label: &Vec<u8>| u8::try_from(label.len()).expect("a short label");
+                let labels = labels.iter().map(|label| [&[length(label)], &**label].concat());
+                Name::from_lowercase_wire(&labels.chain([vec![0]]).collect::<Vec<_>>().concat())
+            });
+            prop_assert_eq!(one.canonical_key().cmp(&other.canonical_key()), one.cmp(&other));
+        }
     }
 
     #[test]
