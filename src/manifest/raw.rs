@@ -165,12 +165,12 @@ fn may_hold_two_json_values(text: &str) -> bool {
         })
 }
 
-/// Whether a blank or a bracket that opens follows one that closes. In JSON without blanks nowhere: one look at all pairs is
-/// much quicker than a look at each bracket.
+/// Whether a bracket that opens, or what may be a blank, follows one that closes. In JSON without blanks nowhere: one look
+/// at all pairs is much quicker than a look at each bracket.
 fn may_end_a_value_within(bytes: &[u8]) -> bool {
     let pairs = bytes.iter().zip(bytes.iter().skip(1));
     pairs.fold(false, |any, (before, after)| {
-        any | (matches!(before, b'}' | b']') & matches!(after, b'{' | b'[' | ..=b' '))
+        any | (matches!(before, b'}' | b']') & matches!(after, b'{' | b'[' | ..=b' ' | 0x80..))
     })
 }
 
@@ -271,7 +271,10 @@ mod tests {
             "{\"a\": \"}\\\"{\"}\n{}\n",
             &[("{\"a\": \"}\\\"{\"}", 1), ("\n{}\n", 1)],
         );
-        check("{} {}", &[("{}", 1), (" {}", 1)]);
+        for between in ["", " ", "\t\r", "\u{b}", "\u{a0}"] {
+            let second = format!("{between}[]");
+            check(&format!("[{{}}]{second}"), &[("[{}]", 1), (&second, 1)]);
+        }
         check("{a: b}: c\n", &[("{a: b}: c\n", 1)]);
         check("{\n", &[("{\n", 1)]);
         assert_eq!(split("{} {}")[1].start(), Position { line: 1, column: 4 });
