@@ -22,6 +22,7 @@ impl Entry {
         let key = |metadata: Metadata, index: &mut Index| ObjectKey {
             kind,
             namespace: index.share(&metadata.namespace),
+            // The reader's own: texts of this size are nearly all kept, and so none of them keeps a page in use for little.
             name: metadata.name,
         };
         match object {

@@ -35,7 +35,7 @@ pub(super) struct Index {
 /// What changed since [`Index::take_affected`] was last called.
 #[derive(Clone, Debug, Default)]
 struct Touched {
-    /// Hosts whose services changed.
+    /// Hosts whose services changed, but for those that a touched selector brings.
     hosts: HashSet<Name>,
     /// Selectors that pick other workloads, or others of their workloads' addresses.
     selectors: Vec<(Arc<str>, SelectorId)>,
