@@ -1,6 +1,12 @@
 //! A large mesh: one change touches only its hosts, however much is loaded.
 
-use std::fs;
+use std::{fs, sync::Arc, time::SystemTime};
+
+use meshdns::{
+    manifest,
+    mesh::{FileChange, Reading},
+    pipeline::{Pipeline, Policy},
+};
 
 use crate::big_mesh::{Format, Mesh, Selects};
 use crate::dns_client::{self, Question};
@@ -42,6 +48,35 @@ fn a_pod_that_several_services_select_recompiles_each_of_them_and_no_other() {
         ..MESH
     };
     check(ten_a_namespace, 42, 10);
+}
+
+/// Many hosts are compiled and put in their places on all cores, few on one.
+#[test]
+fn a_mesh_answers_the_same_whether_it_comes_at_once_or_bit_by_bit() {
+    let mesh = Mesh {
+        services: 1_000,
+        objects_a_file: 100,
+        ..MESH
+    };
+    let now = SystemTime::UNIX_EPOCH;
+    let files = (0..mesh.files()).map(|number| {
+        let file: Arc<str> = mesh.file_name(number).into();
+        let contents = manifest::parse(&file, &mesh.text(number, |_| true));
+        FileChange {
+            file,
+            reading: Reading::Read(contents),
+        }
+    });
+    let files: Vec<_> = files.collect();
+    let mut bit_by_bit = Pipeline::new(Policy::default());
+    for file in &files {
+        bit_by_bit.apply(vec![file.clone()], now);
+    }
+    let mut at_once = Pipeline::new(Policy::default());
+    let report = at_once.apply(files, now);
+    // The names above the hosts are not ours.
+    assert_eq!(report.names_changed, mesh.services);
+    assert_eq!(**at_once.snapshot(), **bit_by_bit.snapshot());
 }
 
 /// Serves `mesh`, turns one Pod unready, and checks that one file is read, one document of it parsed and so many hosts
