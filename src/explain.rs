@@ -34,6 +34,8 @@ pub struct Explanation {
     pub record_type: RecordType,
     /// What the query gets.
     pub outcome: Outcome,
+    /// Whether an upstream's answer comes before this one, where one is asked.
+    pub is_others: bool,
     /// The response code that it comes with.
     pub rcode: Rcode,
     /// The apex of the zone that holds the name; `None` where it is in none of ours.
@@ -184,6 +186,7 @@ pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Exp
     let answer = answer::answer(snapshot, &query(name, record_type));
     let (answers, authority) = records::sections(&answer, name);
     let outcome = Outcome::from(answer.outcome);
+    let is_others = answer.others.is_some();
     let hosts_below = if outcome == Outcome::NotOurs {
         let all = pipeline.mesh().hosts();
         all.iter().filter(|host| host.is_at_or_below(name)).count()
@@ -194,6 +197,7 @@ pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Exp
         name: name.clone(),
         record_type,
         outcome,
+        is_others,
         rcode: answer.outcome.rcode(),
         zone,
         via,
@@ -225,7 +229,7 @@ fn via(snapshot: &Snapshot, name: &Name) -> Via {
         return match &node.here {
             Here::Records(_) => Via::Host,
             Here::CopyOf(base) => Via::CopyOf(wildcard(base)),
-            Here::Left => Via::Nothing,
+            Here::Others { .. } => Via::Nothing,
             Here::Empty if snapshot.settings().zones.contains(name) => Via::Apex,
             Here::Empty => Via::EmptyNonTerminal,
         };
@@ -237,7 +241,7 @@ fn via(snapshot: &Snapshot, name: &Name) -> Via {
     match closest.and_then(below) {
         Some((name, Below::Records(_))) => Via::Wildcard(wildcard(&name)),
         Some((_, Below::CopyOf(base))) => Via::Wildcard(wildcard(&base)),
-        Some((_, Below::Left)) | None => Via::Nothing,
+        Some((_, Below::Others)) | None => Via::Nothing,
     }
 }
 
@@ -245,7 +249,7 @@ fn zone(snapshot: &Snapshot, name: &Name) -> Option<Zone> {
     let apex_at = match snapshot.find(name.as_wire()) {
         Found::Name(owner) => owner.apex_at,
         Found::NoName { apex_at } => apex_at,
-        Found::NotOurs => return None,
+        Found::NotOurs { .. } => return None,
     };
     let apex = Name::from_lowercase_wire(&name.as_wire()[apex_at..]);
     let is_declared = snapshot.settings().zones.contains(&apex);

@@ -123,6 +123,8 @@ pub mod manifest;
 
 pub mod mesh;
 
+pub mod authority;
+
 pub mod select;
 
 pub mod zone;

@@ -14,17 +14,18 @@ use std::{
     time::SystemTime,
 };
 
-use foldhash::{HashMap, fast::RandomState};
+use foldhash::{HashMap, HashSet, fast::RandomState};
 
 pub use uses::NameChanges;
 use uses::Uses;
 
 use crate::{
+    authority::{Authority, Holder, Zone},
     diagnostic::Diagnostic,
     dns::{Name, Serial},
-    mesh::{Affected, FileChange, Labels, Mesh, Resolved, Told},
+    mesh::{Affected, FileChange, Labels, Mesh, Resolved, Told, Unresolvable},
     parallel,
-    select::{self, Choice, Gathering, Holder, NameUse, Selection, View, WhenAllUnhealthy},
+    select::{self, Choice, Gathering, NameUse, Selection, View, WhenAllUnhealthy},
     zone::{self, Compiled, Editor, Settings, Snapshot},
 };
 
@@ -178,7 +179,7 @@ impl Pipeline {
     /// Everything there is to say about files, objects and hosts, sorted by place: the same list until it changes.
     pub fn diagnostics(&self) -> Arc<[Diagnostic]> {
         let gather = || {
-            let mut all = self.mesh.diagnostics(|name| self.can_resolve(name));
+            let mut all = self.mesh.diagnostics(|name| self.unresolvable(name));
             all.extend(self.remarks.values().flatten().cloned());
             all.sort_unstable();
             all.dedup();
@@ -192,10 +193,9 @@ impl Pipeline {
         select::select(&self.view(), host)
     }
 
-    /// Who answers for `name`.
-    pub fn holder(&self, name: &Name) -> Holder {
-        let View { mesh, domains, .. } = self.view();
-        select::holder(mesh, &domains, name)
+    /// Who answers for names.
+    pub fn authority(&self) -> &Authority {
+        self.editor.authority()
     }
 
     /// Every name that others are to be asked about, in canonical order.
@@ -212,45 +212,54 @@ impl Pipeline {
         View {
             mesh: &self.mesh,
             resolved: &self.resolved,
-            domains: self.policy.settings.domains(),
+            authority: self.editor.authority(),
             when_all_unhealthy: self.policy.when_all_unhealthy,
         }
     }
 
-    /// Whether there is somebody who knows what `name` means: the mesh, or others.
-    fn can_resolve(&self, name: &Name) -> bool {
-        self.policy.settings.domains().forwards(name) || self.holder(name) != Holder::Others
+    /// Why nobody knows what `name` means as an endpoint; `None` where the mesh or others do.
+    fn unresolvable(&self, name: &Name) -> Option<Unresolvable> {
+        let authority = self.authority();
+        match authority.holder(name) {
+            Holder::Host(_) => None,
+            Holder::Zone(Zone::Declared) => Some(Unresolvable::NoSuchHost),
+            Holder::Zone(_) => Some(Unresolvable::NoUpstream),
+            Holder::Others => (!authority.forwards(name)).then_some(Unresolvable::NoUpstream),
+        }
     }
 
-    /// Adds the hosts whose names may mean something else now that others are affected, or were told of. Returns whether
-    /// hosts came or went that names stand for.
-    fn add_dependents(&mut self, affected: &mut Affected) -> bool {
-        let mut has_other_holders = false;
-        if self.uses.is_empty() {
-            return false;
+    /// Notes what the affected hosts are from now on. Returns the hosts whose endpoints' names may mean something else for
+    /// that, and whether a host came or went that such names stand for.
+    fn set_standings(
+        editor: &mut Editor,
+        uses: &mut Uses,
+        hosts: &[Name],
+        choices: &[Option<Choice<'_>>],
+    ) -> (HashSet<Name>, bool) {
+        let standings = hosts.iter().zip(choices).map(|(host, choice)| {
+            let standing = choice.as_ref().map(|choice| choice.standing(host));
+            (host, standing.unwrap_or_default())
+        });
+        let moved = editor.set_standings(standings);
+        if uses.is_empty() {
+            return (HashSet::default(), false);
         }
-        for host in &affected.hosts {
-            let View { mesh, domains, .. } = self.view();
-            let has_moved = select::standing(mesh, &domains, host) != self.editor.standing(host);
+        let moved: HashSet<&Name> = moved.into_iter().collect();
+        let mut has_other_holders = false;
+        for host in hosts {
+            let has_moved = moved.contains(host);
             let wildcard_parent = host.is_wildcard().then(|| host.parent()).flatten();
             match wildcard_parent {
-                Some(parent) => has_other_holders |= self.uses.touch_below(&parent) && has_moved,
-                None if has_moved => has_other_holders |= self.uses.touch_below(host),
-                None => self.uses.touch(host),
+                Some(parent) => has_other_holders |= uses.touch_below(&parent) && has_moved,
+                None if has_moved => has_other_holders |= uses.touch_below(host),
+                None => uses.touch(host),
             }
         }
-        let mut touched = self.uses.take_touched();
-        if !touched.is_empty() {
-            touched.extend(affected.hosts.drain(..));
-            affected.hosts = Vec::from_iter(touched);
-            affected.hosts.sort_unstable();
-        }
-        has_other_holders
+        (uses.take_touched(), has_other_holders)
     }
 
     fn recompile(&mut self, mut affected: Affected, now: SystemTime) -> Report {
         let mut has_news = self.mesh.take_news();
-        has_news |= self.add_dependents(&mut affected);
         if !self.large.is_empty() {
             for (namespace, labels) in &affected.selectors {
                 for takes_names in [false, true] {
@@ -259,9 +268,22 @@ impl Pipeline {
                 }
             }
         }
-        let choices = parallel::map(&affected.hosts, |host| select::choose(&self.mesh, host));
-        let alike = Alike::of(&choices);
-        let outcomes = parallel::map(&alike.first, |choice| self.known_outcome(choice));
+        let choose = |host: &Name| select::choose(&self.mesh, host);
+        let mut choices = parallel::map(&affected.hosts, choose);
+        let (dependents, has_other_holders) =
+            Self::set_standings(&mut self.editor, &mut self.uses, &affected.hosts, &choices);
+        has_news |= has_other_holders;
+        if !dependents.is_empty() {
+            let mut hosts = dependents;
+            hosts.extend(affected.hosts.drain(..));
+            affected.hosts = Vec::from_iter(hosts);
+            affected.hosts.sort_unstable();
+            choices = parallel::map(&affected.hosts, choose);
+        }
+        let alike = Alike::of(&affected.hosts, &choices);
+        let outcomes = parallel::map(&alike.first, |(host, choice)| {
+            self.known_outcome(host, choice)
+        });
         let hosts = affected.hosts.iter().zip(&choices).zip(&alike.numbers);
         let hosts: Vec<_> = hosts.collect();
         let compiled = parallel::map(&hosts, |((host, choice), number)| {
@@ -302,9 +324,9 @@ impl Pipeline {
             Compiled::Records(records) => {
                 records.rrsets().len() >= MANY_RECORDS && outcome.gathering.names.is_empty()
             }
-            Compiled::Elsewhere => false,
+            Compiled::Left => false,
         };
-        for (choice, (outcome, _)) in alike.first.iter().zip(outcomes) {
+        for ((_, choice), (outcome, _)) in alike.first.iter().zip(outcomes) {
             if is_large(&outcome)
                 && let Some(selector) = selector_of(choice)
             {
@@ -318,7 +340,7 @@ impl Pipeline {
         };
         let names = self
             .uses
-            .replace(names.into_iter(), &self.policy.settings.domains());
+            .replace(names.into_iter(), self.editor.authority());
         let change = self.editor.apply(updates, serial);
         Report {
             snapshot: change.snapshot,
@@ -330,7 +352,7 @@ impl Pipeline {
     }
 
     /// What the selector of `choice` comes to, and whether it was gathered for that.
-    fn known_outcome(&self, choice: &Choice<'_>) -> (Arc<Outcome>, bool) {
+    fn known_outcome(&self, host: &Name, choice: &Choice<'_>) -> (Arc<Outcome>, bool) {
         // Nothing to look with where there is nothing to find.
         let selector = (!self.large.is_empty()).then(|| selector_of(choice));
         match selector
@@ -338,7 +360,7 @@ impl Pipeline {
             .and_then(|selector| self.large.get(&selector))
         {
             Some(outcome) => (outcome.clone(), false),
-            None => (Arc::new(self.outcome(choice)), true),
+            None => (Arc::new(self.outcome(host, choice)), true),
         }
     }
 
@@ -350,7 +372,9 @@ impl Pipeline {
         known: Option<&Outcome>,
     ) -> Option<Host> {
         let answering = choice.chosen.first()?;
-        let own = known.is_none().then(|| self.outcome(choice));
+        // What a name means may differ from host to host: it may lead back to one of them.
+        let known = known.filter(|known| known.gathering.names.is_empty());
+        let own = known.is_none().then(|| self.outcome(host, choice));
         let outcome = known.or(own.as_ref())?;
         let mut remarks = select::remarks(host, choice, &outcome.gathering);
         remarks.extend(zone::oversize(host, answering, &outcome.compiled));
@@ -361,8 +385,8 @@ impl Pipeline {
         })
     }
 
-    fn outcome(&self, choice: &Choice<'_>) -> Outcome {
-        let mut gathering = select::gather(&self.view(), choice);
+    fn outcome(&self, host: &Name, choice: &Choice<'_>) -> Outcome {
+        let mut gathering = select::gather(&self.view(), host, choice);
         let compiled = zone::compile(&gathering, &self.policy.settings);
         gathering.addresses = Vec::new();
         Outcome {
@@ -381,19 +405,19 @@ fn selector_of(choice: &Choice<'_>) -> Option<Selector> {
 struct Alike<'c, 'm> {
     /// The number of each choice's selector; `None` where it comes down to none.
     numbers: Vec<Option<usize>>,
-    /// The first choice of each selector, in their order.
-    first: Vec<&'c Choice<'m>>,
+    /// The first host of each selector and its choice, in their order.
+    first: Vec<(&'c Name, &'c Choice<'m>)>,
 }
 
 impl<'c, 'm> Alike<'c, 'm> {
-    fn of(choices: &'c [Option<Choice<'m>>]) -> Self {
+    fn of(hosts: &'c [Name], choices: &'c [Option<Choice<'m>>]) -> Self {
         let mut known = HashMap::with_capacity_and_hasher(choices.len(), RandomState::default());
         let mut first = Vec::new();
-        let numbers = choices.iter().map(|choice| {
+        let numbers = hosts.iter().zip(choices).map(|(host, choice)| {
             let choice = choice.as_ref()?;
             let number = *known.entry(choice.selector()?).or_insert(first.len());
             if number == first.len() {
-                first.push(choice);
+                first.push((host, choice));
             }
             Some(number)
         });

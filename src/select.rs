@@ -4,25 +4,26 @@
 //! sidecar path (`pilot/pkg/serviceregistry/serviceentry`) with the decisions that the crate's front page lists.
 //!
 //! [`choose`] and [`gather`] are the decision: first which ServiceEntries answer, then with which addresses. [`select`]
-//! makes them and keeps what they were made from. [`holder`] tells whose a name is.
+//! makes them and keeps what they were made from.
 //!
 //! Never encodes a record and never remembers a decision.
 
 mod gather;
-mod holder;
 
 use std::{net::IpAddr, sync::Arc};
 
 use smallvec::SmallVec;
 
 pub use gather::{Gathering, NameUse, gather};
-pub use holder::{Domains, Holder, Standing, holder, standing};
 
 use crate::{
+    authority::{Authority, Standing},
     diagnostic::{Code, Diagnostic, Severity, code},
     dns::Name,
-    mesh::{Endpoints, Exclusion, Labels, Mesh, Resolved, Service, Told, Workload},
+    manifest::Resolution,
+    mesh::{Endpoints, Exclusion, InlineEndpoint, Labels, Mesh, Resolved, Service, Told, Workload},
 };
+use gather::Meaning;
 
 /// What a host answers when every candidate is left out for its health.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -48,10 +49,10 @@ pub struct Choice<'m> {
 pub struct View<'v> {
     /// The mesh.
     pub mesh: &'v Mesh,
-    /// What was told of names that stand in the place of addresses.
+    /// What was told of endpoints that are names.
     pub resolved: &'v Resolved,
-    /// The domains that the settings name.
-    pub domains: Domains<'v>,
+    /// Who answers for names.
+    pub authority: &'v Authority,
     /// What a host answers when every candidate is left out for its health.
     pub when_all_unhealthy: WhenAllUnhealthy,
 }
@@ -76,6 +77,10 @@ pub struct Selection {
 pub enum Loss {
     /// A ServiceEntry of another namespace is older.
     OtherNamespace,
+    /// It is not exported to everyone, and a ServiceEntry of another namespace is.
+    NotPublic,
+    /// Of several ServiceEntries with resolution `DNS_ROUND_ROBIN` the oldest one's endpoint counts.
+    RoundRobin,
     /// Its `exportTo` is `~`.
     Hidden,
 }
@@ -89,7 +94,7 @@ pub struct Candidate {
     pub source: Source,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
-    /// The name that has them, where one stands in the place of an address, and what became of it.
+    /// The name that has them, where the endpoint is a name, and what became of it.
     pub named: Option<(Name, Lookup)>,
     /// Why it is left out; `None` where it answers, or would if its name had addresses.
     pub excluded: Option<Exclusion>,
@@ -113,14 +118,14 @@ pub enum Source {
     Addresses,
 }
 
-/// What became of a name that stands in the place of an address.
+/// What became of an endpoint that is a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Lookup {
     /// The ServiceEntry's resolution passes names over.
     NotTaken,
     /// This host of the mesh has it, and what that answers counts.
     Host(Name),
-    /// It leads back to the host that it is an endpoint of; what else is on the way counts.
+    /// It leads back to the host that it is an endpoint of, and nobody outside is asked for it.
     LeadsBack,
     /// It is in a zone of ours, and no host has it.
     NoHost,
@@ -152,7 +157,10 @@ pub fn select(view: &View<'_>, host: &Name) -> Option<Selection> {
     let choice = choose(view.mesh, host)?;
     let services = choice.chosen.iter().enumerate();
     let candidates = services.flat_map(|(index, service)| {
-        let endpoints = gather::endpoints(view.mesh, service).enumerate();
+        let endpoints = gather::endpoints(view.mesh, service, host);
+        // A host that the mesh leaves to DNS has none.
+        let is_left = choice.standing(host) == Standing::Left;
+        let endpoints = endpoints.take_while(move |_| !is_left).enumerate();
         endpoints.map(move |(place, endpoint)| {
             let mut addresses = endpoint.addresses.to_vec();
             let named = endpoint.name.map(|name| {
@@ -176,7 +184,7 @@ pub fn select(view: &View<'_>, host: &Name) -> Option<Selection> {
     Some(Selection {
         host: host.clone(),
         candidates: candidates.collect(),
-        gathering: gather(view, &choice),
+        gathering: gather(view, host, &choice),
         chosen: choice.chosen.into_iter().cloned().collect(),
         lost: choice
             .lost
@@ -191,14 +199,14 @@ fn look_up(view: &View<'_>, host: &Name, service: &Service, name: &Name) -> (Vec
     if !service.takes_names() {
         return (Vec::new(), Lookup::NotTaken);
     }
-    let (addresses, leads_back) = gather::added_by(view, host, name);
-    let lookup = match holder(view.mesh, &view.domains, name) {
-        _ if leads_back => Lookup::LeadsBack,
-        Holder::Host(holding) => Lookup::Host(holding),
-        Holder::Zone => Lookup::NoHost,
-        Holder::Others => match view.resolved.get(name) {
+    let (addresses, meaning) = gather::added_by(view, host, name);
+    let lookup = match meaning {
+        Meaning::Host(holding) => Lookup::Host(holding),
+        Meaning::NoHost => Lookup::NoHost,
+        Meaning::DeadEnd => Lookup::LeadsBack,
+        Meaning::Others => match view.resolved.get(name) {
             Some(told) => Lookup::Told(told.clone()),
-            None if view.domains.forwards(name) => Lookup::Unknown,
+            None if view.authority.forwards(name) => Lookup::Unknown,
             None => Lookup::NoUpstream,
         },
     };
@@ -212,24 +220,49 @@ pub fn choose<'m>(mesh: &'m Mesh, host: &Name) -> Option<Choice<'m>> {
         return None;
     }
     services.sort_by(|a, b| a.age().cmp(&b.age()));
-    let winner = services
-        .iter()
-        .find(|service| !service.hidden)
-        .map(|service| &service.key.namespace);
-    let (mut chosen, mut lost) = (SmallVec::new(), Vec::new());
+    let is_public = |service: &&&Arc<Service>| service.is_public();
+    let is_shown = |service: &&&Arc<Service>| !service.hidden;
+    let winner = services.iter().find(is_public);
+    let winner = winner.or_else(|| services.iter().find(is_shown)).copied();
+    let (mut chosen, mut lost) = (SmallVec::<[_; 1]>::new(), Vec::new());
     for &service in &services {
-        if service.hidden {
-            lost.push((service, Loss::Hidden));
-        } else if Some(&service.key.namespace) == winner {
-            chosen.push(service);
-        } else {
-            lost.push((service, Loss::OtherNamespace));
+        match winner {
+            _ if service.hidden => lost.push((service, Loss::Hidden)),
+            Some(winner) if winner.key.namespace == service.key.namespace => chosen.push(service),
+            Some(winner) if winner.is_public() && !service.is_public() => {
+                lost.push((service, Loss::NotPublic));
+            }
+            _ => lost.push((service, Loss::OtherNamespace)),
         }
+    }
+    if let [oldest, _, ..] = &*chosen
+        && oldest.resolution == Resolution::DnsRoundRobin
+    {
+        let has_endpoints = |service: &&Arc<Service>| service.endpoints != Endpoints::Neither;
+        let kept = chosen.iter().position(has_endpoints).unwrap_or(0);
+        let kept = chosen.remove(kept);
+        lost.extend(chosen.drain(..).map(|service| (service, Loss::RoundRobin)));
+        chosen.push(kept);
     }
     Some(Choice { chosen, lost })
 }
 
 impl<'m> Choice<'m> {
+    /// What `host`, for which this is the choice, is to those who ask.
+    pub fn standing(&self, host: &Name) -> Standing {
+        if self.chosen.is_empty() {
+            Standing::Absent
+        } else if self
+            .chosen
+            .iter()
+            .all(|service| leaves_to_dns(service, host))
+        {
+            Standing::Left
+        } else {
+            Standing::Answers
+        }
+    }
+
     /// The one selector that all ServiceEntries that answer select by, its namespace, and whether names may be endpoints:
     /// hosts with the same ones gather the same. `None` where there are several or other endpoints.
     pub fn selector(&self) -> Option<(&'m Arc<str>, &'m Labels, bool)> {
@@ -246,16 +279,45 @@ impl<'m> Choice<'m> {
     }
 }
 
+/// Whether the ServiceEntry leaves the lookup of `host` to DNS: Istio's agent forwards it.
+///
+/// Without endpoints, `DNS`, `DNS_ROUND_ROBIN` and `DYNAMIC_DNS` mean the host's own DNS name, and `addresses` are virtual
+/// ones for proxies; the host as its only endpoint says the same. `NONE` without addresses means the address that the
+/// client has looked up itself.
+fn leaves_to_dns(service: &Service, host: &Name) -> bool {
+    match &service.endpoints {
+        Endpoints::Neither => match service.resolution {
+            Resolution::Static => false,
+            _ => !service.has_real_addresses(),
+        },
+        Endpoints::Inline(endpoints) => {
+            let is_host = |endpoint: &InlineEndpoint| match endpoint {
+                InlineEndpoint::Name(name) => **name == *host,
+                InlineEndpoint::Ip(_) | InlineEndpoint::Other(_) => false,
+            };
+            service.takes_names() && !endpoints.is_empty() && endpoints.iter().all(is_host)
+        }
+        Endpoints::Selector(_) => false,
+    }
+}
+
 /// What is noteworthy about a host: ServiceEntries that lose it, a selector that picks nobody, names that lead back to it.
 pub fn remarks(host: &Name, choice: &Choice<'_>, gathering: &Gathering) -> Vec<Diagnostic> {
     let mut remarks = Vec::new();
     if let Some(winner) = choice.chosen.first() {
-        let losers = choice.lost.iter();
-        let losers = losers.filter(|(_, loss)| *loss == Loss::OtherNamespace);
-        remarks.extend(losers.map(|(loser, _)| taken(host, loser, winner)));
-        if gathering.through.contains(host) {
-            remarks.push(leads_back(host, winner));
+        let is_left = gathering.standing == Standing::Left;
+        for (loser, loss) in &choice.lost {
+            match loss {
+                // It makes no difference which of them leaves the host to DNS.
+                _ if is_left && leaves_to_dns(loser, host) => {}
+                Loss::OtherNamespace => remarks.push(taken(host, loser, "older", winner)),
+                Loss::NotPublic => remarks.push(taken(host, loser, "public", winner)),
+                Loss::RoundRobin => remarks.push(is_not_first(host, loser, winner)),
+                Loss::Hidden => {}
+            }
         }
+        let dead_ends = gathering.dead_ends.iter();
+        remarks.extend(dead_ends.map(|name| leads_back(host, name, winner)));
     }
     if !gathering.idle.is_empty() {
         let is_idle = |service: &&&Arc<Service>| {
@@ -269,17 +331,27 @@ pub fn remarks(host: &Name, choice: &Choice<'_>, gathering: &Gathering) -> Vec<D
     remarks
 }
 
-fn taken(host: &Name, loser: &Service, winner: &Service) -> Diagnostic {
+fn taken(host: &Name, loser: &Service, why: &str, winner: &Service) -> Diagnostic {
     let message = format!(
-        "host {host} is answered by the older {} ({}), not by this one",
+        "host {host} is answered by the {why} {} ({}), not by this one",
         winner.key, winner.origin
     );
     remark(loser, Severity::Warning, code::HOST_TAKEN, message)
 }
 
-fn leads_back(host: &Name, service: &Service) -> Diagnostic {
-    let message =
-        format!("endpoints of host {host} are names that lead back to it: that adds nothing");
+fn is_not_first(host: &Name, loser: &Service, winner: &Service) -> Diagnostic {
+    let message = format!(
+        "host {host} has resolution DNS_ROUND_ROBIN, which takes one endpoint: that of {} ({}), not this one's",
+        winner.key, winner.origin
+    );
+    remark(loser, Severity::Warning, code::ROUND_ROBIN, message)
+}
+
+fn leads_back(host: &Name, name: &Name, service: &Service) -> Diagnostic {
+    let message = format!(
+        "endpoint {} of host {host} leads back to it, and no upstream is asked for it: it adds no address",
+        name.to_string().trim_end_matches('.')
+    );
     remark(service, Severity::Warning, code::NAME_LOOP, message)
 }
 

@@ -17,6 +17,7 @@ mod tests;
 pub use query::{Edns, Query};
 
 use crate::{
+    authority::Verdict,
     dns::{Class, Rcode, RecordType, Ttl},
     zone::{Found, Owner, RRset, RRsets, Rotated, Snapshot},
 };
@@ -30,6 +31,19 @@ pub struct Answer<'s> {
     pub apex_at: Option<usize>,
     /// The name server identifier, where the query asks for one and there is one.
     pub nsid: Option<&'s [u8]>,
+    /// Set where an upstream's answer comes before this one, for clients that names are looked up for.
+    pub others: Option<Others>,
+}
+
+/// What the mesh knows of a name that others answer for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Others {
+    /// Whether the name exists, because it is a host of the mesh or above one: an upstream that knows no such name is not
+    /// to say so to those who know the mesh ([RFC 8020 §2](https://www.rfc-editor.org/rfc/rfc8020#section-2)).
+    pub name_exists: bool,
+    /// Whether it is a host of the mesh, asked for another type than addresses: what an upstream says of where the name
+    /// leads is not passed on.
+    pub is_host: bool,
 }
 
 /// The kinds of answer.
@@ -75,43 +89,71 @@ pub enum Outcome<'s> {
 pub fn answer<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'s> {
     let identity = &snapshot.settings().identity;
     let asks_nsid = query.edns.is_some_and(|edns| edns.nsid);
-    let (outcome, apex_at) = outcome(snapshot, query);
-    Answer {
+    let nsid = identity.nsid.as_deref().filter(|_| asks_nsid);
+    let of = |outcome, apex_at, others| Answer {
         outcome,
         apex_at,
-        nsid: identity.nsid.as_deref().filter(|_| asks_nsid),
+        nsid,
+        others,
+    };
+    if let Some(outcome) = without_looking(snapshot, query) {
+        return of(outcome, None, None);
     }
-}
-
-fn outcome<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> (Outcome<'s>, Option<usize>) {
-    if query.edns.is_some_and(|edns| edns.version > 0) {
-        return (Outcome::BadVersion, None);
-    }
-    if query.class != Class::IN {
-        let text = (query.class == Class::CH)
-            .then(|| chaos::text(&snapshot.settings().identity, query))
-            .flatten();
-        return (text.map_or(Outcome::OtherClass, Outcome::Identity), None);
-    }
-    if let Some(refused) = refused_type(query.record_type) {
-        return (refused, None);
-    }
-    if !snapshot.is_ready() {
-        return (Outcome::NotReady, None);
-    }
-    match snapshot.find(query.name) {
+    let found = snapshot.find(query.name);
+    let verdict = snapshot.verdict(query.name, query.record_type, &found);
+    let others = (verdict == Verdict::Others).then(|| Others::of(&found));
+    match found {
         Found::Name(Owner {
             records: None,
             apex_at,
         })
         | Found::NoName { apex_at }
-            if snapshot.is_partial(&query.name[apex_at..]) =>
+            if others.is_some() && snapshot.is_partial(&query.name[apex_at..]) =>
         {
-            (Outcome::NotOurs, None)
+            of(Outcome::NotOurs, None, others)
         }
-        Found::Name(owner) => (at_name(snapshot, owner, query), Some(owner.apex_at)),
-        Found::NoName { apex_at } => (Outcome::NoName(snapshot.soa_behind_owner()), Some(apex_at)),
-        Found::NotOurs => (Outcome::NotOurs, None),
+        Found::Name(owner) => {
+            let outcome = at_name(snapshot, owner, query);
+            of(outcome, Some(owner.apex_at), others)
+        }
+        Found::NoName { apex_at } => {
+            let outcome = Outcome::NoName(snapshot.soa_behind_owner());
+            of(outcome, Some(apex_at), others)
+        }
+        Found::NotOurs { .. } => of(Outcome::NotOurs, None, others),
+    }
+}
+
+/// What a query gets for which no name is looked up.
+fn without_looking<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Option<Outcome<'s>> {
+    if query.edns.is_some_and(|edns| edns.version > 0) {
+        return Some(Outcome::BadVersion);
+    }
+    if query.class != Class::IN {
+        let text = (query.class == Class::CH)
+            .then(|| chaos::text(&snapshot.settings().identity, query))
+            .flatten();
+        return Some(text.map_or(Outcome::OtherClass, Outcome::Identity));
+    }
+    refused_type(query.record_type).or_else(|| (!snapshot.is_ready()).then_some(Outcome::NotReady))
+}
+
+impl Others {
+    fn of(found: &Found<'_>) -> Self {
+        match found {
+            Found::Name(owner) => Self {
+                name_exists: true,
+                is_host: owner.records.is_some(),
+            },
+            Found::NoName { .. } => Self {
+                name_exists: false,
+                is_host: false,
+            },
+            Found::NotOurs { has_hosts_below } => Self {
+                name_exists: *has_hosts_below,
+                is_host: false,
+            },
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     table,
 };
 use crate::{
+    authority::{Authority, Standing},
     mesh::Endpoints,
     pipeline::Pipeline,
     select::{Loss, Selection},
@@ -111,7 +112,7 @@ impl Rows<'_> {
     fn iter(&self) -> impl Iterator<Item = Row> {
         let hosts = self.0.mesh().hosts().into_iter();
         let selections = hosts.filter_map(|host| self.0.select(host));
-        selections.map(|selection| row(&selection))
+        selections.map(|selection| row(self.0.authority(), &selection))
     }
 }
 
@@ -121,7 +122,7 @@ impl Serialize for Rows<'_> {
     }
 }
 
-fn row(selection: &Selection) -> Row {
+fn row(authority: &Authority, selection: &Selection) -> Row {
     let chosen = &selection.chosen;
     let left_out = selection
         .candidates
@@ -143,7 +144,7 @@ fn row(selection: &Selection) -> Row {
             .iter()
             .map(|service| service.key.name.to_string())
             .collect(),
-        source: source(selection),
+        source: source(authority, selection),
         r#in: all - out,
         out,
         addresses: selection.gathering.addresses.clone(),
@@ -155,9 +156,13 @@ fn row(selection: &Selection) -> Row {
     }
 }
 
-/// Where the endpoints come from; `hidden` where `exportTo` keeps the host from everyone, `none` where the ServiceEntry
-/// has no endpoint to give.
-fn source(selection: &Selection) -> &'static str {
+/// Where the endpoints come from; `hidden` where `exportTo` keeps the host from everyone, `forwarded` where upstreams are
+/// asked for it, `none` where the ServiceEntry has no endpoint to give.
+fn source(authority: &Authority, selection: &Selection) -> &'static str {
+    let host = &selection.host;
+    if authority.standing(host) == Standing::Left && authority.forwards(host) {
+        return "forwarded";
+    }
     if selection.chosen.is_empty() {
         let is_hidden = selection.lost.iter().any(|(_, loss)| *loss == Loss::Hidden);
         return if is_hidden { "hidden" } else { "none" };
@@ -168,8 +173,8 @@ fn source(selection: &Selection) -> &'static str {
         .map(|service| match &service.endpoints {
             Endpoints::Selector(_) => "selector",
             Endpoints::Inline(_) => "endpoints",
-            Endpoints::Neither if service.addresses.is_empty() => "none",
-            Endpoints::Neither => "addresses",
+            Endpoints::Neither if service.has_real_addresses() => "addresses",
+            Endpoints::Neither => "none",
         })
         .collect();
     match kinds.first() {

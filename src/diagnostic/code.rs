@@ -220,6 +220,12 @@ codes! {
     RRSET_TOO_LARGE = "MDNS605";
     /// An object's newest version can't be used: the last good one serves.
     LAST_GOOD_SERVED = "MDNS606";
-    /// A host's endpoints are names that lead back to it.
+    /// An endpoint is a name that leads back to its host, and no upstream is asked for it.
     NAME_LOOP = "MDNS607";
+    /// An endpoint is a name of a declared zone, and no host has it.
+    NO_SUCH_HOST = "MDNS608";
+    /// No `ServiceEntry` picks the `WorkloadEntry`.
+    NOT_SELECTED = "MDNS609";
+    /// Of several `ServiceEntries` with resolution `DNS_ROUND_ROBIN` another one's endpoint is taken.
+    ROUND_ROBIN = "MDNS610";
 }

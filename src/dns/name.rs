@@ -132,11 +132,15 @@ impl Name {
 
     /// Whether this name is `ancestor` or stands below it.
     pub fn is_at_or_below(&self, ancestor: &Self) -> bool {
-        let mut rest = &*self.0;
-        while rest.len() > ancestor.0.len() {
-            rest = &rest[1 + usize::from(rest[0])..];
+        ancestor.holds(&self.0)
+    }
+
+    /// Whether the name with this lower-case wire form is this one or stands below it.
+    pub fn holds(&self, mut name: &[u8]) -> bool {
+        while name.len() > self.0.len() {
+            name = &name[1 + usize::from(name[0])..];
         }
-        *rest == *ancestor.0
+        *name == *self.0
     }
 
     /// Bytes that are ordered as names are, for sorting many: comparing them takes a fraction of the time.

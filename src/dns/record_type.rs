@@ -9,6 +9,8 @@ impl RecordType {
     pub const A: Self = Self(1);
     /// A name server of the zone ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
     pub const NS: Self = Self(2);
+    /// An alias ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
+    pub const CNAME: Self = Self(5);
     /// The start of authority ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
     pub const SOA: Self = Self(6);
     /// Host information; carries the minimal answer to ANY ([RFC 8482](https://www.rfc-editor.org/rfc/rfc8482)).
@@ -19,6 +21,10 @@ impl RecordType {
     pub const AAAA: Self = Self(28);
     /// The EDNS pseudo-record ([RFC 6891](https://www.rfc-editor.org/rfc/rfc6891)).
     pub const OPT: Self = Self(41);
+    /// How to reach a service, its addresses included ([RFC 9460](https://www.rfc-editor.org/rfc/rfc9460)).
+    pub const SVCB: Self = Self(64);
+    /// The same for HTTP ([RFC 9460](https://www.rfc-editor.org/rfc/rfc9460)).
+    pub const HTTPS: Self = Self(65);
     /// A transaction signature ([RFC 8945](https://www.rfc-editor.org/rfc/rfc8945)).
     pub const TSIG: Self = Self(250);
     /// An incremental zone transfer ([RFC 1995](https://www.rfc-editor.org/rfc/rfc1995)).
@@ -27,6 +33,11 @@ impl RecordType {
     pub const AXFR: Self = Self(252);
     /// All types ([RFC 8482](https://www.rfc-editor.org/rfc/rfc8482)).
     pub const ANY: Self = Self(255);
+
+    /// Whether it holds addresses and nothing else.
+    pub fn is_address(self) -> bool {
+        matches!(self, Self::A | Self::AAAA)
+    }
 
     /// The mnemonic of the types that resolvers commonly ask, `None` for the rest.
     pub fn mnemonic(self) -> Option<&'static str> {

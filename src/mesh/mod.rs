@@ -84,6 +84,15 @@ pub struct EndpointCounts {
     pub unselected: usize,
 }
 
+/// Why nobody knows the addresses of an endpoint that is a name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unresolvable {
+    /// It is none of ours, and no upstream is asked for it.
+    NoUpstream,
+    /// It is in a declared zone, in which no host has it.
+    NoSuchHost,
+}
+
 impl Mesh {
     /// Takes in what changed in the files; `now` is remembered for objects whose newest version can't be used.
     pub fn apply(&mut self, changes: Vec<FileChange>, now: SystemTime) {
@@ -175,11 +184,14 @@ impl Mesh {
     }
 
     /// What is wrong with files and objects: what the manifests' reader said, objects that are claimed twice, last good
-    /// versions in service, endpoints that are names which nobody `can_resolve`. Sorted by place.
-    pub fn diagnostics(&self, can_resolve: impl Fn(&Name) -> bool) -> Vec<Diagnostic> {
+    /// versions in service, endpoints that are `unresolvable` names. Sorted by place.
+    pub fn diagnostics(
+        &self,
+        unresolvable: impl Fn(&Name) -> Option<Unresolvable>,
+    ) -> Vec<Diagnostic> {
         let mut all: Vec<_> = self.ledger.diagnostics().collect();
         for slot in self.index.names() {
-            self.remark_names(slot, &can_resolve, &mut all);
+            self.remark_names(slot, &unresolvable, &mut all);
         }
         all.sort_unstable();
         all
@@ -195,23 +207,35 @@ impl Mesh {
     fn remark_names(
         &self,
         slot: Slot,
-        can_resolve: &impl Fn(&Name) -> bool,
+        unresolvable: &impl Fn(&Name) -> Option<Unresolvable>,
         remarks: &mut Vec<Diagnostic>,
     ) {
         let entry = self.ledger.objects.get(slot);
         let mut remark = |name: &Name, before: &str, behind: &str| {
-            if can_resolve(name) {
+            let Some(unresolvable) = unresolvable(name) else {
                 return;
-            }
+            };
             let name = name.to_string();
             let name = name.trim_end_matches('.');
+            let (code, message) = match unresolvable {
+                Unresolvable::NoUpstream => (
+                    code::NAME_ENDPOINT,
+                    format!(
+                        "{before} {name} is a name: without an upstream it adds no address{behind}"
+                    ),
+                ),
+                Unresolvable::NoSuchHost => (
+                    code::NO_SUCH_HOST,
+                    format!(
+                        "{before} {name} is in a zone that is declared here, and no host has it: it adds no address{behind}"
+                    ),
+                ),
+            };
             remarks.push(Diagnostic {
                 origin: entry.origin().clone(),
                 severity: Severity::Warning,
-                code: code::NAME_ENDPOINT,
-                message: format!(
-                    "{before} {name} is a name: without an upstream it adds no address{behind}"
-                ),
+                code,
+                message,
                 object: Some(entry.key().clone()),
             });
         };

@@ -56,6 +56,11 @@ impl Service {
         (self.created, &*self.key.namespace, &*self.key.name)
     }
 
+    /// Whether it is exported to everyone.
+    pub fn is_public(&self) -> bool {
+        !self.hidden
+    }
+
     /// The labels that it selects by; `None` where it does not select, or selects nobody.
     pub fn selector(&self) -> Option<&Labels> {
         match &self.endpoints {
@@ -68,6 +73,13 @@ impl Service {
     /// `convertWorkloadEntryToWorkloadInstance`).
     pub fn takes_names(&self) -> bool {
         matches!(self.resolution, Resolution::Dns | Resolution::DnsRoundRobin)
+    }
+
+    /// Whether it has addresses that clients reach, and not virtual ones for proxies: resolution `DNS` and its like look the
+    /// host up, whatever they are.
+    pub fn has_real_addresses(&self) -> bool {
+        !self.addresses.is_empty()
+            && matches!(self.resolution, Resolution::Static | Resolution::None)
     }
 
     /// The inline endpoints that are names.

@@ -203,7 +203,10 @@ fn a_rejected_object_keeps_its_last_good_version_and_says_since_when() {
         .map(|kept| (kept.key.name.clone(), kept.since))
         .collect();
     assert_eq!(kept, [("vm".into(), later(1))]);
-    assert_eq!(mesh.diagnostics(|_| false)[0].code, code::LAST_GOOD_SERVED);
+    assert_eq!(
+        mesh.diagnostics(|_| Some(Unresolvable::NoUpstream))[0].code,
+        code::LAST_GOOD_SERVED
+    );
 
     apply(
         &mut mesh,
@@ -211,7 +214,12 @@ fn a_rejected_object_keeps_its_last_good_version_and_says_since_when() {
         later(3),
     );
     assert_eq!(picked(&mesh, "a"), [""; 0], "left out on purpose, it goes");
-    assert!(mesh.kept().is_empty() && mesh.diagnostics(|_| false).is_empty());
+    assert!(
+        mesh.kept().is_empty()
+            && mesh
+                .diagnostics(|_| Some(Unresolvable::NoUpstream))
+                .is_empty()
+    );
 }
 
 #[test]
@@ -284,7 +292,7 @@ fn seen(mesh: &Mesh) -> impl PartialEq + std::fmt::Debug {
         (mesh.object_counts(), mesh.ignored_counts()),
         mesh.endpoint_counts(),
         mesh.kept(),
-        mesh.diagnostics(|_| true),
+        mesh.diagnostics(|_| None),
     )
 }
 
@@ -385,7 +393,7 @@ fn the_last_claim_in_path_order_wins_and_the_other_serves_again() {
     );
     assert_eq!((picked(&mesh, "a").len(), picked(&mesh, "b").len()), (0, 1));
     let duplicates: Vec<_> = mesh
-        .diagnostics(|_| false)
+        .diagnostics(|_| Some(Unresolvable::NoUpstream))
         .into_iter()
         .map(|said| (said.code, said.origin.file))
         .collect();
@@ -400,7 +408,10 @@ fn the_last_claim_in_path_order_wins_and_the_other_serves_again() {
         NOON,
     );
     assert_eq!((picked(&mesh, "a").len(), picked(&mesh, "b").len()), (1, 0));
-    assert!(mesh.diagnostics(|_| false).is_empty());
+    assert!(
+        mesh.diagnostics(|_| Some(Unresolvable::NoUpstream))
+            .is_empty()
+    );
 }
 
 #[test]

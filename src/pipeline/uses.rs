@@ -7,12 +7,9 @@ use std::{
 
 use foldhash::{HashMap, HashSet};
 
-use crate::{
-    dns::Name,
-    select::{Domains, NameUse},
-};
+use crate::{authority::Authority, dns::Name, select::NameUse};
 
-/// The names that stand in the place of addresses, by name and by host.
+/// The endpoints that are names, by name and by host.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Uses {
     /// In canonical order: what is below a name follows it.
@@ -26,8 +23,8 @@ pub(super) struct Uses {
 #[derive(Clone, Debug, Default)]
 struct Use {
     hosts: HashSet<Name>,
-    /// Whether it is none of ours.
-    is_others: bool,
+    /// For how many of these hosts others are asked.
+    asked_for: usize,
     is_wanted: bool,
 }
 
@@ -95,16 +92,17 @@ impl Uses {
     pub(super) fn replace<'h>(
         &mut self,
         hosts: impl Iterator<Item = (&'h Name, Vec<NameUse>)>,
-        domains: &Domains<'_>,
+        authority: &Authority,
     ) -> NameChanges {
         let mut seen = BTreeSet::new();
         for (host, names) in hosts {
             if names.is_empty() && self.by_host.is_empty() {
                 continue;
             }
-            for NameUse { name, .. } in self.by_host.remove(host).into_iter().flatten() {
+            for NameUse { name, is_others } in self.by_host.remove(host).into_iter().flatten() {
                 if let Some(name_use) = self.by_name.get_mut(&name) {
                     name_use.hosts.remove(host);
+                    name_use.asked_for -= usize::from(is_others);
                 }
                 seen.insert(name);
             }
@@ -114,7 +112,7 @@ impl Uses {
             for NameUse { name, is_others } in &names {
                 let name_use = self.by_name.entry(name.clone()).or_default();
                 name_use.hosts.insert(host.clone());
-                name_use.is_others = *is_others;
+                name_use.asked_for += usize::from(*is_others);
                 seen.insert(name.clone());
             }
             self.by_host.insert(host.clone(), names.into());
@@ -125,7 +123,7 @@ impl Uses {
                 continue;
             };
             let is_used = !name_use.hosts.is_empty();
-            let is_wanted = is_used && name_use.is_others && domains.forwards(&name);
+            let is_wanted = name_use.asked_for > 0 && authority.forwards(&name);
             let was_wanted = std::mem::replace(&mut name_use.is_wanted, is_wanted);
             if !is_used {
                 self.by_name.remove(&name);

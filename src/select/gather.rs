@@ -2,18 +2,20 @@
 //!
 //! An endpoint that is a name means what a client of this server gets for that name: what the mesh answers where a host
 //! of the mesh has it, else what was told from outside. So a host may stand on another one, and that on a third; what
-//! counts is all that is reached so. A name that leads back to where it came from adds nothing.
+//! counts is all that is reached so. Where a name leads back to the host that it is an endpoint of, it is looked up
+//! outside, as Envoy does (`circle`).
+
+mod circle;
 
 use std::{net::IpAddr, slice, sync::Arc};
 
+use circle::Circles;
 use foldhash::HashSet;
 use smallvec::SmallVec;
 
-use super::{
-    Choice, View, WhenAllUnhealthy, choose,
-    holder::{Holder, holder, leaves_the_lookup_to_others},
-};
+use super::{Choice, View, WhenAllUnhealthy, choose};
 use crate::{
+    authority::{Holder, Standing},
     dns::Name,
     mesh::{Endpoints, Exclusion, InlineEndpoint, Labels, Mesh, Service, Workload},
 };
@@ -25,22 +27,22 @@ pub struct Gathering {
     pub addresses: Vec<IpAddr>,
     /// Whether unhealthy candidates answer because there is no healthy one.
     pub all_unhealthy: bool,
-    /// Whether the mesh leaves the lookup to someone else's DNS (see [`Compiled::Elsewhere`](crate::zone::Compiled)).
-    pub elsewhere: bool,
+    /// What the host is: [`Choice::standing`].
+    pub standing: Standing,
     /// The selectors that pick nobody.
     pub idle: Vec<Labels>,
     /// The names that were looked at, in canonical order: what they mean decides the addresses.
     pub names: Vec<NameUse>,
-    /// The hosts of the mesh that were reached through names, in canonical order.
-    pub through: Vec<Name>,
+    /// The names that lead back to the host and that nobody outside is asked for, in canonical order: they add nothing.
+    pub dead_ends: Vec<Name>,
 }
 
-/// A name that stands in the place of an address.
+/// An endpoint that is a name, as a host uses it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct NameUse {
     /// The name.
     pub name: Name,
-    /// Whether others answer for it.
+    /// Whether others are asked what it means.
     pub is_others: bool,
 }
 
@@ -53,60 +55,79 @@ pub(super) struct Endpoint<'m> {
     pub(super) excluded: Option<&'m Exclusion>,
 }
 
-/// Decides with which addresses the ServiceEntries of `choice` answer.
-pub fn gather(view: &View<'_>, choice: &Choice<'_>) -> Gathering {
-    let mut walk = Walk::new(view, None);
+/// What an endpoint that is a name means.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Meaning {
+    /// What this host of the mesh answers.
+    Host(Name),
+    /// Nothing: it is in a zone of ours, and no host has it.
+    NoHost,
+    /// What others say.
+    Others,
+    /// Nothing: it leads back to where it stands, and nobody outside is asked for it.
+    DeadEnd,
+}
+
+/// Decides with which addresses the ServiceEntries of `choice` answer for `host`.
+pub fn gather(view: &View<'_>, host: &Name, choice: &Choice<'_>) -> Gathering {
+    let standing = choice.standing(host);
+    if standing == Standing::Left {
+        return Gathering {
+            standing,
+            ..Gathering::default()
+        };
+    }
+    let mut walk = Walk::new(view, host);
     let mut idle = Vec::new();
     for &service in &choice.chosen {
-        if walk.take(service) == Some(0) {
+        if walk.take(service, host) == Some(0) {
             idle.extend(service.selector().cloned());
         }
     }
     walk.follow_names();
-    let chosen = &choice.chosen;
-    let leaves = |service: &&Arc<Service>| leaves_the_lookup_to_others(service);
     Gathering {
-        elsewhere: !chosen.is_empty() && chosen.iter().all(leaves),
+        standing,
         idle,
         ..walk.finish()
     }
 }
 
-/// What `name` adds to the endpoints of `host`: its addresses, and whether it leads back to the host.
-pub(super) fn added_by(view: &View<'_>, host: &Name, name: &Name) -> (Vec<IpAddr>, bool) {
-    let mut walk = Walk::new(view, Some(host.clone()));
-    walk.note_name(name);
+/// What `name` adds to the endpoints of `host`, and what it means there.
+pub(super) fn added_by(view: &View<'_>, host: &Name, name: &Name) -> (Vec<IpAddr>, Meaning) {
+    let mut walk = Walk::new(view, host);
+    let meaning = walk.meaning(name, host);
+    walk.note_name(name, host);
     walk.follow_names();
-    let leads_back = walk.leads_back;
-    (walk.finish().addresses, leads_back)
+    (walk.finish().addresses, meaning)
 }
 
 /// On the way from endpoint to endpoint.
 struct Walk<'v, 'm> {
     view: &'v View<'m>,
-    /// Where the walk began, if that is a host.
-    origin: Option<Name>,
-    leads_back: bool,
+    circles: Circles,
     healthy: Vec<IpAddr>,
     unready: Vec<IpAddr>,
     /// Whether what is reached is only good where nothing healthy is.
     is_unready: bool,
     /// Services of one namespace that select alike bring the same endpoints.
     seen: SmallVec<[(&'m str, &'m Labels, bool); 1]>,
-    known_names: HashSet<Name>,
-    names: Vec<NameUse>,
+    known_names: HashSet<(Name, Name)>,
+    /// Names with the host that each is an endpoint of.
+    names: Vec<(Name, Name)>,
     /// How many of `names` were followed.
     followed: usize,
-    unready_names: Vec<&'m Name>,
+    /// Those of endpoints that only lack health.
+    unready_names: Vec<(Name, Name)>,
     hosts: HashSet<Name>,
+    uses: Vec<NameUse>,
+    dead_ends: Vec<Name>,
 }
 
 impl<'v, 'm> Walk<'v, 'm> {
-    fn new(view: &'v View<'m>, origin: Option<Name>) -> Self {
+    fn new(view: &'v View<'m>, host: &Name) -> Self {
         Self {
             view,
-            origin,
-            leads_back: false,
+            circles: Circles::around(host),
             healthy: Vec::new(),
             unready: Vec::new(),
             is_unready: false,
@@ -115,12 +136,15 @@ impl<'v, 'm> Walk<'v, 'm> {
             names: Vec::new(),
             followed: 0,
             unready_names: Vec::new(),
-            hosts: HashSet::default(),
+            hosts: HashSet::from_iter([host.clone()]),
+            uses: Vec::new(),
+            dead_ends: Vec::new(),
         }
     }
 
-    /// Takes in the endpoints of a ServiceEntry and returns how many there are; `None` where the same ones were taken in.
-    fn take(&mut self, service: &'m Service) -> Option<usize> {
+    /// Takes in the endpoints of a ServiceEntry of `host` and returns how many there are; `None` where the same ones were
+    /// taken in.
+    fn take(&mut self, service: &'m Arc<Service>, host: &Name) -> Option<usize> {
         let takes_names = service.takes_names();
         if let Some(selector) = service.selector() {
             let key = (&*service.key.namespace, selector, takes_names);
@@ -131,19 +155,20 @@ impl<'v, 'm> Walk<'v, 'm> {
         }
         let mut count = 0;
         let may_be_unready = self.view.when_all_unhealthy == WhenAllUnhealthy::All;
-        for endpoint in endpoints(self.view.mesh, service) {
+        for endpoint in endpoints(self.view.mesh, service, host) {
             count += 1;
             let name = endpoint.name.filter(|_| takes_names);
             match endpoint.excluded {
                 None => {
                     self.add(endpoint.addresses);
                     if let Some(name) = name {
-                        self.note_name(name);
+                        self.note_name(name, host);
                     }
                 }
                 Some(exclusion) if exclusion.is_unready() && may_be_unready => {
                     self.unready.extend_from_slice(endpoint.addresses);
-                    self.unready_names.extend(name);
+                    self.unready_names
+                        .extend(name.map(|name| (name.clone(), host.clone())));
                 }
                 Some(_) => {}
             }
@@ -159,12 +184,10 @@ impl<'v, 'm> Walk<'v, 'm> {
         }
     }
 
-    fn note_name(&mut self, name: &Name) {
-        if self.known_names.insert(name.clone()) {
-            self.names.push(NameUse {
-                name: name.clone(),
-                is_others: false,
-            });
+    fn note_name(&mut self, name: &Name, host: &Name) {
+        let noted = (name.clone(), host.clone());
+        if self.known_names.insert(noted.clone()) {
+            self.names.push(noted);
         }
     }
 
@@ -173,25 +196,29 @@ impl<'v, 'm> Walk<'v, 'm> {
         self.follow_noted();
         if self.healthy.is_empty() && !self.unready_names.is_empty() {
             self.is_unready = true;
-            for name in std::mem::take(&mut self.unready_names) {
-                self.note_name(name);
+            for (name, host) in std::mem::take(&mut self.unready_names) {
+                self.note_name(&name, &host);
             }
             self.follow_noted();
         }
     }
 
     fn follow_noted(&mut self) {
-        while let Some(noted) = self.names.get(self.followed) {
-            let name = noted.name.clone();
-            match holder(self.view.mesh, &self.view.domains, &name) {
-                Holder::Host(host) => self.reach(host),
-                Holder::Zone => {}
-                Holder::Others => {
-                    self.names[self.followed].is_others = true;
+        while let Some((name, host)) = self.names.get(self.followed).cloned() {
+            let meaning = self.meaning(&name, &host);
+            self.uses.push(NameUse {
+                name: name.clone(),
+                is_others: meaning == Meaning::Others,
+            });
+            match meaning {
+                Meaning::Host(reached) => self.reach(reached),
+                Meaning::NoHost => {}
+                Meaning::DeadEnd => self.dead_ends.push(name),
+                Meaning::Others => {
                     if let Some(told) = self.view.resolved.get(&name) {
                         self.add(&told.addresses);
                         if let Some(alias) = &told.alias {
-                            self.note_name(alias);
+                            self.note_name(alias, &host);
                         }
                     }
                 }
@@ -200,17 +227,27 @@ impl<'v, 'm> Walk<'v, 'm> {
         }
     }
 
-    fn reach(&mut self, host: Name) {
-        if self.origin.as_ref() == Some(&host) {
-            self.leads_back = true;
-            return;
+    /// What `name` means as an endpoint of `host`.
+    fn meaning(&mut self, name: &Name, host: &Name) -> Meaning {
+        let authority = self.view.authority;
+        match authority.holder(name) {
+            Holder::Zone(_) => Meaning::NoHost,
+            Holder::Others => Meaning::Others,
+            Holder::Host(reached) if !self.circles.hold(self.view, host, &reached) => {
+                Meaning::Host(reached)
+            }
+            Holder::Host(_) if authority.can_ask_others(name) => Meaning::Others,
+            Holder::Host(_) => Meaning::DeadEnd,
         }
+    }
+
+    fn reach(&mut self, host: Name) {
         let Some(choice) = choose(self.view.mesh, &host) else {
             return;
         };
-        if self.hosts.insert(host) {
+        if self.hosts.insert(host.clone()) {
             for service in choice.chosen {
-                self.take(service);
+                self.take(service, &host);
             }
         }
     }
@@ -224,32 +261,55 @@ impl<'v, 'm> Walk<'v, 'm> {
         };
         addresses.sort_unstable();
         addresses.dedup();
-        let (mut names, mut through) = (self.names, Vec::from_iter(self.hosts));
+        let (mut names, mut dead_ends) = (self.uses, self.dead_ends);
+        let looked_at = self.circles.into_names().map(|name| NameUse {
+            name,
+            is_others: false,
+        });
+        names.extend(looked_at);
         names.sort_unstable();
-        through.sort_unstable();
+        names.dedup_by(|next, kept| {
+            let is_same = next.name == kept.name;
+            kept.is_others |= is_same && next.is_others;
+            is_same
+        });
+        dead_ends.sort_unstable();
+        dead_ends.dedup();
         Gathering {
             addresses,
             all_unhealthy,
             names,
-            through,
+            dead_ends,
             ..Gathering::default()
         }
     }
 }
 
+/// The endpoints that `service` has for `host`, for which the mesh answers.
+///
+/// Where it has none, those of resolution `DNS` have the host's own name, as in Istio's registry
+/// (`convertServiceEntryToInstances`), and its addresses are virtual ones for proxies.
 pub(super) fn endpoints<'m>(
     mesh: &'m Mesh,
     service: &'m Service,
+    host: &'m Name,
 ) -> Box<dyn Iterator<Item = Endpoint<'m>> + 'm> {
     match &service.endpoints {
         Endpoints::Neither => {
-            let own = (!service.addresses.is_empty()).then_some(Endpoint {
+            let is_looked_up = service.takes_names() && !host.is_wildcard();
+            let addresses = if service.has_real_addresses() {
+                &*service.addresses
+            } else {
+                &[]
+            };
+            let own = Endpoint {
                 workload: None,
-                addresses: &service.addresses,
-                name: None,
+                addresses,
+                name: is_looked_up.then_some(host),
                 excluded: None,
-            });
-            Box::new(own.into_iter())
+            };
+            let is_any = is_looked_up || !addresses.is_empty();
+            Box::new(is_any.then_some(own).into_iter())
         }
         Endpoints::Inline(endpoints) => Box::new(endpoints.iter().map(|endpoint| {
             let (addresses, name, excluded) = match endpoint {

@@ -3,13 +3,16 @@ use std::{
     time::Instant,
 };
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::{Shared, Way, responder::limit_bytes};
+use super::{Shared, Way, amend::amend, responder::limit_bytes};
 use crate::{
+    answer::answer,
     forward::Ticket,
     metrics::{Exchange, Protocol, Recorder},
     wire::{self, Hop, NameBuffer},
+    zone::Snapshot,
 };
 
 /// Answers that wait for an upstream, apart from the worker that read their queries.
@@ -19,6 +22,7 @@ pub(super) struct Late {
     protocol: Protocol,
     hop: Hop,
     recorder: Mutex<Recorder>,
+    snapshots: Arc<ArcSwap<Snapshot>>,
 }
 
 impl Late {
@@ -28,6 +32,7 @@ impl Late {
             runtime: Handle::current(),
             protocol: way.protocol,
             hop: way.hop,
+            snapshots: shared.snapshots.clone(),
             recorder: Mutex::new(shared.traffic.recorder(way.address, way.protocol)),
         })
     }
@@ -47,6 +52,9 @@ impl Late {
         };
         let limit_bytes = limit_bytes(self.protocol, &query);
         let passed = ticket.redeem(&query, message, limit_bytes, &mut out).await;
+        let snapshot = self.snapshots.load();
+        let own = answer(&snapshot, &query);
+        let passed = amend(&query, &own, passed, limit_bytes, 0, &mut out);
         wire::set_recursion_available(&mut out);
         if let Some(edns) = query.edns {
             wire::add_hop_options(edns, self.hop, 0, passed.opt_bytes, &mut out);

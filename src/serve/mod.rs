@@ -7,6 +7,7 @@
 //! Never decides what an answer is: `answer` does, in bytes of `wire`.
 
 mod admission;
+mod amend;
 mod bind;
 mod certificate;
 mod https;

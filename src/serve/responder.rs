@@ -8,9 +8,9 @@ use std::{
 use arc_swap::cache::Cache;
 use smallvec::SmallVec;
 
-use super::Way;
+use super::{Way, amend::amend};
 use crate::{
-    answer::{Outcome, Query, answer},
+    answer::{Query, answer},
     forward::{Forwarder, InForce, Now, Ticket},
     metrics::{Exchange, Protocol, Recorder, Traffic},
     wire::{self, Hop, NameBuffer, Refusal},
@@ -142,14 +142,12 @@ impl Replies {
         // Nobody asks who the client is where nothing is forwarded.
         let served = client.and_then(|client| forwarder_for(&mut self.forwarder, client));
         let recursion_available = served.is_some();
-        let forwarded = match (served, answer.outcome) {
-            (Some(forwarder), Outcome::NotOurs) => {
-                match forwarder.now(query, message, limit_bytes, out) {
-                    Now::Passed(passed) => Some(passed),
-                    Now::Refused => None,
-                    Now::Later(ticket) => return Due::Later(ticket),
-                }
-            }
+        let forwarded = match (served, answer.others) {
+            (Some(forwarder), Some(_)) => match forwarder.now(query, message, limit_bytes, out) {
+                Now::Passed(passed) => Some(amend(query, &answer, passed, limit_bytes, start, out)),
+                Now::Refused => None,
+                Now::Later(ticket) => return Due::Later(ticket),
+            },
             _ => None,
         };
         let (apex, rcode, truncated, opt_bytes) = if let Some(passed) = forwarded {

@@ -3,7 +3,7 @@
 //! [`parse()`] reads a message into a [`Query`](crate::answer::Query) or says how to refuse it; [`write()`] and
 //! [`write_refusal`] append a message to a buffer. For names that others answer, [`write_question`] and [`read_reply`] speak
 //! with an upstream server, [`relay`] passes its reply on, and [`find_addresses`] looks into it. [`add_hop_options`] adds what
-//! concerns the way to the client alone. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
+//! concerns the way to the client alone; [`clear_rcode`] makes a name exist that the mesh knows. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
 //! makes a query malformed, and truncation.
 //!
 //! The reader takes what resolvers and stubs send without allocating; messages with other records than one OPT go through
@@ -13,6 +13,7 @@
 //! [RFC 6891]: https://www.rfc-editor.org/rfc/rfc6891
 
 mod addresses;
+mod amend;
 mod freshness;
 mod hop;
 mod odd;
@@ -25,6 +26,7 @@ mod upstream;
 mod write;
 
 pub use addresses::{FoundAddresses, find_addresses};
+pub use amend::{answers_with_alias, clear_rcode};
 pub use freshness::freshness_seconds;
 pub use hop::{Hop, add_hop_options};
 pub use parse::{NameBuffer, parse};

@@ -1,5 +1,6 @@
 use super::{HostRecords, Settings};
 use crate::{
+    authority::Standing,
     diagnostic::{Diagnostic, Severity, code},
     dns::Name,
     mesh::Service,
@@ -11,18 +12,36 @@ use crate::{
 pub enum Compiled {
     /// The host's own records; none at all is "no data", never "no such name".
     Records(HostRecords),
-    /// The mesh does not know: the host has neither endpoints nor addresses and its resolution leaves the lookup to
-    /// someone else's DNS. Where others answer for the name, it is not ours; else it is "no data" in a declared zone, and
-    /// not ours elsewhere.
-    Elsewhere,
+    /// The mesh leaves the lookup to DNS.
+    Left,
+}
+
+impl Compiled {
+    /// What the host answers where it is to answer: nothing, where the mesh leaves that to DNS.
+    pub(super) fn records(&self) -> HostRecords {
+        match self {
+            Self::Records(records) => records.clone(),
+            Self::Left => HostRecords::default(),
+        }
+    }
+
+    /// What a host with these records is.
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Records(_) => Standing::Answers,
+            Self::Left => Standing::Left,
+        }
+    }
 }
 
 /// Compiles what a host's ServiceEntries come to into the records we answer from.
 pub fn compile(gathering: &Gathering, settings: &Settings) -> Compiled {
-    if gathering.elsewhere {
-        return Compiled::Elsewhere;
+    match gathering.standing {
+        Standing::Left => Compiled::Left,
+        Standing::Absent | Standing::Answers => {
+            Compiled::Records(HostRecords::encode(&gathering.addresses, settings.ttl))
+        }
     }
-    Compiled::Records(HostRecords::encode(&gathering.addresses, settings.ttl))
 }
 
 /// A warning where `host`, for which `service` answers, has more addresses than one message holds.

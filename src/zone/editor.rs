@@ -9,36 +9,25 @@
 //! [RFC 4592 §2.2]: https://www.rfc-editor.org/rfc/rfc4592#section-2.2
 //! [§3.3.1]: https://www.rfc-editor.org/rfc/rfc4592#section-3.3.1
 
-use std::{collections::BTreeSet, ops::Bound, sync::Arc};
+use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet};
 
 use super::{Below, Compiled, Here, HostRecords, Node, Settings, Snapshot};
 use crate::{
+    authority::{Authority, Standing},
     dns::{Name, Serial},
-    select::Standing,
 };
 
-/// Holds the set of host names and the newest snapshot.
+/// Holds who answers for which host, and the newest snapshot.
 #[derive(Clone, Debug)]
 pub struct Editor {
-    hosts: Hosts,
-    declared: BTreeSet<Name>,
+    authority: Authority,
+    /// The names at which a host came, went or became another's since the last snapshot.
+    moved: Vec<Name>,
     latest: Arc<Snapshot>,
     /// Whether nothing was applied yet: then even an empty mesh makes a snapshot, with the declared zones.
     is_new: bool,
-}
-
-/// Every host that we answer or leave to others, wildcards as `*.<name>`.
-#[derive(Clone, Debug, Default)]
-struct Hosts {
-    names: HashSet<Name>,
-    /// The names that have a wildcard directly below them.
-    wildcard_parents: HashSet<Name>,
-    /// Those of `names` that are left to others.
-    left: HashSet<Name>,
-    /// In canonical order: what is below a name follows it.
-    in_order: BTreeSet<Name>,
 }
 
 /// The names that may answer otherwise.
@@ -62,10 +51,9 @@ pub struct Change {
 impl Editor {
     /// An editor without hosts, whose snapshot is not ready.
     pub fn new(settings: Arc<Settings>) -> Self {
-        let declared = settings.zones.iter().cloned().collect();
         Self {
-            hosts: Hosts::default(),
-            declared,
+            authority: settings.authority(),
+            moved: Vec::new(),
             latest: Arc::new(Snapshot::not_ready(settings)),
             is_new: true,
         }
@@ -85,23 +73,20 @@ impl Editor {
         &self.latest
     }
 
-    /// Whether `name` is in a zone that the settings declare.
-    pub fn in_declared_zone(&self, name: &Name) -> bool {
-        self.declared.contains(name)
-            || name
-                .ancestors()
-                .any(|ancestor| self.declared.contains(&ancestor))
+    /// Who answers for names, as far as [`Editor::set_standings`] was told.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
     }
 
-    /// What `host` is to those who ask the newest snapshot.
-    pub fn standing(&self, host: &Name) -> Standing {
-        if !self.hosts.names.contains(host) {
-            Standing::Absent
-        } else if self.hosts.left.contains(host) {
-            Standing::Left
-        } else {
-            Standing::Answers
-        }
+    /// Notes what each host, a wildcard as `*.<name>`, is from now on, and returns those that were something else. Endpoints
+    /// that are names ask [`Editor::authority`] before the records are there; answers follow with [`Editor::apply`].
+    pub fn set_standings<'h>(
+        &mut self,
+        hosts: impl Iterator<Item = (&'h Name, Standing)>,
+    ) -> Vec<&'h Name> {
+        let moved = self.authority.set_standings(hosts);
+        self.moved.extend(moved.iter().map(|host| base_of(host)));
+        moved
     }
 
     /// Gives each host of `updates`, once each, what it answers from now on, `None` taking it away.
@@ -113,51 +98,26 @@ impl Editor {
         updates: impl IntoIterator<Item = (Name, Option<Compiled>)>,
         serial: Serial,
     ) -> Change {
-        let first = std::mem::take(&mut self.is_new);
         let updates = Vec::from_iter(updates);
+        let standings = updates.iter().map(|(host, compiled)| {
+            let standing = compiled.as_ref().map(Compiled::standing);
+            (host, standing.unwrap_or_default())
+        });
+        self.set_standings(standings);
+        let first = std::mem::take(&mut self.is_new);
+        let mut moved = std::mem::take(&mut self.moved);
+        if first {
+            moved.extend(self.authority.declared().cloned());
+        }
         let mut dirty = Dirty::default();
         let mut fresh = HashMap::default();
-        let mut moved: Vec<Name> = if first {
-            self.declared.iter().cloned().collect()
-        } else {
-            Vec::new()
-        };
-        let (mut come, mut gone, mut left) = (Vec::new(), Vec::new(), Vec::new());
         dirty.names.extend(moved.iter().cloned());
         for (host, compiled) in &updates {
-            let standing = match compiled {
-                Some(Compiled::Records(_)) => Standing::Answers,
-                Some(Compiled::Elsewhere) => {
-                    self.latest.settings().domains().standing_elsewhere(host)
-                }
-                None => Standing::Absent,
-            };
-            let base = base_of(host);
-            let before = self.standing(host);
-            if standing != before {
-                moved.push(base.clone());
-                if before != Standing::Absent {
-                    gone.push(host);
-                }
-                match standing {
-                    Standing::Absent => {}
-                    Standing::Left => left.push(host),
-                    Standing::Answers => come.push(host),
-                }
+            if let Some(compiled) = compiled {
+                fresh.insert(host, compiled.records());
             }
-            if standing == Standing::Answers {
-                let records = match compiled {
-                    Some(Compiled::Records(records)) => records.clone(),
-                    _ => HostRecords::default(),
-                };
-                fresh.insert(host, records);
-            }
-            dirty.names.push(base);
+            dirty.names.push(base_of(host));
         }
-        self.hosts.remove(&gone);
-        self.hosts.left.extend(left.iter().copied().cloned());
-        come.extend(left);
-        self.hosts.insert(&come);
         for base in moved {
             dirty.climb(&base);
             // The first time, all that is below came with this one and is marked itself.
@@ -171,7 +131,7 @@ impl Editor {
     /// Marks what may change below `base` when a host comes or goes there or as the wildcard below it: the names get
     /// another zone or another wildcard.
     fn mark_below(&self, base: &Name, dirty: &mut Dirty) {
-        for host in self.below(base) {
+        for host in self.authority.below(base) {
             let host = base_of(host);
             dirty.climb(&host);
             dirty.names.push(host);
@@ -206,123 +166,66 @@ impl Editor {
         held: Option<&Node>,
         fresh: &HashMap<&Name, HostRecords>,
     ) -> Option<Node> {
-        let is_host = self.hosts.names.contains(name);
-        let exists = is_host || self.declared.contains(name) || self.below(name).next().is_some();
-        let apex_at = self.apex_at(name).filter(|_| exists)?;
-        let covered_by = name
+        let standing = self.authority.standing(name);
+        let exists = standing != Standing::Absent
+            || self.authority.is_declared(name)
+            || self.authority.below(name).next().is_some();
+        if !exists {
+            return None;
+        }
+        let Some((apex, _)) = self.authority.zone(name) else {
+            return self.node_above_zones(name);
+        };
+        let covering = name
             .ancestors()
-            .find(|above| self.hosts.wildcard_parents.contains(above));
-        let is_covered_by_left = covered_by
-            .as_ref()
-            .is_some_and(|above| self.leaves_all_below(above));
-        let here = if self.hosts.left.contains(name) {
-            Here::Left
-        } else if is_host {
-            let kept = || match held.map(|node| &node.here) {
-                Some(Here::Records(records)) => records.clone(),
-                _ => HostRecords::default(),
-            };
-            Here::Records(fresh.get(name).cloned().unwrap_or_else(kept))
-        } else if is_covered_by_left {
-            Here::Left
-        } else {
-            covered_by.clone().map_or(Here::Empty, Here::CopyOf)
+            .find_map(|above| Some((self.authority.wildcard_below(&above)?.1, above)));
+        let here = match (standing, &covering) {
+            (Standing::Answers, _) => {
+                let kept = || match held.map(|node| &node.here) {
+                    Some(Here::Records(records)) => records.clone(),
+                    _ => HostRecords::default(),
+                };
+                Here::Records(fresh.get(name).cloned().unwrap_or_else(kept))
+            }
+            (Standing::Left, _) | (Standing::Absent, Some((Standing::Left, _))) => Here::Others {
+                has_hosts_below: self.authority.answers_below(name),
+            },
+            (Standing::Absent, Some((_, source))) => Here::CopyOf(source.clone()),
+            (Standing::Absent, None) => Here::Empty,
         };
-        let below = if self.leaves_all_below(name) {
-            Some(Below::Left)
-        } else if let Some(wildcard) = self.wildcard_below(name) {
-            let kept = || match held.and_then(|node| node.below.as_ref()) {
-                Some(Below::Records(records)) => records.clone(),
-                _ => HostRecords::default(),
-            };
-            Some(Below::Records(
-                fresh.get(&wildcard).cloned().unwrap_or_else(kept),
-            ))
-        } else if is_covered_by_left {
-            Some(Below::Left)
-        } else {
-            covered_by.map(Below::CopyOf)
+        let below = match (self.authority.wildcard_below(name), covering) {
+            (Some((wildcard, Standing::Answers)), _) => {
+                let kept = || match held.and_then(|node| node.below.as_ref()) {
+                    Some(Below::Records(records)) => records.clone(),
+                    _ => HostRecords::default(),
+                };
+                let records = fresh.get(&wildcard).cloned();
+                Some(Below::Records(records.unwrap_or_else(kept)))
+            }
+            (Some(_), _) | (None, Some((Standing::Left, _))) => Some(Below::Others),
+            (None, Some((_, source))) => Some(Below::CopyOf(source)),
+            (None, None) => None,
         };
+        let before_apex = name.as_wire().len() - apex.as_wire().len();
         Some(Node {
             name: name.clone(),
-            apex_at,
+            apex_at: u8::try_from(before_apex).expect("a name has at most 255 bytes"),
             here,
             below,
         })
     }
 
-    /// How many bytes of `name` stand before the apex of its zone; `None` where it is in none of our zones.
-    fn apex_at(&self, name: &Name) -> Option<u8> {
-        let in_declared = self.in_declared_zone(name);
-        let is_apex = |candidate: &Name| {
-            if in_declared {
-                return self.declared.contains(candidate);
-            }
-            let answers = self.standing(candidate) == Standing::Answers;
-            let is_parent = self.hosts.wildcard_parents.contains(candidate);
-            answers || is_parent && !self.leaves_all_below(candidate)
-        };
-        let apex = std::iter::once(name.clone())
-            .chain(name.ancestors())
-            .find(is_apex)?;
-        let before = name.as_wire().len() - apex.as_wire().len();
-        Some(u8::try_from(before).expect("a name has at most 255 bytes"))
-    }
-
-    /// Whether a wildcard directly below `name` is left to others.
-    fn leaves_all_below(&self, name: &Name) -> bool {
-        // Without a look for what there is none of.
-        !self.hosts.left.is_empty()
-            && name
-                .wildcard_below()
-                .is_some_and(|wildcard| self.hosts.left.contains(&wildcard))
-    }
-
-    /// The wildcard host directly below `name`.
-    fn wildcard_below(&self, name: &Name) -> Option<Name> {
-        let parents = &self.hosts.wildcard_parents;
-        parents
-            .contains(name)
-            .then(|| name.wildcard_below())
-            .flatten()
-    }
-
-    /// The hosts and declared apexes below `name`, without `name` itself.
-    fn below<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Name> {
-        let behind = (Bound::Excluded(name), Bound::Unbounded);
-        let behind = [
-            self.hosts.in_order.range::<Name, _>(behind),
-            self.declared.range::<Name, _>(behind),
-        ];
-        behind
-            .into_iter()
-            .flat_map(move |names| names.take_while(move |below| below.is_at_or_below(name)))
-    }
-}
-
-impl Hosts {
-    fn insert(&mut self, hosts: &[&Name]) {
-        let owned = || hosts.iter().copied().cloned();
-        self.names.extend(owned());
-        let parents = hosts.iter().copied().filter_map(parent_of_wildcard);
-        self.wildcard_parents.extend(parents);
-        if self.in_order.is_empty() {
-            // Much quicker than one by one.
-            self.in_order = owned().collect();
-        } else {
-            self.in_order.extend(owned());
-        }
-    }
-
-    fn remove(&mut self, hosts: &[&Name]) {
-        for &host in hosts {
-            self.names.remove(host);
-            self.left.remove(host);
-            self.in_order.remove(host);
-            if let Some(parent) = parent_of_wildcard(host) {
-                self.wildcard_parents.remove(&parent);
-            }
-        }
+    /// What stands at a name that is in none of our zones: where upstreams are asked, that the mesh has hosts below it.
+    fn node_above_zones(&self, name: &Name) -> Option<Node> {
+        let is_told = self.authority.forwards_some() && self.authority.answers_below(name);
+        is_told.then(|| Node {
+            name: name.clone(),
+            apex_at: 0,
+            here: Here::Others {
+                has_hosts_below: true,
+            },
+            below: Some(Below::Others),
+        })
     }
 }
 
@@ -338,11 +241,8 @@ impl Dirty {
     }
 }
 
-fn parent_of_wildcard(host: &Name) -> Option<Name> {
-    host.is_wildcard().then(|| host.parent()).flatten()
-}
-
 /// The name whose node holds a host's records: itself, or for `*.shop.test` the node of `shop.test`.
 fn base_of(host: &Name) -> Name {
-    parent_of_wildcard(host).unwrap_or_else(|| host.clone())
+    let parent = host.is_wildcard().then(|| host.parent()).flatten();
+    parent.unwrap_or_else(|| host.clone())
 }

@@ -12,6 +12,7 @@ mod records;
 mod shard;
 mod snapshot;
 
+pub use crate::authority::Authority;
 pub use compile::{Compiled, compile, oversize};
 pub use editor::{Change, Editor};
 pub use records::{HostRecords, RRset, RRsets, Rotated};

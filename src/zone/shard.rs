@@ -7,7 +7,8 @@
 //!
 //! name:     length, apex_at, kinds: u8 each   wire form   here   below
 //! here, below, by their kind: nothing
-//!                             CopyOf   where in the wire form the source begins: u8; 255 for what is left to others
+//!                             CopyOf   where in the wire form the source begins: u8; 255 for what others answer,
+//!                                      254 for the same above hosts of the mesh
 //!                             inline   TTL: u32   bytes of IPv4: u8   bytes: u8   addresses
 //!                             shared   TTL: u32   bytes of IPv4: u32   index into `shared`: u32
 //! ```
@@ -37,8 +38,10 @@ const SHARED: u8 = 3;
 const KIND_BITS: u32 = 2;
 const KIND_MASK: u8 = 3;
 
-/// In the place of where a copy's source begins, which is never that far behind: what is left to others.
-const LEFT: u8 = u8::MAX;
+/// In the place of where a copy's source begins, which is never that far behind: what others answer, and the same where
+/// there are hosts of the mesh below.
+const OTHERS: u8 = u8::MAX;
+const OTHERS_ABOVE: u8 = u8::MAX - 1;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +71,9 @@ pub(super) enum Held<'s> {
     CopyOf(&'s [u8]),
     Records(RRsets<'s>),
     /// Others answer for it.
-    Left,
+    Others {
+        has_hosts_below: bool,
+    },
 }
 
 impl Shard {
@@ -173,13 +178,13 @@ impl<'s> Entry<'s> {
             here: match here {
                 Held::Nothing => Here::Empty,
                 Held::CopyOf(source) => Here::CopyOf(Name::from_lowercase_wire(source)),
-                Held::Left => Here::Left,
+                Held::Others { has_hosts_below } => Here::Others { has_hosts_below },
                 Held::Records(records) => Here::Records(records.to_records()),
             },
             below: match below {
                 Held::Nothing => None,
                 Held::CopyOf(source) => Some(Below::CopyOf(Name::from_lowercase_wire(source))),
-                Held::Left => Some(Below::Left),
+                Held::Others { .. } => Some(Below::Others),
                 Held::Records(records) => Some(Below::Records(records.to_records())),
             },
         }
@@ -194,7 +199,10 @@ impl<'s> Entry<'s> {
 
     fn held(&self, kind: u8, bytes: &'s [u8]) -> (Held<'s>, &'s [u8]) {
         match (kind, bytes) {
-            (COPY, &[LEFT, ref rest @ ..]) => (Held::Left, rest),
+            (COPY, &[marker @ (OTHERS | OTHERS_ABOVE), ref rest @ ..]) => {
+                let has_hosts_below = marker == OTHERS_ABOVE;
+                (Held::Others { has_hosts_below }, rest)
+            }
             (COPY, &[at, ref rest @ ..]) => (Held::CopyOf(&self.name[usize::from(at)..]), rest),
             (INLINE, &[t0, t1, t2, t3, v4_bytes, length, ref rest @ ..]) => {
                 let (octets, rest) = rest.split_at(usize::from(length));
@@ -240,13 +248,17 @@ fn parts_of(node: &Node) -> [Held<'_>; 2] {
     let here = match &node.here {
         Here::Empty => Held::Nothing,
         Here::CopyOf(source) => Held::CopyOf(source.as_wire()),
-        Here::Left => Held::Left,
+        Here::Others { has_hosts_below } => Held::Others {
+            has_hosts_below: *has_hosts_below,
+        },
         Here::Records(records) => Held::Records(records.rrsets()),
     };
     let below = match &node.below {
         None => Held::Nothing,
         Some(Below::CopyOf(source)) => Held::CopyOf(source.as_wire()),
-        Some(Below::Left) => Held::Left,
+        Some(Below::Others) => Held::Others {
+            has_hosts_below: false,
+        },
         Some(Below::Records(records)) => Held::Records(records.rrsets()),
     };
     [here, below]
@@ -276,13 +288,19 @@ impl Packing {
     fn add_part(&mut self, name: &[u8], part: Held<'_>) -> u8 {
         match part {
             Held::Nothing => NOTHING,
-            Held::Left => {
-                self.names.push(LEFT);
+            Held::Others { has_hosts_below } => {
+                let marker = if has_hosts_below {
+                    OTHERS_ABOVE
+                } else {
+                    OTHERS
+                };
+                self.names.push(marker);
                 COPY
             }
             Held::CopyOf(source) => {
                 debug_assert!(name.ends_with(source), "a wildcard is copied downwards");
                 let at = u8::try_from(name.len() - source.len()).expect("shorter than the name");
+                debug_assert!(at < OTHERS_ABOVE, "no wildcard is below the root");
                 self.names.push(at);
                 COPY
             }
@@ -385,6 +403,20 @@ mod tests {
                 Some(Below::Records(addresses(57))),
             ),
             node("g.test", Here::Records(HostRecords::default()), None),
+            node(
+                "h.test",
+                Here::Others {
+                    has_hosts_below: false,
+                },
+                Some(Below::Others),
+            ),
+            node(
+                "i.test",
+                Here::Others {
+                    has_hosts_below: true,
+                },
+                None,
+            ),
         ]
     }
 
@@ -406,7 +438,7 @@ mod tests {
             let found = shard.find(7, node.name.as_wire()).map(Entry::to_node);
             assert_eq!(found.as_ref(), Some(node));
         }
-        assert!(shard.find(7, name("h.test").as_wire()).is_none());
+        assert!(shard.find(7, name("j.test").as_wire()).is_none());
         assert!(shard.find(8, name("a.test").as_wire()).is_none());
         expected.sort_unstable_by(|left, right| left.name.cmp(&right.name));
         assert_eq!(held(&shard), expected);
@@ -424,7 +456,7 @@ mod tests {
         let mut expected: Vec<_> = nodes().into_iter().skip(2).chain([changed]).collect();
         expected.sort_unstable_by(|left, right| left.name.cmp(&right.name));
         assert_eq!(held(&after), expected);
-        assert_eq!(after.len(), 6);
+        assert_eq!(after.len(), nodes().len() - 1);
     }
 
     #[test]

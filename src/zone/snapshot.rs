@@ -9,9 +9,9 @@ use super::{
     shard::{self, Entry, Held, Shard},
 };
 use crate::{
+    authority::{Authority, Place, Verdict, Zone},
     dns::{Name, RecordType, Serial, Ttl},
     parallel,
-    select::Domains,
 };
 
 /// A power of two, large enough that a change copies few names.
@@ -26,7 +26,7 @@ const PAGES: usize = SHARDS / SHARDS_A_PAGE;
 type Page = Arc<[Shard; SHARDS_A_PAGE]>;
 
 /// The shard that a name is in, and its tag there.
-type Place = (usize, u8);
+type Slot = (usize, u8);
 
 /// How the server names itself to those who ask.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -61,13 +61,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The domains that these settings name.
-    pub fn domains(&self) -> Domains<'_> {
-        Domains {
-            zones: &self.zones,
-            partial_zones: &self.partial_zones,
-            forwarded: &self.forwarded,
-        }
+    /// Who answers for names, before there is any host.
+    pub fn authority(&self) -> Authority {
+        Authority::new(&self.zones, &self.partial_zones, &self.forwarded)
     }
 }
 
@@ -121,8 +117,11 @@ pub enum Here {
     CopyOf(Name),
     /// An apex or an empty non-terminal without records of its own.
     Empty,
-    /// A name that is left to others in the midst of what is ours.
-    Left,
+    /// Others answer for it: it is a host that the mesh leaves to DNS, or in none of our zones.
+    Others {
+        /// Whether the mesh answers for hosts below it, so that it exists, whatever others say.
+        has_hosts_below: bool,
+    },
 }
 
 /// What a wildcard answers.
@@ -132,8 +131,8 @@ pub enum Below {
     Records(HostRecords),
     /// The records of the wildcard below this other name, further up.
     CopyOf(Name),
-    /// A wildcard leaves them to others.
-    Left,
+    /// Others answer for them.
+    Others,
 }
 
 /// What [`Snapshot::edit`] makes.
@@ -153,8 +152,11 @@ pub enum Found<'s> {
         /// Where in the asked name the zone's apex begins.
         apex_at: usize,
     },
-    /// The name is in none of our zones, or left to others.
-    NotOurs,
+    /// The name is in none of our zones, or a host that the mesh leaves to DNS.
+    NotOurs {
+        /// Whether the mesh answers for hosts below it.
+        has_hosts_below: bool,
+    },
 }
 
 /// An existing name's part of an answer.
@@ -230,7 +232,9 @@ impl Snapshot {
                 below => self.found(below, apex_at),
             };
         }
-        Found::NotOurs
+        Found::NotOurs {
+            has_hosts_below: false,
+        }
     }
 
     fn found<'s>(&'s self, held: Held<'s>, apex_at: usize) -> Found<'s> {
@@ -238,28 +242,57 @@ impl Snapshot {
             Held::Records(records) => Some(records),
             Held::Nothing => None,
             Held::CopyOf(source) => self.records_below(source),
-            Held::Left => return Found::NotOurs,
+            Held::Others { has_hosts_below } => return Found::NotOurs { has_hosts_below },
         };
         Found::Name(Owner { records, apex_at })
     }
 
-    /// Whether a name in lower-case wire form is ours, be it that it does not exist: then nobody else is asked for it.
-    pub fn is_ours(&self, name: &[u8]) -> bool {
-        match self.find(name) {
+    /// Who answers a question of type `record_type` for `name`, in lower-case wire form, for which `found` was found.
+    pub fn verdict(&self, name: &[u8], record_type: RecordType, found: &Found<'_>) -> Verdict {
+        let settings = &self.settings;
+        let is_alone = settings.forwarded.is_empty() && settings.partial_zones.is_empty();
+        let place = match found {
+            Found::NotOurs { .. } => return Verdict::Others,
+            // Where nobody else is ever asked, the kind of the zone makes no difference.
             Found::Name(Owner {
-                records: None,
-                apex_at,
-            })
-            | Found::NoName { apex_at } => !self.is_partial(&name[apex_at..]),
-            Found::Name(_) => true,
-            Found::NotOurs => false,
-        }
+                records: Some(_), ..
+            }) if is_alone || record_type.is_address() => return Verdict::Ours,
+            _ if is_alone => return Verdict::Empty,
+            Found::Name(Owner { records, apex_at }) => {
+                let zone = self.zone_at(&name[*apex_at..]);
+                if records.is_some() {
+                    Place::Host(zone)
+                } else {
+                    Place::Zone(zone)
+                }
+            }
+            Found::NoName { apex_at } => Place::Zone(self.zone_at(&name[*apex_at..])),
+        };
+        let mut forwarded = settings.forwarded.iter();
+        let has_upstream = forwarded.any(|domain| domain.holds(name));
+        place.verdict(record_type, has_upstream)
+    }
+
+    /// Whether the mesh answers for the addresses of a name in lower-case wire form, be it that there are none.
+    pub fn is_ours(&self, name: &[u8]) -> bool {
+        self.verdict(name, RecordType::A, &self.find(name)) != Verdict::Others
     }
 
     /// Whether the zone with this apex, in lower-case wire form, is ours in part.
     pub fn is_partial(&self, apex: &[u8]) -> bool {
-        let zones = &self.settings.partial_zones;
-        zones.iter().any(|zone| zone.as_wire() == apex)
+        self.zone_at(apex) == Zone::DeclaredPartial
+    }
+
+    /// What the zone with this apex, in lower-case wire form, is.
+    fn zone_at(&self, apex: &[u8]) -> Zone {
+        let is_one_of = |zones: &[Name]| zones.iter().any(|zone| zone.as_wire() == apex);
+        if is_one_of(&self.settings.partial_zones) {
+            Zone::DeclaredPartial
+        } else if is_one_of(&self.settings.zones) {
+            Zone::Declared
+        } else {
+            Zone::OfHost
+        }
     }
 
     /// How many names [`Snapshot::fetch`] looks at: more would leave the processor's nearest cache.
@@ -271,7 +304,7 @@ impl Snapshot {
         let blocks: SmallVec<[&[u8]; Self::MOST_FETCHED]> = names
             .take(Self::MOST_FETCHED)
             .map(|name| {
-                let (shard, _) = place_of(self.hasher.hash_one(name));
+                let (shard, _) = slot_of(self.hasher.hash_one(name));
                 self.shard(shard).block()
             })
             .collect();
@@ -300,7 +333,7 @@ impl Snapshot {
     }
 
     fn entry(&self, name: &[u8]) -> Option<Entry<'_>> {
-        let (shard, tag) = place_of(self.hasher.hash_one(name));
+        let (shard, tag) = slot_of(self.hasher.hash_one(name));
         self.shard(shard).find(tag, name)
     }
 
@@ -308,7 +341,7 @@ impl Snapshot {
     fn records_below(&self, source: &[u8]) -> Option<RRsets<'_>> {
         match self.entry(source)?.below() {
             Held::Records(records) => Some(records),
-            Held::Nothing | Held::CopyOf(_) | Held::Left => None,
+            Held::Nothing | Held::CopyOf(_) | Held::Others { .. } => None,
         }
     }
 
@@ -319,13 +352,13 @@ impl Snapshot {
         names: impl IntoIterator<Item = Name>,
         node: impl Fn(&Name, Option<&Node>) -> Option<Node> + Sync,
     ) -> Edit {
-        let place = |name: Name| (place_of(self.hasher.hash_one(name.as_wire())), name);
+        let place = |name: Name| (slot_of(self.hasher.hash_one(name.as_wire())), name);
         let mut names: Vec<_> = names.into_iter().map(place).collect();
         names.par_sort_unstable_by(|((left_shard, _), left), ((right_shard, _), right)| {
             (left_shard, left.as_wire()).cmp(&(right_shard, right.as_wire()))
         });
         names.dedup();
-        let page_of = |((shard, _), _): &(Place, Name)| shard / SHARDS_A_PAGE;
+        let page_of = |((shard, _), _): &(Slot, Name)| shard / SHARDS_A_PAGE;
         let by_page: Vec<_> = names
             .chunk_by(|one, other| page_of(one) == page_of(other))
             .collect();
@@ -344,7 +377,7 @@ impl Snapshot {
     fn edit_page(
         &self,
         number: usize,
-        names: &[(Place, Name)],
+        names: &[(Slot, Name)],
         node: impl Fn(&Name, Option<&Node>) -> Option<Node>,
     ) -> (Option<Page>, usize) {
         let mut page = None;
@@ -397,7 +430,7 @@ impl PartialEq for Snapshot {
 }
 
 /// The shard that a name with this hash is in, and its tag there: bits that have nothing to do with each other.
-fn place_of(hash: u64) -> Place {
+fn slot_of(hash: u64) -> Slot {
     let shard = usize::try_from(hash >> 32).expect("32 bits fit") & (SHARDS - 1);
     let [tag, ..] = hash.to_be_bytes();
     (shard, tag)

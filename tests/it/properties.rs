@@ -8,15 +8,17 @@ use std::{
 };
 
 use meshdns::{
+    answer::{Outcome, Query, answer},
+    authority::{Holder, Place, Standing, Verdict},
     diagnostic::{Origin, Position},
-    dns::{Name, Serial},
+    dns::{Class, Name, RecordType, Serial},
     manifest::{
-        Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome, Pod,
-        Resolution, ServiceEntry, WorkloadEntry,
+        Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome as Read,
+        Pod, Resolution, ServiceEntry, WorkloadEntry,
     },
     mesh::{FileChange, Reading, Told},
     pipeline::{Pipeline, Policy},
-    select::{Holder, WhenAllUnhealthy},
+    select::WhenAllUnhealthy,
     zone::{Compiled, Editor, Found, HostRecords, Settings, Snapshot},
 };
 use proptest::prelude::*;
@@ -146,8 +148,12 @@ fn service_entry() -> impl Strategy<Value = Object> {
         prop::collection::vec(ip_or_name(), 0..3).prop_map(EndpointSource::Inline),
         labels().prop_map(EndpointSource::Selector),
     ];
-    let resolution =
-        prop::sample::select(vec![Resolution::None, Resolution::Static, Resolution::Dns]);
+    let resolution = prop::sample::select(vec![
+        Resolution::None,
+        Resolution::Static,
+        Resolution::Dns,
+        Resolution::DnsRoundRobin,
+    ]);
     (
         metadata(),
         prop::sample::subsequence(&HOSTS[..], 1..3),
@@ -230,7 +236,7 @@ fn change() -> impl Strategy<Value = FileChange> {
         };
         let document = |object| Document {
             origin: origin.clone(),
-            outcome: Outcome::Object(object),
+            outcome: Read::Object(object),
         };
         let reading = match objects {
             None => Reading::Gone,
@@ -307,7 +313,7 @@ fn check_against_istio(
                     name
                 );
             }
-            (None, Found::NotOurs) => {
+            (None, Found::NotOurs { .. }) => {
                 let in_zone = |zone: &Name| name.is_at_or_below(zone);
                 prop_assert!(
                     !snapshot.settings().zones.iter().any(in_zone),
@@ -320,27 +326,74 @@ fn check_against_istio(
     Ok(())
 }
 
-/// Whose a name is: the mesh and the snapshot made from it agree.
-fn check_holders(pipeline: &Pipeline) -> Result<(), TestCaseError> {
-    let snapshot = pipeline.snapshot();
+/// Who answers: what the authority says of a name and type is what a query gets.
+fn check_authority(pipeline: &Pipeline) -> Result<(), TestCaseError> {
+    let (snapshot, authority) = (pipeline.snapshot(), pipeline.authority());
+    let hosts = pipeline.mesh().hosts();
+    let answers_at_or_below = |name: &Name| {
+        let mut answering = hosts
+            .iter()
+            .filter(|host| authority.standing(host) == Standing::Answers);
+        answering.any(|host| host.is_at_or_below(name))
+    };
     for name in names_to_ask().into_iter().chain(NAMES.map(name)) {
-        let holder = pipeline.holder(&name);
+        let (place, host) = authority.place(&name);
+        for record_type in [1, 28, 65, 5, 16, 6, 255].map(RecordType) {
+            let verdict = place.verdict(record_type, authority.forwards(&name));
+            let answer = answer(snapshot, &query(&name, record_type));
+            let context = || format!("{name} {record_type}: {place:?}, {verdict:?}, {answer:?}");
+            let is_others = answer.others.is_some();
+            prop_assert_eq!(is_others, verdict == Verdict::Others, "{}", context());
+            if let Some(others) = answer.others {
+                let is_host = matches!(place, Place::Host(_));
+                prop_assert_eq!(others.is_host, is_host, "{}", context());
+                let is_known = is_host || answers_at_or_below(&name);
+                prop_assert!(
+                    others.name_exists || !is_known || !authority.forwards(&name),
+                    "{}",
+                    context()
+                );
+            }
+            let is_left_alone = matches!(answer.outcome, Outcome::NotOurs);
+            prop_assert!(!is_left_alone || is_others, "{}", context());
+            let has_addresses = matches!(answer.outcome, Outcome::Addresses(_));
+            prop_assert!(!has_addresses || verdict == Verdict::Ours, "{}", context());
+        }
         let is_ours = snapshot.is_ours(name.as_wire());
         prop_assert_eq!(
             is_ours,
-            holder != Holder::Others,
-            "{} is {:?}",
-            name,
-            holder
+            authority.holder(&name) != Holder::Others,
+            "{}",
+            name
         );
         let records = match snapshot.find(name.as_wire()) {
             Found::Name(owner) => owner.records,
-            Found::NoName { .. } | Found::NotOurs => None,
+            Found::NoName { .. } | Found::NotOurs { .. } => None,
         };
-        let is_host = matches!(holder, Holder::Host(_));
-        prop_assert_eq!(records.is_some(), is_host, "{} is {:?}", name, holder);
+        let is_host = matches!(place, Place::Host(_));
+        prop_assert_eq!(
+            records.is_some(),
+            is_host,
+            "{} is {:?} {:?}",
+            name,
+            place,
+            host
+        );
     }
     Ok(())
+}
+
+fn query(name: &Name, record_type: RecordType) -> Query<'_> {
+    Query {
+        id: 0,
+        recursion_desired: true,
+        question: &[],
+        name: name.as_wire(),
+        record_type,
+        class: Class::IN,
+        edns: None,
+        turn: 0,
+    }
 }
 
 proptest! {
@@ -369,7 +422,7 @@ proptest! {
             for name in report.names.wanted {
                 prop_assert!(wanted.insert(name.clone()), "{} was not wanted", name);
             }
-            check_holders(&incremental)?;
+            check_authority(&incremental)?;
         }
         let mut rebuilt = Pipeline::new(policy);
         rebuilt.take_in_names(all_told);

@@ -82,7 +82,7 @@ struct Endpoint<'e> {
     file: &'e str,
     line: u32,
     addresses: &'e [IpAddr],
-    /// The name that has them, where one stands in the place of an address.
+    /// The name that has them, where the endpoint is a name.
     named: Option<Named>,
     r#in: bool,
     /// The stable name of the reason, and the reason in words.
@@ -143,12 +143,18 @@ impl<'e> Explanation<'e> {
                 declared: zone.is_declared,
             }),
             hosts: told.hosts.iter().map(Host::from).collect(),
-            answer: told.answer.iter().map(Record::from).collect(),
-            authority: told.authority.iter().map(Record::from).collect(),
+            answer: records(&told.answer, asked),
+            authority: records(&told.authority, asked),
             near: told.near.iter().map(host).collect(),
             hosts_below: told.hosts_below,
         }
     }
+}
+
+/// None where others are asked: what they say takes the place of these.
+fn records<'e>(records: &'e [explain::Record], asked: Option<&Asked<'_>>) -> Vec<Record<'e>> {
+    let records = records.iter().filter(|_| asked.is_none());
+    records.map(Record::from).collect()
 }
 
 impl<'e> From<&'e HostStory> for Host<'e> {
@@ -180,13 +186,15 @@ fn entries(story: &HostStory) -> Vec<Entry<'_>> {
             chosen: loss.is_none(),
             reason: loss.map(|loss| match loss {
                 Loss::OtherNamespace => "OtherNamespace",
+                Loss::NotPublic => "NotPublic",
+                Loss::RoundRobin => "RoundRobin",
                 Loss::Hidden => "Hidden",
             }),
             source: match &service.endpoints {
                 Endpoints::Selector(_) => "selector",
                 Endpoints::Inline(_) => "endpoints",
-                Endpoints::Neither if service.addresses.is_empty() => "none",
-                Endpoints::Neither => "addresses",
+                Endpoints::Neither if service.has_real_addresses() => "addresses",
+                Endpoints::Neither => "none",
             },
             selector: selector.map(|labels| {
                 let labels = labels.iter();

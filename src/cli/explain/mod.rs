@@ -107,10 +107,9 @@ impl ExplainArgs {
             upstreams.resolve(&mut loaded.pipeline, Some(&hosts));
         }
         let explanation = explain::explain(&loaded.pipeline, &name, self.record_type.0);
-        let is_others = explanation.outcome == explain::Outcome::NotOurs;
         let asked = upstreams
             .as_ref()
-            .filter(|_| is_others)
+            .filter(|_| explanation.is_others)
             .and_then(|upstreams| upstreams.of(&name));
         output::data(|out| match self.output {
             Format::Text => text::write(out, &explanation, asked.as_ref()),

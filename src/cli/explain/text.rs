@@ -13,6 +13,7 @@ use super::{
     Asked,
 };
 use crate::{
+    authority::Standing,
     explain::{Explanation, HostStory, Miss, NearWorkload, Outcome, Via, about_name},
     mesh::{Endpoints, Service},
     select::{Candidate, Loss, Source},
@@ -28,7 +29,7 @@ pub(super) fn write(
         name, record_type, ..
     } = told;
     let headline = match asked {
-        Some(_) => "forwarded (not a name of this server)".to_owned(),
+        Some(_) => forwarded(told).to_owned(),
         None => headline(told),
     };
     writeln!(out, "{name} {record_type}: {headline}")?;
@@ -59,7 +60,9 @@ pub(super) fn write(
             host(name)
         )?;
     }
-    for (section, records) in [("ANSWER", &told.answer), ("AUTHORITY", &told.authority)] {
+    // What others say takes the place of these.
+    let sections = [("ANSWER", &told.answer), ("AUTHORITY", &told.authority)];
+    for (section, records) in sections.into_iter().filter(|_| asked.is_none()) {
         if !records.is_empty() {
             writeln!(out, "\n;; {section} SECTION:")?;
         }
@@ -68,6 +71,15 @@ pub(super) fn write(
         }
     }
     Ok(())
+}
+
+fn forwarded(told: &Explanation) -> &'static str {
+    match told.via {
+        Via::Host | Via::Wildcard(_) | Via::CopyOf(_) => {
+            "forwarded (the mesh answers for the addresses of this name alone)"
+        }
+        Via::Apex | Via::EmptyNonTerminal | Via::Nothing => "forwarded (not a name of this server)",
+    }
 }
 
 fn headline(told: &Explanation) -> String {
@@ -171,13 +183,17 @@ fn endpoints(service: &Service, selector: Option<&[(String, String)]>) -> String
         }
         (Endpoints::Selector(_), None) => "selector".to_owned(),
         (Endpoints::Inline(_), _) => "spec.endpoints".to_owned(),
-        (Endpoints::Neither, _) if service.addresses.is_empty() => "nothing".to_owned(),
-        (Endpoints::Neither, _) => "spec.addresses".to_owned(),
+        (Endpoints::Neither, _) if service.has_real_addresses() => "spec.addresses".to_owned(),
+        (Endpoints::Neither, _) => "nothing".to_owned(),
     }
 }
 
 fn reason(loss: Loss) -> &'static str {
     match loss {
+        Loss::NotPublic => {
+            "exportTo keeps it to some namespaces, and a ServiceEntry of another one is exported to everyone"
+        }
+        Loss::RoundRobin => "DNS_ROUND_ROBIN takes the endpoint of the oldest ServiceEntry alone",
         Loss::OtherNamespace => "an older ServiceEntry of another namespace has the host",
         Loss::Hidden => "exportTo is ~, which hides it from everyone",
     }
@@ -213,9 +229,8 @@ fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
 
 fn why_none(story: &HostStory) -> String {
     let selection = &story.selection;
-    if selection.gathering.elsewhere {
-        return "the ServiceEntry has neither endpoints nor addresses, and its resolution leaves the lookup to \
-                someone else's DNS"
+    if selection.gathering.standing == Standing::Left {
+        return "the ServiceEntry has no endpoints, and its resolution leaves the lookup to DNS"
             .to_owned();
     }
     let namespaces = selection
