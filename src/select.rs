@@ -214,11 +214,11 @@ pub fn choose<'m>(mesh: &'m Mesh, host: &Name) -> Option<Choice<'m>> {
     services.sort_by(|a, b| a.age().cmp(&b.age()));
     let winner = services
         .iter()
-        .find(|service| !service.hidden)
+        .find(|service| !service.is_hidden())
         .map(|service| &service.key.namespace);
     let (mut chosen, mut lost) = (SmallVec::new(), Vec::new());
     for &service in &services {
-        if service.hidden {
+        if service.is_hidden() {
             lost.push((service, Loss::Hidden));
         } else if Some(&service.key.namespace) == winner {
             chosen.push(service);

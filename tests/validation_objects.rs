@@ -6,8 +6,8 @@ use meshdns::{
     diagnostic::{Kind, ObjectKey, Position, code},
     dns::Name,
     manifest::{
-        self, Address, Contents, EndpointSource, LabelMap, Object, Outcome, Pod, Resolution,
-        ServiceEntry, WorkloadEntry,
+        self, Address, Contents, EndpointSource, Export, LabelMap, Object, Outcome, Pod,
+        Resolution, ServiceEntry, WorkloadEntry,
     },
 };
 
@@ -98,9 +98,17 @@ fn a_service_entry_keeps_the_hosts_that_can_answer() {
     assert_eq!(entry.hosts, [name("a.test"), name("*.b.test")]);
     assert_eq!(entry.resolution, Resolution::None);
     assert_eq!(entry.endpoints, EndpointSource::Neither);
-    assert!(!entry.hidden);
-    assert!(service_entry("hosts: [a.test], exportTo: ['~']").hidden);
-    assert!(!service_entry("hosts: [a.test], exportTo: ['.']").hidden);
+    assert_eq!(entry.export, Export::Everyone);
+    for (list, export) in [
+        ("[]", Export::Everyone),
+        ("['*']", Export::Everyone),
+        ("[.]", Export::Some),
+        ("[., other]", Export::Some),
+        ("['~']", Export::Nobody),
+    ] {
+        let entry = service_entry(&format!("hosts: [a.test], exportTo: {list}"));
+        assert_eq!(entry.export, export, "{list}");
+    }
 }
 
 #[test]

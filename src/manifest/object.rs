@@ -109,8 +109,19 @@ pub struct ServiceEntry {
     pub resolution: Resolution,
     /// `spec.endpoints` or `spec.workloadSelector`.
     pub endpoints: EndpointSource,
-    /// Whether `spec.exportTo` is `~` alone, which hides the hosts from everyone.
-    pub hidden: bool,
+    /// Who may see the hosts.
+    pub export: Export,
+}
+
+/// Who may see a ServiceEntry's hosts: `spec.exportTo`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Export {
+    /// Every namespace: `*`, or no `exportTo`.
+    Everyone,
+    /// Some namespaces: `.`, or names.
+    Some,
+    /// Nobody: `~` alone.
+    Nobody,
 }
 
 /// How a ServiceEntry's clients find its endpoints: `spec.resolution`.

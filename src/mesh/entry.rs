@@ -45,7 +45,7 @@ impl Entry {
                     addresses: entry.addresses.into(),
                     resolution: entry.resolution,
                     endpoints,
-                    hidden: entry.hidden,
+                    export: entry.export,
                     created,
                     origin,
                 }))

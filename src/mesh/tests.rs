@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     diagnostic::{ObjectKey, Origin, Position, Severity, code},
     manifest::{
-        Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome,
+        Address, Contents, Document, EndpointSource, Export, LabelMap, Metadata, Object, Outcome,
         Resolution, ServiceEntry, WorkloadEntry,
     },
 };
@@ -36,7 +36,7 @@ fn service(name: &str, app: &str) -> Outcome {
         addresses: Vec::new(),
         resolution: Resolution::Static,
         endpoints: EndpointSource::Selector(labels(app)),
-        hidden: false,
+        export: Export::Everyone,
     })))
 }
 

@@ -69,7 +69,7 @@ impl Domains<'_> {
 pub fn standing(mesh: &Mesh, domains: &Domains<'_>, host: &Name) -> Standing {
     let shown = || {
         let services = mesh.services_of(host).iter();
-        services.filter(|service| !service.hidden)
+        services.filter(|service| !service.is_hidden())
     };
     let Some(oldest) = shown().min_by(|a, b| a.age().cmp(&b.age())) else {
         return Standing::Absent;

@@ -11,8 +11,8 @@ use meshdns::{
     diagnostic::{Origin, Position},
     dns::{Name, Serial},
     manifest::{
-        Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome, Pod,
-        Resolution, ServiceEntry, WorkloadEntry,
+        Address, Contents, Document, EndpointSource, Export, LabelMap, Metadata, Object, Outcome,
+        Pod, Resolution, ServiceEntry, WorkloadEntry,
     },
     mesh::{FileChange, Reading, Told},
     pipeline::{Pipeline, Policy},
@@ -154,10 +154,14 @@ fn service_entry() -> impl Strategy<Value = Object> {
         prop::collection::vec(address(), 0..2),
         resolution,
         endpoints,
-        prop::bool::weighted(0.1),
+        prop_oneof![
+            7 => Just(Export::Everyone),
+            2 => Just(Export::Some),
+            1 => Just(Export::Nobody),
+        ],
     )
         .prop_map(
-            |(metadata, hosts, addresses, resolution, endpoints, hidden)| {
+            |(metadata, hosts, addresses, resolution, endpoints, export)| {
                 let hosts = hosts
                     .iter()
                     .map(|host| host.parse().expect("a valid host"))
@@ -168,7 +172,7 @@ fn service_entry() -> impl Strategy<Value = Object> {
                     addresses,
                     resolution,
                     endpoints,
-                    hidden,
+                    export,
                 }))
             },
         )
