@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     diagnostic::{Kind, Origin, Position},
     manifest::{
-        Address, Contents, Document, EndpointSource, Export, LabelMap, Metadata, Object,
-        Outcome as Read, Pod, Resolution, ServiceEntry,
+        Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
+        Object, Pod, Resolution, ServiceEntry,
     },
     mesh::{FileChange, Reading},
     pipeline::Policy,
@@ -69,7 +69,7 @@ fn pipeline(zones: &[&str], objects: Vec<Object>) -> Pipeline {
     };
     let documents = objects.into_iter().map(|object| Document {
         origin: origin.clone(),
-        outcome: Read::Object(object),
+        outcome: DocumentOutcome::Object(object),
     });
     let change = FileChange {
         file: origin.file.clone(),

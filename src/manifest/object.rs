@@ -16,12 +16,12 @@ pub struct Document {
     /// Where the object begins; the items of a list share the document's number.
     pub origin: Origin,
     /// What was read.
-    pub outcome: Outcome,
+    pub outcome: DocumentOutcome,
 }
 
 /// What became of a document or list item.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum DocumentOutcome {
     /// A valid object.
     Object(Object),
     /// Not usable; a diagnostic says why. The key, where it could be told, lets the last good version stay.

@@ -11,8 +11,8 @@ use meshdns::{
     diagnostic::{Origin, Position},
     dns::{Name, Serial},
     manifest::{
-        Address, Contents, Document, EndpointSource, Export, LabelMap, Metadata, Object, Outcome,
-        Pod, Resolution, ServiceEntry, WorkloadEntry,
+        Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
+        Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
     },
     mesh::{FileChange, Reading, Told},
     pipeline::{Pipeline, Policy},
@@ -234,7 +234,7 @@ fn change() -> impl Strategy<Value = FileChange> {
         };
         let document = |object| Document {
             origin: origin.clone(),
-            outcome: Outcome::Object(object),
+            outcome: DocumentOutcome::Object(object),
         };
         let reading = match objects {
             None => Reading::Gone,
