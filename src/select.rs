@@ -221,13 +221,13 @@ pub fn choose<'m>(mesh: &'m Mesh, host: &Name) -> Option<Choice<'m>> {
     }
     services.sort_by(|a, b| a.age().cmp(&b.age()));
     let is_public = |service: &&&Arc<Service>| service.is_public();
-    let is_shown = |service: &&&Arc<Service>| !service.hidden;
+    let is_shown = |service: &&&Arc<Service>| !service.is_hidden();
     let winner = services.iter().find(is_public);
     let winner = winner.or_else(|| services.iter().find(is_shown)).copied();
     let (mut chosen, mut lost) = (SmallVec::<[_; 1]>::new(), Vec::new());
     for &service in &services {
         match winner {
-            _ if service.hidden => lost.push((service, Loss::Hidden)),
+            _ if service.is_hidden() => lost.push((service, Loss::Hidden)),
             Some(winner) if winner.key.namespace == service.key.namespace => chosen.push(service),
             Some(winner) if winner.is_public() && !service.is_public() => {
                 lost.push((service, Loss::NotPublic));

@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use meshdns::{
     diagnostic::{Diagnostic, code},
-    manifest::{self, Contents, Outcome},
+    manifest::{self, Contents, DocumentOutcome},
 };
 
 const MARK: &[u8] = b"# expect: ";
@@ -156,7 +156,7 @@ fn an_object_with_an_error_is_rejected_and_no_other_is() {
         let (name, bytes) = read(&path);
         let contents = manifest::parse_bytes(&name, &bytes);
         for document in &contents.documents {
-            if let Outcome::Object(object) = &document.outcome {
+            if let DocumentOutcome::Object(object) = &document.outcome {
                 let key = object.key();
                 let same = |found: &&Diagnostic| {
                     found.object.as_ref() == Some(&key)
@@ -176,7 +176,7 @@ fn an_object_with_an_error_is_rejected_and_no_other_is() {
         let rejected = contents
             .documents
             .iter()
-            .filter(|document| matches!(document.outcome, Outcome::Rejected(_)));
+            .filter(|document| matches!(document.outcome, DocumentOutcome::Rejected(_)));
         let errors = contents
             .diagnostics
             .iter()
@@ -195,7 +195,7 @@ fn valid_files_give_no_diagnostic() {
         let (name, bytes) = read(&path);
         let contents = manifest::parse_bytes(&name, &bytes);
         assert_eq!(told(&contents), "", "{name}");
-        let is_object = |outcome: &Outcome| matches!(outcome, Outcome::Object(_));
+        let is_object = |outcome: &DocumentOutcome| matches!(outcome, DocumentOutcome::Object(_));
         let objects = contents
             .documents
             .iter()

@@ -6,8 +6,8 @@ use meshdns::{
     diagnostic::{Kind, ObjectKey, Position, code},
     dns::Name,
     manifest::{
-        self, Address, Contents, EndpointSource, LabelMap, Object, Outcome, Pod, Resolution,
-        ServiceEntry, WorkloadEntry,
+        self, Address, Contents, DocumentOutcome, EndpointSource, Export, LabelMap, Object, Pod,
+        Resolution, ServiceEntry, WorkloadEntry,
     },
 };
 
@@ -24,7 +24,7 @@ fn object(text: &str) -> Object {
         .map(ToString::to_string)
         .collect();
     match contents.documents.pop().map(|document| document.outcome) {
-        Some(Outcome::Object(object)) => object,
+        Some(DocumentOutcome::Object(object)) => object,
         other => panic!("{other:?}: {told:#?}"),
     }
 }
@@ -98,9 +98,17 @@ fn a_service_entry_keeps_the_hosts_that_can_answer() {
     assert_eq!(entry.hosts, [name("a.test"), name("*.b.test")]);
     assert_eq!(entry.resolution, Resolution::None);
     assert_eq!(entry.endpoints, EndpointSource::Neither);
-    assert!(!entry.hidden);
-    assert!(service_entry("hosts: [a.test], exportTo: ['~']").hidden);
-    assert!(!service_entry("hosts: [a.test], exportTo: ['.']").hidden);
+    assert_eq!(entry.export, Export::Everyone);
+    for (list, export) in [
+        ("[]", Export::Everyone),
+        ("['*']", Export::Everyone),
+        ("[.]", Export::Some),
+        ("[., other]", Export::Some),
+        ("['~']", Export::Nobody),
+    ] {
+        let entry = service_entry(&format!("hosts: [a.test], exportTo: {list}"));
+        assert_eq!(entry.export, export, "{list}");
+    }
 }
 
 #[test]
@@ -293,18 +301,24 @@ fn a_rejected_object_keeps_its_key() {
     };
     assert_eq!(
         contents.documents[0].outcome,
-        Outcome::Rejected(Some(key.clone()))
+        DocumentOutcome::Rejected(Some(key.clone()))
     );
     assert_eq!(contents.diagnostics[0].object, Some(key));
     let contents = parse("kind: ServiceEntry\nmetadata: {name: a, namespace: b}\n");
     assert!(matches!(
         contents.documents[0].outcome,
-        Outcome::Rejected(Some(_))
+        DocumentOutcome::Rejected(Some(_))
     ));
     let contents = parse("apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: 1}\n");
-    assert_eq!(contents.documents[0].outcome, Outcome::Rejected(None));
+    assert_eq!(
+        contents.documents[0].outcome,
+        DocumentOutcome::Rejected(None)
+    );
     let contents = parse("a: [\n");
-    assert_eq!(contents.documents[0].outcome, Outcome::Rejected(None));
+    assert_eq!(
+        contents.documents[0].outcome,
+        DocumentOutcome::Rejected(None)
+    );
 }
 
 #[test]
@@ -319,12 +333,12 @@ fn a_bad_item_takes_no_neighbour_along() {
         .iter()
         .map(|document| {
             let outcome = match &document.outcome {
-                Outcome::Object(object) => format!("{}", object.key()),
-                Outcome::Rejected(key) => format!(
+                DocumentOutcome::Object(object) => format!("{}", object.key()),
+                DocumentOutcome::Rejected(key) => format!(
                     "rejected {}",
                     key.as_ref().map_or(String::new(), ToString::to_string)
                 ),
-                Outcome::Ignored(kind) => format!("ignored {kind}"),
+                DocumentOutcome::Ignored(kind) => format!("ignored {kind}"),
             };
             (document.origin.position.line, outcome)
         })

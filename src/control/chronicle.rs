@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     diagnostic::{Diagnostic, ObjectKey, Severity},
-    manifest::Outcome,
+    manifest::DocumentOutcome,
     mesh::{FileChange, Kept, Reading},
     pipeline::Report,
     source::{AS_ASKED_FOR, Work},
@@ -94,7 +94,7 @@ impl Chronicle {
             return;
         }
         for document in &contents.documents {
-            if let Outcome::Object(object) = &document.outcome
+            if let DocumentOutcome::Object(object) = &document.outcome
                 && let Some((key, _)) = self.kept.get_key_value(&object.key())
             {
                 self.mended.insert(key.clone());

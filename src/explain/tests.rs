@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     diagnostic::{Kind, Origin, Position},
     manifest::{
-        Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome as Read,
-        Pod, Resolution, ServiceEntry,
+        Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
+        Object, Pod, Resolution, ServiceEntry,
     },
     mesh::{FileChange, Reading},
     pipeline::Policy,
@@ -38,7 +38,7 @@ fn service(namespace: &str, host: &str, endpoints: EndpointSource) -> Object {
         addresses: Vec::new(),
         resolution: Resolution::Static,
         endpoints,
-        hidden: false,
+        export: Export::Everyone,
     }))
 }
 
@@ -69,7 +69,7 @@ fn pipeline(zones: &[&str], objects: Vec<Object>) -> Pipeline {
     };
     let documents = objects.into_iter().map(|object| Document {
         origin: origin.clone(),
-        outcome: Read::Object(object),
+        outcome: DocumentOutcome::Object(object),
     });
     let change = FileChange {
         file: origin.file.clone(),
@@ -237,7 +237,7 @@ fn a_hidden_host_still_has_a_story() {
     let Object::ServiceEntry(mut hidden) = service("ns1", "a.test", inline("10.0.0.1")) else {
         panic!("a ServiceEntry");
     };
-    hidden.hidden = true;
+    hidden.export = Export::Nobody;
     let mesh = pipeline(&[], vec![Object::ServiceEntry(hidden)]);
     let told = explain(&mesh, &name("a.test"), RecordType::A);
     assert_eq!(told.outcome, Outcome::NotOurs);

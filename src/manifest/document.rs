@@ -9,7 +9,7 @@ use super::{
     kind::{Inherited, Sort, known_kind, sort, type_of},
     locate::{self, Places},
     metadata::{self, Namespaces},
-    object::{Contents, Document, Object, Outcome},
+    object::{Contents, Document, DocumentOutcome, Object},
     pod,
     raw::RawDocument,
     read::{self, Fault, Format, Tree, Unreadable},
@@ -84,7 +84,7 @@ fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, conten
     } = unreadable;
     contents.documents.push(Document {
         origin: origin(raw.start()),
-        outcome: Outcome::Rejected(None),
+        outcome: DocumentOutcome::Rejected(None),
     });
     contents.diagnostics.push(Diagnostic {
         origin: origin(position),
@@ -169,8 +169,10 @@ fn add(
     contents.documents.reserve(items.len());
     for item in items {
         let object = match &item.outcome {
-            Some(Outcome::Object(object)) if !item.problems.is_empty() => Some(object.key()),
-            Some(Outcome::Rejected(key)) => key.clone(),
+            Some(DocumentOutcome::Object(object)) if !item.problems.is_empty() => {
+                Some(object.key())
+            }
+            Some(DocumentOutcome::Rejected(key)) => key.clone(),
             _ => None,
         };
         contents
@@ -196,7 +198,7 @@ fn add(
 struct Item {
     at: NodeId,
     /// `None` speaks of a list itself, whose items have outcomes of their own.
-    outcome: Option<Outcome>,
+    outcome: Option<DocumentOutcome>,
     problems: Vec<Problem>,
 }
 
@@ -223,7 +225,7 @@ impl Unfolding<'_> {
                 node.describe()
             );
             findings.error(node.id, code::NOT_AN_OBJECT, message);
-            return self.push(node.id, Some(Outcome::Rejected(None)), findings);
+            return self.push(node.id, Some(DocumentOutcome::Rejected(None)), findings);
         };
         let mut findings = Findings::default();
         let Some((api_version, kind)) = type_of(&mut findings, root, inherited) else {
@@ -234,15 +236,15 @@ impl Unfolding<'_> {
             let key = kind
                 .and_then(known_kind)
                 .and_then(|kind| metadata::key(root, kind, self.namespaces));
-            return self.push(node.id, Some(Outcome::Rejected(key)), findings);
+            return self.push(node.id, Some(DocumentOutcome::Rejected(key)), findings);
         };
         match sort(api_version, kind) {
             Sort::Ours(kind) => {
                 self.take_faults(&mut findings, end);
                 let object = object(&mut findings, root, kind, self.namespaces);
                 let outcome = match object.filter(|_| !findings.has_error()) {
-                    Some(object) => Outcome::Object(object),
-                    None => Outcome::Rejected(metadata::key(root, kind, self.namespaces)),
+                    Some(object) => DocumentOutcome::Object(object),
+                    None => DocumentOutcome::Rejected(metadata::key(root, kind, self.namespaces)),
                 };
                 self.push(node.id, Some(outcome), findings);
             }
@@ -251,17 +253,25 @@ impl Unfolding<'_> {
                 findings.error(at, code::API_VERSION, message);
                 self.take_faults(&mut findings, end);
                 let key = metadata::key(root, kind, self.namespaces);
-                self.push(node.id, Some(Outcome::Rejected(key)), findings);
+                self.push(node.id, Some(DocumentOutcome::Rejected(key)), findings);
             }
             Sort::Misspelt(message) => {
                 let at = root.get("kind").map_or(node.id, |node| node.id);
                 findings.warning(at, code::UNKNOWN_KIND, message);
                 self.skip_faults(end);
-                self.push(node.id, Some(Outcome::Ignored(kind.into())), findings);
+                self.push(
+                    node.id,
+                    Some(DocumentOutcome::Ignored(kind.into())),
+                    findings,
+                );
             }
             Sort::Other => {
                 self.skip_faults(end);
-                self.push(node.id, Some(Outcome::Ignored(kind.into())), findings);
+                self.push(
+                    node.id,
+                    Some(DocumentOutcome::Ignored(kind.into())),
+                    findings,
+                );
             }
             Sort::List(item_kind) => {
                 let inherited = item_kind.map(|kind| Inherited { api_version, kind });
@@ -287,7 +297,7 @@ impl Unfolding<'_> {
                     "too many lists within lists: write the objects side by side",
                 );
                 self.skip_faults(end);
-                return self.push(root.id, Some(Outcome::Rejected(None)), findings);
+                return self.push(root.id, Some(DocumentOutcome::Rejected(None)), findings);
             }
             Some((_, Value::List(items))) => items,
             Some((at, _)) => {
@@ -297,7 +307,7 @@ impl Unfolding<'_> {
                     "`items` is not a list: write one object after the other",
                 );
                 self.skip_faults(end);
-                return self.push(root.id, Some(Outcome::Rejected(None)), findings);
+                return self.push(root.id, Some(DocumentOutcome::Rejected(None)), findings);
             }
         };
         // What is wrong before the items, between their keys or behind them is wrong with the list.
@@ -328,7 +338,7 @@ impl Unfolding<'_> {
         }
     }
 
-    fn push(&mut self, at: NodeId, outcome: Option<Outcome>, findings: Findings) {
+    fn push(&mut self, at: NodeId, outcome: Option<DocumentOutcome>, findings: Findings) {
         self.items.push(Item {
             at,
             outcome,

@@ -38,7 +38,7 @@ pub use document::Decoder;
 pub use file::{MAX_FILE_BYTES, parse, parse_bytes, text_of, too_large, unreadable};
 pub use label_map::LabelMap;
 pub use object::{
-    Address, Contents, Document, EndpointSource, Metadata, Object, Outcome, Pod, Resolution,
-    ServiceEntry, WorkloadEntry,
+    Address, Contents, Document, DocumentOutcome, EndpointSource, Export, Metadata, Object, Pod,
+    Resolution, ServiceEntry, WorkloadEntry,
 };
 pub use raw::{RawDocument, split};

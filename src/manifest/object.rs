@@ -16,12 +16,12 @@ pub struct Document {
     /// Where the object begins; the items of a list share the document's number.
     pub origin: Origin,
     /// What was read.
-    pub outcome: Outcome,
+    pub outcome: DocumentOutcome,
 }
 
 /// What became of a document or list item.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum DocumentOutcome {
     /// A valid object.
     Object(Object),
     /// Not usable; a diagnostic says why. The key, where it could be told, lets the last good version stay.
@@ -109,8 +109,19 @@ pub struct ServiceEntry {
     pub resolution: Resolution,
     /// `spec.endpoints` or `spec.workloadSelector`.
     pub endpoints: EndpointSource,
-    /// Whether `spec.exportTo` is `~` alone, which hides the hosts from everyone.
-    pub hidden: bool,
+    /// Who may see the hosts.
+    pub export: Export,
+}
+
+/// Who may see a ServiceEntry's hosts: `spec.exportTo`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Export {
+    /// Every namespace: `*`, or no `exportTo`.
+    Everyone,
+    /// Some namespaces: `.`, or names.
+    Some,
+    /// Nobody: `~` alone.
+    Nobody,
 }
 
 /// How a ServiceEntry's clients find its endpoints: `spec.resolution`.

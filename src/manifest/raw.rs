@@ -2,16 +2,25 @@
 //!
 //! YAML forbids `---` and `...` at the start of a line inside any value, so that the cut is exact without parsing: a
 //! document that can't be read never takes its neighbours along, documents can be read side by side, and an unchanged
-//! one can be told by its text alone. Concatenated JSON values are cut too.
+//! one can be told by its text alone. What separates documents for `kubectl` (Kubernetes' `apimachinery`,
+//! `pkg/util/yaml`, `YAMLReader`) does so here: a comment may be glued to `---`, and JSON values may stand one behind
+//! the other. A byte order mark may begin each document.
 
-use memchr::{memchr_iter, memchr2_iter};
+mod cut;
+mod values;
+
+pub use cut::split;
+pub(super) use values::string_end;
 
 use crate::diagnostic::Position;
+
+/// What editors of Windows put in front of a text, and what stays there where files are joined.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// One document of a file as text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RawDocument<'t> {
-    /// The document with its `---` line and the comments and directives above it.
+    /// The document, mostly with its `---` line and the comments and directives above it.
     pub text: &'t str,
     /// The document in its file, counted from 1.
     pub number: u32,
@@ -19,39 +28,6 @@ pub struct RawDocument<'t> {
     pub line: u32,
     /// How many characters stand before the text on that line; not 0 only for JSON values that share a line.
     pub indent: u32,
-}
-
-/// Cuts `text` into documents. What holds only blank lines and comments is no document and has no number.
-pub fn split(text: &str) -> Vec<RawDocument<'_>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut documents = Vec::new();
-    let (mut start, mut start_line) = (0, 1);
-    let (mut offset, mut line) = (0, 1);
-    let mut bare = true;
-    let rows = memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1);
-    for end in rows.chain([text.len()]) {
-        let row = &text[offset..end];
-        if is_marker(row, "...") {
-            if !bare {
-                push(&mut documents, &text[start..end], start_line);
-            }
-            (start, start_line, bare) = (end, line + 1, true);
-        } else if is_marker(row, "---") {
-            if !bare {
-                push(&mut documents, &text[start..offset], start_line);
-                (start, start_line) = (offset, line);
-            }
-            bare = false;
-        } else if bare {
-            bare = is_preamble(row);
-        }
-        offset = end;
-        line += 1;
-    }
-    if !bare {
-        push(&mut documents, &text[start..], start_line);
-    }
-    documents
 }
 
 impl RawDocument<'_> {
@@ -68,9 +44,9 @@ impl RawDocument<'_> {
         }
         for (row, line) in self.text.lines().zip(self.line..) {
             let mut token = row;
-            if is_marker(row, "---") {
+            if cut::is_marker(row, "---") {
                 token = &row[3..];
-            } else if is_preamble(row) {
+            } else if cut::is_preamble(row) {
                 continue;
             }
             token = token.trim_start();
@@ -93,192 +69,13 @@ impl RawDocument<'_> {
     }
 }
 
-fn push<'t>(documents: &mut Vec<RawDocument<'t>>, text: &'t str, line: u32) {
-    let (mut text, mut line, mut indent) = (text, line, 0);
-    loop {
-        let number =
-            u32::try_from(documents.len()).map_or(u32::MAX, |count| count.saturating_add(1));
-        let Some(end) = json_value_end(text) else {
-            documents.push(RawDocument {
-                text,
-                number,
-                line,
-                indent,
-            });
-            return;
-        };
-        let (value, rest) = text.split_at(end);
-        documents.push(RawDocument {
-            text: value,
-            number,
-            line,
-            indent,
-        });
-        let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
-        match value.rsplit_once('\n') {
-            Some((above, row)) => {
-                line += 1 + u32::try_from(above.matches('\n').count()).unwrap_or(u32::MAX);
-                indent = count(row);
-            }
-            None => indent += count(value),
-        }
-        text = rest;
-    }
-}
-
-/// The end of the first JSON value of `text`, where another one follows it.
-fn json_value_end(text: &str) -> Option<usize> {
-    if !may_hold_two_json_values(text) {
-        return None;
-    }
-    let begin = text.len() - text.trim_start().len();
-    let bytes = text.as_bytes();
-    if !matches!(bytes.get(begin), Some(b'{' | b'[')) {
-        return None;
-    }
-    let (mut depth, mut at) = (0_usize, begin);
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.checked_sub(1)?,
-            b'"' => at = string_end(bytes, at)?,
-            _ => {}
-        }
-        at += 1;
-        if depth == 0 {
-            return text[at..]
-                .trim_start()
-                .starts_with(['{', '['])
-                .then_some(at);
-        }
-    }
-    None
-}
-
-/// Whether a bracket that closes stands before one that opens, with nothing between: that is quickly seen, and rare.
-fn may_hold_two_json_values(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    may_end_a_value_within(bytes)
-        && memchr2_iter(b'}', b']', bytes).any(|at| match bytes.get(at + 1) {
-            None | Some(b',' | b'}' | b']') => false,
-            Some(_) => text[at + 1..].trim_start().starts_with(['{', '[']),
-        })
-}
-
-/// Whether a bracket that opens, or what may be a blank, follows one that closes. In JSON without blanks nowhere: one look
-/// at all pairs is much quicker than a look at each bracket.
-fn may_end_a_value_within(bytes: &[u8]) -> bool {
-    let pairs = bytes.iter().zip(bytes.iter().skip(1));
-    pairs.fold(false, |any, (before, after)| {
-        any | (matches!(before, b'}' | b']') & matches!(after, b'{' | b'[' | ..=b' ' | 0x80..))
-    })
-}
-
-/// The closing quote of the JSON string that opens at `open`.
-pub(super) fn string_end(bytes: &[u8], open: usize) -> Option<usize> {
-    let mut at = open + 1;
-    loop {
-        match bytes.get(at)? {
-            b'"' => return Some(at),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-}
-
-/// Whether `row` is `---` or `...` and nothing or white space follows.
-fn is_marker(row: &str, marker: &str) -> bool {
-    row.strip_prefix(marker)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
-}
-
-/// Whether `row` can stand above a document's `---`: blank, a comment or a directive.
-fn is_preamble(row: &str) -> bool {
-    let token = row.trim_start();
-    token.is_empty() || token.starts_with('#') || row.starts_with('%')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: &[(&str, u32)]) {
-        let documents = split(text);
-        let found: Vec<_> = documents.iter().map(|raw| (raw.text, raw.line)).collect();
-        assert_eq!(found, expected);
-        assert!(
-            documents
-                .iter()
-                .map(|raw| raw.number)
-                .eq(1..=u32::try_from(found.len()).expect("few"))
-        );
-    }
-
-    #[track_caller]
     fn check_start(text: &str, line: u32, column: u32) {
         assert_eq!(split(text)[0].start(), Position { line, column });
-    }
-
-    #[test]
-    fn cuts_at_document_markers() {
-        check("", &[]);
-        check("\n# nothing\n", &[]);
-        check("a: 1\n", &[("a: 1\n", 1)]);
-        check("a: 1\n---\nb: 2\n", &[("a: 1\n", 1), ("---\nb: 2\n", 2)]);
-        check(
-            "---\na: 1\n---\nb: 2",
-            &[("---\na: 1\n", 1), ("---\nb: 2", 3)],
-        );
-        check(
-            "a: 1\r\n---\r\nb: 2\r\n",
-            &[("a: 1\r\n", 1), ("---\r\nb: 2\r\n", 2)],
-        );
-        check(
-            "a: 1\n--- # why\nb: 2\n",
-            &[("a: 1\n", 1), ("--- # why\nb: 2\n", 2)],
-        );
-        check("a: 1\n--- {b: 2}\n", &[("a: 1\n", 1), ("--- {b: 2}\n", 2)]);
-        check("---\n---\na: 1\n", &[("---\n", 1), ("---\na: 1\n", 2)]);
-    }
-
-    #[test]
-    fn keeps_what_only_looks_like_a_marker() {
-        check(
-            "a: |\n  ---\n  ...\nb: ---x\n",
-            &[("a: |\n  ---\n  ...\nb: ---x\n", 1)],
-        );
-        check("----\n", &[("----\n", 1)]);
-    }
-
-    #[test]
-    fn keeps_comments_and_directives_with_their_document() {
-        check(
-            "# licence\n\n---\na: 1\n",
-            &[("# licence\n\n---\na: 1\n", 1)],
-        );
-        check("%YAML 1.2\n---\na: 1\n", &[("%YAML 1.2\n---\na: 1\n", 1)]);
-        check(
-            "a: 1\n...\n%YAML 1.2\n---\nb: 2\n",
-            &[("a: 1\n...\n", 1), ("%YAML 1.2\n---\nb: 2\n", 3)],
-        );
-        check("a: 1\n...\n# end\n", &[("a: 1\n...\n", 1)]);
-    }
-
-    #[test]
-    fn cuts_concatenated_json() {
-        check(
-            "{\"a\": \"}\\\"{\"}\n{}\n",
-            &[("{\"a\": \"}\\\"{\"}", 1), ("\n{}\n", 1)],
-        );
-        for between in ["", " ", "\t\r", "\u{b}", "\u{a0}"] {
-            let second = format!("{between}[]");
-            check(&format!("[{{}}]{second}"), &[("[{}]", 1), (&second, 1)]);
-        }
-        check("{a: b}: c\n", &[("{a: b}: c\n", 1)]);
-        check("{\n", &[("{\n", 1)]);
-        assert_eq!(split("{} {}")[1].start(), Position { line: 1, column: 4 });
-        assert_eq!(split("{}\n {}")[1].start(), Position { line: 2, column: 2 });
     }
 
     #[test]
@@ -287,6 +84,8 @@ mod tests {
         check_start("\u{feff}a: 1", 1, 1);
         check_start("# é\n\n---\n# x\n  a: 1\n", 5, 3);
         check_start("---\t{a: 1}\n", 1, 5);
+        check_start("---# c\na: 1\n", 2, 1);
+        check_start("---\n\u{feff}a: 1\n", 2, 1);
         check_start("%YAML 1.2\n--- # b\n", 1, 1);
     }
 }

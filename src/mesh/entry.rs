@@ -53,7 +53,7 @@ impl Entry {
                     addresses: entry.addresses.into_iter().filter(is_routed).collect(),
                     resolution: entry.resolution,
                     endpoints,
-                    hidden: entry.hidden,
+                    export: entry.export,
                     created,
                     origin,
                 }))

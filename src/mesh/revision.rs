@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Entry, Slot, index::Index, ledger::Ledger};
 use crate::{
     diagnostic::Diagnostic,
-    manifest::{Contents, Outcome},
+    manifest::{Contents, DocumentOutcome},
 };
 
 /// Ascending by slot.
@@ -128,7 +128,7 @@ impl<'f> Revision<'f> {
                 self.claim(claim);
             }
             match document.outcome {
-                Outcome::Object(object) => {
+                DocumentOutcome::Object(object) => {
                     let entry = Entry::new(object, document.origin, index);
                     let (slot, version) = match ledger.objects.find(entry.key()) {
                         Some(slot) => (slot, Version::Other(entry)),
@@ -140,15 +140,15 @@ impl<'f> Revision<'f> {
                         version,
                     });
                 }
-                Outcome::Rejected(Some(key)) => {
+                DocumentOutcome::Rejected(Some(key)) => {
                     if let Some(slot) = ledger.objects.find(&key)
                         && self.close(slot)
                     {
                         self.keep(slot, ledger, index);
                     }
                 }
-                Outcome::Rejected(None) => has_unidentified = true,
-                Outcome::Ignored(kind) => *self.ignored.entry(kind).or_default() += 1,
+                DocumentOutcome::Rejected(None) => has_unidentified = true,
+                DocumentOutcome::Ignored(kind) => *self.ignored.entry(kind).or_default() += 1,
             }
         }
         for claim in unchanged {

@@ -4,7 +4,7 @@ use super::{Addresses, Exclusion, labels::Labels};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,
-    manifest::{Address, Resolution},
+    manifest::{Address, Export, Resolution},
 };
 
 /// A ServiceEntry, as far as it decides what its hosts answer.
@@ -20,8 +20,8 @@ pub struct Service {
     pub resolution: Resolution,
     /// Where the endpoints come from.
     pub endpoints: Endpoints,
-    /// Whether `exportTo` is `~` alone.
-    pub hidden: bool,
+    /// Who may see the hosts.
+    pub export: Export,
     /// `metadata.creationTimestamp` in seconds since 1970, 0 without one.
     pub created: i64,
     /// Where it was read.
@@ -51,6 +51,11 @@ pub enum InlineEndpoint {
 }
 
 impl Service {
+    /// Whether `exportTo` keeps the hosts from everyone.
+    pub fn is_hidden(&self) -> bool {
+        self.export == Export::Nobody
+    }
+
     /// Sorts the oldest first, as Istio's `SortServicesByCreationTime` (`pilot/pkg/model/push_context.go`).
     pub fn age(&self) -> impl Ord + '_ {
         (self.created, &*self.key.namespace, &*self.key.name)
@@ -58,7 +63,7 @@ impl Service {
 
     /// Whether it is exported to everyone.
     pub fn is_public(&self) -> bool {
-        !self.hidden
+        self.export == Export::Everyone
     }
 
     /// The labels that it selects by; `None` where it does not select, or selects nobody.

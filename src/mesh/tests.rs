@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     diagnostic::{ObjectKey, Origin, Position, Severity, code},
     manifest::{
-        Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome,
-        Resolution, ServiceEntry, WorkloadEntry,
+        Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
+        Object, Resolution, ServiceEntry, WorkloadEntry,
     },
 };
 
@@ -29,19 +29,19 @@ fn metadata(name: &str) -> Metadata {
     }
 }
 
-fn service(name: &str, app: &str) -> Outcome {
-    Outcome::Object(Object::ServiceEntry(Box::new(ServiceEntry {
+fn service(name: &str, app: &str) -> DocumentOutcome {
+    DocumentOutcome::Object(Object::ServiceEntry(Box::new(ServiceEntry {
         metadata: metadata(name),
         hosts: vec![host(name)],
         addresses: Vec::new(),
         resolution: Resolution::Static,
         endpoints: EndpointSource::Selector(labels(app)),
-        hidden: false,
+        export: Export::Everyone,
     })))
 }
 
-fn vm(name: &str, app: &str, address: &str, healthy: Option<&str>) -> Outcome {
-    Outcome::Object(Object::WorkloadEntry(Box::new(WorkloadEntry {
+fn vm(name: &str, app: &str, address: &str, healthy: Option<&str>) -> DocumentOutcome {
+    DocumentOutcome::Object(Object::WorkloadEntry(Box::new(WorkloadEntry {
         metadata: metadata(name),
         labels: labels(app),
         address: Address::Ip(address.parse().expect("an address")),
@@ -50,8 +50,8 @@ fn vm(name: &str, app: &str, address: &str, healthy: Option<&str>) -> Outcome {
     })))
 }
 
-fn rejected(kind: Kind, name: &str) -> Outcome {
-    Outcome::Rejected(Some(ObjectKey {
+fn rejected(kind: Kind, name: &str) -> DocumentOutcome {
+    DocumentOutcome::Rejected(Some(ObjectKey {
         kind,
         namespace: "ns1".into(),
         name: name.into(),
@@ -62,7 +62,10 @@ fn host(name: &str) -> Name {
     format!("{name}.test").parse().expect("a valid host")
 }
 
-fn contents(file: &Arc<str>, outcomes: impl IntoIterator<Item = (u32, Outcome)>) -> Contents {
+fn contents(
+    file: &Arc<str>,
+    outcomes: impl IntoIterator<Item = (u32, DocumentOutcome)>,
+) -> Contents {
     let document = |(number, outcome)| Document {
         origin: Origin {
             file: file.clone(),
@@ -77,7 +80,7 @@ fn contents(file: &Arc<str>, outcomes: impl IntoIterator<Item = (u32, Outcome)>)
     }
 }
 
-fn file(name: &str, outcomes: impl IntoIterator<Item = Outcome>) -> FileChange {
+fn file(name: &str, outcomes: impl IntoIterator<Item = DocumentOutcome>) -> FileChange {
     let file: Arc<str> = name.into();
     FileChange {
         reading: Reading::Read(contents(&file, (1..).zip(outcomes))),
@@ -88,7 +91,7 @@ fn file(name: &str, outcomes: impl IntoIterator<Item = Outcome>) -> FileChange {
 /// The same where only the numbered documents say something else.
 fn amended(
     name: &str,
-    outcomes: impl IntoIterator<Item = (u32, Outcome)>,
+    outcomes: impl IntoIterator<Item = (u32, DocumentOutcome)>,
     unchanged: &[u32],
 ) -> FileChange {
     let file: Arc<str> = name.into();
@@ -256,7 +259,7 @@ fn unchanged_documents_say_what_they_said() {
 }
 
 /// One of a few objects, in one of a few versions, or one that can't be read or told.
-fn any_outcome() -> impl Strategy<Value = Outcome> {
+fn any_outcome() -> impl Strategy<Value = DocumentOutcome> {
     let name = || prop::sample::select(&["one", "two", "three"][..]);
     let address = prop::sample::select(&["192.0.2.1", "192.0.2.2"][..]);
     // Nobody selects by the last two, so that nothing holds their labels but workloads.
@@ -264,8 +267,8 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         6 => (name(), app, address).prop_map(|(name, app, address)| vm(name, app, address, None)),
         2 => name().prop_map(|name| rejected(Kind::WorkloadEntry, name)),
-        1 => Just(Outcome::Rejected(None)),
-        1 => Just(Outcome::Ignored("Deployment".into())),
+        1 => Just(DocumentOutcome::Rejected(None)),
+        1 => Just(DocumentOutcome::Ignored("Deployment".into())),
     ]
 }
 
@@ -313,7 +316,7 @@ proptest! {
             let now = later(step as u64);
             let name = ["a.yaml", "b.yaml"][number];
             let is_unchanged = |index: usize| {
-                matches!(outcomes[index], Outcome::Object(_))
+                matches!(outcomes[index], DocumentOutcome::Object(_))
                     && before[number].get(index) == Some(&outcomes[index])
             };
             let numbered = (1..).zip(outcomes.iter().cloned());
@@ -359,7 +362,10 @@ fn an_unreadable_file_and_one_with_an_unidentified_document_keep_what_they_held(
 
     apply(
         &mut mesh,
-        vec![file("a.yaml", [service("a", "a"), Outcome::Rejected(None)])],
+        vec![file(
+            "a.yaml",
+            [service("a", "a"), DocumentOutcome::Rejected(None)],
+        )],
         later(2),
     );
     assert_eq!(

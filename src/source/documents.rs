@@ -12,7 +12,7 @@ use foldhash::quality::FixedState;
 use rayon::prelude::*;
 
 use crate::{
-    manifest::{self, Contents, Decoder, Document, Outcome, RawDocument},
+    manifest::{self, Contents, Decoder, Document, DocumentOutcome, RawDocument},
     mesh::Reading,
 };
 
@@ -118,7 +118,8 @@ impl Part {
                 }
             }
             let documents = &part.contents.documents[documents..];
-            let is_object = |document: &&Document| matches!(document.outcome, Outcome::Object(_));
+            let is_object =
+                |document: &&Document| matches!(document.outcome, DocumentOutcome::Object(_));
             let objects = documents.iter().filter(is_object).count();
             let is_mixed = objects > 0 && objects < documents.len();
             part.digests.push(if is_mixed { 0 } else { digest });

@@ -13,8 +13,8 @@ use meshdns::{
     diagnostic::{Origin, Position},
     dns::{Class, Name, RecordType, Serial},
     manifest::{
-        Address, Contents, Document, EndpointSource, LabelMap, Metadata, Object, Outcome as Read,
-        Pod, Resolution, ServiceEntry, WorkloadEntry,
+        Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
+        Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
     },
     mesh::{FileChange, Reading, Told},
     pipeline::{Pipeline, Policy},
@@ -160,10 +160,14 @@ fn service_entry() -> impl Strategy<Value = Object> {
         prop::collection::vec(address(), 0..2),
         resolution,
         endpoints,
-        prop::bool::weighted(0.1),
+        prop_oneof![
+            7 => Just(Export::Everyone),
+            2 => Just(Export::Some),
+            1 => Just(Export::Nobody),
+        ],
     )
         .prop_map(
-            |(metadata, hosts, addresses, resolution, endpoints, hidden)| {
+            |(metadata, hosts, addresses, resolution, endpoints, export)| {
                 let hosts = hosts
                     .iter()
                     .map(|host| host.parse().expect("a valid host"))
@@ -174,7 +178,7 @@ fn service_entry() -> impl Strategy<Value = Object> {
                     addresses,
                     resolution,
                     endpoints,
-                    hidden,
+                    export,
                 }))
             },
         )
@@ -236,7 +240,7 @@ fn change() -> impl Strategy<Value = FileChange> {
         };
         let document = |object| Document {
             origin: origin.clone(),
-            outcome: Read::Object(object),
+            outcome: DocumentOutcome::Object(object),
         };
         let reading = match objects {
             None => Reading::Gone,

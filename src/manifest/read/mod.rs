@@ -7,6 +7,7 @@
 
 mod json;
 mod plain;
+mod plain_scalar;
 mod refusal;
 mod seed;
 

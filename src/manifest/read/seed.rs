@@ -1,6 +1,7 @@
 //! The visitors that turn what a reader meets into values, and the limits that end them.
 
 use std::{
+    borrow::Cow,
     cell::{Cell, RefCell},
     collections::HashSet,
     fmt,
@@ -14,7 +15,7 @@ use smallvec::SmallVec;
 
 use super::{
     super::value::{Entry, Key, Node, NodeId, Value, quoted},
-    Fault, Format, MAX_DEPTH, Tree,
+    Fault, Format, MAX_DEPTH, Tree, plain_scalar,
 };
 use crate::diagnostic::{Code, code};
 
@@ -27,9 +28,13 @@ const SMALL_MAP: usize = 16;
 /// How many values of open lists, and entries of open mappings, are held without an allocation.
 const OPEN: usize = 32;
 
+/// How far in front of a scalar its tag is looked for, in bytes.
+const TAG_WINDOW: usize = 64;
+
 /// What the visitors of one document share.
 pub(super) struct Reading<'t> {
     arena: &'t Bump,
+    text: &'t str,
     /// What was read of the lists that are still open, the outermost first.
     items: RefCell<SmallVec<[Node<'t>; OPEN]>>,
     /// What was read of the mappings that are still open, the outermost first.
@@ -42,9 +47,10 @@ pub(super) struct Reading<'t> {
 }
 
 impl<'t> Reading<'t> {
-    pub(super) fn new(arena: &'t Bump, text: &str, format: Format) -> Self {
+    pub(super) fn new(arena: &'t Bump, text: &'t str, format: Format) -> Self {
         Self {
             arena,
+            text,
             items: RefCell::default(),
             entries: RefCell::default(),
             format,
@@ -138,6 +144,52 @@ impl<'t> Reading<'t> {
         self.arena.alloc_str(text)
     }
 
+    /// The key that the plain scalar `text` is.
+    pub(super) fn plain_key(&self, id: NodeId, text: &'t str) -> Key<'t> {
+        let text = match plain_scalar::key(text) {
+            Cow::Borrowed(text) => text,
+            Cow::Owned(other) => self.alloc_text(&other),
+        };
+        if plain_scalar::value(text) == Value::Null {
+            let message = "a key is null: write a text".to_owned();
+            self.fault(id, code::NULL, message);
+        }
+        Key { id, text }
+    }
+
+    /// Whether `scalar`, a part of the text, stands there without quotes and without a tag.
+    fn is_plain(&self, scalar: &str) -> bool {
+        let offset = (scalar.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
+        let Some(before) = offset.and_then(|offset| self.text.as_bytes().get(..offset)) else {
+            return false;
+        };
+        if before.ends_with(b"\"") || before.ends_with(b"'") {
+            return false;
+        }
+        let window = &before[before.len().saturating_sub(TAG_WINDOW)..];
+        let mut row = window
+            .rsplit(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        loop {
+            let properties = row.trim_ascii_end();
+            if properties.len() == row.len() {
+                return true;
+            }
+            let is_between = |byte: &u8| b" \t[{,".contains(byte);
+            let start = properties
+                .iter()
+                .rposition(is_between)
+                .map_or(0, |at| at + 1);
+            match properties.get(start) {
+                Some(b'!') => return false,
+                // An anchor, in front of which a tag may stand.
+                Some(b'&') => row = &properties[..start],
+                _ => return true,
+            }
+        }
+    }
+
     fn fault(&self, at: NodeId, code: Code, message: String) {
         self.faults.borrow_mut().push(Fault { at, code, message });
     }
@@ -225,8 +277,16 @@ impl<'t> Visitor<'t> for NodeSeed<'_, 't> {
         self.node(Value::Float(value))
     }
 
-    fn visit_borrowed_str<E: de::Error>(self, value: &'t str) -> Result<Node<'t>, E> {
-        self.node(Value::Text(value))
+    fn visit_borrowed_str<E: de::Error>(self, text: &'t str) -> Result<Node<'t>, E> {
+        if self.reading.format == Format::Json {
+            return self.node(Value::Text(text));
+        }
+        // serde_yaml reads YAML 1.2, in which less is no text.
+        self.node(match plain_scalar::value(text) {
+            Value::Text(text) => Value::Text(text),
+            other if self.reading.is_plain(text) => other,
+            _ => Value::Text(text),
+        })
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Node<'t>, E> {
@@ -277,7 +337,7 @@ impl<'t> Visitor<'t> for NodeSeed<'_, 't> {
     }
 }
 
-/// Reads one key; a number or boolean is taken as it is written.
+/// Reads one key; JSON has texts alone.
 struct KeySeed<'r, 't>(&'r Reading<'t>);
 
 impl<'t> DeserializeSeed<'t> for KeySeed<'_, 't> {
@@ -296,9 +356,14 @@ impl<'t> Visitor<'t> for KeySeed<'_, 't> {
     }
 
     fn visit_borrowed_str<E: de::Error>(self, text: &'t str) -> Result<Key<'t>, E> {
-        Ok(Key {
-            id: self.0.number(0)?,
-            text,
+        let id = self.0.number(0)?;
+        let is_other = self.0.format == Format::Yaml
+            && !matches!(plain_scalar::value(text), Value::Text(_))
+            && self.0.is_plain(text);
+        Ok(if is_other {
+            self.0.plain_key(id, text)
+        } else {
+            Key { id, text }
         })
     }
 

@@ -5,18 +5,19 @@ use std::collections::HashSet;
 use super::super::{
     findings::Findings,
     host,
+    object::Export,
     value::{Fields, quoted},
     workload::Stated,
 };
 use crate::diagnostic::code;
 
-/// Reads `exportTo`: whether it hides the hosts from everyone.
-pub(super) fn decode(findings: &mut Findings, spec: Fields<'_>, namespace: &str) -> bool {
+/// Reads `exportTo`; an empty list is none.
+pub(super) fn decode(findings: &mut Findings, spec: Fields<'_>, namespace: &str) -> Export {
     let Some(list) = spec.get("exportTo") else {
-        return false;
+        return Export::Everyone;
     };
     let Some(items) = findings.items(list, "`exportTo`") else {
-        return false;
+        return Export::Everyone;
     };
     let mut entries = Vec::new();
     let mut seen = HashSet::new();
@@ -51,5 +52,10 @@ pub(super) fn decode(findings: &mut Findings, spec: Fields<'_>, namespace: &str)
             );
         }
     }
-    entries.len() == 1 && entries[0].text == "~"
+    match &*entries {
+        [] => Export::Everyone,
+        [alone] if alone.text == "*" => Export::Everyone,
+        [alone] if alone.text == "~" => Export::Nobody,
+        _ => Export::Some,
+    }
 }

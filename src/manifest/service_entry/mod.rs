@@ -52,7 +52,7 @@ pub(super) fn decode(
     let ports = ports::decode(findings, spec);
     let selector = selector::decode(findings, spec);
     let endpoints = endpoints::decode(findings, spec, resolution, &ports);
-    let hidden = export_to::decode(findings, spec, &metadata.namespace);
+    let export = export_to::decode(findings, spec, &metadata.namespace);
     check_alternative_names(findings, spec);
 
     check_exclusions(findings, spec, resolution);
@@ -81,7 +81,7 @@ pub(super) fn decode(
         addresses: addresses.usable,
         resolution: resolution?,
         endpoints,
-        hidden,
+        export,
     })
 }
 

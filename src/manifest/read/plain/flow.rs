@@ -1,7 +1,7 @@
 //! Flow collections, `{a: b}` and `[a, b]`, on one line.
 
 use super::{MAX_KEY_BYTES, Reader, open, scalar::Scalar};
-use crate::manifest::value::{Entry, Key, Node, Value};
+use crate::manifest::value::{Entry, Node, Value};
 
 impl<'t> Reader<'_, 't> {
     /// A flow collection on one line, or a text in it.
@@ -12,16 +12,13 @@ impl<'t> Reader<'_, 't> {
                 let id = open(reading, depth)?;
                 let start = reading.open_entries();
                 self.flow_parts(b'}', |reader| {
-                    let text = reader.flow_scalar()?.text();
-                    if reader.byte() != Some(b':') || !reader.is_blank(1) || text == "<<" {
+                    let scalar = reader.flow_scalar()?;
+                    if reader.byte() != Some(b':') || !reader.is_blank(1) || scalar.text() == "<<" {
                         return None;
                     }
                     reader.at += 1;
                     reader.skip_blanks();
-                    let key = Key {
-                        id: reading.next_id(),
-                        text,
-                    };
+                    let key = reader.key(&scalar);
                     let value = reader.flow(depth + 1)?;
                     reading.push_entry(Entry { key, value });
                     Some(())

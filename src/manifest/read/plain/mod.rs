@@ -11,8 +11,9 @@ pub(super) mod tests;
 
 use memchr::memchr;
 
+use self::scalar::Scalar;
 use super::{Tree, open, seed::Reading};
-use crate::manifest::value::{Entry, Key, Node, Value};
+use crate::manifest::value::{Entry, Node, Value};
 
 /// The longest key that is taken; YAML wants a `:` within 1024 characters.
 const MAX_KEY_BYTES: usize = 1_000;
@@ -123,17 +124,18 @@ impl<'t> Reader<'_, 't> {
         if self.is_dash() {
             return self.list(depth);
         }
-        let key = self.scalar()?.text();
+        let key = self.scalar()?;
         self.mapping(key, depth)
     }
 
     /// A mapping whose first key was read.
-    fn mapping(&mut self, first_key: &'t str, depth: usize) -> Option<Node<'t>> {
+    fn mapping(&mut self, first_key: Scalar<'t>, depth: usize) -> Option<Node<'t>> {
         let (indent, reading) = (self.indent, self.reading);
         let id = open(reading, depth)?;
         let start = reading.open_entries();
-        let mut text = first_key;
+        let mut scalar = first_key;
         loop {
+            let text = scalar.text();
             if !self.is_at_colon()
                 || text == "<<"
                 || text.starts_with('-')
@@ -142,16 +144,13 @@ impl<'t> Reader<'_, 't> {
                 return None;
             }
             self.at += 1;
-            let key = Key {
-                id: reading.next_id(),
-                text,
-            };
+            let key = self.key(&scalar);
             let value = self.value(indent, depth + 1)?;
             reading.push_entry(Entry { key, value });
             match self.indent {
                 next if next < indent => break,
                 next if next > indent => return None,
-                _ => text = self.scalar()?.text(),
+                _ => scalar = self.scalar()?,
             }
         }
         Some(Node {
@@ -218,7 +217,7 @@ impl<'t> Reader<'_, 't> {
             let start = self.at;
             let scalar = self.scalar()?;
             if self.is_at_colon() {
-                return self.mapping(scalar.text(), depth);
+                return self.mapping(scalar, depth);
             }
             self.at = start;
         }

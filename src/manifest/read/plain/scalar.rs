@@ -1,9 +1,9 @@
-//! Texts: plain, in quotes and as literal blocks, and what a plain one stands for.
+//! Texts: plain, in quotes and as literal blocks.
 
 use memchr::memchr;
 
-use super::Reader;
-use crate::manifest::value::{Node, Value};
+use super::{super::plain_scalar, Reader};
+use crate::manifest::value::{Key, Node, Value};
 
 /// A text as it is written.
 pub(super) enum Scalar<'t> {
@@ -20,13 +20,26 @@ impl<'t> Scalar<'t> {
 
     pub(super) fn value(&self) -> Option<Value<'t>> {
         match *self {
-            Self::Plain(text) => plain_value(text),
+            Self::Plain(text) => match plain_scalar::value(text) {
+                // `serde_yaml` takes one of more than 64 bits for a number.
+                Value::Text(_) if matches!(text.as_bytes(), [b'0', b'x' | b'o' | b'b', ..]) => None,
+                value => Some(value),
+            },
             Self::Quoted(text) => Some(Value::Text(text)),
         }
     }
 }
 
 impl<'t> Reader<'_, 't> {
+    /// The key that `scalar` is.
+    pub(super) fn key(&self, scalar: &Scalar<'t>) -> Key<'t> {
+        let id = self.reading.next_id();
+        match *scalar {
+            Scalar::Plain(text) => self.reading.plain_key(id, text),
+            Scalar::Quoted(text) => Key { id, text },
+        }
+    }
+
     /// A text on one line; a plain one ends before `: `, ` #` and the blanks at the line's end.
     pub(super) fn scalar(&mut self) -> Option<Scalar<'t>> {
         let first = self.byte()?;
@@ -117,30 +130,5 @@ impl<'t> Reader<'_, 't> {
         self.find_row();
         (self.indent <= indent).then_some(())?;
         Some(self.node(Value::Text(text)))
-    }
-}
-
-/// The value that a plain text stands for; `None` where only `serde_yaml` itself knows. The text begins with a letter or
-/// digit, or with what no number begins with.
-fn plain_value(text: &str) -> Option<Value<'_>> {
-    Some(match text.as_bytes() {
-        [b'0'..=b'9', ..] => return number_or_text(text),
-        b"~" | b"null" | b"Null" | b"NULL" => Value::Null,
-        b"true" | b"True" | b"TRUE" => Value::Bool(true),
-        b"false" | b"False" | b"FALSE" => Value::Bool(false),
-        _ => Value::Text(text),
-    })
-}
-
-fn number_or_text(text: &str) -> Option<Value<'_>> {
-    let is_whole = text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.as_bytes() {
-        [b'0', b'x' | b'o' | b'b', ..] => None,
-        [b'0', _, ..] if is_whole => Some(Value::Text(text)),
-        _ if is_whole => text.parse().ok().map(Value::Int),
-        _ => match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Some(Value::Float(number)),
-            _ => Some(Value::Text(text)),
-        },
     }
 }
