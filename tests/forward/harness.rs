@@ -168,6 +168,7 @@ pub(crate) fn service(host: &str, endpoints: &[&str]) -> String {
 /// A ServiceEntry with this host, resolution and one more key.
 pub(crate) fn entry(host: &str, resolution: &str, key: &str) -> String {
     let (name, _) = host.split_once('.').expect("several labels");
+    let name = name.replace("\"*", "any");
     format!(
         "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}, namespace: ns1}}\nspec:\n  hosts: [{host}]\n  ports: [{{number: 80, name: http, protocol: HTTP}}]\n  resolution: {resolution}\n  {key}\n"
     )

@@ -1,6 +1,7 @@
 //! Names that are not in the mesh: the real binary in front of upstreams that do what they are told.
 
 mod answers;
+mod authority;
 mod basics;
 mod cache;
 mod chaos;

@@ -87,7 +87,7 @@ fn a_zone_that_is_ours_in_part_is_forwarded_for_the_rest() {
         check_address(&forwarding.ask(name), 1);
     }
     let before = upstream.count();
-    for record_type in [1, 28, 16, 65] {
+    for record_type in [1, 28, 65] {
         let answer = forwarding.send(&query(RD, "svc1.internal.com", record_type, 1, &edns()));
         assert!(answer.metadata.authoritative);
         assert_eq!(answer.metadata.response_code, ResponseCode::NoError);
@@ -95,7 +95,7 @@ fn a_zone_that_is_ours_in_part_is_forwarded_for_the_rest() {
     assert_eq!(
         upstream.count(),
         before,
-        "what the mesh holds, it holds for every type"
+        "the mesh answers for the addresses of its hosts"
     );
 }
 
