@@ -32,29 +32,42 @@ fn check(file: &str, text: &str, expected: &[Code]) -> Contents {
 fn deep_nesting_ends() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let deep = format!("{}1{}", open.repeat(20_000), close.repeat(20_000));
-        check("a.json", &deep, &[code::TOO_DEEP]);
-        let contents = check("a.yaml", &format!("a: {deep}"), &[code::TOO_DEEP]);
-        assert_eq!(contents.diagnostics[0].origin.position.line, 1);
+        check(
+            "a.json",
+            &format!("{{\"kind\":\"Pod\",\"a\":{deep}}}"),
+            &[code::TOO_DEEP],
+        );
+        let contents = check(
+            "a.yaml",
+            &format!("kind: Pod\na: {deep}"),
+            &[code::TOO_DEEP],
+        );
+        assert_eq!(contents.diagnostics[0].origin.position.line, 2);
+        check("a.json", &deep, &[code::NO_MANIFEST]);
     }
+    let open = "[".repeat(20_000);
     check(
         "a.yaml",
-        &format!("a: {}", "[".repeat(20_000)),
+        &format!("kind: Pod\na: {open}"),
         &[code::TOO_DEEP],
     );
     let steps: Vec<_> = (0..2_000)
         .map(|depth| format!("{}a:\n", " ".repeat(depth)))
         .collect();
-    check("a.yaml", &steps.concat(), &[code::TOO_DEEP]);
+    let steps = steps.concat();
+    check("a.yaml", &format!("kind: Pod\n{steps}"), &[code::TOO_DEEP]);
+    let dashes = "- ".repeat(20_000);
     check(
         "a.yaml",
-        &format!("{}a", "- ".repeat(20_000)),
+        &format!("kind: Pod\na:\n{dashes}a"),
         &[code::TOO_DEEP],
     );
+    check("a.yaml", &format!("{dashes}a"), &[code::NO_MANIFEST]);
 }
 
 #[test]
 fn alias_bombs_end() {
-    let mut bomb = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned()];
+    let mut bomb = vec!["kind: Pod\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned()];
     for level in 1..40 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
         bomb.push(format!("a{level}: &a{level} [{aliases}]\n"));
@@ -62,7 +75,7 @@ fn alias_bombs_end() {
     check("a.yaml", &bomb.concat(), &[code::ALIAS_EXPANSION]);
     // The text is small and what it stands for is 100 GB.
     let copies = format!(
-        "a: &a \"{}\\n\"\nb: [{}]\n",
+        "kind: Pod\na: &a \"{}\\n\"\nb: [{}]\n",
         "x".repeat(1 << 20),
         vec!["*a"; 100_000].join(",")
     );
@@ -71,8 +84,8 @@ fn alias_bombs_end() {
         "a: &a {{k: 1}}\nb: {{<<: [{}]}}\n",
         vec!["*a"; 20_000].join(", ")
     );
-    check("a.yaml", &merges, &[code::NO_KIND, code::NO_KIND]);
-    check("a.yaml", "&a [*a]\n", &[code::TOO_DEEP]);
+    check("a.yaml", &merges, &[code::NO_MANIFEST]);
+    check("a.yaml", "kind: Pod\na: &a [*a]\n", &[code::TOO_DEEP]);
 }
 
 #[test]
@@ -134,11 +147,15 @@ fn large_objects_end() {
         &format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {long}}}\n"),
         &[code::NAME],
     );
-    check("a.yaml", &format!("{long}: 1\n"), &[code::SYNTAX]);
+    check(
+        "a.yaml",
+        &format!("kind: Pod\n{long}: 1\n"),
+        &[code::SYNTAX],
+    );
     check(
         "a.json",
         &format!("{{\"{long}\": 1}}\n"),
-        &[code::NO_KIND, code::NO_KIND],
+        &[code::NO_MANIFEST],
     );
 }
 

@@ -17,6 +17,11 @@ impl Code {
     pub fn as_str(self) -> &'static str {
         self.0
     }
+
+    /// Whether it speaks of a file that holds nothing of a mesh: whoever shows diagnostics shows these last.
+    pub fn is_of_no_manifest(self) -> bool {
+        self == NO_MANIFEST || self == TEMPLATE
+    }
 }
 
 impl fmt::Display for Code {
@@ -58,6 +63,10 @@ codes! {
     BAD_LIST = "MDNS010";
     /// What a merge key `<<` names is not a mapping.
     BAD_MERGE = "MDNS011";
+    /// The file is no manifest: nothing in it names an object that meshdns reads.
+    NO_MANIFEST = "MDNS012";
+    /// The file is a template, which has to be rendered first.
+    TEMPLATE = "MDNS013";
 
     /// The `apiVersion` is one that meshdns does not read (for this kind).
     API_VERSION = "MDNS101";
@@ -93,6 +102,8 @@ codes! {
     TOO_LONG = "MDNS116";
     /// The object has more problems than are shown.
     MORE_PROBLEMS = "MDNS117";
+    /// An annotation's key is malformed, or the annotations are larger than the API server stores.
+    ANNOTATION = "MDNS118";
 
     /// A `ServiceEntry` has no host (S1).
     NO_HOSTS = "MDNS201";

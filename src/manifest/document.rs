@@ -9,11 +9,13 @@ use super::{
     kind::{Inherited, Sort, known_kind, sort, type_of},
     locate::{self, Places},
     metadata::{self, Namespaces},
-    object::{Contents, Document, DocumentOutcome, Object},
+    object::{Document, DocumentOutcome, Object},
     pod,
     raw::RawDocument,
     read::{self, Fault, Format, Tree, Unreadable},
     service_entry, status,
+    stray::{self, Draft, Stray, StraySort},
+    template,
     value::{Fields, Node, NodeId, Value, quoted},
     workload_entry, workload_group,
 };
@@ -21,6 +23,9 @@ use crate::diagnostic::{Diagnostic, Kind, Origin, Position, Severity, code};
 
 /// How deep lists may hold lists.
 const MAX_LIST_DEPTH: usize = 4;
+
+const TEMPLATE_MESSAGE: &str =
+    "this is a template: render it, as `helm template` does, and put the result into the folder";
 
 /// How many list items that are no objects are shown.
 const MAX_JUNK: usize = 20;
@@ -47,11 +52,11 @@ impl<'f> Decoder<'f> {
         }
     }
 
-    /// Adds what `raw` holds to `contents`: several objects where it is a list.
+    /// Adds what `raw` holds to `draft`: several objects where it is a list.
     ///
     /// Positions depend on `raw.line` and the document's number, so that a result can be used again only where the text
     /// and both are the same.
-    pub fn read(&mut self, raw: &RawDocument<'_>, contents: &mut Contents) {
+    pub fn read(&mut self, raw: &RawDocument<'_>, draft: &mut Draft) {
         let file = self.file;
         self.arena.reset();
         match read::read(&self.arena, raw, self.as_json) {
@@ -64,14 +69,14 @@ impl<'f> Decoder<'f> {
                 };
                 unfolding.visit(&tree.root, None, 0, NodeId(u32::MAX));
                 let places = places(raw, &tree, &self.items);
-                add(file, raw, self.items.drain(..), &places, contents);
+                add(file, raw, self.items.drain(..), &places, draft);
             }
-            Err(unreadable) => refuse(file, raw, unreadable, contents),
+            Err(unreadable) => refuse(file, raw, unreadable, draft),
         }
     }
 }
 
-fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, contents: &mut Contents) {
+fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, draft: &mut Draft) {
     let origin = |position| Origin {
         file: file.clone(),
         document: raw.number,
@@ -82,16 +87,32 @@ fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, conten
         code,
         message,
     } = unreadable;
-    contents.documents.push(Document {
+    draft.contents.documents.push(Document {
         origin: origin(raw.start()),
         outcome: DocumentOutcome::Rejected(None),
     });
-    contents.diagnostics.push(Diagnostic {
-        origin: origin(position),
-        severity: Severity::Error,
-        code,
-        message,
-        object: None,
+    let stray = |severity, code, position, message, sort| Stray {
+        diagnostics: vec![Diagnostic {
+            origin: origin(position),
+            severity,
+            code,
+            message,
+            object: None,
+        }],
+        sort,
+    };
+    draft.strays.push(match template::first_action(raw.text) {
+        Some((line, column)) => stray(
+            Severity::Info,
+            code::TEMPLATE,
+            raw.place(line, column),
+            TEMPLATE_MESSAGE.to_owned(),
+            StraySort::Template,
+        ),
+        None if stray::text_seems_ours(raw.text) => {
+            stray(Severity::Error, code, position, message, StraySort::Ours)
+        }
+        None => stray(Severity::Error, code, position, message, StraySort::Other),
     });
 }
 
@@ -149,7 +170,7 @@ fn add(
     raw: &RawDocument<'_>,
     items: impl ExactSizeIterator<Item = Item>,
     places: &Found,
-    contents: &mut Contents,
+    draft: &mut Draft,
 ) {
     let start = raw.start();
     let place = |id| match places {
@@ -165,6 +186,11 @@ fn add(
         document: raw.number,
         position: place(id),
     };
+    let Draft {
+        contents,
+        strays,
+        ours,
+    } = draft;
     let first_diagnostic = contents.diagnostics.len();
     contents.documents.reserve(items.len());
     for item in items {
@@ -175,15 +201,23 @@ fn add(
             Some(DocumentOutcome::Rejected(key)) => key.clone(),
             _ => None,
         };
-        contents
-            .diagnostics
-            .extend(item.problems.into_iter().map(|problem| Diagnostic {
-                origin: origin(problem.at),
-                severity: problem.severity,
-                code: problem.code,
-                message: problem.message,
-                object: object.clone(),
-            }));
+        let diagnostics = item.problems.into_iter().map(|problem| Diagnostic {
+            origin: origin(problem.at),
+            severity: problem.severity,
+            code: problem.code,
+            message: problem.message,
+            object: object.clone(),
+        });
+        match item.place {
+            ItemPlace::Stray(sort) => strays.push(Stray {
+                diagnostics: diagnostics.collect(),
+                sort,
+            }),
+            place => {
+                *ours += usize::from(place == ItemPlace::Ours);
+                contents.diagnostics.extend(diagnostics);
+            }
+        }
         if let Some(outcome) = item.outcome {
             contents.documents.push(Document {
                 origin: origin(item.at),
@@ -200,6 +234,18 @@ struct Item {
     /// `None` speaks of a list itself, whose items have outcomes of their own.
     outcome: Option<DocumentOutcome>,
     problems: Vec<Problem>,
+    place: ItemPlace,
+}
+
+/// Where an item belongs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ItemPlace {
+    /// It is one of our objects, or was meant as one.
+    Ours,
+    /// It is another object, or a list.
+    Elsewhere,
+    /// Whether it belongs to a manifest is open.
+    Stray(StraySort),
 }
 
 struct Unfolding<'a> {
@@ -225,7 +271,8 @@ impl Unfolding<'_> {
                 node.describe()
             );
             findings.error(node.id, code::NOT_AN_OBJECT, message);
-            return self.push(node.id, Some(DocumentOutcome::Rejected(None)), findings);
+            let outcome = Some(DocumentOutcome::Rejected(None));
+            return self.push(node.id, outcome, findings, place_of_no_object(node, depth));
         };
         let mut findings = Findings::default();
         let Some((api_version, kind)) = type_of(&mut findings, root, inherited) else {
@@ -236,7 +283,8 @@ impl Unfolding<'_> {
             let key = kind
                 .and_then(known_kind)
                 .and_then(|kind| metadata::key(root, kind, self.namespaces));
-            return self.push(node.id, Some(DocumentOutcome::Rejected(key)), findings);
+            let outcome = Some(DocumentOutcome::Rejected(key));
+            return self.push(node.id, outcome, findings, place_of_no_object(node, depth));
         };
         match sort(api_version, kind) {
             Sort::Ours(kind) => {
@@ -246,32 +294,30 @@ impl Unfolding<'_> {
                     Some(object) => DocumentOutcome::Object(object),
                     None => DocumentOutcome::Rejected(metadata::key(root, kind, self.namespaces)),
                 };
-                self.push(node.id, Some(outcome), findings);
+                match placeholder(node, &findings) {
+                    Some(at) => self.push_template(node.id, outcome, at),
+                    None => self.push(node.id, Some(outcome), findings, ItemPlace::Ours),
+                }
             }
             Sort::OursInAnotherVersion(kind, message) => {
                 let at = root.get("apiVersion").map_or(node.id, |node| node.id);
                 findings.error(at, code::API_VERSION, message);
                 self.take_faults(&mut findings, end);
                 let key = metadata::key(root, kind, self.namespaces);
-                self.push(node.id, Some(DocumentOutcome::Rejected(key)), findings);
+                let outcome = Some(DocumentOutcome::Rejected(key));
+                self.push(node.id, outcome, findings, ItemPlace::Ours);
             }
             Sort::Misspelt(message) => {
                 let at = root.get("kind").map_or(node.id, |node| node.id);
                 findings.warning(at, code::UNKNOWN_KIND, message);
                 self.skip_faults(end);
-                self.push(
-                    node.id,
-                    Some(DocumentOutcome::Ignored(kind.into())),
-                    findings,
-                );
+                let outcome = Some(DocumentOutcome::Ignored(kind.into()));
+                self.push(node.id, outcome, findings, ItemPlace::Ours);
             }
             Sort::Other => {
                 self.skip_faults(end);
-                self.push(
-                    node.id,
-                    Some(DocumentOutcome::Ignored(kind.into())),
-                    findings,
-                );
+                let outcome = Some(DocumentOutcome::Ignored(kind.into()));
+                self.push(node.id, outcome, findings, ItemPlace::Elsewhere);
             }
             Sort::List(item_kind) => {
                 let inherited = item_kind.map(|kind| Inherited { api_version, kind });
@@ -297,7 +343,8 @@ impl Unfolding<'_> {
                     "too many lists within lists: write the objects side by side",
                 );
                 self.skip_faults(end);
-                return self.push(root.id, Some(DocumentOutcome::Rejected(None)), findings);
+                let outcome = Some(DocumentOutcome::Rejected(None));
+                return self.push(root.id, outcome, findings, ItemPlace::Elsewhere);
             }
             Some((_, Value::List(items))) => items,
             Some((at, _)) => {
@@ -307,7 +354,8 @@ impl Unfolding<'_> {
                     "`items` is not a list: write one object after the other",
                 );
                 self.skip_faults(end);
-                return self.push(root.id, Some(DocumentOutcome::Rejected(None)), findings);
+                let outcome = Some(DocumentOutcome::Rejected(None));
+                return self.push(root.id, outcome, findings, ItemPlace::Elsewhere);
             }
         };
         // What is wrong before the items, between their keys or behind them is wrong with the list.
@@ -334,15 +382,37 @@ impl Unfolding<'_> {
         }
         self.take_faults(&mut findings, end);
         if findings.has_error() {
-            self.push(root.id, None, findings);
+            self.push(root.id, None, findings, ItemPlace::Elsewhere);
         }
     }
 
-    fn push(&mut self, at: NodeId, outcome: Option<DocumentOutcome>, findings: Findings) {
+    fn push(
+        &mut self,
+        at: NodeId,
+        outcome: Option<DocumentOutcome>,
+        findings: Findings,
+        place: ItemPlace,
+    ) {
         self.items.push(Item {
             at,
             outcome,
             problems: findings.into_problems(),
+            place,
+        });
+    }
+
+    /// Notes that an object is a part of a template: the value `placeholder` is to be filled in.
+    fn push_template(&mut self, at: NodeId, outcome: DocumentOutcome, placeholder: NodeId) {
+        self.items.push(Item {
+            at,
+            outcome: Some(outcome),
+            problems: vec![Problem {
+                at: placeholder,
+                severity: Severity::Info,
+                code: code::TEMPLATE,
+                message: TEMPLATE_MESSAGE.to_owned(),
+            }],
+            place: ItemPlace::Stray(StraySort::Template),
         });
     }
 
@@ -355,6 +425,37 @@ impl Unfolding<'_> {
 
     fn skip_faults(&mut self, end: NodeId) {
         while self.faults.next_if(|fault| fault.at < end).is_some() {}
+    }
+}
+
+/// Where a value belongs that is no object; what is in a list of objects belongs to it.
+fn place_of_no_object(node: &Node<'_>, depth: usize) -> ItemPlace {
+    if depth > 0 {
+        return ItemPlace::Elsewhere;
+    }
+    ItemPlace::Stray(if stray::seems_ours(node) {
+        StraySort::Ours
+    } else {
+        StraySort::Other
+    })
+}
+
+/// The first value below `node` that is refused and is to be filled in.
+fn placeholder(node: &Node<'_>, findings: &Findings) -> Option<NodeId> {
+    if !findings.has_error() {
+        return None;
+    }
+    let is_placeholder = |id, text| template::is_placeholder(text) && findings.refuses(id);
+    match node.value {
+        Value::Text(text) => is_placeholder(node.id, text).then_some(node.id),
+        Value::List(items) => items.iter().find_map(|item| placeholder(item, findings)),
+        Value::Map(entries) => entries.iter().find_map(|entry| {
+            if is_placeholder(entry.key.id, entry.key.text) {
+                return Some(entry.key.id);
+            }
+            placeholder(&entry.value, findings)
+        }),
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, str, sync::Arc};
 
-use super::{document::Decoder, object::Contents, raw::split};
+use super::{document::Decoder, object::Contents, raw::split, stray::Draft};
 use crate::diagnostic::{Code, Diagnostic, Origin, Position, Severity, code};
 
 /// The largest file that is read, in bytes: about 140 000 `WorkloadEntries`.
@@ -10,12 +10,12 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// Reads every document of `text`: what `file` (the name in diagnostics) holds.
 pub fn parse(file: &Arc<str>, text: &str) -> Contents {
-    let mut contents = Contents::default();
+    let mut draft = Draft::default();
     let mut decoder = Decoder::new(file);
     for raw in split(text) {
-        decoder.read(&raw, &mut contents);
+        decoder.read(&raw, &mut draft);
     }
-    contents
+    draft.finish(false)
 }
 
 /// Reads a file's bytes, which must be UTF-8 and [`MAX_FILE_BYTES`] at most.

@@ -34,6 +34,15 @@ impl Findings {
         self.has_error
     }
 
+    /// Whether one of the errors that are shown is about the value or key `id`.
+    pub(super) fn refuses(&self, id: NodeId) -> bool {
+        let is_error = |problem: &&Problem| problem.severity == Severity::Error;
+        self.shown
+            .iter()
+            .filter(is_error)
+            .any(|problem| problem.at == id)
+    }
+
     /// The problems, with a word about those that are not shown.
     pub(super) fn into_problems(mut self) -> Vec<Problem> {
         if let Some(last) = self.shown.last().filter(|_| self.left_out > 0) {
@@ -106,16 +115,14 @@ impl Findings {
     pub(super) fn text<'t>(&mut self, node: &Node<'t>, what: impl Display) -> Option<&'t str> {
         let text = node.as_text();
         if text.is_none() {
-            let scalar = matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
-            self.wrong_type(
-                node,
-                &what,
-                if scalar {
-                    "a text (put it in quotes)"
-                } else {
-                    "a text"
-                },
-            );
+            let wanted = match node.value {
+                Value::Bool(_) => {
+                    "a text: quote it (Kubernetes reads yes, no, on, off, y and n as booleans)"
+                }
+                Value::Int(_) | Value::Float(_) => "a text: quote it",
+                _ => "a text",
+            };
+            self.wrong_type(node, &what, wanted);
         }
         text
     }

@@ -7,12 +7,12 @@ use super::{
 use crate::diagnostic::{Kind, code};
 
 /// The API group of Istio's kinds that meshdns reads.
-const ISTIO_GROUP: &str = "networking.istio.io";
+pub(super) const ISTIO_GROUP: &str = "networking.istio.io";
 
 /// The versions of that group; they are aliases of each other.
 const ISTIO_VERSIONS: &[&str] = &["v1", "v1beta1", "v1alpha3"];
 
-const ISTIO_KINDS: &[&str] = &["ServiceEntry", "WorkloadEntry", "WorkloadGroup"];
+pub(super) const ISTIO_KINDS: &[&str] = &["ServiceEntry", "WorkloadEntry", "WorkloadGroup"];
 
 /// Other kinds of that group, which are nobody's spelling mistake.
 const OTHER_ISTIO_KINDS: &[&str] = &[

@@ -1,4 +1,4 @@
-//! The syntax of label keys and values (Istio's `pkg/config/labels`, Kubernetes' `validation.IsQualifiedName`).
+//! The syntax of label keys and values, and of annotation keys (Istio's `pkg/config/labels`, Kubernetes' `validation.IsQualifiedName`).
 
 use super::{
     findings::Findings,
@@ -60,6 +60,11 @@ pub(super) fn get<'t>(labels: &[Entry<'t>], key: &str) -> Option<&'t str> {
     texts(labels)
         .rev()
         .find_map(|(other, value)| (other == key).then_some(value))
+}
+
+/// Whether an annotation can have this key: the API server takes upper case for lower case.
+pub(super) fn is_annotation_key(key: &str) -> bool {
+    is_key(key, Judge::Kubernetes) || is_key(&key.to_ascii_lowercase(), Judge::Kubernetes)
 }
 
 fn is_key(key: &str, judge: Judge) -> bool {
@@ -124,6 +129,8 @@ mod tests {
         }
         assert!(is_key("A.io/b", Judge::Istio));
         assert!(!is_key("A.io/b", Judge::Kubernetes));
+        assert!(is_annotation_key("A.io/b"));
+        assert!(!is_annotation_key("a b"));
     }
 
     #[test]

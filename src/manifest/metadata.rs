@@ -64,6 +64,10 @@ const INTERNAL_ANNOTATIONS: &[&str] = &[
     "internal.istio.io/parent-namespace",
 ];
 
+/// The most that the annotations of an object may take together, in bytes of keys and values (`apimachinery`,
+/// `TotalAnnotationSizeLimitB`).
+const MAX_ANNOTATION_BYTES: usize = 256 << 10;
+
 /// `metadata` as it was read; the object's own rules may look at more than [`Metadata`] keeps.
 pub(super) struct Decoded<'a> {
     pub(super) metadata: Metadata,
@@ -113,18 +117,17 @@ pub(super) fn decode<'a>(
     }
     if let Some(node) = fields.get_set("labels") {
         let labels = texts_or_null(findings, node, "`metadata.labels`");
-        if kind != Kind::Pod {
-            labels::check(findings, labels, Judge::Kubernetes);
-        }
+        labels::check(findings, labels, Judge::Kubernetes);
         decoded.labels = labels;
     }
     metadata.created = timestamp(findings, fields, "creationTimestamp").unwrap_or_default();
     decoded.terminating = fields.get_set("deletionTimestamp").is_some();
-    if kind != Kind::Pod
-        && let Some(node) = fields.get_set("annotations")
-    {
+    if let Some(node) = fields.get_set("annotations") {
         let annotations = texts_or_null(findings, node, "`metadata.annotations`");
-        decoded.health_checks = check_annotations(findings, annotations);
+        check_annotations(findings, node.id, annotations);
+        if kind != Kind::Pod {
+            decoded.health_checks = check_meaning(findings, annotations);
+        }
     }
     decoded
 }
@@ -209,7 +212,30 @@ fn texts_or_null<'t>(findings: &mut Findings, node: &Node<'t>, what: &str) -> &'
     fields.entries
 }
 
-fn check_annotations<'a>(findings: &mut Findings, annotations: &[Entry<'a>]) -> Option<&'a str> {
+/// The API server's rules for annotations (`ValidateAnnotations`).
+fn check_annotations(findings: &mut Findings, at: NodeId, annotations: &[Entry<'_>]) {
+    let mut size_bytes = 0;
+    for Entry { key, value } in annotations {
+        size_bytes += key.text.len() + value.as_text().map_or(0, str::len);
+        if !labels::is_annotation_key(key.text) {
+            let message = format!(
+                "the annotation key {} is malformed: write `name` or `prefix.example/name`, with a name of at most 63 \
+                 letters, digits, `-`, `_` and `.`",
+                quoted(key.text)
+            );
+            findings.error(key.id, code::ANNOTATION, message);
+        }
+    }
+    if size_bytes > MAX_ANNOTATION_BYTES {
+        let message = format!(
+            "the annotations have {size_bytes} bytes, and {MAX_ANNOTATION_BYTES} is the most: take some out"
+        );
+        findings.error(at, code::ANNOTATION, message);
+    }
+}
+
+/// Istio's rules for annotations; the value of the one that tells whether health checks are on.
+fn check_meaning<'a>(findings: &mut Findings, annotations: &[Entry<'a>]) -> Option<&'a str> {
     let mut health_checks = None;
     for Entry { key, value } in annotations {
         match key.text {

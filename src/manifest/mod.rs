@@ -9,6 +9,9 @@
 //! bytes   cuts   values  lists, kinds                      rules ─▶ findings ─▶ locate ─▶ diagnostics
 //! ```
 //!
+//! Whether a document that is no object is a mistake or belongs to a file of another kind is decided for the file as a
+//! whole: a [`Draft`] holds what its documents say until then.
+//!
 //! One bad document, list item or value never hides its neighbours. Never opens a file and never joins two objects.
 
 mod address;
@@ -28,6 +31,8 @@ mod raw;
 mod read;
 mod service_entry;
 mod status;
+mod stray;
+mod template;
 mod timestamp;
 mod value;
 mod workload;
@@ -42,3 +47,4 @@ pub use object::{
     Resolution, ServiceEntry, WorkloadEntry,
 };
 pub use raw::{RawDocument, split};
+pub use stray::{Draft, DraftMark};

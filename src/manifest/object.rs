@@ -154,7 +154,7 @@ pub enum EndpointSource {
 /// An endpoint's address in any form that Istio takes.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Address {
-    /// An IPv4 or IPv6 address; an IPv4-mapped one stays IPv6, as in Istio.
+    /// An IPv4 or IPv6 address, never an IPv4-mapped one.
     Ip(IpAddr),
     /// A name, as written.
     Name(Box<str>),

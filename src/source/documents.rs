@@ -12,7 +12,7 @@ use foldhash::quality::FixedState;
 use rayon::prelude::*;
 
 use crate::{
-    manifest::{self, Contents, Decoder, Document, DocumentOutcome, RawDocument},
+    manifest::{self, Decoder, Document, DocumentOutcome, Draft, RawDocument},
     mesh::Reading,
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Documents {
     /// A digest of the text and place of each; 0 for a list of which not every item is an object.
     digests: Box<[u64]>,
     /// What those said that hold no object, by their index.
-    without_object: HashMap<usize, Contents>,
+    without_object: HashMap<usize, Draft>,
 }
 
 /// A parsed file.
@@ -55,12 +55,13 @@ pub(super) fn parse(file: &Arc<str>, text: &str, known: Option<&Documents>) -> P
             .reduce(Part::default, Part::followed_by)
     };
     let Part {
-        contents,
+        draft,
         unchanged,
         digests,
         without_object,
         fresh,
     } = part;
+    let contents = draft.finish(!unchanged.is_empty());
     let reading = if unchanged.is_empty() {
         Reading::Read(contents)
     } else {
@@ -83,10 +84,10 @@ pub(super) fn parse(file: &Arc<str>, text: &str, known: Option<&Documents>) -> P
 /// Documents that follow one another in a file.
 #[derive(Debug, Default)]
 struct Part {
-    contents: Contents,
+    draft: Draft,
     unchanged: Vec<u32>,
     digests: Vec<u64>,
-    without_object: HashMap<usize, Contents>,
+    without_object: HashMap<usize, Draft>,
     fresh: u64,
 }
 
@@ -103,49 +104,39 @@ impl Part {
         for (index, raw) in (start..).zip(raw) {
             let digest = key_of(raw);
             let known = known.filter(|known| known.digests.get(index) == Some(&digest));
-            let documents = part.contents.documents.len();
-            let diagnostics = part.contents.diagnostics.len();
+            let mark = part.draft.mark();
             match known.map(|known| known.without_object.get(&index)) {
                 Some(None) => {
                     part.unchanged.push(raw.number);
                     part.digests.push(digest);
                     continue;
                 }
-                Some(Some(contents)) => part.add(contents.clone()),
+                Some(Some(draft)) => part.draft.append(draft.clone()),
                 None => {
                     part.fresh += 1;
-                    decoder.read(raw, &mut part.contents);
+                    decoder.read(raw, &mut part.draft);
                 }
             }
-            let documents = &part.contents.documents[documents..];
+            let documents = part.draft.documents_since(mark);
             let is_object =
                 |document: &&Document| matches!(document.outcome, DocumentOutcome::Object(_));
             let objects = documents.iter().filter(is_object).count();
             let is_mixed = objects > 0 && objects < documents.len();
             part.digests.push(if is_mixed { 0 } else { digest });
             if objects == 0 {
-                let contents = Contents {
-                    documents: documents.to_vec(),
-                    diagnostics: part.contents.diagnostics[diagnostics..].to_vec(),
-                };
-                part.without_object.insert(index, contents);
+                part.without_object.insert(index, part.draft.since(mark));
             }
         }
         part
     }
 
     fn followed_by(mut self, next: Self) -> Self {
-        self.add(next.contents);
+        self.draft.append(next.draft);
         self.unchanged.extend(next.unchanged);
         self.digests.extend(next.digests);
         self.without_object.extend(next.without_object);
         self.fresh += next.fresh;
         self
-    }
-
-    fn add(&mut self, contents: Contents) {
-        self.contents.documents.extend(contents.documents);
-        self.contents.diagnostics.extend(contents.diagnostics);
     }
 }
 

@@ -56,7 +56,7 @@ fn json_is_one_array_of_one_shape() {
     assert_eq!(ran.code, Some(79), "{ran:?}");
     assert!(
         ran.stderr
-            .starts_with("meshdns: 2 errors, 1 warning in 2 files")
+            .starts_with("meshdns: 1 error, 1 warning, 1 note in 2 files, 1 of them no manifests")
     );
     let found: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     let found = found.as_array().expect("one array");
@@ -87,6 +87,38 @@ fn json_is_one_array_of_one_shape() {
     assert_eq!(found[2]["object"], Value::Null);
     let none = Place::with_svc1().run(&["check", "zones", "--output", "json"]);
     assert_eq!(none.json(), json!([]));
+}
+
+#[test]
+fn files_that_are_no_manifests_come_last_and_fail_only_if_asked_to() {
+    let place = Place::with_svc1();
+    place.write("zones/a-values.yaml", "replicas: 2\n");
+    place.write(
+        "zones/a-template.yaml",
+        "{{ if .Values.a }}\n---\nkind: Pod\n{{ end }}\n",
+    );
+    let ran = place.run(&["check", "zones"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let summary = "✔ no problems in 3 files, 2 of them no manifests, 4 objects (2 notes)\n";
+    assert!(ran.stdout.ends_with(summary), "{}", ran.stdout);
+    let ran = place.run(&["check", "zones", "--strict"]);
+    assert_eq!(ran.code, Some(79), "{ran:?}");
+    place.write("zones/broken.yaml", BROKEN);
+    let found = place.run(&["check", "zones", "--output", "json"]).json();
+    let found = found.as_array().expect("one array").iter();
+    let codes: Vec<_> = found
+        .map(|found| found["code"].as_str().expect("a code").to_owned())
+        .collect();
+    assert_eq!(
+        codes[codes.len() - 2..],
+        ["MDNS013", "MDNS012"],
+        "{codes:?}"
+    );
+    let place = Place::new();
+    place.write("zones/values.yaml", "replicas: 2\n");
+    let ran = place.run(&["check", "zones"]);
+    let summary = "✔ no problems in 1 file, of which none is a manifest, 0 objects (1 note)\n";
+    assert!(ran.stdout.ends_with(summary), "{}", ran.stdout);
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod github;
 mod json;
 mod text;
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{fmt::Write as _, path::PathBuf, time::SystemTime};
 
 use clap::{Args, ValueEnum};
 
@@ -28,6 +28,7 @@ Examples:
   meshdns check zones --output json | jq     for programs
   meshdns check zones --output github        annotations in a GitHub workflow
   meshdns check zones --config meshdns.yaml  the configuration file too
+  meshdns check zones --strict               no file may be anything but a manifest
 
 What check rejects, serve does not answer with; warnings don't change the exit code.";
 
@@ -41,6 +42,10 @@ pub(super) struct CheckArgs {
     /// Mesh folders or files
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
+
+    /// Take files that are no manifests for errors
+    #[arg(long)]
+    strict: bool,
 
     /// How to print what was found
     #[arg(long, short, value_enum, default_value_t = Format::Text)]
@@ -69,7 +74,7 @@ impl CheckArgs {
             pipeline,
             has_unreadable,
         } = load::load(&config)?;
-        let diagnostics = pipeline.diagnostics();
+        let diagnostics = in_order(pipeline.diagnostics().to_vec(), self.strict);
         let summary = summary(&pipeline, &diagnostics);
         output::data(|out| match self.output {
             Format::Text => {
@@ -90,6 +95,20 @@ impl CheckArgs {
             Exit::Fine
         })
     }
+}
+
+/// What is wrong with the mesh first, then what is no part of it: errors where that is asked for.
+fn in_order(mut diagnostics: Vec<Diagnostic>, is_strict: bool) -> Vec<Diagnostic> {
+    diagnostics.sort_by_key(|diagnostic| diagnostic.code.is_of_no_manifest());
+    if is_strict {
+        for diagnostic in diagnostics
+            .iter_mut()
+            .filter(|diagnostic| diagnostic.code.is_of_no_manifest())
+        {
+            diagnostic.severity = Severity::Error;
+        }
+    }
+    diagnostics
 }
 
 /// Fails where `serve` with this configuration file could not show a certificate; warns of one that clients refuse.
@@ -114,8 +133,19 @@ fn number(diagnostics: &[Diagnostic], severity: Severity) -> usize {
 
 /// What was read, and how much is wrong with it.
 fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic]) -> String {
-    let files = count(pipeline.mesh().file_count(), "file");
-    let objects = count(pipeline.mesh().object_counts().values().sum(), "object");
+    let file_count = pipeline.mesh().file_count();
+    let objects: usize = pipeline.mesh().object_counts().values().sum();
+    let strays = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.code.is_of_no_manifest())
+        .count();
+    let mut files = count(file_count, "file");
+    if strays == file_count && strays > 0 && objects == 0 {
+        files.push_str(", of which none is a manifest");
+    } else if strays > 0 {
+        let _ = write!(files, ", {strays} of them no manifests");
+    }
+    let objects = count(objects, "object");
     let kinds = [
         (Severity::Error, "error"),
         (Severity::Warning, "warning"),
