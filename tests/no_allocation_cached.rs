@@ -82,10 +82,10 @@ fn an_answer_from_the_cache_allocates_nothing() {
     let mut name = wire::NameBuffer::default();
     let asked = wire::parse(&message, 0, &mut name).expect("a query");
     let mut out = Vec::with_capacity(wire::MAX_UDP_BYTES);
-    let Now::Later(ticket) = forwarder.now(&asked, &message, 1232, &mut out) else {
+    let Now::Later(deferred) = forwarder.now(&asked, &message, 1232, &mut out) else {
         panic!("nothing is in the cache");
     };
-    let waiting = ticket.redeem(&asked, &message, 1232, &mut out);
+    let waiting = deferred.answer(&asked, &message, 1232, &mut out);
     assert_eq!(
         runtime.block_on(waiting).rcode.map(|rcode| rcode as u16),
         Some(0)

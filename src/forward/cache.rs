@@ -122,7 +122,7 @@ impl Cache {
     }
 
     /// Takes in what the upstreams say at `now`; `None` where none of them said anything. Returns what answers the question.
-    pub(super) fn land(
+    pub(super) fn take_in(
         &self,
         question: &Question,
         reply: Option<UpstreamReply>,

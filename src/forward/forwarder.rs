@@ -15,7 +15,7 @@ use super::{
     Settings,
     cache::{Cache, Kept, Use},
     figures::Figures,
-    flights::{Departure, Flights},
+    in_flight::{InFlight, Leader},
     question::{AskedQuestion, Mark, Question},
     routes::Routes,
 };
@@ -42,7 +42,7 @@ pub struct Forwarder {
     pub(super) routes: Routes,
     pub(super) cache: Arc<Cache>,
     pub(super) figures: Arc<Figures>,
-    flights: Arc<Flights>,
+    in_flight: Arc<InFlight>,
     places: Arc<Semaphore>,
     runtime: Handle,
 }
@@ -77,7 +77,7 @@ pub enum Now {
     /// Nothing is looked up for this query: nobody answers for the name, or recursion is not desired.
     Refused,
     /// An upstream is to be asked.
-    Later(Ticket),
+    Later(Deferred),
 }
 
 /// What was written for a query.
@@ -93,7 +93,7 @@ pub struct Passed {
 
 /// A place among the queries that wait for upstreams.
 #[derive(Debug)]
-pub struct Ticket {
+pub struct Deferred {
     forwarder: Arc<Forwarder>,
     question: Question,
     /// Through whom it came, and this process.
@@ -113,7 +113,7 @@ impl Forwarder {
             routes,
             cache: Arc::new(Cache::new(settings.cache_bytes)),
             figures: Arc::default(),
-            flights: Arc::default(),
+            in_flight: Arc::default(),
             places: places(&settings),
             runtime: Handle::current(),
             settings,
@@ -131,7 +131,7 @@ impl Forwarder {
             routes,
             cache: Arc::clone(&self.cache),
             figures: Arc::clone(&self.figures),
-            flights: Arc::clone(&self.flights),
+            in_flight: Arc::clone(&self.in_flight),
             places: if settings.max_waiting == self.settings.max_waiting {
                 Arc::clone(&self.places)
             } else {
@@ -191,7 +191,7 @@ impl Forwarder {
         if marks.contains(&self.mark) || marks.len() >= MOST_FORWARDERS {
             self.figures.loops.found(question.name);
         } else if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Now::Later(Ticket {
+            return Now::Later(Deferred {
                 forwarder: Arc::clone(self),
                 question: question.to_owned(),
                 marks: [marks.as_flattened(), &self.mark].concat(),
@@ -211,14 +211,14 @@ impl Forwarder {
         ))
     }
 
-    /// What answers the question of `ticket`: the upstreams, or what is too old if they take too long.
+    /// What answers the question of `deferred`: the upstreams, or what is too old if they take too long.
     async fn look_up(
         self: &Arc<Self>,
         question: Question,
         marks: Vec<u8>,
         place: OwnedSemaphorePermit,
     ) -> Arc<Kept> {
-        let (landing, departure) = self.flights.board(&question);
+        let (waiter, leader) = self.in_flight.join(&question);
         let serve_stale = self.settings.serve_stale;
         let held = self
             .cache
@@ -228,18 +228,18 @@ impl Forwarder {
             return kept;
         }
         // Who asks keeps the place until the upstreams have answered, others as long as they wait.
-        let _place = match departure {
-            Some(departure) => {
-                self.depart(departure, marks, place);
+        let _place = match leader {
+            Some(leader) => {
+                self.lead(leader, marks, place);
                 None
             }
             None => Some(place),
         };
-        let landed = match &held {
-            Some(_) => timeout(STALE_AFTER, landing.landed()).await.ok().flatten(),
-            None => landing.landed().await,
+        let answer = match &held {
+            Some(_) => timeout(STALE_AFTER, waiter.wait()).await.ok().flatten(),
+            None => waiter.wait().await,
         };
-        landed
+        answer
             .or(held.map(|(kept, _)| kept))
             .unwrap_or_else(|| Arc::new(Kept::new(UpstreamReply::none(), Instant::now())))
     }
@@ -249,17 +249,17 @@ impl Forwarder {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return;
         };
-        if let (_, Some(departure)) = self.flights.board(&question.to_owned()) {
+        if let (_, Some(leader)) = self.in_flight.join(&question.to_owned()) {
             self.figures.renewals.fetch_add(1, Relaxed);
-            self.depart(departure, self.mark.to_vec(), place);
+            self.lead(leader, self.mark.to_vec(), place);
         }
     }
 
     /// Asks the upstreams, and puts what they say into the cache.
-    fn depart(self: &Arc<Self>, departure: Departure, marks: Vec<u8>, place: OwnedSemaphorePermit) {
+    fn lead(self: &Arc<Self>, leader: Leader, marks: Vec<u8>, place: OwnedSemaphorePermit) {
         let this = Arc::clone(self);
         self.runtime.spawn(async move {
-            let question = &departure.question;
+            let question = &leader.question;
             let reply = match this.routes.pool_for(question.name.as_wire()) {
                 Some(pool) => pool.ask(question, &marks).await,
                 None => None,
@@ -267,16 +267,16 @@ impl Forwarder {
             let serve_stale = this.settings.serve_stale;
             let kept = this
                 .cache
-                .land(question, reply, Instant::now(), serve_stale);
-            departure.land(kept);
+                .take_in(question, reply, Instant::now(), serve_stale);
+            leader.tell(kept);
             drop(place);
         });
     }
 }
 
-impl Ticket {
-    /// Writes what the upstreams say to `query`, for which [`Forwarder::now`] gave the ticket.
-    pub async fn redeem(
+impl Deferred {
+    /// Writes what the upstreams say to `query`, for which [`Forwarder::now`] gave the deferred.
+    pub async fn answer(
         self,
         query: &Query<'_>,
         message: &[u8],

@@ -2,7 +2,7 @@
 //!
 //! A [`Forwarder`] takes queries for names that the snapshot does not hold, from clients that it looks names up for, and
 //! writes what an upstream says. [`Forwarder::now`] is for the threads that read sockets: it never waits, and either writes
-//! the answer from the cache or hands out a [`Ticket`], to be [redeemed](Ticket::redeem) on tokio. When the settings change,
+//! the answer from the cache or hands out a [`Deferred`], to be [answered](Deferred::answer) on tokio. When the settings change,
 //! [another one](Forwarder::succeeded_by) takes its place and its cache. [`Forwarder::addresses`] is for names that stand in
 //! the place of addresses in the mesh.
 //!
@@ -12,10 +12,10 @@
 mod cache;
 mod exchange;
 mod figures;
-mod flights;
 mod forwarder;
 mod health;
 mod https;
+mod in_flight;
 mod names;
 mod pool;
 mod question;
@@ -26,6 +26,6 @@ mod tls;
 mod upstream;
 
 pub use figures::Page;
-pub use forwarder::{Forwarder, InForce, Now, Passed, StartError, Ticket};
-pub use names::{Heard, Unheard};
+pub use forwarder::{Deferred, Forwarder, InForce, Now, Passed, StartError};
+pub use names::{Resolution, ResolutionError};
 pub use settings::{Endpoint, Policy, Route, Settings, Source, Transport};

@@ -13,7 +13,7 @@ const MOST_QUESTIONS: usize = 8;
 
 /// What upstreams say of a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Heard {
+pub struct Resolution {
     /// Its addresses; none where it does not exist or has none.
     pub addresses: Vec<IpAddr>,
     /// The name of ours that it is an alias of: what that means, upstreams are not asked.
@@ -22,9 +22,9 @@ pub struct Heard {
     pub ttl_seconds: u32,
 }
 
-/// Why nothing was heard.
+/// Why a name could not be resolved.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Unheard {
+pub enum ResolutionError {
     /// No upstream is asked for such a name.
     #[error("no upstream answers for it")]
     NoUpstream,
@@ -47,18 +47,18 @@ impl Forwarder {
     ///
     /// # Errors
     ///
-    /// [`Unheard`] where they do not tell; that a name does not exist is an answer.
+    /// [`ResolutionError`] where they can't tell; that a name does not exist is an answer.
     pub async fn addresses(
         &self,
         name: &Name,
         record_type: RecordType,
         is_ours: impl Fn(&Name) -> bool,
-    ) -> Result<Heard, Unheard> {
+    ) -> Result<Resolution, ResolutionError> {
         let mut name = name.clone();
         let mut ttl_seconds = u32::MAX;
         for _ in 0..MOST_QUESTIONS {
             let pool = self.routes.pool_for(name.as_wire());
-            let pool = pool.ok_or(Unheard::NoUpstream)?;
+            let pool = pool.ok_or(ResolutionError::NoUpstream)?;
             let question = Question {
                 name: name.clone(),
                 record_type,
@@ -66,18 +66,19 @@ impl Forwarder {
                 checking_disabled: false,
             };
             let reply = pool.ask(&question, &self.mark).await;
-            let reply = reply.ok_or(Unheard::NoReply)?;
+            let reply = reply.ok_or(ResolutionError::NoReply)?;
             let exists = reply.rcode == Rcode::NoError as u16;
             if !exists && reply.rcode != Rcode::NxDomain as u16 {
-                return Err(Unheard::Failed(Rcode::from_number(reply.rcode)));
+                return Err(ResolutionError::Failed(Rcode::from_number(reply.rcode)));
             }
             if reply.truncated {
-                return Err(Unheard::Broken);
+                return Err(ResolutionError::Broken);
             }
-            let found = wire::find_addresses(&reply, &name, record_type).ok_or(Unheard::Broken)?;
+            let found =
+                wire::find_addresses(&reply, &name, record_type).ok_or(ResolutionError::Broken)?;
             ttl_seconds = ttl_seconds.min(found.ttl_seconds.unwrap_or(u32::MAX));
             if let Some(alias) = found.aliases.iter().find(|alias| is_ours(alias)) {
-                return Ok(Heard {
+                return Ok(Resolution {
                     addresses: Vec::new(),
                     alias: Some(alias.clone()),
                     ttl_seconds,
@@ -95,12 +96,12 @@ impl Forwarder {
             if is_negative {
                 ttl_seconds = ttl_seconds.min(reply.lifetime_seconds);
             }
-            return Ok(Heard {
+            return Ok(Resolution {
                 addresses: found.addresses,
                 alias: None,
                 ttl_seconds,
             });
         }
-        Err(Unheard::Endless)
+        Err(ResolutionError::Endless)
     }
 }

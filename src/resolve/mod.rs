@@ -24,7 +24,7 @@ use table::Table;
 use crate::{
     control::Names,
     dns::{Name, RecordType},
-    forward::{Forwarder, Heard, InForce, Unheard},
+    forward::{Forwarder, InForce, Resolution, ResolutionError},
     zone::Snapshot,
 };
 
@@ -37,8 +37,8 @@ const MOST_NAMES: usize = 10_000;
 /// What became of the questions for the two types of addresses of a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Lookup {
-    v4: Result<Heard, Unheard>,
-    v6: Result<Heard, Unheard>,
+    v4: Result<Resolution, ResolutionError>,
+    v6: Result<Resolution, ResolutionError>,
 }
 
 /// Looks names up for ever.
@@ -111,8 +111,8 @@ async fn look_up(
 ) -> Lookup {
     let Some(forwarder) = forwarder else {
         return Lookup {
-            v4: Err(Unheard::NoUpstream),
-            v6: Err(Unheard::NoUpstream),
+            v4: Err(ResolutionError::NoUpstream),
+            v6: Err(ResolutionError::NoUpstream),
         };
     };
     let (v4, v6) = tokio::join!(
@@ -140,9 +140,9 @@ fn tell_of(table: &Table, name: &Name, lookup: &Lookup) {
 
 impl Lookup {
     /// Why one of the questions failed.
-    fn failure(&self) -> Option<&Unheard> {
+    fn failure(&self) -> Option<&ResolutionError> {
         [&self.v4, &self.v6]
             .into_iter()
-            .find_map(|heard| heard.as_ref().err())
+            .find_map(|resolution| resolution.as_ref().err())
     }
 }

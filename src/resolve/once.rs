@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::{MOST_LOOKUPS, look_up, table::Table};
 use crate::{
     dns::Name,
-    forward::{Forwarder, Unheard},
+    forward::{Forwarder, ResolutionError},
     pipeline::Pipeline,
 };
 
@@ -22,7 +22,7 @@ pub async fn resolve(
     pipeline: &mut Pipeline,
     forwarder: &Arc<Forwarder>,
     hosts: Option<&[Name]>,
-) -> Vec<(Name, Unheard)> {
+) -> Vec<(Name, ResolutionError)> {
     let mut asked = HashSet::new();
     let mut failures = Vec::new();
     for _ in 0..MOST_ROUNDS {
@@ -48,7 +48,7 @@ async fn resolve_names(
     pipeline: &mut Pipeline,
     forwarder: &Arc<Forwarder>,
     wanted: Vec<Name>,
-) -> Vec<(Name, Unheard)> {
+) -> Vec<(Name, ResolutionError)> {
     let mut table = Table::new(wanted.len());
     for name in &wanted {
         table.add(name.clone(), Instant::now());

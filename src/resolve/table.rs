@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::Lookup;
-use crate::{dns::Name, forward::Heard, mesh::Told};
+use crate::{dns::Name, forward::Resolution, mesh::Told};
 
 /// A name is asked for once in this time at most, whatever its TTL says, and once in that time at least.
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
@@ -197,13 +197,13 @@ impl Entry {
         }
         let mut soonest = None::<Duration>;
         let mut has_failed = false;
-        for (family, heard) in [(&mut self.v4, v4), (&mut self.v6, v6)] {
-            match heard {
-                Ok(heard) => {
-                    let interval = interval(&heard);
+        for (family, resolution) in [(&mut self.v4, v4), (&mut self.v6, v6)] {
+            match resolution {
+                Ok(resolution) => {
+                    let interval = interval(&resolution);
                     soonest = Some(soonest.map_or(interval, |soonest| soonest.min(interval)));
-                    self.alias = heard.alias.or(self.alias.take());
-                    *family = Some(heard.addresses);
+                    self.alias = resolution.alias.or(self.alias.take());
+                    *family = Some(resolution.addresses);
                 }
                 Err(_) => has_failed = true,
             }
@@ -234,11 +234,11 @@ impl Entry {
     }
 }
 
-/// After which time what was heard may be another thing.
-fn interval(heard: &Heard) -> Duration {
-    let ttl = Duration::from_secs(heard.ttl_seconds.into());
-    if heard.addresses.is_empty() && heard.alias.is_none() {
-        return match heard.ttl_seconds {
+/// After which time what was found may be another thing.
+fn interval(resolution: &Resolution) -> Duration {
+    let ttl = Duration::from_secs(resolution.ttl_seconds.into());
+    if resolution.addresses.is_empty() && resolution.alias.is_none() {
+        return match resolution.ttl_seconds {
             0 => NEGATIVE_INTERVAL,
             _ => ttl.clamp(LEAST_INTERVAL, MOST_NEGATIVE_INTERVAL),
         };
@@ -254,23 +254,23 @@ fn spread(interval: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dns::Rcode, forward::Unheard};
+    use crate::{dns::Rcode, forward::ResolutionError};
 
     fn name(text: &str) -> Name {
         Name::from_text(text).expect("a name")
     }
 
-    fn heard(addresses: &[&str], ttl_seconds: u32) -> Heard {
+    fn resolution(addresses: &[&str], ttl_seconds: u32) -> Resolution {
         let addresses = addresses.iter().map(|text| text.parse());
-        Heard {
+        Resolution {
             addresses: addresses.collect::<Result<_, _>>().expect("addresses"),
             alias: None,
             ttl_seconds,
         }
     }
 
-    fn failed() -> Result<Heard, Unheard> {
-        Err(Unheard::Failed(Some(Rcode::ServFail)))
+    fn failed() -> Result<Resolution, ResolutionError> {
+        Err(ResolutionError::Failed(Some(Rcode::ServFail)))
     }
 
     /// A table with one name that is being asked for.
@@ -285,8 +285,8 @@ mod tests {
     #[track_caller]
     fn note(
         table: &mut Table,
-        v4: Result<Heard, Unheard>,
-        v6: Result<Heard, Unheard>,
+        v4: Result<Resolution, ResolutionError>,
+        v6: Result<Resolution, ResolutionError>,
     ) -> (u64, Option<String>) {
         let now = Instant::now();
         let told = table.note(&name("a.test"), Lookup { v4, v6 }, now);
@@ -303,40 +303,48 @@ mod tests {
     fn a_name_is_asked_for_again_by_the_shorter_ttl_and_told_when_it_changes() {
         let mut table = asking("a.test", Instant::now());
         assert!(!table.is_settled());
-        let none = || Ok(heard(&[], 300));
+        let none = || Ok(resolution(&[], 300));
         let first = note(
             &mut table,
-            Ok(heard(&["192.0.2.2", "192.0.2.1"], 8)),
+            Ok(resolution(&["192.0.2.2", "192.0.2.1"], 8)),
             none(),
         );
         assert_eq!(first, (8, Some("192.0.2.1 192.0.2.2".into())));
         assert!(table.is_settled());
         let same = note(
             &mut table,
-            Ok(heard(&["192.0.2.1", "192.0.2.2"], 8)),
+            Ok(resolution(&["192.0.2.1", "192.0.2.2"], 8)),
             none(),
         );
         assert_eq!(same, (8, None));
         let both = note(
             &mut table,
-            Ok(heard(&["192.0.2.1"], 9)),
-            Ok(heard(&["2001:db8::1"], 4)),
+            Ok(resolution(&["192.0.2.1"], 9)),
+            Ok(resolution(&["2001:db8::1"], 4)),
         );
         assert_eq!(both, (4, Some("192.0.2.1 2001:db8::1".into())));
-        let gone = note(&mut table, Ok(heard(&[], 0)), Ok(heard(&[], 0)));
+        let gone = note(&mut table, Ok(resolution(&[], 0)), Ok(resolution(&[], 0)));
         assert_eq!(gone, (5, Some(String::new())));
     }
 
     #[test]
     fn intervals_have_limits() {
         let mut table = asking("a.test", Instant::now());
-        let (least, _) = note(&mut table, Ok(heard(&["192.0.2.1"], 0)), Ok(heard(&[], 9)));
+        let (least, _) = note(
+            &mut table,
+            Ok(resolution(&["192.0.2.1"], 0)),
+            Ok(resolution(&[], 9)),
+        );
         assert_eq!(least, 1);
         let long = 1 << 30;
-        let address = || Ok(heard(&["192.0.2.1"], long));
+        let address = || Ok(resolution(&["192.0.2.1"], long));
         let (most, _) = note(&mut table, address(), address());
         assert!((3600..3900).contains(&most), "{most}");
-        let (negative, _) = note(&mut table, Ok(heard(&[], long)), Ok(heard(&[], long)));
+        let (negative, _) = note(
+            &mut table,
+            Ok(resolution(&[], long)),
+            Ok(resolution(&[], long)),
+        );
         assert!((300..330).contains(&negative), "{negative}");
     }
 
@@ -345,14 +353,18 @@ mod tests {
         let mut table = asking("a.test", Instant::now());
         assert_eq!(note(&mut table, failed(), failed()), (1, None));
         assert_eq!(table.failing(), 1);
-        let one = note(&mut table, Ok(heard(&["192.0.2.1"], 9)), failed());
+        let one = note(&mut table, Ok(resolution(&["192.0.2.1"], 9)), failed());
         assert_eq!(one, (2, Some("192.0.2.1".into())));
         let pauses: Vec<_> = (0..5)
             .map(|_| note(&mut table, failed(), failed()).0)
             .collect();
         assert_eq!(pauses[..3], [4, 8, 16]);
         assert!((30..32).contains(&pauses[4]), "{pauses:?}");
-        let well = note(&mut table, Ok(heard(&["192.0.2.1"], 9)), Ok(heard(&[], 9)));
+        let well = note(
+            &mut table,
+            Ok(resolution(&["192.0.2.1"], 9)),
+            Ok(resolution(&[], 9)),
+        );
         assert_eq!(well, (9, None));
         assert_eq!((table.failing(), table.oldest()), (0, None));
         note(&mut table, failed(), failed());

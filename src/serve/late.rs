@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use super::{Shared, Way, responder::limit_bytes};
 use crate::{
-    forward::Ticket,
+    forward::Deferred,
     metrics::{Exchange, Protocol, Recorder},
     wire::{self, Hop, NameBuffer},
 };
@@ -37,8 +37,8 @@ impl Late {
         &self.runtime
     }
 
-    /// The answer to the query that stands in `message` and that `ticket` is for.
-    pub(super) async fn answer(&self, message: &[u8], ticket: Ticket) -> Vec<u8> {
+    /// The answer to the query that stands in `message` and that `deferred` is for.
+    pub(super) async fn answer(&self, message: &[u8], deferred: Deferred) -> Vec<u8> {
         let start = Instant::now();
         let mut out = Vec::new();
         let mut name = NameBuffer::default();
@@ -46,7 +46,9 @@ impl Late {
             return out;
         };
         let limit_bytes = limit_bytes(self.protocol, &query);
-        let passed = ticket.redeem(&query, message, limit_bytes, &mut out).await;
+        let passed = deferred
+            .answer(&query, message, limit_bytes, &mut out)
+            .await;
         wire::set_recursion_available(&mut out);
         if let Some(edns) = query.edns {
             wire::add_hop_options(edns, self.hop, 0, passed.opt_bytes, &mut out);
