@@ -9,6 +9,8 @@ impl RecordType {
     pub const A: Self = Self(1);
     /// A name server of the zone ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
     pub const NS: Self = Self(2);
+    /// Another name of the same ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
+    pub const CNAME: Self = Self(5);
     /// The start of authority ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
     pub const SOA: Self = Self(6);
     /// Host information; carries the minimal answer to ANY ([RFC 8482](https://www.rfc-editor.org/rfc/rfc8482)).
