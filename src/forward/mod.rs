@@ -7,25 +7,32 @@
 //! the place of addresses in the mesh.
 //!
 //! Owns which upstream is asked, how long it is waited for, what is kept, and what a reply must have to be believed. The
-//! bytes of messages are `wire`'s. Never looks into the mesh: what reaches this module is not in it.
+//! bytes of messages are `wire`'s. What reaches this module is not in the mesh; it looks there only for where aliases lead.
 
+mod address;
+mod along;
 mod cache;
+mod decide;
 mod exchange;
 mod figures;
 mod forwarder;
 mod health;
 mod https;
 mod in_flight;
+mod members;
 mod names;
+mod own;
 mod pool;
 mod question;
 mod routes;
 mod settings;
+mod special;
 mod system;
 mod tls;
 mod upstream;
 
+pub use address::{AddressError, socket_address};
 pub use figures::Page;
-pub use forwarder::{Deferred, Forwarder, InForce, Now, Passed, StartError};
+pub use forwarder::{Deferred, Forwarder, InForce, Mesh, Now, Passed, StartError};
 pub use names::{Resolution, ResolutionError};
 pub use settings::{Endpoint, Policy, Route, Settings, Source, Transport};
