@@ -6,13 +6,16 @@ mod serving;
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    sync::Arc,
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use meshdns::{
     dns::Name,
     forward::{Endpoint, Forwarder, Now, Policy, Route, Settings, Source, Transport},
     wire,
+    zone::Snapshot,
 };
 use serving::{opt, query};
 
@@ -77,15 +80,16 @@ fn an_answer_from_the_cache_allocates_nothing() {
         serve_stale: Duration::ZERO,
         resolv_conf: "/etc/resolv.conf".into(),
     };
-    let forwarder = Forwarder::start(settings, &[]).expect("a forwarder");
+    let mesh = Arc::new(ArcSwap::from_pointee(Snapshot::not_ready(Arc::default())));
+    let forwarder = Forwarder::start(settings, &[], mesh).expect("a forwarder");
     let message = query(0x0100, "Example.org", 1, 1, &opt(1232, 0, 0, &[]));
     let mut name = wire::NameBuffer::default();
     let asked = wire::parse(&message, 0, &mut name).expect("a query");
     let mut out = Vec::with_capacity(wire::MAX_UDP_BYTES);
-    let Now::Later(ticket) = forwarder.now(&asked, &message, 1232, &mut out) else {
+    let Now::Later(deferred) = forwarder.now(&asked, &message, 1232, &mut out) else {
         panic!("nothing is in the cache");
     };
-    let waiting = ticket.redeem(&asked, &message, 1232, &mut out);
+    let waiting = deferred.answer(&asked, &message, 1232, &mut out);
     assert_eq!(
         runtime.block_on(waiting).rcode.map(|rcode| rcode as u16),
         Some(0)

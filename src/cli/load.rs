@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use tokio::runtime::{self, Runtime};
 
 use super::{Exit, Failure, output};
@@ -15,6 +16,7 @@ use crate::{
     pipeline::Pipeline,
     resolve,
     source::{Folder, LoadError},
+    zone::Snapshot,
 };
 
 /// How many names that can't be looked up are told one by one.
@@ -83,8 +85,9 @@ pub(super) fn upstreams(config: &Config) -> Result<Option<Upstreams>, Failure> {
         .context("start what asks upstreams")?;
     let forwarder = {
         let _inside = runtime.enter();
-        // This process answers nowhere.
-        Forwarder::start(settings, &[])?
+        // This process answers nowhere, and holds no snapshot that aliases could lead into: who resolves brings one.
+        let none = Snapshot::not_ready(Arc::default());
+        Forwarder::start(settings, &[], Arc::new(ArcSwap::from_pointee(none)))?
     };
     Ok(Some(Upstreams { runtime, forwarder }))
 }

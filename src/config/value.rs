@@ -15,6 +15,7 @@ use tracing_subscriber::filter::Targets;
 
 use crate::{
     dns::{Name, NameError, Ttl, TtlOutOfRange},
+    forward::AddressError,
     select::WhenAllUnhealthy,
 };
 
@@ -55,6 +56,9 @@ pub enum ValueError {
         "expected IP, IP:PORT, tcp://IP:PORT, tls://NAME@IP:PORT, https://NAME@IP:PORT/PATH or system, as in 10.0.0.2 or [2001:db8::2]:53"
     )]
     Upstream,
+    /// The address of an upstream is on no link of this machine.
+    #[error(transparent)]
+    UpstreamLink(AddressError),
     /// An upstream over TLS without the name that its certificate is to have, or without its address.
     #[error("expected tls://NAME@IP or tls://NAME@IP:PORT, as in tls://dns.example.com@192.0.2.1")]
     TlsUpstream,
@@ -106,6 +110,17 @@ pub enum ValueError {
     /// Empty, or too long for what carries it in a DNS message.
     #[error("expected 1 to 255 bytes, which is what one DNS character string holds")]
     CharacterString,
+}
+
+impl From<AddressError> for ValueError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::NoAddress => Self::Upstream,
+            AddressError::NoInterface | AddressError::UnknownInterface(_) => {
+                Self::UpstreamLink(error)
+            }
+        }
+    }
 }
 
 /// Where the HTTP pages are: at an address, or nowhere.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::{dns::Name, mesh::Told, pipeline::NameChanges, source::Signals};
 
-/// The names that stand in the place of addresses, on their way to who looks them up, and what is told of them on its way
+/// The endpoints that are names, on their way to who looks them up, and what is told of them on its way
 /// back. Holds each name once in each direction.
 #[derive(Debug, Default)]
 pub struct Names {
@@ -84,7 +84,7 @@ impl Names {
     }
 
     /// Notes that all names that [`Names::changes`] has told of were looked up once.
-    pub fn are_settled(&self) {
+    pub fn mark_settled(&self) {
         let mut state = self.lock();
         if state.wanted.is_empty() && !mem::replace(&mut state.is_settled, true) {
             self.settled.notify_all();
@@ -171,10 +171,10 @@ mod tests {
     fn nothing_is_settled_while_a_name_waits() {
         let names = Names::default();
         names.want(&changes(&["a.test"], &[]));
-        names.are_settled();
+        names.mark_settled();
         assert!(!names.lock().is_settled);
         names.lock().wanted.clear();
-        names.are_settled();
+        names.mark_settled();
         names.wait_until_settled(Duration::from_hours(1));
         names.want(&changes(&["b.test"], &[]));
         assert!(!names.lock().is_settled);

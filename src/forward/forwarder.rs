@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -13,16 +13,22 @@ use tokio::{
 
 use super::{
     Settings,
-    cache::{Cache, Kept, Use},
+    along::Answered,
+    cache::{Cache, Kept},
+    decide::{Decision, Facts, Held, Path, decide},
     figures::Figures,
-    flights::{Departure, Flights},
+    in_flight::{InFlight, Leader},
+    names::ResolutionError,
+    pool::Pool,
     question::{AskedQuestion, Mark, Question},
     routes::Routes,
+    special,
 };
 use crate::{
-    answer::Query,
-    dns::{Name, Rcode},
-    wire::{self, Age, MARK_LEN, UpstreamReply},
+    answer::{Answer, Outcome, Query, answer},
+    dns::{Class, Name, Rcode, RecordType},
+    wire::{self, Age, Alias, MARK_LEN, UpstreamReply, Written},
+    zone::Snapshot,
 };
 
 /// How long a client waits for what it asks before it gets what is too old
@@ -42,10 +48,15 @@ pub struct Forwarder {
     pub(super) routes: Routes,
     pub(super) cache: Arc<Cache>,
     pub(super) figures: Arc<Figures>,
-    flights: Arc<Flights>,
+    in_flight: Arc<InFlight>,
     places: Arc<Semaphore>,
+    /// What aliases may lead into.
+    mesh: Mesh,
     runtime: Handle,
 }
+
+/// The snapshot in force.
+pub type Mesh = Arc<ArcSwap<Snapshot>>;
 
 /// The forwarder in force, none where nothing is forwarded: replaced as a whole when the settings change.
 pub type InForce = ArcSwapOption<Forwarder>;
@@ -77,7 +88,7 @@ pub enum Now {
     /// Nothing is looked up for this query: nobody answers for the name, or recursion is not desired.
     Refused,
     /// An upstream is to be asked.
-    Later(Ticket),
+    Later(Deferred),
 }
 
 /// What was written for a query.
@@ -93,7 +104,7 @@ pub struct Passed {
 
 /// A place among the queries that wait for upstreams.
 #[derive(Debug)]
-pub struct Ticket {
+pub struct Deferred {
     forwarder: Arc<Forwarder>,
     question: Question,
     /// Through whom it came, and this process.
@@ -102,19 +113,25 @@ pub struct Ticket {
 }
 
 impl Forwarder {
-    /// A forwarder whose work is done on the tokio runtime that this is called from; `own` is where this server answers.
-    pub fn start(settings: Settings, own: &[SocketAddr]) -> Result<Arc<Self>, StartError> {
+    /// A forwarder whose work is done on the tokio runtime that this is called from; `own` is where this server answers, and
+    /// `mesh` what aliases may lead into.
+    pub fn start(
+        settings: Settings,
+        own: &[SocketAddr],
+        mesh: Mesh,
+    ) -> Result<Arc<Self>, StartError> {
         let mut mark = [0; MARK_LEN];
         getrandom::fill(&mut mark).map_err(StartError::Random)?;
-        let routes = Routes::new(&settings, mark, own, &[])?;
+        let routes = Routes::new(&settings, mark, own, None)?;
         Ok(Arc::new(Self {
             mark,
             own: own.to_vec(),
             routes,
             cache: Arc::new(Cache::new(settings.cache_bytes)),
             figures: Arc::default(),
-            flights: Arc::default(),
+            in_flight: Arc::default(),
             places: places(&settings),
+            mesh,
             runtime: Handle::current(),
             settings,
         }))
@@ -123,20 +140,20 @@ impl Forwarder {
     /// One with other settings in the place of this one. It goes on with the cache, the counts and the upstreams that stay;
     /// who waits for this one gets what this one finds.
     pub fn succeeded_by(&self, settings: Settings) -> Result<Arc<Self>, StartError> {
-        let known = self.routes.upstreams();
-        let routes = Routes::new(&settings, self.mark, &self.own, &known)?;
+        let routes = Routes::new(&settings, self.mark, &self.own, Some(&self.routes))?;
         Ok(Arc::new(Self {
             mark: self.mark,
             own: self.own.clone(),
             routes,
             cache: Arc::clone(&self.cache),
             figures: Arc::clone(&self.figures),
-            flights: Arc::clone(&self.flights),
+            in_flight: Arc::clone(&self.in_flight),
             places: if settings.max_waiting == self.settings.max_waiting {
                 Arc::clone(&self.places)
             } else {
                 places(&settings)
             },
+            mesh: Arc::clone(&self.mesh),
             runtime: Handle::current(),
             settings,
         }))
@@ -163,7 +180,8 @@ impl Forwarder {
         clients.iter().any(|network| network.contains(&client))
     }
 
-    /// Begins with `query`, which stands in `message`, and never waits. Appends at most `limit_bytes`.
+    /// Begins with `query`, which stands in `message`, and never waits. Appends at most `limit_bytes`, which are
+    /// [`wire::MAX_TCP_BYTES`] over a stream.
     pub fn now(
         self: &Arc<Self>,
         query: &Query<'_>,
@@ -171,112 +189,204 @@ impl Forwarder {
         limit_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Now {
+        let domains = self.routes.domains();
+        if let Some((local, apex_at)) = special::answer(query.name, query.record_type, domains) {
+            let written = wire::write_local(query, message, local, apex_at, limit_bytes, out);
+            return Now::Passed(Passed::of(local.rcode() as u16, written));
+        }
         let question = asked(query, message);
-        if !query.recursion_desired || self.routes.pool_for(question.name).is_none() {
+        let pool = self.routes.pool_for(question.name);
+        let Some(pool) = pool.filter(|_| query.recursion_desired) else {
             return Now::Refused;
-        }
+        };
         let now = Instant::now();
-        let held = self.cache.get(&question, now, self.settings.serve_stale);
-        if let Some((kept, Use::Give { renew })) = held {
-            if renew {
-                self.renew(question);
-            }
-            let age = kept.age(now);
-            self.figures.hit(age);
-            return Now::Passed(write(query, message, &kept.reply, age, limit_bytes, out));
-        }
-        self.figures.misses.fetch_add(1, Relaxed);
-        let before = wire::marks(query, message);
-        let (marks, _) = before.as_chunks::<MARK_LEN>();
-        if marks.contains(&self.mark) || marks.len() >= MOST_FORWARDERS {
-            self.figures.loops.found(question.name);
-        } else if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Now::Later(Ticket {
-                forwarder: Arc::clone(self),
-                question: question.to_owned(),
-                marks: [marks.as_flattened(), &self.mark].concat(),
-                place,
-            });
-        } else {
-            self.figures.rejected.fetch_add(1, Relaxed);
-        }
-        let none = UpstreamReply::none();
-        Now::Passed(write(
+        let (held, kept) = self.held(&question, pool, now);
+        let client = Client {
             query,
             message,
-            &none,
-            Age::Fresh(0),
             limit_bytes,
-            out,
-        ))
+        };
+        if held == Held::Fresh
+            && let Some(kept) = &kept
+        {
+            return Now::Passed(self.give(kept, now, &client, out));
+        }
+        let before = wire::marks(query, message);
+        let (marks, _) = before.as_chunks::<MARK_LEN>();
+        let path = match marks {
+            _ if marks.contains(&self.mark) => Path::Returned,
+            _ if marks.len() >= MOST_FORWARDERS => Path::Endless,
+            _ => Path::Usual,
+        };
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        let decision = decide(Facts {
+            held,
+            upstreams: pool.state(),
+            path,
+            has_place: place.is_some(),
+        });
+        match (decision, kept, place) {
+            (Decision::Give { renew }, Some(kept), place) => {
+                if renew && let Some(place) = place {
+                    self.renew(&kept, question, now, place);
+                }
+                return Now::Passed(self.give(&kept, now, &client, out));
+            }
+            (Decision::Ask | Decision::AskOrGive, _, Some(place)) => {
+                self.figures.misses.fetch_add(1, Relaxed);
+                return Now::Later(Deferred {
+                    forwarder: Arc::clone(self),
+                    question: question.to_owned(),
+                    marks: [marks.as_flattened(), &self.mark].concat(),
+                    place,
+                });
+            }
+            (Decision::Refuse, ..) => return Now::Refused,
+            (Decision::FailLoop, ..) => self.figures.loops.found(question.name),
+            _ => {
+                self.figures.rejected.fetch_add(1, Relaxed);
+            }
+        }
+        self.figures.misses.fetch_add(1, Relaxed);
+        let none = Kept::new(Answered::nothing(), now);
+        Now::Passed(self.write(&none, Age::Fresh(0), &client, out))
     }
 
-    /// What answers the question of `ticket`: the upstreams, or what is too old if they take too long.
+    /// What is kept for `question`, and what that is worth at `now`.
+    fn held(
+        &self,
+        question: &AskedQuestion<'_>,
+        pool: &Pool,
+        now: Instant,
+    ) -> (Held, Option<Arc<Kept>>) {
+        let Some(kept) = self.cache.get(question) else {
+            return (Held::Nothing, None);
+        };
+        let is_useless = kept.is_open && {
+            let mut targets = kept.aliases.iter().map(|alias| &alias.target);
+            !targets.any(|target| self.is_in_mesh(target, question.record_type))
+        };
+        if is_useless {
+            return (Held::Nothing, None);
+        }
+        let held = kept.held(now, self.settings.serve_stale, || pool.back_at());
+        (held, Some(kept))
+    }
+
+    /// Whether the mesh has the answer to a question for `name`.
+    fn is_in_mesh(&self, name: &Name, record_type: RecordType) -> bool {
+        in_mesh(&self.mesh.load(), name, record_type, 0).is_some()
+    }
+
+    /// Writes a reply from the cache, and counts it.
+    fn give(&self, kept: &Kept, now: Instant, client: &Client<'_>, out: &mut Vec<u8>) -> Passed {
+        let age = kept.age(now);
+        self.figures.hit(age);
+        self.write(kept, age, client, out)
+    }
+
+    /// Writes `kept`, of this `age`, as the answer to a client: where an alias leads into the mesh, what the mesh says there.
+    fn write(&self, kept: &Kept, age: Age, client: &Client<'_>, out: &mut Vec<u8>) -> Passed {
+        let start = out.len();
+        let passed = if kept.aliases.is_empty() {
+            client.relay(&kept.reply, age, out)
+        } else {
+            let snapshot = self.mesh.load();
+            match leads_into(&snapshot, &kept.aliases, client.query) {
+                Some((aliases, answer)) => client.complete(aliases, age, &answer, out),
+                None => client.relay(&kept.reply, age, out),
+            }
+        };
+        if passed.truncated && client.is_stream() {
+            // There is no other way to ask that could take more.
+            out.truncate(start);
+            return client.relay(&UpstreamReply::failed(), Age::Fresh(0), out);
+        }
+        passed
+    }
+
+    /// What answers the question of a [`Deferred`]: the upstreams, or what is too old if they take too long.
     async fn look_up(
         self: &Arc<Self>,
         question: Question,
         marks: Vec<u8>,
         place: OwnedSemaphorePermit,
     ) -> Arc<Kept> {
-        let (landing, departure) = self.flights.board(&question);
-        let serve_stale = self.settings.serve_stale;
-        let held = self
-            .cache
-            .get(&question.as_asked(), Instant::now(), serve_stale);
-        if let Some((kept, Use::Give { .. })) = held {
+        let (waiter, leader) = self.in_flight.join(&question);
+        let pool = self.routes.pool_for(question.name.as_wire());
+        let (held, kept) = match pool {
+            Some(pool) => self.held(&question.as_asked(), pool, Instant::now()),
+            None => (Held::Nothing, None),
+        };
+        let kept = match (held, kept) {
             // It came in between the two looks into the cache.
-            return kept;
-        }
-        // Who asks keeps the place until the upstreams have answered, others as long as they wait.
-        let _place = match departure {
-            Some(departure) => {
-                self.depart(departure, marks, place);
+            (Held::Fresh | Held::Ending | Held::Failure, Some(kept)) => {
+                if let Some(leader) = leader {
+                    leader.tell(kept.clone());
+                }
+                return kept;
+            }
+            (Held::Nothing, _) => None,
+            (_, kept) => kept,
+        };
+        // The asker keeps its place until the upstreams have answered, others as long as they wait.
+        let _place = match leader {
+            Some(leader) => {
+                self.lead(leader, marks, place);
                 None
             }
             None => Some(place),
         };
-        let landed = match &held {
-            Some(_) => timeout(STALE_AFTER, landing.landed()).await.ok().flatten(),
-            None => landing.landed().await,
+        let answer = match &kept {
+            Some(_) => timeout(STALE_AFTER, waiter.wait()).await.ok().flatten(),
+            None => waiter.wait().await,
         };
-        landed
-            .or(held.map(|(kept, _)| kept))
-            .unwrap_or_else(|| Arc::new(Kept::new(UpstreamReply::none(), Instant::now())))
+        answer
+            .or(kept)
+            .unwrap_or_else(|| Arc::new(Kept::new(Answered::nothing(), Instant::now())))
     }
 
-    /// Asks for a reply anew before anyone has to wait for it, if there is a place.
-    fn renew(self: &Arc<Self>, question: AskedQuestion<'_>) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+    /// Asks for a reply anew before anyone has to wait for it, if nobody else does.
+    fn renew(
+        self: &Arc<Self>,
+        kept: &Kept,
+        question: AskedQuestion<'_>,
+        now: Instant,
+        place: OwnedSemaphorePermit,
+    ) {
+        if !kept.claim_renewal(now) {
             return;
-        };
-        if let (_, Some(departure)) = self.flights.board(&question.to_owned()) {
+        }
+        if let (_, Some(leader)) = self.in_flight.join(&question.to_owned()) {
             self.figures.renewals.fetch_add(1, Relaxed);
-            self.depart(departure, self.mark.to_vec(), place);
+            self.lead(leader, self.mark.to_vec(), place);
         }
     }
 
     /// Asks the upstreams, and puts what they say into the cache.
-    fn depart(self: &Arc<Self>, departure: Departure, marks: Vec<u8>, place: OwnedSemaphorePermit) {
+    fn lead(self: &Arc<Self>, leader: Leader, marks: Vec<u8>, place: OwnedSemaphorePermit) {
         let this = Arc::clone(self);
         self.runtime.spawn(async move {
-            let question = &departure.question;
-            let reply = match this.routes.pool_for(question.name.as_wire()) {
-                Some(pool) => pool.ask(question, &marks).await,
-                None => None,
+            let question = &leader.question;
+            let is_ours = |name: &Name| this.is_in_mesh(name, question.record_type);
+            let answered = match this.ask_along(question, &marks, is_ours).await {
+                Ok(answered) => Some(answered),
+                Err(ResolutionError::NoUpstream | ResolutionError::NoReply) => None,
+                Err(_) => Some(Answered::failed()),
             };
             let serve_stale = this.settings.serve_stale;
             let kept = this
                 .cache
-                .land(question, reply, Instant::now(), serve_stale);
-            departure.land(kept);
+                .take_in(question, answered, Instant::now(), serve_stale);
+            leader.tell(kept);
             drop(place);
         });
     }
 }
 
-impl Ticket {
-    /// Writes what the upstreams say to `query`, for which [`Forwarder::now`] gave the ticket.
-    pub async fn redeem(
+impl Deferred {
+    /// Writes what the upstreams say to `query`, which [`Forwarder::now`] has put off; `limit_bytes` as there.
+    pub async fn answer(
         self,
         query: &Query<'_>,
         message: &[u8],
@@ -294,8 +404,89 @@ impl Ticket {
         if age == Age::Stale {
             forwarder.figures.stale.fetch_add(1, Relaxed);
         }
-        write(query, message, &kept.reply, age, limit_bytes, out)
+        let client = Client {
+            query,
+            message,
+            limit_bytes,
+        };
+        forwarder.write(&kept, age, &client, out)
     }
+}
+
+/// One who asks, and how much it takes.
+struct Client<'q> {
+    query: &'q Query<'q>,
+    message: &'q [u8],
+    limit_bytes: usize,
+}
+
+impl Client<'_> {
+    /// Whether it asks over a stream: then there is no TC, and no other way to ask.
+    fn is_stream(&self) -> bool {
+        self.limit_bytes >= wire::MAX_TCP_BYTES
+    }
+
+    fn relay(&self, reply: &UpstreamReply, age: Age, out: &mut Vec<u8>) -> Passed {
+        let (query, message, limit_bytes) = (self.query, self.message, self.limit_bytes);
+        let written = wire::relay(query, message, reply, age, limit_bytes, out);
+        Passed::of(reply.rcode, written)
+    }
+
+    fn complete(
+        &self,
+        aliases: &[Alias],
+        age: Age,
+        answer: &Answer<'_>,
+        out: &mut Vec<u8>,
+    ) -> Passed {
+        let (query, message, limit_bytes) = (self.query, self.message, self.limit_bytes);
+        let written = wire::write_aliased(query, message, aliases, age, answer, limit_bytes, out);
+        Passed::of(answer.outcome.rcode() as u16, written)
+    }
+}
+
+impl Passed {
+    fn of(rcode: u16, written: Written) -> Self {
+        Self {
+            rcode: Rcode::from_number(rcode),
+            truncated: written.truncated,
+            opt_bytes: written.opt_bytes,
+        }
+    }
+}
+
+/// What the mesh answers for `name`; `None` where others do.
+fn in_mesh<'s>(
+    snapshot: &'s Snapshot,
+    name: &Name,
+    record_type: RecordType,
+    turn: u32,
+) -> Option<Answer<'s>> {
+    let query = Query {
+        id: 0,
+        recursion_desired: true,
+        question: &[],
+        name: name.as_wire(),
+        record_type,
+        class: Class::IN,
+        edns: None,
+        turn,
+    };
+    let answer = answer(snapshot, &query);
+    let is_others = answer.others.is_some() || matches!(answer.outcome, Outcome::NotReady);
+    (!is_others).then_some(answer)
+}
+
+/// The aliases up to the first that leads into the mesh, and what the mesh answers there.
+fn leads_into<'a, 's>(
+    snapshot: &'s Snapshot,
+    aliases: &'a [Alias],
+    query: &Query<'_>,
+) -> Option<(&'a [Alias], Answer<'s>)> {
+    aliases.iter().enumerate().find_map(|(at, alias)| {
+        let answer = in_mesh(snapshot, &alias.target, query.record_type, query.turn)?;
+        Some((&aliases[..=at], answer))
+    })
 }
 
 /// As many places as may wait.
@@ -303,22 +494,6 @@ fn places(settings: &Settings) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(
         settings.max_waiting.min(Semaphore::MAX_PERMITS),
     ))
-}
-
-fn write(
-    query: &Query<'_>,
-    message: &[u8],
-    reply: &UpstreamReply,
-    age: Age,
-    limit_bytes: usize,
-    out: &mut Vec<u8>,
-) -> Passed {
-    let written = wire::relay(query, message, reply, age, limit_bytes, out);
-    Passed {
-        rcode: Rcode::from_number(reply.rcode),
-        truncated: written.truncated,
-        opt_bytes: written.opt_bytes,
-    }
 }
 
 fn asked<'q>(query: &'q Query<'_>, message: &[u8]) -> AskedQuestion<'q> {

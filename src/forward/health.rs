@@ -1,6 +1,6 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// So many questions in a row without any reply, and an upstream is taken to be down.
+/// So many questions in a row without any reply, and an upstream is tried with one that every server can answer.
 const MOST_UNANSWERED: u32 = 3;
 
 /// How long an upstream that was never heard of is waited for before another one is asked too.
@@ -19,7 +19,10 @@ pub(super) struct Health {
     /// ([RFC 6298 §2](https://www.rfc-editor.org/rfc/rfc6298#section-2)).
     times: Option<(Duration, Duration)>,
     unanswered: u32,
+    /// Whether it is being tried.
+    is_suspect: bool,
     is_down: bool,
+    back_at: Option<Instant>,
 }
 
 impl Health {
@@ -66,15 +69,38 @@ impl Health {
             ),
         });
         self.unanswered = 0;
-        std::mem::take(&mut self.is_down)
+        self.is_suspect = false;
+        let was_down = std::mem::take(&mut self.is_down);
+        if was_down {
+            self.back_at = Some(Instant::now());
+        }
+        was_down
     }
 
-    /// Notes a question without reply. Returns whether the upstream is down from now on.
+    /// Notes a question without reply. Returns whether the upstream is to be tried from now on: there may be names and types
+    /// that it never answers, which say nothing of the others.
     pub(super) fn missed(&mut self) -> bool {
-        self.unanswered += 1;
-        let turns = !self.is_down && self.unanswered >= MOST_UNANSWERED;
+        self.unanswered = self.unanswered.saturating_add(1);
+        let turns = !self.is_suspect && self.unanswered >= MOST_UNANSWERED;
+        self.is_suspect |= turns;
+        turns
+    }
+
+    /// Notes a try without reply. Returns whether the upstream is down from now on.
+    pub(super) fn missed_try(&mut self) -> bool {
+        let turns = self.is_suspect && !self.is_down;
         self.is_down |= turns;
         turns
+    }
+
+    /// Whether the upstream is to be tried until it replies, to a try or to a question.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.is_suspect
+    }
+
+    /// When the upstream answered again for the last time that was down before.
+    pub(super) fn back_at(&self) -> Option<Instant> {
+        self.back_at
     }
 }
 
@@ -82,25 +108,45 @@ impl Health {
 mod tests {
     use super::*;
 
-    /// Reads `events` (`+` a reply, `-` none) and compares the state after each (`U` up, `D` down).
+    /// Reads `events` (`+` a reply, `-` a question without one, `x` a try without one) and compares the state after each
+    /// (`U` up, `S` up and tried, `D` down).
     #[track_caller]
     fn check(events: &str, expected: &str) {
         let mut health = Health::default();
         let states = events.chars().map(|event| {
             match event {
                 '+' => drop(health.answered(Duration::from_millis(1))),
+                'x' => drop(health.missed_try()),
                 _ => drop(health.missed()),
             }
-            if health.is_down() { 'D' } else { 'U' }
+            match (health.is_down(), health.is_suspect()) {
+                (false, false) => 'U',
+                (false, true) => 'S',
+                (true, _) => 'D',
+            }
         });
         assert_eq!(states.collect::<String>(), expected, "{events}");
     }
 
     #[test]
-    fn is_down_after_three_questions_in_a_row_and_up_after_one_reply() {
+    fn is_down_after_three_questions_and_a_try_without_reply_and_up_after_one_reply() {
         check("--+--+", "UUUUUU");
-        check("---", "UUD");
-        check("+----+-", "UUUDDUU");
+        check("---x", "UUSD");
+        check("+---x-+-", "UUUSDDUU");
+        check("---+x", "UUSUU");
+        check("---xxx+---x", "UUSDDDUUUSD");
+    }
+
+    #[test]
+    fn says_when_it_was_back() {
+        let mut health = Health::default();
+        health.answered(Duration::ZERO);
+        assert_eq!(health.back_at(), None);
+        for _ in 0..3 {
+            health.missed();
+        }
+        health.missed_try();
+        assert!(health.answered(Duration::ZERO) && health.back_at().is_some());
     }
 
     #[test]

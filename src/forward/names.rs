@@ -1,4 +1,4 @@
-//! The addresses of names that stand in the place of addresses in the mesh.
+//! The addresses of endpoints that are names.
 
 use std::net::IpAddr;
 
@@ -8,12 +8,9 @@ use crate::{
     wire,
 };
 
-/// Over how many questions an alias is followed where upstreams leave that to those who ask.
-const MOST_QUESTIONS: usize = 8;
-
 /// What upstreams say of a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Heard {
+pub struct Resolution {
     /// Its addresses; none where it does not exist or has none.
     pub addresses: Vec<IpAddr>,
     /// The name of ours that it is an alias of: what that means, upstreams are not asked.
@@ -22,9 +19,9 @@ pub struct Heard {
     pub ttl_seconds: u32,
 }
 
-/// Why nothing was heard.
+/// Why a name could not be resolved.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Unheard {
+pub enum ResolutionError {
     /// No upstream is asked for such a name.
     #[error("no upstream answers for it")]
     NoUpstream,
@@ -40,6 +37,9 @@ pub enum Unheard {
     /// One alias leads to another without end.
     #[error("its aliases lead nowhere")]
     Endless,
+    /// The lookup ended by a mistake in this program.
+    #[error("the lookup panicked, which is a bug in meshdns")]
+    Panicked,
 }
 
 impl Forwarder {
@@ -47,60 +47,47 @@ impl Forwarder {
     ///
     /// # Errors
     ///
-    /// [`Unheard`] where they do not tell; that a name does not exist is an answer.
+    /// [`ResolutionError`] where they can't tell; that a name does not exist is an answer.
     pub async fn addresses(
         &self,
         name: &Name,
         record_type: RecordType,
         is_ours: impl Fn(&Name) -> bool,
-    ) -> Result<Heard, Unheard> {
-        let mut name = name.clone();
-        let mut ttl_seconds = u32::MAX;
-        for _ in 0..MOST_QUESTIONS {
-            let pool = self.routes.pool_for(name.as_wire());
-            let pool = pool.ok_or(Unheard::NoUpstream)?;
-            let question = Question {
-                name: name.clone(),
-                record_type,
-                dnssec_ok: false,
-                checking_disabled: false,
-            };
-            let reply = pool.ask(&question, &self.mark).await;
-            let reply = reply.ok_or(Unheard::NoReply)?;
-            let exists = reply.rcode == Rcode::NoError as u16;
-            if !exists && reply.rcode != Rcode::NxDomain as u16 {
-                return Err(Unheard::Failed(Rcode::from_number(reply.rcode)));
-            }
-            if reply.truncated {
-                return Err(Unheard::Broken);
-            }
-            let found = wire::find_addresses(&reply, &name, record_type).ok_or(Unheard::Broken)?;
-            ttl_seconds = ttl_seconds.min(found.ttl_seconds.unwrap_or(u32::MAX));
-            if let Some(alias) = found.aliases.iter().find(|alias| is_ours(alias)) {
-                return Ok(Heard {
-                    addresses: Vec::new(),
-                    alias: Some(alias.clone()),
-                    ttl_seconds,
-                });
-            }
-            let is_negative = found.addresses.is_empty();
-            // An alias without more says that there is no more only where an SOA says for how long.
-            match found.aliases.last() {
-                Some(target) if is_negative && exists && reply.lifetime_seconds == 0 => {
-                    name = target.clone();
-                    continue;
-                }
-                _ => {}
-            }
-            if is_negative {
-                ttl_seconds = ttl_seconds.min(reply.lifetime_seconds);
-            }
-            return Ok(Heard {
-                addresses: found.addresses,
-                alias: None,
-                ttl_seconds,
+    ) -> Result<Resolution, ResolutionError> {
+        let question = Question {
+            name: name.clone(),
+            record_type,
+            dnssec_ok: false,
+            checking_disabled: false,
+        };
+        let answered = self.ask_along(&question, &self.mark, &is_ours).await?;
+        let mut aliases = answered.aliases.iter();
+        if let Some(at) = aliases.position(|alias| is_ours(&alias.target)) {
+            let used = &answered.aliases[..=at];
+            let ttls = used.iter().map(|alias| alias.ttl_seconds);
+            return Ok(Resolution {
+                addresses: Vec::new(),
+                alias: Some(used[at].target.clone()),
+                ttl_seconds: ttls.min().unwrap_or(0),
             });
         }
-        Err(Unheard::Endless)
+        let reply = &answered.reply;
+        if !super::pool::settles(reply) {
+            return Err(match Rcode::from_number(reply.rcode) {
+                Some(Rcode::NoError | Rcode::NxDomain) => ResolutionError::Broken,
+                rcode => ResolutionError::Failed(rcode),
+            });
+        }
+        let found = wire::find_addresses(reply, name, record_type);
+        let found = found.ok_or(ResolutionError::Broken)?;
+        let mut ttl_seconds = found.ttl_seconds.unwrap_or(u32::MAX);
+        if found.addresses.is_empty() {
+            ttl_seconds = ttl_seconds.min(reply.lifetime_seconds);
+        }
+        Ok(Resolution {
+            addresses: found.addresses,
+            alias: None,
+            ttl_seconds,
+        })
     }
 }

@@ -1,13 +1,18 @@
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use tokio::{
     select,
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{sleep_until, timeout},
 };
 
-use super::{Policy, question::Question, upstream::Upstream};
+use super::{Policy, decide::Upstreams, question::Question, upstream::Upstream};
 use crate::{dns::Rcode, wire::UpstreamReply};
 
 /// How long a client waits at most when no upstream is known to answer: its next server may be better off.
@@ -38,6 +43,28 @@ impl Pool {
 
     pub(super) fn upstreams(&self) -> Arc<Vec<Arc<Upstream>>> {
         self.upstreams.load_full()
+    }
+
+    /// Whether any of them is taken to answer.
+    pub(super) fn state(&self) -> Upstreams {
+        let upstreams = self.upstreams.load();
+        if upstreams
+            .iter()
+            .any(|upstream| !upstream.health().is_down())
+        {
+            Upstreams::Up
+        } else {
+            Upstreams::Down
+        }
+    }
+
+    /// When one of them answered again for the last time that was down before.
+    pub(super) fn back_at(&self) -> Option<Instant> {
+        let upstreams = self.upstreams.load();
+        let backs = upstreams.iter();
+        backs
+            .filter_map(|upstream| upstream.health().back_at())
+            .max()
     }
 
     /// Asks others from now on.
@@ -123,7 +150,7 @@ impl Race {
                             Err(_) => {}
                         }
                     }
-                    () = sleep_until(alarm) => break,
+                    () = sleep_until(alarm.into()) => break,
                 }
                 // Whoever failed at once may be asked again in a moment, and the next one right away.
                 if self.line.front().is_some_and(|(_, round)| *round == 0) {
@@ -157,26 +184,35 @@ impl Race {
     fn fall_back_on(&mut self, reply: UpstreamReply, sender: &Arc<Upstream>) {
         self.line
             .retain(|(upstream, _)| !Arc::ptr_eq(upstream, sender));
-        let is_better = match &self.fallback {
-            None => true,
-            Some(held) => reply.truncated && !held.truncated,
-        };
-        if is_better {
+        // Those who ask for recursion can't do anything with the names of other servers.
+        if reply.is_referral() {
+            return;
+        }
+        let held = self.fallback.as_ref();
+        if held.is_none_or(|held| worth(&reply) > worth(held)) {
             self.fallback = Some(reply);
         }
     }
 }
 
-/// Whether another upstream could not do better: it says what there is, whole.
+/// Whether another upstream could not do better: it says what there is, whole. All response codes but those two say that
+/// this one can't tell, and a referral that somebody else might.
 pub(super) fn settles(reply: &UpstreamReply) -> bool {
-    let says_nothing = [
-        Rcode::FormErr,
-        Rcode::ServFail,
-        Rcode::NotImp,
-        Rcode::Refused,
-    ];
+    let says_something = [Rcode::NoError, Rcode::NxDomain];
     !reply.truncated
-        && !says_nothing
+        && !reply.is_referral()
+        && says_something
             .iter()
             .any(|&rcode| reply.rcode == rcode as u16)
+}
+
+/// How much a reply that does not settle the question tells the client, the more the better: that there is an answer for
+/// those who ask over TCP; what is wrong with the name; that an upstream tried, then that it did not.
+fn worth(reply: &UpstreamReply) -> u8 {
+    match Rcode::from_number(reply.rcode) {
+        _ if reply.truncated => 3,
+        Some(Rcode::ServFail) => 1,
+        Some(Rcode::FormErr | Rcode::NotImp | Rcode::Refused | Rcode::NotAuth) => 0,
+        _ => 2,
+    }
 }

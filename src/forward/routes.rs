@@ -1,31 +1,33 @@
 use std::{
-    net::{SocketAddr, UdpSocket},
-    sync::Arc,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Weak},
 };
 
+use tracing::info;
+
 use super::{
-    Settings, Source, StartError, pool::Pool, question::Mark, system, tls, upstream::Upstream,
+    Settings, Source, StartError, members::Members, own::Own, pool::Pool, question::Mark,
+    system::ResolvConf, tls, upstream::Upstream,
 };
 use crate::dns::Name;
 
 /// Who answers for which domain.
 #[derive(Debug)]
-pub(super) struct Routes(
+pub(super) struct Routes {
     /// The longest domains first.
-    Vec<(Name, Arc<Pool>)>,
-);
-
-/// Where this server answers.
-#[derive(Clone, Debug)]
-pub(super) struct Own(Vec<SocketAddr>);
+    routes: Vec<(Name, Arc<Pool>)>,
+    /// Where a route's upstreams are named; `None` where there is no such route.
+    system: Option<Arc<ResolvConf>>,
+}
 
 impl Routes {
-    /// `own` is where this server answers. Upstreams that are `known` stay what they are.
+    /// `own` is where this server answers. The upstreams of those in the place of which these come stay what they are.
     pub(super) fn new(
         settings: &Settings,
         mark: Mark,
         own: &[SocketAddr],
-        known: &[Arc<Upstream>],
+        before: Option<&Self>,
     ) -> Result<Self, StartError> {
         let own = Own(own.to_vec());
         let sources = settings.routes.iter().flat_map(|route| &route.upstreams);
@@ -33,61 +35,71 @@ impl Routes {
             Source::At(endpoint) => Some(endpoint),
             Source::System => None,
         });
-        let tls = tls::connectors(endpoints)?;
-        let mut known = known.to_vec();
-        let mut routes = Vec::new();
+        let tls = tls::connectors(endpoints.clone())?;
+        for endpoint in endpoints {
+            if own.holds(endpoint.address) {
+                let upstream = endpoint.address;
+                return Err(StartError::Itself { upstream });
+            }
+        }
+        let mut sources = settings.routes.iter().flat_map(|route| &route.upstreams);
+        let system = sources.any(|source| *source == Source::System).then(|| {
+            let before = before.and_then(|before| before.system.as_deref());
+            ResolvConf::read(&settings.resolv_conf, own, before)
+        });
+        let servers = system.as_ref().map(|conf| conf.servers());
+        let servers = servers.unwrap_or_default();
+        let mut known = before.map(Self::upstreams).unwrap_or_default();
+        let (mut routes, mut following) = (Vec::new(), Vec::new());
         for route in &settings.routes {
-            let members = system::Members {
+            let members = Members {
                 sources: route.upstreams.clone(),
-                resolv_conf: settings.resolv_conf.clone(),
-                own: own.clone(),
                 mark,
                 retry_after: settings.retry_after,
                 tls: tls.clone(),
             };
-            for source in &route.upstreams {
-                if let Source::At(endpoint) = source
-                    && own.holds(endpoint.address)
-                {
-                    let upstream = endpoint.address;
-                    return Err(StartError::Itself { upstream });
-                }
-            }
-            let upstreams = members.upstreams(&known);
+            let upstreams = members.upstreams(&servers, &known);
             known.extend(upstreams.iter().cloned());
             let pool = Arc::new(Pool::new(upstreams, settings.policy, settings.timeout));
             if route.upstreams.contains(&Source::System) {
-                tokio::spawn(members.follow(Arc::downgrade(&pool)));
+                following.push((members, Arc::downgrade(&pool)));
             }
             routes.push((route.domain.clone(), pool));
         }
+        if let Some(system) = &system {
+            let take = move |servers: &[SocketAddr], file: &Path| {
+                for (members, pool) in &following {
+                    set_upstreams(members, pool, servers, file);
+                }
+            };
+            tokio::spawn(ResolvConf::follow(Arc::downgrade(system), take));
+        }
         routes.sort_by_key(|(domain, _)| std::cmp::Reverse(domain.as_wire().len()));
-        Ok(Self(routes))
+        Ok(Self { routes, system })
+    }
+
+    /// The domains that upstreams are named for.
+    pub(super) fn domains(&self) -> impl Iterator<Item = &Name> {
+        self.routes.iter().map(|(domain, _)| domain)
     }
 
     /// Who answers for a name in lower-case wire form.
     pub(super) fn pool_for(&self, name: &[u8]) -> Option<&Arc<Pool>> {
-        let route = self
-            .0
-            .iter()
-            .find(|(domain, _)| is_at_or_below(name, domain.as_wire()));
+        let mut routes = self.routes.iter();
+        let route = routes.find(|(domain, _)| is_at_or_below(name, domain.as_wire()));
         route.map(|(_, pool)| pool)
     }
 
     /// The names of the upstreams that answer for a name, in order, and their domain.
     pub(super) fn of(&self, name: &Name) -> Option<(&Name, Vec<String>)> {
-        let mut routes = self.0.iter();
+        let mut routes = self.routes.iter();
         let (domain, pool) = routes.find(|(domain, _)| name.is_at_or_below(domain))?;
-        let upstreams = pool.upstreams();
-        let names = upstreams
-            .iter()
-            .map(|upstream| upstream.endpoint.to_string());
-        Some((domain, names.collect()))
+        Some((domain, names(&pool.upstreams())))
     }
 
     /// Every upstream once, in the order of their addresses.
     pub(super) fn upstreams(&self) -> Vec<Arc<Upstream>> {
-        let pools = self.0.iter().map(|(_, pool)| pool.upstreams());
+        let pools = self.routes.iter().map(|(_, pool)| pool.upstreams());
         let mut upstreams: Vec<_> = pools.flat_map(|pool| Vec::clone(&pool)).collect();
         upstreams.sort_by_cached_key(|upstream| upstream.endpoint.to_string());
         upstreams.dedup_by(|a, b| a.endpoint == b.endpoint);
@@ -95,20 +107,21 @@ impl Routes {
     }
 }
 
-impl Own {
-    /// Whether a question to `address` would come to this server.
-    pub(super) fn holds(&self, address: SocketAddr) -> bool {
-        self.0.iter().any(|own| {
-            let is_same = own.ip() == address.ip();
-            let is_any = own.ip().is_unspecified() && own.is_ipv4() == address.is_ipv4();
-            own.port() == address.port() && (is_same || is_any && is_of_this_machine(address))
-        })
+/// Gives a pool other upstreams because the machine uses others.
+fn set_upstreams(members: &Members, pool: &Weak<Pool>, servers: &[SocketAddr], file: &Path) {
+    if let Some(pool) = pool.upgrade() {
+        let upstreams = members.upstreams(servers, &pool.upstreams());
+        let names = names(&upstreams).join(" ");
+        info!(upstreams = names, file = %file.display(), "other upstreams are asked");
+        pool.set_upstreams(upstreams);
     }
 }
 
-/// Only a machine's own address can be bound.
-fn is_of_this_machine(address: SocketAddr) -> bool {
-    UdpSocket::bind((address.ip(), 0)).is_ok()
+fn names(upstreams: &[Arc<Upstream>]) -> Vec<String> {
+    let names = upstreams
+        .iter()
+        .map(|upstream| upstream.endpoint.to_string());
+    names.collect()
 }
 
 fn is_at_or_below(name: &[u8], domain: &[u8]) -> bool {
@@ -136,19 +149,5 @@ mod tests {
         check(b"\x05atest\0", b"\x04test\0", false);
         check(b"\0", b"\x04test\0", false);
         check(b"\x03www\x05tests\0", b"\x04test\0", false);
-    }
-
-    #[test]
-    fn a_wildcard_address_is_every_address_of_the_machine() {
-        let address = |text: &str| text.parse().expect("an address");
-        let own = Own(vec![address("0.0.0.0:53"), address("192.0.2.1:5300")]);
-        assert!(own.holds(address("127.0.0.1:53")));
-        assert!(!own.holds(address("127.0.0.1:54")));
-        assert!(
-            !own.holds(address("192.0.2.1:53")),
-            "it is another machine's"
-        );
-        assert!(own.holds(address("192.0.2.1:5300")));
-        assert!(!own.holds(address("[::1]:53")));
     }
 }

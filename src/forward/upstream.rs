@@ -104,9 +104,9 @@ impl Upstream {
         reply
     }
 
-    /// Tries, until a reply comes, an upstream that is down.
+    /// Tries, until a reply comes, an upstream that may be down.
     async fn probe(upstream: std::sync::Weak<Self>) {
-        while let Some(held) = upstream.upgrade().filter(|held| held.health().is_down()) {
+        while let Some(held) = upstream.upgrade().filter(|held| held.health().is_suspect()) {
             let start = Instant::now();
             match time::timeout(
                 PROBE_INTERVAL,
@@ -115,8 +115,8 @@ impl Upstream {
             .await
             {
                 Ok(Ok(_)) => return held.answered(start.elapsed()),
-                _ => held.figures.failed_probes.fetch_add(1, Relaxed),
-            };
+                _ => held.missed_try(),
+            }
             drop(held);
             time::sleep(PROBE_INTERVAL.saturating_sub(start.elapsed())).await;
         }
@@ -131,8 +131,14 @@ impl Upstream {
     fn missed(self: &Arc<Self>) {
         self.figures.unanswered.fetch_add(1, Relaxed);
         if self.health().missed() {
-            warn!(upstream = %self.endpoint, "the upstream does not answer: others are asked until it does");
             self.runtime.spawn(Self::probe(Arc::downgrade(self)));
+        }
+    }
+
+    fn missed_try(&self) {
+        self.figures.failed_probes.fetch_add(1, Relaxed);
+        if self.health().missed_try() {
+            warn!(upstream = %self.endpoint, "the upstream does not answer: others are asked until it does");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What `/metrics` shows of names that stand in the place of addresses.
+//! What `/metrics` shows of endpoints that are names.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::{Lookup, table::Table};
+use super::{Ended, table::Table};
 use crate::metrics::write::{counter, gauge};
 
 /// What is counted of names.
@@ -36,9 +36,9 @@ impl Figures {
             .store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
     }
 
-    pub(super) fn count(&self, lookup: &Lookup) {
+    pub(super) fn count(&self, ended: &Ended) {
         self.lookups.fetch_add(1, Relaxed);
-        if lookup.failure().is_some() {
+        if ended.found.is_err() {
             self.failures.fetch_add(1, Relaxed);
         }
     }
@@ -81,13 +81,13 @@ impl Collector for Page {
         counter(
             page,
             "endpoint_name_lookups",
-            "Lookups of names of endpoints, each for both types of addresses",
+            "Lookups of names of endpoints, each for one type of address",
             figures.lookups.load(Relaxed),
         )?;
         counter(
             page,
             "endpoint_name_failures",
-            "Lookups of these that failed for one type at least",
+            "Lookups of these that failed",
             figures.failures.load(Relaxed),
         )
     }

@@ -1,45 +1,39 @@
-//! Names that stand in the place of addresses, looked up through the upstreams.
+//! Endpoints that are names, looked up through the upstreams.
 //!
 //! Takes from [`control`](crate::control::Names) which names the mesh has, asks for A and AAAA through the
 //! [`Forwarder`] in force, and hands back what names come to as it changes. Owns when a name is asked for: when its TTL is
-//! over, sooner or later within limits, and less and less often while that fails. What was good stays good until somebody
+//! over, sooner or later within limits, and less and less often while that fails; each type of address for itself. What was good stays good until somebody
 //! says something else: that a name does not exist is such a word, that nobody answers is none.
 //!
 //! Never decides what a name means for a host, and asks nobody about names of our own.
 
+mod family;
 mod figures;
+mod lookups;
 mod once;
 mod table;
 
 use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use tokio::{select, task::JoinSet, time::sleep_until};
+use tokio::{select, time::sleep_until};
 use tracing::{debug, info, warn};
 
+use family::{Family, PerFamily};
 pub use figures::{Figures, Page};
+use lookups::{Ended, Lookups};
 pub use once::resolve;
 use table::Table;
 
 use crate::{
-    control::Names,
-    dns::{Name, RecordType},
-    forward::{Forwarder, Heard, InForce, Unheard},
+    control::{Changes, Names},
+    dns::Name,
+    forward::{Forwarder, InForce, Resolution, ResolutionError},
     zone::Snapshot,
 };
 
-/// How many names are looked up at a time; each is two questions.
-const MOST_LOOKUPS: usize = 32;
-
 /// How many names are looked up at all; further ones wait until one of these is gone.
 const MOST_NAMES: usize = 10_000;
-
-/// What became of the questions for the two types of addresses of a name.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Lookup {
-    v4: Result<Heard, Unheard>,
-    v6: Result<Heard, Unheard>,
-}
 
 /// Looks names up for ever.
 pub async fn run(
@@ -49,100 +43,111 @@ pub async fn run(
     figures: Arc<Figures>,
 ) {
     let mut table = Table::new(MOST_NAMES);
-    let mut lookups = JoinSet::new();
+    let mut lookups = Lookups::default();
+    let mut is_full = false;
     loop {
-        while lookups.len() < MOST_LOOKUPS
-            && let Some(name) = table.take_due(Instant::now())
-        {
-            let (forwarding, snapshots) = (forwarding.clone(), snapshots.clone());
-            lookups.spawn(async move {
-                let forwarder = forwarding.load_full();
-                let is_ours = |name: &Name| snapshots.load().is_ours(name.as_wire());
-                let lookup = look_up(forwarder.as_ref(), &name, is_ours).await;
-                (name, lookup)
-            });
+        for family in Family::BOTH {
+            while lookups.has_room(family)
+                && let Some(name) = table.take_due(family, Instant::now())
+            {
+                let (forwarding, snapshots) = (forwarding.clone(), snapshots.clone());
+                let asked = name.clone();
+                lookups.start(name, family, async move {
+                    let forwarder = forwarding.load_full();
+                    let is_ours = |name: &Name| snapshots.load().is_ours(name.as_wire());
+                    look_up(forwarder.as_ref(), &asked, family, is_ours).await
+                });
+            }
         }
         figures.show(&table);
         if table.is_settled() {
-            names.are_settled();
+            names.mark_settled();
         }
-        let is_full = lookups.len() >= MOST_LOOKUPS;
-        let due = table.next_due();
+        let due = Family::BOTH
+            .into_iter()
+            .filter(|family| lookups.has_room(*family))
+            .filter_map(|family| table.next_due(family))
+            .min();
         select! {
             changes = names.changes() => {
-                let mut gone = Vec::new();
-                if changes.retry {
-                    table.retry(Instant::now());
-                }
-                for (name, is_wanted) in changes.names {
-                    if is_wanted {
-                        table.add(name, Instant::now());
-                    } else {
-                        table.remove(&name);
-                        gone.push((name, None));
-                    }
-                }
-                names.tell(gone);
-                if table.waiting() > 0 {
-                    warn!(
-                        "endpoints have more than {MOST_NAMES} names: {} of them add nothing until others are gone",
-                        table.waiting()
-                    );
-                }
+                names.tell(take_in(&mut table, changes));
+                let was_full = std::mem::replace(&mut is_full, table.waiting() > 0);
+                tell_of_room(&table, was_full);
             }
-            Some(ended) = lookups.join_next() => {
-                let Ok((name, lookup)) = ended else { continue };
-                figures.count(&lookup);
-                tell_of(&table, &name, &lookup);
-                if let Some(told) = table.note(&name, lookup, Instant::now()) {
+            Some(ended) = lookups.next() => {
+                figures.count(&ended);
+                let Ended { name, family, found } = ended;
+                tell_of(&table, &name, family, &found);
+                if let Some(told) = table.note(&name, family, found, Instant::now()) {
                     names.tell([(name, Some(told))]);
                 }
             }
-            () = sleep_until(due.unwrap_or_else(Instant::now).into()), if !is_full && due.is_some() => {}
+            () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
         }
     }
 }
 
-/// Asks for both types of addresses.
+/// Takes in which names are looked up from now on. Returns those of which nothing is known any more.
+fn take_in(table: &mut Table, changes: Changes) -> Vec<(Name, Option<crate::mesh::Told>)> {
+    if changes.retry {
+        table.retry(Instant::now());
+    }
+    let mut gone = Vec::new();
+    for (name, is_wanted) in changes.names {
+        if is_wanted {
+            table.add(name, Instant::now());
+        } else {
+            table.remove(&name);
+            gone.push((name, None));
+        }
+    }
+    gone
+}
+
+/// Asks for one type of address.
 async fn look_up(
     forwarder: Option<&Arc<Forwarder>>,
     name: &Name,
+    family: Family,
     is_ours: impl Fn(&Name) -> bool,
-) -> Lookup {
-    let Some(forwarder) = forwarder else {
-        return Lookup {
-            v4: Err(Unheard::NoUpstream),
-            v6: Err(Unheard::NoUpstream),
-        };
-    };
-    let (v4, v6) = tokio::join!(
-        forwarder.addresses(name, RecordType::A, &is_ours),
-        forwarder.addresses(name, RecordType::AAAA, &is_ours),
-    );
-    Lookup { v4, v6 }
+) -> Result<Resolution, ResolutionError> {
+    let forwarder = forwarder.ok_or(ResolutionError::NoUpstream)?;
+    let record_type = family.record_type();
+    forwarder.addresses(name, record_type, is_ours).await
 }
 
-/// Says in the log when a name begins to fail and when that ends, as long as few do.
-fn tell_of(table: &Table, name: &Name, lookup: &Lookup) {
-    const MOST_TOLD: usize = 20;
-    let was_failing = table.is_failing(name);
-    match lookup.failure() {
-        Some(failure) if !was_failing && table.failing() < MOST_TOLD => {
-            warn!(%name, "an endpoint's name can't be looked up, and what was last known of it stays: {failure}");
-        }
-        Some(failure) => debug!(%name, "an endpoint's name can't be looked up: {failure}"),
-        None if was_failing && table.failing() <= MOST_TOLD => {
-            info!(%name, "an endpoint's name can be looked up again");
-        }
-        None => {}
+/// Says in the log when there begin to be too many names, and when that ends.
+fn tell_of_room(table: &Table, was_full: bool) {
+    match table.waiting() {
+        waiting @ 1.. if !was_full => warn!(
+            waiting,
+            "endpoints have more than {MOST_NAMES} names: those that wait add nothing until others are gone"
+        ),
+        0 if was_full => info!("all names of endpoints are looked up again"),
+        _ => {}
     }
 }
 
-impl Lookup {
-    /// Why one of the questions failed.
-    fn failure(&self) -> Option<&Unheard> {
-        [&self.v4, &self.v6]
-            .into_iter()
-            .find_map(|heard| heard.as_ref().err())
+/// Says in the log when a name begins to fail and when that ends, as long as few do.
+fn tell_of(
+    table: &Table,
+    name: &Name,
+    family: Family,
+    found: &Result<Resolution, ResolutionError>,
+) {
+    const MOST_TOLD: usize = 20;
+    let was_failing = table.is_failing(name);
+    let kind = family.record_type();
+    match found {
+        Err(failure) if !was_failing && table.failing() < MOST_TOLD => {
+            warn!(%name, %kind, "an endpoint's name can't be looked up, and what was last known of it stays: {failure}");
+        }
+        Err(failure) => {
+            debug!(%name, %kind, "an endpoint's name can't be looked up: {failure}");
+        }
+        Ok(_) if table.fails_only_for(name, family) && table.failing() <= MOST_TOLD => {
+            info!(%name, "an endpoint's name can be looked up again");
+        }
+        Ok(_) => {}
     }
 }

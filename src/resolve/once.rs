@@ -1,15 +1,13 @@
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::{Instant, SystemTime},
 };
 
-use tokio::task::JoinSet;
-
-use super::{MOST_LOOKUPS, look_up, table::Table};
+use super::{Ended, Family, Lookups, look_up, table::Table};
 use crate::{
     dns::Name,
-    forward::{Forwarder, Unheard},
+    forward::{Forwarder, ResolutionError},
     pipeline::Pipeline,
 };
 
@@ -22,9 +20,9 @@ pub async fn resolve(
     pipeline: &mut Pipeline,
     forwarder: &Arc<Forwarder>,
     hosts: Option<&[Name]>,
-) -> Vec<(Name, Unheard)> {
+) -> Vec<(Name, ResolutionError)> {
     let mut asked = HashSet::new();
-    let mut failures = Vec::new();
+    let mut failures = BTreeMap::new();
     for _ in 0..MOST_ROUNDS {
         let mut wanted: Vec<Name> = match hosts {
             None => pipeline.names_wanted().cloned().collect(),
@@ -40,41 +38,46 @@ pub async fn resolve(
         }
         failures.extend(resolve_names(pipeline, forwarder, wanted).await);
     }
-    failures.sort_by(|(a, _), (b, _)| a.cmp(b));
-    failures
+    failures.into_iter().collect()
 }
 
 async fn resolve_names(
     pipeline: &mut Pipeline,
     forwarder: &Arc<Forwarder>,
     wanted: Vec<Name>,
-) -> Vec<(Name, Unheard)> {
+) -> BTreeMap<Name, ResolutionError> {
     let mut table = Table::new(wanted.len());
-    for name in &wanted {
-        table.add(name.clone(), Instant::now());
+    for name in wanted {
+        table.add(name, Instant::now());
     }
-    let mut wanted = wanted.into_iter();
-    let mut lookups = JoinSet::new();
-    let (mut told, mut failures) = (Vec::new(), Vec::new());
+    let mut lookups = Lookups::default();
+    let (mut told, mut failures) = (HashMap::new(), BTreeMap::new());
     loop {
-        while lookups.len() < MOST_LOOKUPS
-            && let Some(name) = wanted.next()
-        {
-            let (forwarder, snapshot) = (forwarder.clone(), pipeline.snapshot().clone());
-            lookups.spawn(async move {
-                let is_ours = |name: &Name| snapshot.is_ours(name.as_wire());
-                let lookup = look_up(Some(&forwarder), &name, is_ours).await;
-                (name, lookup)
-            });
+        for family in Family::BOTH {
+            while lookups.has_room(family)
+                && let Some(name) = table.take_new(family)
+            {
+                let (forwarder, snapshot) = (forwarder.clone(), pipeline.snapshot().clone());
+                let asked = name.clone();
+                lookups.start(name, family, async move {
+                    let is_ours = |name: &Name| snapshot.is_ours(name.as_wire());
+                    look_up(Some(&forwarder), &asked, family, is_ours).await
+                });
+            }
         }
-        let Some(ended) = lookups.join_next().await else {
+        let Some(Ended {
+            name,
+            family,
+            found,
+        }) = lookups.next().await
+        else {
             break;
         };
-        let Ok((name, lookup)) = ended else { continue };
-        let failure = lookup.failure().cloned();
-        failures.extend(failure.map(|failure| (name.clone(), failure)));
-        if let Some(said) = table.note(&name, lookup, Instant::now()) {
-            told.push((name, Some(said)));
+        if let Err(failure) = &found {
+            failures.entry(name.clone()).or_insert(failure.clone());
+        }
+        if let Some(said) = table.note(&name, family, found, Instant::now()) {
+            told.insert(name, Some(said));
         }
     }
     pipeline.take_in_names(told);

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::{Shared, Way, amend::amend, responder::limit_bytes};
 use crate::{
     answer::answer,
-    forward::Ticket,
+    forward::Deferred,
     metrics::{Exchange, Protocol, Recorder},
     wire::{self, Hop, NameBuffer},
     zone::Snapshot,
@@ -42,8 +42,8 @@ impl Late {
         &self.runtime
     }
 
-    /// The answer to the query that stands in `message` and that `ticket` is for.
-    pub(super) async fn answer(&self, message: &[u8], ticket: Ticket) -> Vec<u8> {
+    /// The answer to the query that stands in `message` and that `deferred` is for.
+    pub(super) async fn answer(&self, message: &[u8], deferred: Deferred) -> Vec<u8> {
         let start = Instant::now();
         let mut out = Vec::new();
         let mut name = NameBuffer::default();
@@ -51,7 +51,9 @@ impl Late {
             return out;
         };
         let limit_bytes = limit_bytes(self.protocol, &query);
-        let passed = ticket.redeem(&query, message, limit_bytes, &mut out).await;
+        let passed = deferred
+            .answer(&query, message, limit_bytes, &mut out)
+            .await;
         let snapshot = self.snapshots.load();
         let own = answer(&snapshot, &query);
         let passed = amend(&query, &own, passed, limit_bytes, 0, &mut out);

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::{Way, amend::amend};
 use crate::{
     answer::{Query, answer},
-    forward::{Forwarder, InForce, Now, Ticket},
+    forward::{Deferred, Forwarder, InForce, Now},
     metrics::{Exchange, Protocol, Recorder, Traffic},
     wire::{self, Hop, NameBuffer, Refusal},
     zone::Snapshot,
@@ -38,7 +38,7 @@ pub(super) enum Due {
     /// Nothing.
     Nothing,
     /// An upstream has to be asked for the answer.
-    Later(Ticket),
+    Later(Deferred),
 }
 
 /// Writes and counts what messages get.
@@ -90,7 +90,7 @@ impl Responder {
         snapshot: &Snapshot,
         exchanges: impl Iterator<Item = (&'b [u8], &'b mut Vec<u8>)>,
         clients: [Option<IpAddr>; GROUP],
-        mut later: impl FnMut(usize, &[u8], Ticket),
+        mut later: impl FnMut(usize, &[u8], Deferred),
     ) {
         let read: SmallVec<[(Read<'_>, &mut Vec<u8>); GROUP]> = exchanges
             .zip(clients)
@@ -105,8 +105,8 @@ impl Responder {
             .filter_map(|((query, ..), _)| query.as_ref().ok());
         snapshot.fetch(names.map(|query| query.name));
         for (place, (read, out)) in read.into_iter().enumerate() {
-            if let Due::Later(ticket) = self.replies.write(snapshot, &read, out) {
-                later(place, read.1, ticket);
+            if let Due::Later(deferred) = self.replies.write(snapshot, &read, out) {
+                later(place, read.1, deferred);
             }
         }
     }
@@ -146,7 +146,7 @@ impl Replies {
             (Some(forwarder), Some(_)) => match forwarder.now(query, message, limit_bytes, out) {
                 Now::Passed(passed) => Some(amend(query, &answer, passed, limit_bytes, start, out)),
                 Now::Refused => None,
-                Now::Later(ticket) => return Due::Later(ticket),
+                Now::Later(deferred) => return Due::Later(deferred),
             },
             _ => None,
         };

@@ -70,8 +70,8 @@ impl Service {
             due
         });
         let due = due.ok_or(Unanswered::Panicked)?;
-        if let Due::Later(ticket) = due {
-            out = self.late.answer(message, ticket).await;
+        if let Due::Later(deferred) = due {
+            out = self.late.answer(message, deferred).await;
         }
         if out.is_empty() {
             return Err(Unanswered::NotAQuery);

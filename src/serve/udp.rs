@@ -24,7 +24,7 @@ use super::{
     late::Late,
     responder::{GROUP, Responder},
 };
-use crate::{forward::Ticket, precedence, zone::Snapshot};
+use crate::{forward::Deferred, precedence, zone::Snapshot};
 
 /// How long to leave a socket alone that fails to receive.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -116,26 +116,26 @@ impl Worker {
                     *client = Some(batch.client(index));
                 }
             }
-            let mut late: Vec<(usize, Vec<u8>, Ticket)> = Vec::new();
+            let mut late: Vec<(usize, Vec<u8>, Deferred)> = Vec::new();
             self.responder.respond_to_each(
                 snapshot,
                 batch.exchanges(group.clone()),
                 clients,
-                |place, message, ticket| late.push((place, message.to_vec(), ticket)),
+                |place, message, deferred| late.push((place, message.to_vec(), deferred)),
             );
-            for (place, message, ticket) in late {
-                self.answer_later(message, ticket, batch.way_back(group.start + place));
+            for (place, message, deferred) in late {
+                self.answer_later(message, deferred, batch.way_back(group.start + place));
             }
         }))
         .is_ok()
     }
 
     /// Has `message` answered by an upstream, and the answer sent from the socket that received it. How many wait is
-    /// limited by the tickets.
-    fn answer_later(&self, message: Vec<u8>, ticket: Ticket, way_back: WayBack) {
+    /// limited by the places of those who wait.
+    fn answer_later(&self, message: Vec<u8>, deferred: Deferred, way_back: WayBack) {
         let (waiting, socket) = (Arc::clone(&self.late), Arc::clone(&self.socket));
         self.late.runtime().spawn(async move {
-            let reply = waiting.answer(&message, ticket).await;
+            let reply = waiting.answer(&message, deferred).await;
             if let Err(error) = way_back.send(&socket, &reply) {
                 tracing::debug!(%error, "send an upstream's answer over UDP");
                 waiting.unsent();

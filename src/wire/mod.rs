@@ -2,7 +2,8 @@
 //!
 //! [`parse()`] reads a message into a [`Query`](crate::answer::Query) or says how to refuse it; [`write()`] and
 //! [`write_refusal`] append a message to a buffer. For names that others answer, [`write_question`] and [`read_reply`] speak
-//! with an upstream server, [`relay`] passes its reply on, and [`find_addresses`] looks into it. [`add_hop_options`] adds what
+//! with an upstream server, [`relay`] passes its reply on, and [`find_addresses`] and [`aliases()`] look into it. [`write_aliased`] completes one that
+//! leads to a name of ours, and [`write_local`] answers what nobody is asked. [`add_hop_options`] adds what
 //! concerns the way to the client alone; [`clear_rcode`] makes a name exist that the mesh knows. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
 //! makes a query malformed, and truncation.
 //!
@@ -13,9 +14,13 @@
 //! [RFC 6891]: https://www.rfc-editor.org/rfc/rfc6891
 
 mod addresses;
+mod aliased;
+mod aliases;
 mod amend;
+mod composed;
 mod freshness;
 mod hop;
+mod local;
 mod odd;
 mod parse;
 mod refusal;
@@ -26,15 +31,18 @@ mod upstream;
 mod write;
 
 pub use addresses::{FoundAddresses, find_addresses};
+pub use aliased::write_aliased;
+pub use aliases::{Alias, MOST_ALIASES, aliases, behind_aliases};
 pub use amend::{answers_with_alias, clear_rcode};
 pub use freshness::freshness_seconds;
 pub use hop::{Hop, add_hop_options};
+pub use local::{Local, local_reply, write_local};
 pub use parse::{NameBuffer, parse};
 pub use refusal::{Refusal, write_refusal};
 pub use relay::{Age, relay, set_recursion_available};
 pub use upstream::{
-    MARK_LEN, NotTheReply, UpstreamQuestion, UpstreamReply, checking_disabled, marks, read_reply,
-    write_question,
+    Content, MARK_LEN, NotTheReply, UpstreamQuestion, UpstreamReply, checking_disabled, marks,
+    read_reply, write_question,
 };
 pub use write::{Written, udp_limit_bytes, write};
 

@@ -6,10 +6,10 @@ use super::{
 use crate::{answer::Query, dns::Rcode};
 
 /// The TTL of what is passed on beyond its lifetime ([RFC 8767 §4](https://www.rfc-editor.org/rfc/rfc8767#section-4)).
-const STALE_TTL: u32 = 30;
+pub(super) const STALE_TTL: u32 = 30;
 
 /// How the option says so that tells more of an error ([RFC 8914 §4.4, §4.20](https://www.rfc-editor.org/rfc/rfc8914)).
-const STALE_ANSWER: u16 = 3;
+pub(super) const STALE_ANSWER: u16 = 3;
 const STALE_NO_NAME: u16 = 19;
 const STALE_ERROR_LEN: usize = 6;
 

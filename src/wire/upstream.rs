@@ -1,7 +1,7 @@
 //! The other side of a forwarder: a question to an upstream server, and its reply, kept in the form in which it came.
 
 use super::{
-    AD, CD, HEADER_LEN, OPCODE, OPTION_EXTENDED_ERROR, QR, RD, TC,
+    AA, AD, CD, HEADER_LEN, OPCODE, OPTION_EXTENDED_ERROR, QR, RD, TC,
     parse::name_len,
     write::{OPT_FIXED_LEN, OPTION_HEADER_LEN, push_opt, push_option},
 };
@@ -23,7 +23,7 @@ const MAX_EXTENDED_ERRORS: usize = 256;
 const NO_REACHABLE_AUTHORITY: u16 = 22;
 
 /// A TTL above this stands for 0 ([RFC 2181 §8](https://www.rfc-editor.org/rfc/rfc2181#section-8)).
-const MAX_TTL: u32 = i32::MAX as u32;
+pub(super) const MAX_TTL: u32 = i32::MAX as u32;
 
 /// A question to an upstream server.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +57,8 @@ pub struct UpstreamReply {
     pub has_edns: bool,
     /// For how many seconds the reply may be kept; 0 where it may not ([RFC 2308](https://www.rfc-editor.org/rfc/rfc2308)).
     pub lifetime_seconds: u32,
+    /// What the answer and authority sections say.
+    pub content: Content,
     /// AD: the upstream says that the data is authentic.
     pub(super) authentic: bool,
     /// How many records each section has.
@@ -68,6 +70,26 @@ pub struct UpstreamReply {
     pub(super) ttl_at: Box<[u16]>,
     /// Options that tell more of an error, each with its code and length.
     pub(super) extended_errors: Box<[u8]>,
+}
+
+/// What a reply says, by its records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Content {
+    /// Records of the asked type, or nothing that is told apart here.
+    Data {
+        /// Whether they stand behind aliases.
+        is_aliased: bool,
+    },
+    /// No such name, or no such data ([RFC 2308 §2](https://www.rfc-editor.org/rfc/rfc2308#section-2)).
+    Negative {
+        /// Whether that is said of a name that the asked one is an alias of.
+        is_aliased: bool,
+    },
+    /// Aliases without an end: neither data of the last one nor an SOA that says that there is none. Whoever asked has
+    /// to ask on.
+    OnlyAliases,
+    /// Others are named who might know ([RFC 1034 §4.3.1](https://www.rfc-editor.org/rfc/rfc1034#section-4.3.1)).
+    Referral,
 }
 
 impl UpstreamReply {
@@ -86,12 +108,38 @@ impl UpstreamReply {
         }
     }
 
+    /// SERVFAIL for a question that leads nowhere.
+    pub fn failed() -> Self {
+        Self::empty(Rcode::ServFail as u16)
+    }
+
+    /// Whether the reply names others who might know, and says nothing itself.
+    pub fn is_referral(&self) -> bool {
+        self.content == Content::Referral
+    }
+
+    /// Whether the reply says that there is no such name or no such data.
+    pub fn is_negative(&self) -> bool {
+        matches!(self.content, Content::Negative { .. })
+    }
+
+    /// Whether the asked name is an alias, and the question was not about that.
+    pub fn has_aliases(&self) -> bool {
+        matches!(
+            self.content,
+            Content::OnlyAliases
+                | Content::Data { is_aliased: true }
+                | Content::Negative { is_aliased: true }
+        )
+    }
+
     fn empty(rcode: u16) -> Self {
         Self {
             rcode,
             truncated: false,
             has_edns: false,
             lifetime_seconds: 0,
+            content: Content::Data { is_aliased: false },
             authentic: false,
             counts: [0; 3],
             records: Box::default(),
@@ -195,7 +243,7 @@ pub fn read_reply(
     let records = behind_question(body, question).ok_or(NotTheReply::Foreign)?;
     match Records::read(records, counts, question.record_type) {
         Some(read) => {
-            read.finish(&mut reply, records);
+            read.finish(&mut reply, records, flags & AA != 0);
             Ok(reply)
         }
         // What was cut may end within a record.
@@ -224,6 +272,9 @@ struct Records {
     length: usize,
     least_ttl: Option<u32>,
     has_asked_type: bool,
+    /// Whether there are aliases, and the question was not about those.
+    is_aliased: bool,
+    has_name_servers: bool,
     /// The MINIMUM of the SOA in the authority section.
     negative_ttl: Option<u32>,
     /// The upper bits of the response code and the options, where there is an OPT record.
@@ -276,6 +327,8 @@ impl Records {
         self.least_ttl = Some(self.least_ttl.map_or(ttl, |least| least.min(ttl)));
         let is_asked = record.kind == asked || asked == RecordType::ANY;
         self.has_asked_type |= section == 0 && is_asked;
+        self.is_aliased |= section == 0 && record.kind == RecordType::CNAME && !is_asked;
+        self.has_name_servers |= section == 1 && record.kind == RecordType::NS;
         if section == 1 && record.kind == RecordType::SOA {
             let minimum = record.data.last_chunk::<4>()?;
             self.negative_ttl = Some(u32::from_be_bytes(*minimum));
@@ -283,12 +336,13 @@ impl Records {
         Some(())
     }
 
-    fn finish(self, reply: &mut UpstreamReply, bytes: &[u8]) {
+    fn finish(mut self, reply: &mut UpstreamReply, bytes: &[u8], is_authoritative: bool) {
         reply.has_edns = self.opt.is_some();
-        if let Some((upper, extended_errors)) = self.opt {
+        if let Some((upper, extended_errors)) = self.opt.take() {
             reply.rcode |= u16::from(upper) << 4;
             reply.extended_errors = extended_errors.into();
         }
+        let content = self.content(reply, is_authoritative);
         let lifetime = match (reply.rcode, self.negative_ttl) {
             _ if reply.truncated => None,
             (0, _) if self.has_asked_type => self.least_ttl,
@@ -296,9 +350,32 @@ impl Records {
             _ => None,
         };
         reply.lifetime_seconds = lifetime.unwrap_or(0);
+        reply.content = content;
         reply.counts = self.counts;
         reply.records = bytes[..self.length].into();
         reply.ttl_at = self.ttl_at.into();
+    }
+}
+
+impl Records {
+    /// `reply` has its response code already.
+    fn content(&self, reply: &UpstreamReply, is_authoritative: bool) -> Content {
+        const NO_ERROR: u16 = Rcode::NoError as u16;
+        const NO_NAME: u16 = Rcode::NxDomain as u16;
+        let is_aliased = self.is_aliased;
+        let [answers, ..] = self.counts;
+        match reply.rcode {
+            _ if reply.truncated => Content::Data { is_aliased: false },
+            NO_NAME => Content::Negative { is_aliased },
+            NO_ERROR if self.has_asked_type => Content::Data { is_aliased },
+            NO_ERROR if self.negative_ttl.is_some() => Content::Negative { is_aliased },
+            NO_ERROR if is_aliased => Content::OnlyAliases,
+            NO_ERROR if answers == 0 && self.has_name_servers && !is_authoritative => {
+                Content::Referral
+            }
+            NO_ERROR if answers == 0 => Content::Negative { is_aliased },
+            _ => Content::Data { is_aliased: false },
+        }
     }
 }
 

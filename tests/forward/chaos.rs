@@ -282,7 +282,7 @@ fn a_cut_reply_that_can_not_be_had_whole_sends_the_client_to_tcp() {
 #[test]
 fn an_upstream_that_fails_leaves_the_word_to_the_next() {
     let good = Upstream::with_address(2);
-    for code in [1, 2, 4, 5] {
+    for code in [1, 2, 4, 5, 6, 9, 10, 15] {
         let bad = Upstream::answering(move |asked| Reply::to(asked).rcode(code));
         let forwarding = Forwarding::to(&[&bad.flag(), &good.flag()]);
         check_address(&forwarding.ask("www.test"), 2);
@@ -302,8 +302,62 @@ fn a_failure_that_all_share_comes_through() {
     let failing = Upstream::answering(|asked| Reply::to(asked).rcode(2));
     let forwarding = Forwarding::to(&[&refusing.flag(), &failing.flag()]);
     let answer = forwarding.ask("www.test");
-    assert_eq!(answer.metadata.response_code, ResponseCode::Refused);
+    let code = answer.metadata.response_code;
+    assert_eq!(code, ResponseCode::ServFail, "that one has tried");
     assert_eq!((refusing.count(), failing.count()), (1, 1));
+}
+
+#[test]
+fn an_upstream_that_refers_to_others_leaves_the_word_to_the_next() {
+    const NS: u16 = 2;
+    let refers = |owner: &'static [u8]| {
+        Upstream::answering(move |asked| {
+            Reply::to(asked).record(1, owner, NS, 300, b"\x02ns\x04test\0")
+        })
+    };
+    let good = Upstream::with_address(2);
+    for owner in [b"\0".as_slice(), b"\x04test\0"] {
+        let referring = refers(owner);
+        let forwarding = Forwarding::to(&[&referring.flag(), &good.flag()]);
+        check_address(&forwarding.ask("www.test"), 2);
+        assert_eq!(referring.count(), 1);
+        drop(forwarding);
+
+        let forwarding = Forwarding::to(&[&referring.flag()]);
+        let answer = forwarding.ask("www.test");
+        assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
+        assert!(is_up(&forwarding, &referring), "it replies");
+    }
+}
+
+#[test]
+fn an_upstream_that_answers_names_is_up_whatever_it_does_with_the_root() {
+    let upstream = Upstream::sending(|asked| {
+        if asked.is_probe() || asked.record_type() != 1 {
+            return Vec::new();
+        }
+        vec![Reply::to(asked).a(0, [192, 0, 2, 1]).bytes()]
+    });
+    let forwarding = Forwarding::with(
+        &["--upstream", &upstream.flag()],
+        "forward: {timeout: 1s, retryAfter: 100ms}\n",
+    );
+    // AAAA is never answered: that is noticed, and the next A that is answered says that the upstream is up.
+    let unanswered = format!(
+        "meshdns_forward_unanswered_total{{to=\"{}\"}}",
+        upstream.address
+    );
+    for number in 0..3 {
+        let before: u64 = forwarding.server.metric(&unanswered);
+        forwarding.ask_for(&format!("name{number}.test"), 28);
+        forwarding.server.wait("a question without reply", || {
+            forwarding.server.metric::<u64>(&unanswered) > before
+        });
+        check_address(&forwarding.ask("www.test"), 1);
+        forwarding
+            .server
+            .wait("it to be up", || is_up(&forwarding, &upstream));
+    }
 }
 
 #[test]

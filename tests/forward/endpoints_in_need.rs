@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU8, Ordering},
 };
 
 use crate::{
@@ -86,6 +86,36 @@ fn one_family_that_fails_does_not_take_the_other_along() {
     forwarding.server.wait("the address", || {
         forwarding.addresses("db.internal.com", A) == ["192.0.2.1"]
     });
+}
+
+#[test]
+fn one_family_sets_no_pace_for_the_other() {
+    let last = Arc::new(AtomicU8::new(1));
+    let moving = last.clone();
+    let upstream = Upstream::sending(move |asked| {
+        if asked.record_type() != A {
+            return Vec::new();
+        }
+        let last = moving.load(Ordering::SeqCst);
+        vec![Reply::to(asked).a(1, [192, 0, 2, last]).bytes()]
+    });
+    let objects = [service("db.internal.com", &["db.corp.test"])];
+    let file = format!(
+        "forward: {{upstreams: '{}', timeout: 1m, retryAfter: 1m}}\n",
+        upstream.flag()
+    );
+    let forwarding = Forwarding::with(&[], &file);
+    forwarding.write("zones/objects.yaml", &objects.join("---\n"));
+    // All of this while the first question for AAAA waits for its reply.
+    for number in 1..4 {
+        last.store(number, Ordering::SeqCst);
+        forwarding.server.wait("the new address", || {
+            forwarding.addresses("db.internal.com", A) == [format!("192.0.2.{number}")]
+        });
+    }
+    let asked = upstream.asked();
+    let others = asked.iter().filter(|asked| asked.record_type() != A);
+    assert_eq!(others.count(), 1);
 }
 
 #[test]

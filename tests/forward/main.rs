@@ -1,5 +1,6 @@
 //! Names that are not in the mesh: the real binary in front of upstreams that do what they are told.
 
+mod aliases;
 mod answers;
 mod authority;
 mod basics;
@@ -15,5 +16,6 @@ mod reload;
 #[path = "../serving/mod.rs"]
 mod serving;
 mod settings;
+mod special;
 mod tls;
 mod upstream;

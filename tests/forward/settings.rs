@@ -195,6 +195,50 @@ fn the_machines_own_upstreams_are_followed() {
 }
 
 #[test]
+fn a_file_of_no_use_never_takes_the_place_of_a_good_one() {
+    let forwarding = Forwarding::with(
+        &["--upstream", "system"],
+        "forward: {resolvConf: resolv.conf}\n",
+    );
+    let names = |address: &str| {
+        let line = format!("meshdns_forward_upstream_up{{to=\"{address}:53\"}}");
+        forwarding.server.get("/metrics").body.contains(&line)
+    };
+    forwarding.write("resolv.conf", "nameserver 192.0.2.1\n");
+    forwarding
+        .server
+        .wait("the upstream", || names("192.0.2.1"));
+    for (useless, said) in [
+        ("", "names no upstream"),
+        ("nameserver 192.0.\n", "names no upstream"),
+    ] {
+        let before = forwarding.server.log_lines(&[said]);
+        forwarding.write("resolv.conf", useless);
+        forwarding.server.wait("the file to be looked at", || {
+            forwarding.server.log_lines(&[said]) > before
+        });
+        assert!(names("192.0.2.1"));
+    }
+    std::fs::remove_file(forwarding.path("resolv.conf")).expect("it is there");
+    forwarding.server.wait_for_log(&["can't be read"]);
+    assert!(names("192.0.2.1"));
+    // Nor when the settings change meanwhile.
+    forwarding.write(
+        "meshdns.yaml",
+        "forward: {resolvConf: resolv.conf, timeout: 3s}\n",
+    );
+    forwarding.reload();
+    assert!(names("192.0.2.1"));
+    forwarding.write(
+        "resolv.conf",
+        "nameserver fe80::53%lo\nnameserver 192.0.2.2\n",
+    );
+    forwarding.server.wait("the other upstream", || {
+        names("192.0.2.2") && names("[fe80::53%1]")
+    });
+}
+
+#[test]
 fn policies_spread_questions() {
     let [first, second] = [1, 2].map(Upstream::with_address);
     let flags = ["--upstream", &first.flag(), "--upstream", &second.flag()].map(str::to_owned);
@@ -250,6 +294,14 @@ fn wrong_upstreams_are_told() {
     ] {
         let (code, said) = refused(&[&format!("--upstream={wrong}")], "");
         assert_eq!(code, Some(64), "{wrong}: {said}");
+    }
+    for (wrong, why) in [
+        ("fe80::53", "fe80::53%eth0"),
+        ("[fe80::53%none]:53", "no network interface named none"),
+    ] {
+        let (code, said) = refused(&[&format!("--upstream={wrong}")], "");
+        assert_eq!(code, Some(64), "{wrong}: {said}");
+        assert!(said.contains(why), "{said}");
     }
 
     let (code, said) = refused(

@@ -76,11 +76,6 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let certificates = listen::certificates(config)?;
     let sockets = listen::bind(config, certificates.as_ref())?;
     let own = listen::own_addresses(&sockets);
-    let forwarder = match config.forward.clone() {
-        Some(settings) => Some(Forwarder::start(settings, &own)?),
-        None => None,
-    };
-    let forwarding = Arc::new(InForce::new(forwarder));
     let pages = http::Sockets::bind(&usable(&config.http))?;
     let seed = RandomState::new().hash_one(0);
     let mut control = control::start(
@@ -91,6 +86,15 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         },
         progress::show(config.log_format, &plan.log.lines),
     )?;
+    let forwarder = match config.forward.clone() {
+        Some(settings) => Some(Forwarder::start(
+            settings,
+            &own,
+            control.snapshots().clone(),
+        )?),
+        None => None,
+    };
+    let forwarding = Arc::new(InForce::new(forwarder));
 
     let traffic = Arc::new(Traffic::default());
     let reloads = Arc::new(ConfigReloads::default());
@@ -299,7 +303,10 @@ impl Reloading<'_> {
             (None, _) => Ok(None),
             (Some(settings), Some(held)) if *held.settings() == settings => Ok(Some(held)),
             (Some(settings), Some(held)) => held.succeeded_by(settings).map(Some),
-            (Some(settings), None) => Forwarder::start(settings, self.own).map(Some),
+            (Some(settings), None) => {
+                let mesh = self.control.snapshots().clone();
+                Forwarder::start(settings, self.own, mesh).map(Some)
+            }
         }
     }
 }

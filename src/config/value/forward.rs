@@ -1,13 +1,10 @@
-use std::{
-    net::{IpAddr, SocketAddr},
-    str::FromStr,
-};
+use std::{net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::{DNS_PORT, HTTPS_PORT, TLS_PORT, ValueError, bare_ip};
-use crate::forward::{Endpoint, Policy, Source, Transport};
+use super::{DNS_PORT, HTTPS_PORT, TLS_PORT, ValueError};
+use crate::forward::{AddressError, Endpoint, Policy, Source, Transport, socket_address};
 
 /// An upstream server, or the word `system`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,20 +17,24 @@ impl FromStr for Upstream {
         let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
         let (transport, address) = match scheme {
             _ if text == "system" => return Ok(Self(Source::System)),
-            "udp" => (Transport::Udp, socket_address(rest, DNS_PORT)),
-            "tcp" => (Transport::Tcp, socket_address(rest, DNS_PORT)),
+            "udp" => (Transport::Udp, socket_address(rest, DNS_PORT)?),
+            "tcp" => (Transport::Tcp, socket_address(rest, DNS_PORT)?),
             "tls" => {
                 let (name, address) = rest.split_once('@').ok_or(ValueError::TlsUpstream)?;
                 let name = server_name(name).ok_or(ValueError::TlsUpstream)?;
-                (Transport::Tls(name), socket_address(address, TLS_PORT))
+                (Transport::Tls(name), socket_address(address, TLS_PORT)?)
             }
             "https" => {
                 let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
                 let (name, address) = if let Some((name, address)) = authority.split_once('@') {
-                    (server_name(name), socket_address(address, HTTPS_PORT))
+                    (server_name(name), socket_address(address, HTTPS_PORT)?)
                 } else {
-                    let address = socket_address(authority, HTTPS_PORT);
-                    (address.map(|address| address.ip().into()), address)
+                    let address =
+                        socket_address(authority, HTTPS_PORT).map_err(|error| match error {
+                            AddressError::NoAddress => ValueError::HttpsUpstream,
+                            error => error.into(),
+                        })?;
+                    (Some(address.ip().into()), address)
                 };
                 let path = if path.is_empty() { "/dns-query" } else { path };
                 let is_path = path.bytes().all(|byte| byte.is_ascii_graphic());
@@ -43,7 +44,6 @@ impl FromStr for Upstream {
             }
             _ => return Err(ValueError::Upstream),
         };
-        let address = address.ok_or(ValueError::Upstream)?;
         Ok(Self(Source::At(Endpoint { transport, address })))
     }
 }
@@ -51,13 +51,6 @@ impl FromStr for Upstream {
 /// The name in a certificate; an IP address may be one.
 fn server_name(text: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(text.to_owned()).ok()
-}
-
-/// An address of one machine, with this port where it names none.
-fn socket_address(text: &str, port: u16) -> Option<SocketAddr> {
-    let with_port = |ip| SocketAddr::new(ip, port);
-    let parsed = text.parse().ok().or(bare_ip(text).map(with_port));
-    parsed.filter(|address| !address.ip().is_unspecified() && address.port() > 0)
 }
 
 /// A network of clients, as a prefix or as one address.
@@ -137,6 +130,11 @@ mod tests {
         check_upstream("10.0.0.2", "10.0.0.2:53");
         check_upstream("[::1]:5353", "[::1]:5353");
         check_upstream("::1", "[::1]:53");
+        check_upstream("fe80::53%lo", "[fe80::53%1]:53");
+        check_upstream(
+            "tls://dns.test@fe80::53%2",
+            "tls://dns.test@[fe80::53%2]:853",
+        );
         check_upstream("udp://10.0.0.2", "10.0.0.2:53");
         check_upstream("tcp://10.0.0.2:5353", "tcp://10.0.0.2:5353");
         check_upstream("tls://dns.test@10.0.0.2", "tls://dns.test@10.0.0.2:853");
@@ -160,6 +158,8 @@ mod tests {
             "https://dns.test/dns-query",
             "https://10.0.0.2/dns query",
             "quic://10.0.0.2",
+            "fe80::53",
+            "fe80::53%none",
         ] {
             check_upstream(wrong, "");
         }

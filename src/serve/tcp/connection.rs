@@ -204,10 +204,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             push_framed(&mut self.outbox, |out| {
                 due = responder.respond(snapshot, message, client, out);
             });
-            if let Due::Later(ticket) = due {
+            if let Due::Later(deferred) = due {
                 let (late, message) = (Arc::clone(service.late()), message.to_vec());
                 self.late
-                    .spawn(async move { late.answer(&message, ticket).await });
+                    .spawn(async move { late.answer(&message, deferred).await });
             }
         }
         Rest::Messages
