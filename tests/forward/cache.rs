@@ -76,16 +76,20 @@ fn negative_answers_are_kept_for_what_the_soa_says() {
         }
         assert_eq!(upstream.count(), before + 1, "{name}");
     }
-    let before = upstream.count();
-    for _ in 0..3 {
-        forwarding.ask("nothing-says-how-long.test");
-    }
-    assert_eq!(upstream.count(), before + 3);
+    is_asked_for_anew(&forwarding, &upstream, "nothing-says-how-long.test");
+    // Its MINIMUM ends before its TTL.
+    is_asked_for_anew(&forwarding, &upstream, "short.test");
+}
+
+/// Checks that the upstream is asked again for a name, however often it was. Not each question reaches it: one that comes
+/// in the moment before an answer's end is answered along with the one before it.
+#[track_caller]
+fn is_asked_for_anew(forwarding: &Forwarding, upstream: &Upstream, name: &str) {
     forwarding
         .server
-        .wait("the MINIMUM to end before the TTL", || {
-            forwarding.ask("short.test");
-            upstream.count() >= before + 3 + 2
+        .wait(&format!("{name} to be asked for anew"), || {
+            forwarding.ask(name);
+            upstream.count_of(&format!("{name}.")) >= 3
         });
 }
 
@@ -96,7 +100,6 @@ fn what_can_not_be_kept_is_not() {
         match asked.name().as_str() {
             "zero.test." => reply.a(0, [192, 0, 2, 1]),
             "refused.test." => reply.rcode(5),
-            "cut.test." if asked.over_tcp => reply.with(TC),
             "cut.test." => reply.with(TC),
             // A TTL that no signed number holds counts as none.
             _ => reply.a(0x8000_0000, [192, 0, 2, 1]),
@@ -104,10 +107,7 @@ fn what_can_not_be_kept_is_not() {
     });
     let forwarding = Forwarding::to(&[&upstream.flag()]);
     for name in ["zero.test", "refused.test", "cut.test", "huge.test"] {
-        forwarding.ask(name);
-        let once = upstream.count();
-        forwarding.ask(name);
-        assert!(upstream.count() > once, "{name}");
+        is_asked_for_anew(&forwarding, &upstream, name);
     }
 }
 
@@ -119,7 +119,7 @@ fn failures_are_kept_for_a_moment() {
         let answer = forwarding.ask("broken.test");
         assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
     }
-    assert!(upstream.count() < 50, "{}", upstream.count());
+    assert!(upstream.count() < 100, "{}", upstream.count());
     let before = upstream.count();
     forwarding.server.wait("the failure to be forgotten", || {
         forwarding.ask("broken.test");
