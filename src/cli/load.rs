@@ -1,6 +1,6 @@
 //! Reads a mesh once, for the commands that look and leave.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use anyhow::Context as _;
 use tokio::runtime::{self, Runtime};
@@ -72,8 +72,16 @@ pub(super) struct Upstreams {
     forwarder: Arc<Forwarder>,
 }
 
-/// The upstreams of `config`; `None` where it has none.
+/// The upstreams of `config`; `None` where it has none. This process answers nowhere.
 pub(super) fn upstreams(config: &Config) -> Result<Option<Upstreams>, Failure> {
+    upstreams_of_server(config, &[])
+}
+
+/// The same for a server that answers at `own`: fails where one of the upstreams is that server itself.
+pub(super) fn upstreams_of_server(
+    config: &Config,
+    own: &[SocketAddr],
+) -> Result<Option<Upstreams>, Failure> {
     let Some(settings) = config.forward.clone() else {
         return Ok(None);
     };
@@ -83,8 +91,7 @@ pub(super) fn upstreams(config: &Config) -> Result<Option<Upstreams>, Failure> {
         .context("start what asks upstreams")?;
     let forwarder = {
         let _inside = runtime.enter();
-        // This process answers nowhere.
-        Forwarder::start(settings, &[])?
+        Forwarder::start(settings, own)?
     };
     Ok(Some(Upstreams { runtime, forwarder }))
 }
