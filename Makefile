@@ -2,8 +2,9 @@
 #
 # CARGO_TARGET_DIR is respected; everything else that is downloaded or built stays below target/.
 
-# Programs that scripts/install-tools.sh had to unpack come first; Debian keeps servers in /usr/sbin.
-export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin
+# Programs that scripts/install-tools.sh had to unpack come first; Debian keeps servers in /usr/sbin, and a shell that was
+# open before rustup ran does not know its folder.
+export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin:$(HOME)/.cargo/bin
 
 FOLDER ?= zones
 BENCH ?=
@@ -13,26 +14,27 @@ BENCH ?=
 help: ## Lists these words
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
-run: ## Serves zones/ (or FOLDER=path) on 127.0.0.1:5300
+run: ## Installs what building needs and serves zones/ (or FOLDER=path) on 127.0.0.1:5300
+	scripts/install-tools.sh build
 	cargo run --release --locked -- serve $(FOLDER)
 
-test: ## Installs what the tests need (dig and friends) and runs all of them
-	scripts/install-tools.sh test
+test: ## Installs what the tests need (a C compiler, dig and friends), runs all of them, and names those that were skipped
+	scripts/install-tools.sh build test
 	scripts/build-coredns.sh || echo "going on without CoreDNS" >&2
-	cargo test --locked
+	scripts/test.sh
 
 bench: ## Installs Knot, NSD, BIND, unbound, CoreDNS and dnsperf, and measures beside them; BENCH='--mix a' passes options on
-	scripts/install-tools.sh bench
+	scripts/install-tools.sh build bench
 	scripts/build-coredns.sh || echo "going on without CoreDNS" >&2
 	cargo bench --locked --bench load -- compare $(BENCH)
 	cargo bench --locked --bench line
 
 bench-scale: ## Makes a mesh of a million endpoints below target/ and measures with it; BENCH=--quick is a tenth of it
-	scripts/install-tools.sh bench
+	scripts/install-tools.sh build bench
 	cargo bench --locked --bench load -- scale $(BENCH)
 
 instructions: ## Counts the instructions a query takes and compares them with benches/instructions.txt
-	scripts/install-tools.sh instructions
+	scripts/install-tools.sh build instructions
 	scripts/instructions.sh
 
 lint: fmt clippy doc deny hadolint kubernetes shellcheck ## Everything that CI checks besides the tests

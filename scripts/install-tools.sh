@@ -1,11 +1,13 @@
 #!/bin/sh
-# Installs the programs that meshdns is tested and measured with, from Debian's packages:
+# Installs the programs that meshdns is built, tested and measured with, from Debian's packages:
 #
-#   scripts/install-tools.sh test            what `make test` needs
+#   scripts/install-tools.sh build           what `make run` needs besides Rust
+#   scripts/install-tools.sh build test      what `make test` needs
 #   scripts/install-tools.sh bench lint      what `make bench` and `make lint` need
 #
 # Installs nothing that is there already. As root, or where sudo asks for no password, the packages are installed.
 # Otherwise they are unpacked below target/tools, which needs no rights; the Makefile puts target/tools/bin on the PATH.
+# A compiler can't be unpacked: where it is missing the script says what to type, and fails.
 #
 # Starts no service: the servers are run as plain processes by the tests, on loopback ports of their choice. And
 # systemd-resolved is unpacked even by root: its package, installed, takes over this machine's own /etc/resolv.conf.
@@ -14,9 +16,12 @@ set -eu
 cd "$(dirname "$0")/.."
 tools="$PWD/target/tools"
 
-# One line per program: group, program (or a file below /usr that stands for a library), Debian package, what it is for.
+# One line per program: group, program (or a file below /usr that stands for a library, or `linking`), Debian package, what
+# it is for.
 wanted() {
     cat <<'TABLE'
+build cc gcc compiles what is written in C, and links every program
+build linking libc6-dev has what every program is linked with
 test dig bind9-dnsutils asks questions as a person does
 test kdig knot-dnsutils asks over TLS, HTTPS and QUIC
 test ip iproute2 makes networks for tests/interop
@@ -39,6 +44,7 @@ TABLE
 # Debian keeps servers in /usr/sbin, which is not on everyone's PATH.
 has() {
     case $1 in
+    linking) printf '#include <stdlib.h>\nint main(void) { return 0; }\n' | cc -x c -o /dev/null - 2>/dev/null ;;
     /*) [ -e "$1" ] || [ -e "$tools/root$1" ] ;;
     *) PATH="$tools/bin:$PATH:/usr/sbin:/sbin:/usr/lib/systemd:/lib/systemd" command -v "$1" >/dev/null 2>&1 ;;
     esac
@@ -109,6 +115,14 @@ unpack_packages() {
     done
 }
 
+case " $* " in
+*" build "*)
+    if ! command -v cargo >/dev/null 2>&1; then
+        echo "there is no cargo on the PATH: please install Rust with rustup (https://rustup.rs), and run this again" >&2
+        exit 1
+    fi
+    ;;
+esac
 packages=$(missing "$@" | paste -sd' ')
 if [ -z "$packages" ]; then
     exit 0
@@ -117,12 +131,12 @@ if ! command -v apt-get >/dev/null 2>&1; then
     echo "missing, and this is no Debian: please install what Debian calls $packages" >&2
     exit 1
 fi
-echo "installing $packages" >&2
 sudo=
 if [ "$(id -u)" != 0 ]; then
     sudo=sudo
 fi
 if [ -z "$sudo" ] || { command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; }; then
+    echo "installing $packages" >&2
     all=$packages
     packages=$(echo "$all" | tr ' ' '\n' | grep -vx systemd-resolved | paste -sd' ' || true)
     if [ -n "$packages" ]; then
@@ -131,6 +145,12 @@ if [ -z "$sudo" ] || { command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/nu
     packages=$(echo "$all" | tr ' ' '\n' | grep -x systemd-resolved || true)
 fi
 if [ -n "$packages" ]; then
+    compiler=$(missing build | paste -sd' ')
+    if [ -n "$compiler" ]; then
+        echo "nothing can be built without a C compiler: please run, as root: apt-get install $compiler" >&2
+        exit 1
+    fi
+    echo "unpacking $packages below target/tools" >&2
     unpack_packages
 fi
 still=$(missing "$@" | paste -sd' ')

@@ -6,6 +6,7 @@
 //!
 //! Never opens a socket and never reads the mesh.
 
+mod contradiction;
 pub mod file;
 mod forward;
 pub mod value;
@@ -19,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+pub use contradiction::{Contradiction, Taken};
 use file::TcpKeys;
 pub use file::{File, FileError};
 use value::{
@@ -212,51 +214,12 @@ impl Config {
         }
     }
 
-    /// What two settings have against each other; `None` where they go together.
-    pub fn contradiction(&self) -> Option<String> {
-        self.lacks_certificate().or_else(|| self.lacks_upstream())
-    }
-
     /// Where the certificate and its key are; `None` where nothing is said.
     pub fn certificate(&self) -> Option<CertificateFiles> {
         Some(CertificateFiles {
             certificate: self.tls_certificate.clone()?,
             key: self.tls_key.clone()?,
         })
-    }
-
-    /// What is missing for encrypted listeners.
-    pub fn lacks_certificate(&self) -> Option<String> {
-        const CERTIFICATE: &str = "--tls-certificate (`tls.certificate` in the file)";
-        const KEY: &str = "--tls-key (`tls.key` in the file)";
-        match (&self.tls_certificate, &self.tls_key) {
-            (Some(_), Some(_)) => None,
-            (Some(certificate), None) => {
-                let certificate = certificate.display();
-                Some(format!("the certificate {certificate} has no key: name its file with {KEY}"))
-            }
-            (None, Some(key)) => {
-                let key = key.display();
-                Some(format!(
-                    "the key {key} has no certificate: name its file with {CERTIFICATE}"
-                ))
-            }
-            (None, None) => self.encrypted.first().map(|listener| {
-                format!(
-                    "listening at {listener} takes a certificate and its key: name their files with {CERTIFICATE} and {KEY}"
-                )
-            }),
-        }
-    }
-
-    fn lacks_upstream(&self) -> Option<String> {
-        let zone = self
-            .partial_zones
-            .first()
-            .filter(|_| self.forward.is_none())?;
-        Some(format!(
-            "zone {zone} has `unmatched: forward`, and there is nobody to forward to: name an upstream with --upstream"
-        ))
     }
 
     /// The keys in which `next` differs from this, and that a running server can't change.

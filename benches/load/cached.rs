@@ -15,8 +15,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    bench::{Bench, PATIENCE},
     caches::{CACHES, UNBOUND},
-    compare::{Bench, PATIENCE},
     data::{Data, ELSEWHERE},
     dnsperf::{self, Extent, Size},
     mix::{self, PLAIN},

@@ -9,24 +9,20 @@
 //! The reflector (`reflector.rs`) receives and sends packets of the same sizes and does nothing else: what it costs is
 //! the kernel's part, which no server can go below.
 
-use std::{path::Path, time::Duration};
-
 use anyhow::{Context, Result, ensure};
 
 use crate::{
+    bench::{Bench, Generator, Options, PATIENCE},
     cached,
     caches::CACHES,
     data::{ADDRESSES, Data, ZONE},
-    dnsperf::{self, Extent, Run, Size},
-    flood, machine,
+    dnsperf::{self, Size},
+    machine,
     mix::{self, Mix, PLAIN, Transport},
     others::{KNOT, OTHERS},
     servers::{self, MESH, REFLECTOR, Server, find},
     table::{self, Pairs},
 };
-
-/// How long a server may take to load its names.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What `--mix` calls the table that compares two workers with one.
 const WORKERS: &str = "workers";
@@ -38,35 +34,6 @@ const TWO_WORKERS: Pairs = Pairs {
     ratio: "two / one",
     goal: 1.11,
 };
-
-/// Which tables, and how carefully.
-#[derive(clap::Parser)]
-pub(crate) struct Options {
-    /// How often each server is measured per mix; the median counts
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
-    rounds: u32,
-
-    /// How long one run takes, in seconds
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
-    seconds: u64,
-
-    /// The mixes of queries to measure, `cached` for names elsewhere and what forwarding costs, `workers` for one and two
-    /// workers, or `all`
-    #[arg(long, value_delimiter = ',', default_value = "all")]
-    mix: Vec<String>,
-
-    /// Queries per second that dnsperf is to offer; as many as it can where this is not given
-    #[arg(long)]
-    rate: Option<u32>,
-
-    /// Who asks over UDP; over TCP it is always dnsperf
-    #[arg(long, value_enum, default_value_t = Generator::Flood)]
-    generator: Generator,
-
-    /// How many names the servers hold
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
-    pub(crate) names: u32,
-}
 
 /// Measures and prints what `options` ask for.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -113,22 +80,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Who asks.
-#[derive(Clone, Copy, Eq, PartialEq, clap::ValueEnum)]
-enum Generator {
-    /// A thread of this program that keeps every worker busy all the time
-    Flood,
-    /// dnsperf, which a server waits for much of the time
-    Dnsperf,
-}
-
-/// Names, and how they are asked for.
-pub(crate) struct Bench<'b> {
-    pub(crate) options: &'b Options,
-    pub(crate) data: Data,
-    pub(crate) folder: &'b Path,
-}
-
 impl Bench<'_> {
     /// Prints where and how the figures came about.
     fn print_setting(&self) {
@@ -172,12 +123,6 @@ impl Bench<'_> {
             }
         }
         Ok(servers)
-    }
-
-    /// The server, when it answers.
-    pub(crate) fn wait(&self, server: Server) -> Result<Server> {
-        dnsperf::first_answers(&server, &PLAIN, &self.data, PATIENCE)?;
-        Ok(server)
     }
 
     /// Measures one mix and prints its table.
@@ -229,50 +174,5 @@ impl Bench<'_> {
         println!("\n### {}, {}\n", PLAIN.title, TWO_WORKERS.title);
         table::print_pairs(&all, &runs, &TWO_WORKERS);
         Ok(())
-    }
-
-    /// Measures every server once a round.
-    pub(crate) fn rounds(&self, mix: &Mix, servers: &[&Server]) -> Result<Vec<Vec<Run>>> {
-        let queries = mix.write_queries(&self.data, self.folder)?;
-        let rounds = self.options.rounds;
-        let mut runs = vec![Vec::new(); servers.len()];
-        for round in 0..rounds {
-            eprintln!("{}: round {} of {rounds}", mix.key, round + 1);
-            let of_round = match (self.options.generator, mix.transport) {
-                (Generator::Flood, Transport::Udp) => {
-                    let time = Duration::from_secs(self.options.seconds);
-                    flood::run(servers, mix, &self.data, time)?
-                }
-                (Generator::Dnsperf, _) | (_, Transport::Tcp) => {
-                    self.round_of_dnsperf(round as usize, mix, &queries, servers)?
-                }
-            };
-            for (runs, run) in runs.iter_mut().zip(of_round) {
-                runs.push(run);
-            }
-        }
-        Ok(runs)
-    }
-
-    /// Another server is the first one in each round.
-    fn round_of_dnsperf(
-        &self,
-        round: usize,
-        mix: &Mix,
-        queries: &Path,
-        servers: &[&Server],
-    ) -> Result<Vec<Run>> {
-        let Options { seconds, rate, .. } = *self.options;
-        let mut runs = (0..servers.len())
-            .map(|turn| {
-                let who = (round + turn) % servers.len();
-                let server = servers[who];
-                let run = dnsperf::run(server, mix, queries, Extent::Seconds(seconds), rate)
-                    .with_context(|| format!("load on {}", server.name))?;
-                Ok((who, run))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        runs.sort_by_key(|(who, _)| *who);
-        Ok(runs.into_iter().map(|(_, run)| run).collect())
     }
 }

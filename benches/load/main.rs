@@ -16,6 +16,7 @@
     reason = "a program for the terminal"
 )]
 
+mod bench;
 mod cached;
 mod caches;
 mod compare;
@@ -54,7 +55,7 @@ struct Options {
 #[derive(Subcommand)]
 enum Command {
     /// CPU per query of meshdns, a bare reflector, Knot, NSD, BIND, CoreDNS and unbound (the default)
-    Compare(compare::Options),
+    Compare(bench::Options),
     /// Loading, changing and serving a mesh of a million endpoints
     Scale(scale::Options),
     /// Be the reflector on these sockets, for ever
@@ -72,7 +73,7 @@ enum Command {
 
 fn main() -> Result<()> {
     match Options::parse().command {
-        None => compare::run(&compare::Options::parse_from(["compare"])),
+        None => compare::run(&bench::Options::parse_from(["compare"])),
         Some(Command::Compare(options)) => compare::run(&options),
         Some(Command::Scale(options)) => {
             scale::run(&options);

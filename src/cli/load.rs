@@ -1,6 +1,6 @@
 //! Reads a mesh once, for the commands that look and leave.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -74,8 +74,16 @@ pub(super) struct Upstreams {
     forwarder: Arc<Forwarder>,
 }
 
-/// The upstreams of `config`; `None` where it has none.
+/// The upstreams of `config`; `None` where it has none. This process answers nowhere.
 pub(super) fn upstreams(config: &Config) -> Result<Option<Upstreams>, Failure> {
+    upstreams_of_server(config, &[])
+}
+
+/// The same for a server that answers at `own`: fails where one of the upstreams is that server itself.
+pub(super) fn upstreams_of_server(
+    config: &Config,
+    own: &[SocketAddr],
+) -> Result<Option<Upstreams>, Failure> {
     let Some(settings) = config.forward.clone() else {
         return Ok(None);
     };
@@ -87,7 +95,7 @@ pub(super) fn upstreams(config: &Config) -> Result<Option<Upstreams>, Failure> {
         let _inside = runtime.enter();
         // This process answers nowhere, and holds no snapshot that aliases could lead into: who resolves brings one.
         let none = Snapshot::not_ready(Arc::default());
-        Forwarder::start(settings, &[], Arc::new(ArcSwap::from_pointee(none)))?
+        Forwarder::start(settings, own, Arc::new(ArcSwap::from_pointee(none)))?
     };
     Ok(Some(Upstreams { runtime, forwarder }))
 }

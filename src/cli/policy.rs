@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Exit, Failure};
 use crate::config::{
-    Config, File, FileError, Overrides,
+    Config, Contradiction, File, FileError, Overrides,
     value::{Domain, TtlPeriod, Upstream},
 };
 
@@ -118,5 +118,11 @@ impl From<FileError> for Failure {
             FileError::Invalid { .. } => Exit::Config,
         };
         Self::new(exit, error)
+    }
+}
+
+impl From<Contradiction> for Failure {
+    fn from(error: Contradiction) -> Self {
+        Self::new(Exit::Config, error)
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! Starts the parts in the order in which their failures are best told: sockets, then folders; and stops them in reverse.
 
+mod failure;
 mod listen;
 mod progress;
+mod reload;
 mod run;
+mod signals;
 mod supervisor;
 
 use std::path::PathBuf;
@@ -166,11 +169,9 @@ impl ServeArgs {
             ..Overrides::default()
         });
         let config = Config::resolve(&overrides, &self.policy.file()?);
-        if let Some(contradiction) = config.contradiction() {
-            return Err(Failure::new(Exit::Config, anyhow::anyhow!(contradiction)));
-        }
+        config.check()?;
         let log = log::start(config.log_format, &config.log_level);
-        run::run(run::Plan {
+        run::run(reload::Plan {
             policy: self.policy,
             overrides,
             config,

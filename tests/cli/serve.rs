@@ -141,9 +141,8 @@ fn sigterm_ends_with_0() {
 #[test]
 fn lameduck_answers_while_unready() {
     let place = Place::with_svc1();
-    let mut server = serve(&place, &["--lameduck", "2s"]);
+    let mut server = serve(&place, &["--lameduck", "1h"]);
     assert_eq!(server.get("/ready").status, 200);
-    let told = Instant::now();
     server.signal(Signal::TERM);
     let unready = until("it turns unready", || {
         let page = server.get("/ready");
@@ -154,6 +153,14 @@ fn lameduck_answers_while_unready() {
     let reply = ask(server.dns, "svc1.internal.com.").expect("an answer");
     assert_eq!(reply.addresses.len(), 2);
     assert!(server.is_running());
+}
+
+#[test]
+fn the_lameduck_ends_by_itself_and_not_before_its_time() {
+    let place = Place::with_svc1();
+    let mut server = serve(&place, &["--lameduck", "2s"]);
+    let told = Instant::now();
+    server.signal(Signal::TERM);
     assert_eq!(server.wait_for_end().code(), Some(0));
     assert!(told.elapsed() >= Duration::from_secs(2));
 }

@@ -8,6 +8,7 @@ mod limits;
 #[path = "../program/mod.rs"]
 mod program;
 mod quic;
+mod refusals;
 #[path = "../secure/mod.rs"]
 mod secure;
 #[path = "../serving/mod.rs"]

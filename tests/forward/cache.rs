@@ -76,16 +76,20 @@ fn negative_answers_are_kept_for_what_the_soa_says() {
         }
         assert_eq!(upstream.count(), before + 1, "{name}");
     }
-    let before = upstream.count();
-    for _ in 0..3 {
-        forwarding.ask("nothing-says-how-long.test");
-    }
-    assert_eq!(upstream.count(), before + 3);
+    is_asked_for_anew(&forwarding, &upstream, "nothing-says-how-long.test");
+    // Its MINIMUM ends before its TTL.
+    is_asked_for_anew(&forwarding, &upstream, "short.test");
+}
+
+/// Checks that the upstream is asked again for a name, however often it was. Not each question reaches it: one that comes
+/// in the moment before an answer's end is answered along with the one before it.
+#[track_caller]
+fn is_asked_for_anew(forwarding: &Forwarding, upstream: &Upstream, name: &str) {
     forwarding
         .server
-        .wait("the MINIMUM to end before the TTL", || {
-            forwarding.ask("short.test");
-            upstream.count() >= before + 3 + 2
+        .wait(&format!("{name} to be asked for anew"), || {
+            forwarding.ask(name);
+            upstream.count_of(&format!("{name}.")) >= 3
         });
 }
 
@@ -103,10 +107,7 @@ fn what_can_not_be_kept_is_not() {
     });
     let forwarding = Forwarding::to(&[&upstream.flag()]);
     for name in ["zero.test", "cut.test", "huge.test"] {
-        forwarding.ask(name);
-        let once = upstream.count();
-        forwarding.ask(name);
-        assert!(upstream.count() > once, "{name}");
+        is_asked_for_anew(&forwarding, &upstream, name);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
+    fs,
     io::{BufRead, BufReader},
     net::IpAddr,
     path::{Path, PathBuf},
@@ -14,7 +14,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::program::{PATIENCE, Server};
+use crate::{
+    needs::path,
+    program::{PATIENCE, Server},
+};
 
 /// Where a machine's meshdns servers are.
 pub(crate) const SERVERS: [&str; 2] = ["10.0.0.53", "10.0.0.54"];
@@ -255,11 +258,4 @@ impl Reply {
                 .collect(),
         }
     }
-}
-
-/// Where programs are: those that scripts/install-tools.sh unpacked, the PATH, and where Debian keeps servers.
-pub(crate) fn path() -> String {
-    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin");
-    let found = env::var("PATH").unwrap_or_default();
-    format!("{tools}:{found}:/usr/sbin:/sbin:/usr/lib/systemd:/lib/systemd:/usr/local/go/bin")
 }

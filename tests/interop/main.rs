@@ -9,6 +9,8 @@ mod forwarders;
 mod internet;
 mod machine;
 mod mesh;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod outage;
 mod pages;
 #[path = "../program/mod.rs"]
@@ -20,6 +22,7 @@ mod stubs;
 use std::{fmt::Write as _, fs, io::Write as _, path::Path, process::Command};
 
 use forwarders::{outlives_a_server, passes_changes, passes_names};
+use needs::Need;
 use stubs::{finds_all, finds_mesh};
 
 const LOOPBACK: &str = "127.0.0.1";
@@ -120,14 +123,12 @@ checks! {
     curl_sends: "curl", "curl --version", "GET and POST over HTTP/1.1 and HTTP/2", "answered, with the TTL for caches", encrypted::curl_sends;
 }
 
-/// Tries it, unless the program is not to be had on this machine.
+/// Tries it, unless this machine lacks the program, or does not allow machines of their own.
 fn run(version_command: &str, check: impl FnOnce()) {
-    if version(version_command).is_some() {
+    if version(version_command).is_none() {
+        needs::skip(&format!("`{version_command}` does not run"));
+    } else if needs::met(&[Need::MachineOfItsOwn]) {
         check();
-    } else {
-        say(&format!(
-            "NOT TRIED: `{version_command}` does not run on this machine"
-        ));
     }
 }
 
@@ -202,7 +203,7 @@ fn version(command: &str) -> Option<String> {
     let mut words = command.split(' ');
     let output = Command::new(words.next()?)
         .args(words)
-        .env("PATH", machine::path())
+        .env("PATH", needs::path())
         .output();
     let output = output.ok().filter(|output| output.status.success())?;
     // dig and delv tell it to stderr.

@@ -4,7 +4,8 @@ use std::{fs, path::Path};
 
 use crate::{
     forwarders::run_dnsmasq,
-    machine::{Daemon, Machine, SERVERS, path},
+    machine::{Daemon, Machine, SERVERS},
+    needs,
     program::console::steps,
 };
 
@@ -15,7 +16,7 @@ fn walk(page: &str, machine: &Machine, start: impl Fn(&str) -> Option<Daemon>) {
     let path = format!(
         "{}:{}",
         binary.parent().expect("a folder").display(),
-        path()
+        needs::path()
     );
     let shell = || {
         let mut shell = machine.command("env");

@@ -118,7 +118,7 @@ pub(crate) fn go(machine: &Machine, hosts: &[Host]) {
     let built = std::process::Command::new("go")
         .args(["build", "-o", &program, &source("look.go")])
         .env("CGO_ENABLED", "0")
-        .env("PATH", crate::machine::path())
+        .env("PATH", crate::needs::path())
         .status();
     assert!(
         built.is_ok_and(|status| status.success()),

@@ -6,7 +6,6 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     num::NonZeroUsize,
     sync::Arc,
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -21,9 +20,10 @@ use meshdns::{
     zone::Snapshot,
 };
 
-use crate::secure::{self, Certificate, https::Https, quic::Quic};
-
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::{
+    program::PATIENCE,
+    secure::{self, Certificate, https::Https, quic::Quic},
+};
 
 /// How a question reaches the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -5,6 +5,8 @@ mod cases;
 mod deploy;
 mod dns_client;
 mod docs;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod overlap;
 #[path = "../program/mod.rs"]
 mod program;

@@ -110,6 +110,20 @@ impl Server {
         }
     }
 
+    /// The same where looking takes the server for itself.
+    #[track_caller]
+    pub(crate) fn wait_until(&mut self, what: &str, condition: impl Fn(&mut Self) -> bool) {
+        let start = Instant::now();
+        while !condition(self) {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited too long for {what}:\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// A page, which has to be there.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Page {
@@ -191,7 +205,7 @@ impl Drop for Server {
 pub(crate) fn ask(server: SocketAddr, query: &[u8]) -> Option<Vec<u8>> {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     socket
-        .set_read_timeout(Some(Duration::from_secs(2)))
+        .set_read_timeout(Some(PATIENCE))
         .expect("a time above 0");
     socket.send_to(query, server).ok()?;
     let mut reply = vec![0; 4096];

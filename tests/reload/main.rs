@@ -5,6 +5,8 @@
 mod files;
 mod folders;
 mod harness;
+#[path = "../needs/mod.rs"]
+mod needs;
 #[path = "../program/mod.rs"]
 mod program;
 mod storms;

@@ -8,10 +8,8 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-use meshdns::dns::Serial;
 
 use crate::{
     harness::{Folder, Mesh, replace, service},
@@ -84,31 +82,28 @@ fn a_thousand_files_changed_at_once_are_served_and_no_query_is_lost() {
     );
 }
 
-/// The bound is 100 ms on a quiet machine; a test shares its machine with others, so the median is what it checks.
+/// How long it takes is measured by `make bench-scale`; here it is what it takes that counts.
 #[test]
-fn a_change_among_a_thousand_files_is_served_within_100_ms() {
+fn a_change_among_a_thousand_files_costs_one_file() {
+    const ROUNDS: u8 = 20;
     let folder = big_folder();
     let mesh = Mesh::start(folder.path());
-    let mut times: Vec<Duration> = (0..21)
-        .map(|round| {
-            let address = format!("10.0.1.{round}");
-            let text = service(500, &address);
-            let path = folder.join("svc500.yaml");
-            if round % 2 == 0 {
-                fs::write(&path, text).unwrap();
-            } else {
-                replace(&path, &text);
-            }
-            let written = Instant::now();
-            mesh.wait_for("svc500.internal.com", &[&address]);
-            let took = written.elapsed();
-            // Publishes keep a distance of 50 ms, which is not what is measured.
-            thread::sleep(Serial::STEP);
-            took
-        })
-        .collect();
-    times.sort_unstable();
-    assert!(times[10] < Duration::from_millis(100), "{times:?}");
+    mesh.wait_for_metric(PARSED, FILES_PARSED);
+    for round in 1..=ROUNDS {
+        let address = format!("10.0.1.{round}");
+        let text = service(500, &address);
+        let path = folder.join("svc500.yaml");
+        if round % 2 == 0 {
+            fs::write(&path, text).unwrap();
+        } else {
+            replace(&path, &text);
+        }
+        mesh.wait_for("svc500.internal.com", &[&address]);
+    }
+    mesh.wait_for_metric(PARSED, FILES_PARSED + f64::from(ROUNDS));
+    // A file that was read right after it was written is read once more, for its times prove nothing.
+    let most_read = FILES_PARSED + FILES_PARSED + 2.0 * f64::from(ROUNDS);
+    assert!(mesh.metric("meshdns_files_read_total") <= most_read);
 }
 
 /// Nobody waits for a quiet moment that never comes.

@@ -32,9 +32,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves the sample on 127.0.0.1 and `::1`.
+    /// Serves the sample on 127.0.0.1, and on `::1` where this machine has it.
     pub(crate) fn start() -> Self {
-        Self::on(&["127.0.0.1:0", "[::1]:0"], TcpLimits::default())
+        let has_ipv6 = UdpSocket::bind("[::1]:0").is_ok();
+        let both = ["127.0.0.1:0", "[::1]:0"];
+        Self::on(&both[..1 + usize::from(has_ipv6)], TcpLimits::default())
     }
 
     pub(crate) fn on(listen: &[&str], tcp: TcpLimits) -> Self {

@@ -69,7 +69,9 @@ impl CheckArgs {
     /// Prints every diagnostic, and ends in an error where one is.
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let config = self.policy.config(self.paths)?;
-        check_certificate(&config)?;
+        if self.policy.has_file() {
+            check_settings(&config)?;
+        }
         let Loaded {
             pipeline,
             has_unreadable,
@@ -111,18 +113,28 @@ fn in_order(mut diagnostics: Vec<Diagnostic>, is_strict: bool) -> Vec<Diagnostic
     diagnostics
 }
 
-/// Fails where `serve` with this configuration file could not show a certificate; warns of one that clients refuse.
-fn check_certificate(config: &Config) -> Result<(), Failure> {
-    if let Some(missing) = config.lacks_certificate() {
-        return Err(Failure::new(Exit::Config, anyhow::anyhow!(missing)));
-    }
+/// Fails as `serve` does where the settings alone keep it from starting; warns of a certificate that clients refuse, or that
+/// no listener of the file shows.
+fn check_settings(config: &Config) -> Result<(), Failure> {
+    config.check()?;
     if let Some(files) = config.certificate() {
         let certificate = files.certificate.display().to_string();
-        let (validity, now) = (Certificates::load(files)?.validity(), SystemTime::now());
-        if let Some(trouble) = validity.trouble(now) {
-            output::talk(&format!("{certificate}: {trouble}"));
+        match Certificates::load(files) {
+            Ok(loaded) => {
+                if let Some(trouble) = loaded.validity().trouble(SystemTime::now()) {
+                    output::talk(&format!("{certificate}: {trouble}"));
+                }
+            }
+            Err(error) if config.encrypted.is_empty() => {
+                let error = anyhow::Error::from(error);
+                output::talk(&format!("{error:#}; no listener needs it so far"));
+            }
+            Err(error) => return Err(error.into()),
         }
     }
+    let encrypted = config.encrypted.iter().map(|listener| listener.address);
+    let own: Vec<_> = config.listen.iter().copied().chain(encrypted).collect();
+    load::upstreams_of_server(config, &own)?;
     Ok(())
 }
 

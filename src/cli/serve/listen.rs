@@ -1,13 +1,12 @@
 //! The sockets for DNS, and the certificate that is shown at some of them.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+};
 
 use tracing::info;
 
-use super::{
-    super::{Exit, Failure},
-    run::usable,
-};
 use crate::{
     config::Config,
     serve::{
@@ -75,6 +74,20 @@ impl Listening {
     }
 }
 
+/// The addresses that can be had: on a machine without IPv6, "every address" means IPv4's.
+pub(super) fn usable(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    const EVERY_V4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    const EVERY_V6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let has_ipv6 = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+    let can_go = |address: &SocketAddr| {
+        address.ip() == EVERY_V6 && addresses.contains(&(EVERY_V4, address.port()).into())
+    };
+    let usable = addresses.iter().copied();
+    usable
+        .filter(|address| has_ipv6 || !can_go(address))
+        .collect()
+}
+
 /// As [`usable`], for each thing that is spoken.
 fn usable_encrypted(listeners: &[Listener]) -> Vec<Listener> {
     let beside = |listener: &Listener| {
@@ -84,14 +97,4 @@ fn usable_encrypted(listeners: &[Listener]) -> Vec<Listener> {
     };
     let can_stay = |listener: &&Listener| usable(&beside(listener)).contains(&listener.address);
     listeners.iter().filter(can_stay).cloned().collect()
-}
-
-impl From<CertificateError> for Failure {
-    fn from(error: CertificateError) -> Self {
-        let exit = match &error {
-            CertificateError::Read { .. } => Exit::NoInput,
-            _ => Exit::Config,
-        };
-        Self::new(exit, error)
-    }
 }

@@ -1,7 +1,7 @@
+//! One run of `serve`, from the first socket to the last answer.
+
 use std::{
     hash::{BuildHasher as _, RandomState},
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
 };
@@ -11,41 +11,30 @@ use prometheus_client::collector::Collector;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime,
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{SignalKind, signal},
     time,
 };
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
-    super::{Exit, Failure, log::LogControl, policy::PolicyArgs},
+    super::{Exit, Failure},
     listen, progress,
-    supervisor::{self, Watchdog},
+    reload::{Plan, Reloading, first_load},
+    signals::Stop,
+    supervisor,
 };
 use crate::{
-    config::{Config, Overrides},
-    control::{self, Control, StartError},
+    control,
     forward::{self, Forwarder, InForce},
     http::{self, Lifecycle, Pages},
     metrics::{ConfigReloads, Page, Traffic},
     resolve,
-    serve::{BindError, Certificates, Running},
     source::Wish,
-    status::Watching,
 };
 
 /// How long questions wait in the sockets for the first load: less than the 2 s that a forwarder waits before it asks
 /// another server. Answered with SERVFAIL, a restart would cost more, for CoreDNS passes that on and keeps it for 5 s.
 const HOLD: Duration = Duration::from_secs(1);
-
-/// What `serve` was asked to do.
-pub(super) struct Plan {
-    /// Where the configuration file is, to read it again.
-    pub(super) policy: PolicyArgs,
-    /// What wins over the file, whenever it is read.
-    pub(super) overrides: Overrides,
-    pub(super) config: Config,
-    pub(super) log: LogControl,
-}
 
 pub(super) fn run(plan: Plan) -> Result<Exit, Failure> {
     let runtime = runtime::Builder::new_multi_thread()
@@ -76,7 +65,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let certificates = listen::certificates(config)?;
     let sockets = listen::bind(config, certificates.as_ref())?;
     let own = listen::own_addresses(&sockets);
-    let pages = http::Sockets::bind(&usable(&config.http))?;
+    let pages = http::Sockets::bind(&listen::usable(&config.http))?;
     let seed = RandomState::new().hash_one(0);
     let mut control = control::start(
         control::Options {
@@ -146,7 +135,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
     lifecycle.begins_to_stop();
-    supervisor::stops();
+    supervisor::tell_stopping();
     if !lameduck.is_zero() {
         info!(
             "shutting down, and answering for {} more",
@@ -167,235 +156,4 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     control.stop();
     info!("stopped");
     Ok(Exit::Fine)
-}
-
-/// Waits until the first load is done.
-async fn first_load(control: &Control) {
-    const STEP: Duration = Duration::from_millis(5);
-    while control.status().load().generation == 0 {
-        time::sleep(STEP).await;
-    }
-}
-
-/// What SIGHUP reads again, and whom it tells.
-struct Reloading<'p> {
-    plan: &'p Plan,
-    seed: u64,
-    control: &'p Control,
-    running: &'p Running,
-    forwarding: &'p InForce,
-    /// Where this server answers.
-    own: &'p [SocketAddr],
-    reloads: &'p ConfigReloads,
-    certificates: Option<&'p Certificates>,
-}
-
-impl Reloading<'_> {
-    /// Follows SIGHUP, and tells systemd how the server is, until told to stop; returns how long to go on answering.
-    async fn until_stopped(&self, hangup: &mut Signal, stop: &mut Stop) -> Duration {
-        let mut current = self.plan.config.clone();
-        let mut watchdog = Watchdog::new();
-        let mut is_ready = false;
-        loop {
-            tokio::select! {
-                () = stop.signalled() => return current.lameduck,
-                () = first_load(self.control), if !is_ready => {
-                    is_ready = true;
-                    supervisor::is_ready();
-                    continue;
-                }
-                () = watchdog.is_due() => {
-                    if self.is_alive() {
-                        supervisor::is_alive();
-                    }
-                    continue;
-                }
-                _ = hangup.recv() => {}
-            }
-            info!("SIGHUP: reading everything again");
-            supervisor::reloads();
-            if let Some((next, forwarder)) = self.reread() {
-                if current.forward != next.forward {
-                    self.forward_by(forwarder);
-                }
-                let (was, policy) = (current.policy(self.seed), next.policy(self.seed));
-                if was.settings != policy.settings
-                    || was.when_all_unhealthy != policy.when_all_unhealthy
-                {
-                    self.control.set_policy(policy);
-                }
-                info!("configuration read again");
-                self.plan.log.set(&next.log_level);
-                self.reloads.is_good();
-                current = next;
-            }
-            self.control.reload();
-            if let Some(certificates) = self.certificates {
-                certificates.look_at_once();
-            }
-            if is_ready {
-                supervisor::is_ready();
-            }
-        }
-    }
-
-    /// Whether queries are answered and changes followed. That this is asked shows that the threads for TCP and HTTP run.
-    fn is_alive(&self) -> bool {
-        self.running.is_whole() && self.control.status().load().watching != Watching::Stopped
-    }
-
-    /// Forwards so from now on.
-    fn forward_by(&self, forwarder: Option<Arc<Forwarder>>) {
-        if let Some(forwarder) = &forwarder {
-            forwarder.takes_over();
-        } else {
-            info!("nothing is forwarded any more");
-        }
-        self.forwarding.store(forwarder);
-        self.control.names().retry();
-    }
-
-    /// The settings as the file has them now, and what forwards by them; `None` where there is no file or it can't be used.
-    fn reread(&self) -> Option<(Config, Option<Arc<Forwarder>>)> {
-        let plan = self.plan;
-        if !plan.policy.has_file() {
-            return None;
-        }
-        let file = match plan.policy.file() {
-            Ok(file) => file,
-            Err(error) => {
-                self.reloads.has_failed();
-                let error = anyhow::Error::from(error);
-                error!("the configuration stays as it was: {error:#}");
-                return None;
-            }
-        };
-        let next = Config::resolve(&plan.overrides, &file);
-        if let Some(contradiction) = next.contradiction() {
-            self.reloads.has_failed();
-            error!("the configuration stays as it was: {contradiction}");
-            return None;
-        }
-        let forwarder = match self.forwarder(next.forward.clone()) {
-            Ok(forwarder) => forwarder,
-            Err(error) => {
-                self.reloads.has_failed();
-                error!("the configuration stays as it was: {error}");
-                return None;
-            }
-        };
-        for key in plan.config.needs_restart(&next) {
-            warn!(
-                key,
-                "`{key}` changed in the configuration file: restart for it to take effect"
-            );
-        }
-        Some((next, forwarder))
-    }
-
-    /// What is to forward by these settings: what does so already, where they are the same.
-    fn forwarder(
-        &self,
-        settings: Option<forward::Settings>,
-    ) -> Result<Option<Arc<Forwarder>>, forward::StartError> {
-        let in_force = self.forwarding.load_full();
-        match (settings, in_force) {
-            (None, _) => Ok(None),
-            (Some(settings), Some(held)) if *held.settings() == settings => Ok(Some(held)),
-            (Some(settings), Some(held)) => held.succeeded_by(settings).map(Some),
-            (Some(settings), None) => {
-                let mesh = self.control.snapshots().clone();
-                Forwarder::start(settings, self.own, mesh).map(Some)
-            }
-        }
-    }
-}
-
-/// The signals that end the process.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for the next one.
-    async fn signalled(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// The addresses that can be had: on a machine without IPv6, "every address" means IPv4's.
-pub(super) fn usable(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-    const EVERY_V4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    const EVERY_V6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let has_ipv6 = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
-    let can_go = |address: &SocketAddr| {
-        address.ip() == EVERY_V6 && addresses.contains(&(EVERY_V4, address.port()).into())
-    };
-    let usable = addresses.iter().copied();
-    usable
-        .filter(|address| has_ipv6 || !can_go(address))
-        .collect()
-}
-
-impl From<BindError> for Failure {
-    fn from(error: BindError) -> Self {
-        let exit = match &error {
-            BindError::AddressInUse { .. }
-            | BindError::AddressNotAvailable { .. }
-            | BindError::NoFreePort { .. } => Exit::Unavailable,
-            BindError::PermissionDenied { .. } => Exit::NoPermission,
-            BindError::Listen { .. } | BindError::Start { .. } => Exit::Failed,
-        };
-        Self::new(exit, error)
-    }
-}
-
-impl From<http::BindError> for Failure {
-    fn from(error: http::BindError) -> Self {
-        let (exit, advice) = match error.source.kind() {
-            io::ErrorKind::AddrInUse => (
-                Exit::Unavailable,
-                "another program uses it; choose another address with --http, or --http off",
-            ),
-            io::ErrorKind::PermissionDenied => (
-                Exit::NoPermission,
-                "a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher port with --http",
-            ),
-            io::ErrorKind::AddrNotAvailable => {
-                (Exit::Unavailable, "this machine does not have the address")
-            }
-            _ => return Self::new(Exit::Failed, error),
-        };
-        Self::new(exit, anyhow::anyhow!("{error}: {advice}"))
-    }
-}
-
-impl From<forward::StartError> for Failure {
-    fn from(error: forward::StartError) -> Self {
-        let exit = match &error {
-            forward::StartError::Itself { .. } | forward::StartError::NoAuthorities => Exit::Config,
-            forward::StartError::Random(_) => Exit::Failed,
-        };
-        Self::new(exit, error)
-    }
-}
-
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::Load(error) => error.into(),
-            StartError::Thread(_) => Self::new(Exit::Failed, error),
-        }
-    }
 }

@@ -8,12 +8,12 @@ use tokio::time::{self, Interval, MissedTickBehavior};
 use tracing::warn;
 
 /// Queries are answered from a loaded mesh: `/ready` says so too.
-pub(super) fn is_ready() {
+pub(super) fn tell_ready() {
     tell(&[NotifyState::Ready]);
 }
 
 /// Everything is read again.
-pub(super) fn reloads() {
+pub(super) fn tell_reloading() {
     // systemd wants the time with it, which only a kernel without a monotonic clock can't tell.
     let time = NotifyState::monotonic_usec_now();
     match time {
@@ -23,12 +23,12 @@ pub(super) fn reloads() {
 }
 
 /// No query is answered soon.
-pub(super) fn stops() {
+pub(super) fn tell_stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
 /// The server does what it is there for.
-pub(super) fn is_alive() {
+pub(super) fn tell_alive() {
     tell(&[NotifyState::Watchdog]);
 }
 

@@ -1,0 +1,72 @@
+//! How the process ends where the server can't start.
+
+use std::io;
+
+use super::super::{Exit, Failure};
+use crate::{
+    control::StartError,
+    forward, http,
+    serve::{BindError, CertificateError},
+};
+
+impl From<CertificateError> for Failure {
+    fn from(error: CertificateError) -> Self {
+        let exit = match &error {
+            CertificateError::Read { .. } => Exit::NoInput,
+            _ => Exit::Config,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        let exit = match &error {
+            BindError::AddressInUse { .. }
+            | BindError::AddressNotAvailable { .. }
+            | BindError::NoFreePort { .. } => Exit::Unavailable,
+            BindError::PermissionDenied { .. } => Exit::NoPermission,
+            BindError::Listen { .. } | BindError::Start { .. } => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<http::BindError> for Failure {
+    fn from(error: http::BindError) -> Self {
+        let (exit, advice) = match error.source.kind() {
+            io::ErrorKind::AddrInUse => (
+                Exit::Unavailable,
+                "another program uses it; choose another address with --http, or --http off",
+            ),
+            io::ErrorKind::PermissionDenied => (
+                Exit::NoPermission,
+                "a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher port with --http",
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                (Exit::Unavailable, "this machine does not have the address")
+            }
+            _ => return Self::new(Exit::Failed, error),
+        };
+        Self::new(exit, anyhow::anyhow!("{error}: {advice}"))
+    }
+}
+
+impl From<forward::StartError> for Failure {
+    fn from(error: forward::StartError) -> Self {
+        let exit = match &error {
+            forward::StartError::Itself { .. } | forward::StartError::NoAuthorities => Exit::Config,
+            forward::StartError::Random(_) => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Load(error) => error.into(),
+            StartError::Thread(_) => Self::new(Exit::Failed, error),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a running server reads again at SIGHUP: the configuration file, every manifest and the certificate.
+//!
+//! What can't be used changes nothing, and the log says why.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{signal::unix::Signal, time};
+use tracing::{error, info, warn};
+
+use super::{
+    super::{log::LogControl, policy::PolicyArgs},
+    signals::Stop,
+    supervisor::{self, Watchdog},
+};
+use crate::{
+    config::{Config, Overrides},
+    control::Control,
+    forward::{self, Forwarder, InForce},
+    metrics::ConfigReloads,
+    serve::{Certificates, Running},
+    status::Watching,
+};
+
+/// What `serve` was asked to do.
+pub(super) struct Plan {
+    /// Where the configuration file is, to read it again.
+    pub(super) policy: PolicyArgs,
+    /// What wins over the file, whenever it is read.
+    pub(super) overrides: Overrides,
+    pub(super) config: Config,
+    pub(super) log: LogControl,
+}
+
+/// What SIGHUP reads again, and whom it tells.
+pub(super) struct Reloading<'p> {
+    pub(super) plan: &'p Plan,
+    pub(super) seed: u64,
+    pub(super) control: &'p Control,
+    pub(super) running: &'p Running,
+    pub(super) forwarding: &'p InForce,
+    /// Where this server answers.
+    pub(super) own: &'p [SocketAddr],
+    pub(super) reloads: &'p ConfigReloads,
+    pub(super) certificates: Option<&'p Certificates>,
+}
+
+impl Reloading<'_> {
+    /// Follows SIGHUP, and tells systemd how the server is, until told to stop; returns how long to go on answering.
+    pub(super) async fn until_stopped(&self, hangup: &mut Signal, stop: &mut Stop) -> Duration {
+        let mut current = self.plan.config.clone();
+        let mut watchdog = Watchdog::new();
+        let mut is_ready = false;
+        loop {
+            tokio::select! {
+                () = stop.signalled() => return current.lameduck,
+                () = first_load(self.control), if !is_ready => {
+                    is_ready = true;
+                    supervisor::tell_ready();
+                    continue;
+                }
+                () = watchdog.is_due() => {
+                    if self.is_alive() {
+                        supervisor::tell_alive();
+                    }
+                    continue;
+                }
+                _ = hangup.recv() => {}
+            }
+            info!("SIGHUP: reading everything again");
+            supervisor::tell_reloading();
+            if let Some((next, forwarder)) = self.reread() {
+                if current.forward != next.forward {
+                    self.forward_by(forwarder);
+                }
+                let (was, policy) = (current.policy(self.seed), next.policy(self.seed));
+                if was.settings != policy.settings
+                    || was.when_all_unhealthy != policy.when_all_unhealthy
+                {
+                    self.control.set_policy(policy);
+                }
+                info!("configuration read again");
+                self.plan.log.set(&next.log_level);
+                self.reloads.is_good();
+                current = next;
+            }
+            self.control.reload();
+            if let Some(certificates) = self.certificates {
+                certificates.look_at_once();
+            }
+            if is_ready {
+                supervisor::tell_ready();
+            }
+        }
+    }
+
+    /// Whether queries are answered and changes followed. That this is asked shows that the threads for TCP and HTTP run.
+    fn is_alive(&self) -> bool {
+        self.running.is_whole() && self.control.status().load().watching != Watching::Stopped
+    }
+
+    /// Forwards so from now on.
+    fn forward_by(&self, forwarder: Option<Arc<Forwarder>>) {
+        if let Some(forwarder) = &forwarder {
+            forwarder.takes_over();
+        } else {
+            info!("nothing is forwarded any more");
+        }
+        self.forwarding.store(forwarder);
+        self.control.names().retry();
+    }
+
+    /// The settings as the file has them now, and what forwards by them; `None` where there is no file or it can't be used.
+    fn reread(&self) -> Option<(Config, Option<Arc<Forwarder>>)> {
+        let plan = self.plan;
+        if !plan.policy.has_file() {
+            return None;
+        }
+        let (next, forwarder) = match self.next() {
+            Ok(next) => next,
+            Err(error) => {
+                self.reloads.has_failed();
+                error!("the configuration stays as it was: {error:#}");
+                return None;
+            }
+        };
+        for key in plan.config.needs_restart(&next) {
+            warn!(
+                key,
+                "`{key}` changed in the configuration file: restart for it to take effect"
+            );
+        }
+        Some((next, forwarder))
+    }
+
+    /// What the file asks for, and what forwards by it.
+    fn next(&self) -> anyhow::Result<(Config, Option<Arc<Forwarder>>)> {
+        let next = Config::resolve(&self.plan.overrides, &self.plan.policy.file()?);
+        next.check()?;
+        let forwarder = self.forwarder(next.forward.clone())?;
+        Ok((next, forwarder))
+    }
+
+    /// What is to forward by these settings: what does so already, where they are the same.
+    fn forwarder(
+        &self,
+        settings: Option<forward::Settings>,
+    ) -> Result<Option<Arc<Forwarder>>, forward::StartError> {
+        let in_force = self.forwarding.load_full();
+        match (settings, in_force) {
+            (None, _) => Ok(None),
+            (Some(settings), Some(held)) if *held.settings() == settings => Ok(Some(held)),
+            (Some(settings), Some(held)) => held.succeeded_by(settings).map(Some),
+            (Some(settings), None) => {
+                let mesh = self.control.snapshots().clone();
+                Forwarder::start(settings, self.own, mesh).map(Some)
+            }
+        }
+    }
+}
+
+/// Waits until the first load is done.
+pub(super) async fn first_load(control: &Control) {
+    const STEP: Duration = Duration::from_millis(5);
+    while control.status().load().generation == 0 {
+        time::sleep(STEP).await;
+    }
+}
