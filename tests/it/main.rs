@@ -12,6 +12,7 @@ mod properties;
 mod scale;
 #[path = "../secure/mod.rs"]
 mod secure;
+mod transport;
 mod walkthrough;
 
 use std::{path::Path, process::Command};
