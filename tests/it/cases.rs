@@ -207,21 +207,14 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// Replays every transcript over `transport`; where `rewrites` and `UPDATE` say so, what is printed is the new transcript.
-fn replay_all(transport: Transport, rewrites: bool) {
-    let update = rewrites && std::env::var_os("UPDATE").is_some();
+/// Replays every transcript over `transport` and compares what it prints with `expected`, which is given the transcript.
+pub(crate) fn replay_all(transport: Transport, mut expected: impl FnMut(&str) -> String) {
     let mut failures = Vec::new();
     for case in cases() {
-        let file = case.join("dig.txt");
-        let expected = fs::read_to_string(&file)
-            .unwrap_or_else(|error| panic!("read {}: {error}", file.display()));
-        let printed = replay(&case, &expected, transport);
-        if printed == expected {
-            continue;
-        }
-        if update {
-            fs::write(&file, printed).expect("a transcript can be written");
-        } else {
+        let (file, transcript) = transcript(&case);
+        let printed = replay(&case, &transcript, transport);
+        let expected = expected(&transcript);
+        if printed != expected {
             failures.push(format!(
                 "{}\n--- expected\n{expected}--- printed\n{printed}",
                 file.display()
@@ -236,32 +229,52 @@ fn replay_all(transport: Transport, rewrites: bool) {
     );
 }
 
+fn transcript(case: &Path) -> (PathBuf, String) {
+    let file = case.join("dig.txt");
+    let transcript = fs::read_to_string(&file)
+        .unwrap_or_else(|error| panic!("read {}: {error}", file.display()));
+    (file, transcript)
+}
+
+fn rewrite_all() {
+    for case in cases() {
+        let (file, transcript) = transcript(&case);
+        let printed = replay(&case, &transcript, transport::CORE);
+        if printed != transcript {
+            fs::write(&file, printed).expect("a transcript can be written");
+        }
+    }
+}
+
 #[test]
 fn in_the_core() {
-    replay_all(transport::CORE, true);
+    if std::env::var_os("UPDATE").is_some() {
+        rewrite_all();
+    }
+    replay_all(transport::CORE, str::to_owned);
 }
 
 #[test]
 fn over_udp() {
-    replay_all(transport::UDP, false);
+    replay_all(transport::UDP, str::to_owned);
 }
 
 #[test]
 fn over_tcp() {
-    replay_all(transport::TCP, false);
+    replay_all(transport::TCP, str::to_owned);
 }
 
 #[test]
 fn over_tls() {
-    replay_all(transport::TLS, false);
+    replay_all(transport::TLS, str::to_owned);
 }
 
 #[test]
 fn over_https() {
-    replay_all(transport::HTTPS, false);
+    replay_all(transport::HTTPS, str::to_owned);
 }
 
 #[test]
 fn over_quic() {
-    replay_all(transport::QUIC, false);
+    replay_all(transport::QUIC, str::to_owned);
 }

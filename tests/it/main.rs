@@ -5,6 +5,8 @@ mod cases;
 mod deploy;
 mod dns_client;
 mod docs;
+#[cfg(feature = "hickory")]
+mod hickory;
 mod overlap;
 #[path = "../program/mod.rs"]
 mod program;
