@@ -157,6 +157,14 @@ pub mod serve;
 
 pub mod http;
 
+#[cfg(feature = "hickory")]
+pub mod hickory;
+
+/// The code of the page is compiled.
+#[cfg(all(doctest, feature = "hickory"))]
+#[doc = include_str!("../docs/hickory.md")]
+struct HickoryPage;
+
 pub mod config;
 
 pub mod cli;

@@ -176,6 +176,11 @@ impl Pipeline {
         self.editor.snapshot()
     }
 
+    /// How many hosts the newest snapshot answers, those without an address included.
+    pub fn answered_host_count(&self) -> usize {
+        self.editor.answering_count()
+    }
+
     /// Everything there is to say about files, objects and hosts, sorted by place: the same list until it changes.
     pub fn diagnostics(&self) -> Arc<[Diagnostic]> {
         let gather = || {

@@ -33,7 +33,7 @@ pub struct Status {
     pub objects: BTreeMap<Kind, usize>,
     /// How many objects of other kinds were passed over, by kind.
     pub ignored: BTreeMap<Box<str>, usize>,
-    /// How many hosts are answered.
+    /// How many hosts are answered: not those that are hidden, or left to DNS.
     pub hosts: usize,
     /// How many workloads and inline endpoints are in which state.
     pub endpoints: EndpointCounts,

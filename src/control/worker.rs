@@ -422,7 +422,7 @@ impl Worker {
         status.files = mesh.file_count();
         status.objects = mesh.object_counts();
         status.ignored = mesh.ignored_counts();
-        status.hosts = mesh.host_count();
+        status.hosts = self.pipeline.answered_host_count();
         status.endpoints = mesh.endpoint_counts();
         let diagnostics = self.pipeline.diagnostics();
         if !Arc::ptr_eq(&diagnostics, &status.diagnostics) {

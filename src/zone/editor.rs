@@ -89,6 +89,11 @@ impl Editor {
         moved
     }
 
+    /// How many hosts answer, wildcards included: those that are hidden or left to others do not.
+    pub fn answering_count(&self) -> usize {
+        self.hosts.names.len() - self.hosts.left.len()
+    }
+
     /// Gives each host of `updates`, once each, what it answers from now on, `None` taking it away.
     ///
     /// The first call makes the snapshot ready, whatever it holds.

@@ -88,6 +88,34 @@ fn metrics_tell_the_state_of_the_mesh() {
 }
 
 #[test]
+fn hosts_are_counted_that_are_answered() {
+    let entry = |name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}, namespace: ns1}}\n\
+             spec: {{hosts: [{name}.test], ports: [{{number: 80, name: http, protocol: HTTP}}], {spec}}}\n"
+        )
+    };
+    let place = Place::with_svc1();
+    let hidden = entry("hidden", "resolution: STATIC, exportTo: [\"~\"]");
+    let left = entry("left", "resolution: DNS");
+    let empty = entry("empty", "resolution: STATIC");
+    place.write("zones/others.yaml", &[&*hidden, &left, &empty].concat());
+    let server = serve(&place, &[]);
+    let count_is = |count: usize| {
+        until("the hosts are counted", || {
+            let page = server.get("/metrics").body;
+            page.contains(&format!("\nmeshdns_hosts {count}\n"))
+                .then_some(())
+        });
+    };
+    // svc1, and the one without an address.
+    count_is(2);
+    let shown = entry("hidden", "resolution: STATIC");
+    place.write("zones/others.yaml", &[&*shown, &left, &empty].concat());
+    count_is(3);
+}
+
+#[test]
 fn metrics_come_in_the_form_that_is_asked_for() {
     let place = Place::with_svc1();
     let server = serve(&place, &[]);

@@ -24,7 +24,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::dns_client::{self, Question, Transport};
+use crate::{
+    dns_client::{Client, Question},
+    transport::{self, Transport},
+};
 use arc_swap::ArcSwap;
 use meshdns::{
     dns::Name,
@@ -140,7 +143,8 @@ fn replay(case: &Path, transcript: &str, transport: Transport) -> String {
         .find_map(|line| line.strip_prefix("$ serve "))
         .unwrap_or_default();
     let mut mesh = Mesh::load(case, policy(arguments));
-    let mut server = dns_client::Subject::start(transport, mesh.snapshots.clone());
+    let server = (transport.start)(mesh.snapshots.clone());
+    let mut client = Client::new(transport, server);
     let mut printed = String::new();
     let mut behind_step = false;
     for line in transcript.lines() {
@@ -156,7 +160,7 @@ fn replay(case: &Path, transcript: &str, transport: Transport) -> String {
         let (verb, arguments) = step.split_once(' ').unwrap_or((step, ""));
         match verb {
             "serve" => {}
-            "dig" => printed.push_str(&server.dig(&Question::parse(arguments))),
+            "dig" => printed.push_str(&client.dig(&Question::parse(arguments))),
             "write" => {
                 let (target, source) = arguments.split_once(' ').expect("$ write TARGET SOURCE");
                 mesh.apply(read(target, &case.join(source)));
@@ -203,20 +207,14 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-fn replay_all(transport: Transport) {
-    let update = std::env::var_os("UPDATE").is_some();
+/// Replays every transcript over `transport` and compares what it prints with `expected`, which is given the transcript.
+pub(crate) fn replay_all(transport: Transport, mut expected: impl FnMut(&str) -> String) {
     let mut failures = Vec::new();
     for case in cases() {
-        let file = case.join("dig.txt");
-        let expected = fs::read_to_string(&file)
-            .unwrap_or_else(|error| panic!("read {}: {error}", file.display()));
-        let printed = replay(&case, &expected, transport);
-        if printed == expected {
-            continue;
-        }
-        if update && transport == Transport::Core {
-            fs::write(&file, printed).expect("a transcript can be written");
-        } else {
+        let (file, transcript) = transcript(&case);
+        let printed = replay(&case, &transcript, transport);
+        let expected = expected(&transcript);
+        if printed != expected {
             failures.push(format!(
                 "{}\n--- expected\n{expected}--- printed\n{printed}",
                 file.display()
@@ -231,32 +229,52 @@ fn replay_all(transport: Transport) {
     );
 }
 
+fn transcript(case: &Path) -> (PathBuf, String) {
+    let file = case.join("dig.txt");
+    let transcript = fs::read_to_string(&file)
+        .unwrap_or_else(|error| panic!("read {}: {error}", file.display()));
+    (file, transcript)
+}
+
+fn rewrite_all() {
+    for case in cases() {
+        let (file, transcript) = transcript(&case);
+        let printed = replay(&case, &transcript, transport::CORE);
+        if printed != transcript {
+            fs::write(&file, printed).expect("a transcript can be written");
+        }
+    }
+}
+
 #[test]
 fn in_the_core() {
-    replay_all(Transport::Core);
+    if std::env::var_os("UPDATE").is_some() {
+        rewrite_all();
+    }
+    replay_all(transport::CORE, str::to_owned);
 }
 
 #[test]
 fn over_udp() {
-    replay_all(Transport::Udp);
+    replay_all(transport::UDP, str::to_owned);
 }
 
 #[test]
 fn over_tcp() {
-    replay_all(Transport::Tcp);
+    replay_all(transport::TCP, str::to_owned);
 }
 
 #[test]
 fn over_tls() {
-    replay_all(Transport::Tls);
+    replay_all(transport::TLS, str::to_owned);
 }
 
 #[test]
 fn over_https() {
-    replay_all(Transport::Https);
+    replay_all(transport::HTTPS, str::to_owned);
 }
 
 #[test]
 fn over_quic() {
-    replay_all(Transport::Quic);
+    replay_all(transport::QUIC, str::to_owned);
 }

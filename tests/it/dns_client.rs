@@ -1,41 +1,13 @@
-//! A small DNS client: asks one question over any transport or in the core, and prints the reply in dig's words.
+//! A small DNS client: asks one question of a server, and prints the reply in dig's words.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Read},
-    net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
-    num::NonZeroUsize,
-    sync::Arc,
-};
+use std::fmt::Write as _;
 
-use arc_swap::ArcSwap;
 use hickory_proto::{
     op::Message,
     rr::{RData, Record},
 };
-use meshdns::{
-    answer, metrics,
-    serve::{self, CertificateFiles, Certificates, Encrypted, Listener, ServeSettings, Sockets},
-    wire,
-    zone::Snapshot,
-};
 
-use crate::{
-    program::PATIENCE,
-    secure::{self, Certificate, https::Https, quic::Quic},
-};
-
-/// How a question reaches the server.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Transport {
-    /// Through the core's functions, without a socket.
-    Core,
-    Udp,
-    Tcp,
-    Tls,
-    Https,
-    Quic,
-}
+use crate::transport::{Server, Transport};
 
 /// What to ask.
 #[derive(Clone, Debug)]
@@ -138,109 +110,34 @@ fn type_number(text: &str) -> u16 {
     }
 }
 
-/// A server that answers from `snapshots`.
-pub(crate) struct Subject {
+/// Asks the server that a transport leads to.
+pub(crate) struct Client {
     transport: Transport,
-    snapshots: Arc<ArcSwap<Snapshot>>,
-    server: Option<(tokio::runtime::Runtime, meshdns::serve::Running, Client)>,
-    next_id: u16,
+    server: Server,
+    last_id: u16,
 }
 
-/// Who asks the server.
-enum Client {
-    Udp(SocketAddr),
-    Tcp(SocketAddr),
-    Tls(Box<secure::TlsStream>),
-    Https(Https),
-    Quic(Quic),
-}
-
-/// Certificates that are served, and what clients trust.
-fn certificates() -> (Certificate, Arc<Certificates>) {
-    let certificate = Certificate::new();
-    let folder = tempfile::tempdir().expect("a folder");
-    let [file, key] = certificate.write(folder.path());
-    let files = CertificateFiles {
-        certificate: file,
-        key,
-    };
-    let certificates = Certificates::load(files).expect("a certificate and its key");
-    (certificate, certificates)
-}
-
-impl Subject {
-    /// Starts a server on a free loopback port, unless the core itself is asked.
-    pub(crate) fn start(transport: Transport, snapshots: Arc<ArcSwap<Snapshot>>) -> Self {
-        let server = (transport != Transport::Core).then(|| {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .enable_all()
-                .build();
-            let runtime = runtime.expect("a runtime");
-            let inside = runtime.enter();
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let spoken = match transport {
-                Transport::Core | Transport::Udp | Transport::Tcp => None,
-                Transport::Tls => Some(serve::Transport::Tls),
-                Transport::Https => Some(serve::Transport::Https {
-                    path: "/dns-query".into(),
-                }),
-                Transport::Quic => Some(serve::Transport::Quic),
-            };
-            let (trusted, certificates) = certificates();
-            let settings = ServeSettings {
-                listen: Vec::from_iter(spoken.is_none().then_some(address)),
-                workers: NonZeroUsize::MIN,
-                tcp: serve::TcpLimits::default(),
-                encrypted: spoken.map(|transport| Encrypted {
-                    listen: vec![Listener { transport, address }],
-                    certificates,
-                }),
-            };
-            let sockets = Sockets::bind(&settings).expect("a free port");
-            let encrypted = sockets.encrypted();
-            let encrypted = encrypted.iter().map(|listener| listener.address);
-            let mut addresses = sockets.addresses().into_iter().chain(encrypted);
-            let address = addresses.next().expect("one listener");
-            let traffic = Arc::new(metrics::Traffic::default());
-            let running = sockets
-                .serve(snapshots.clone(), traffic, Arc::default())
-                .expect("threads can be started");
-            drop(inside);
-            let client = match transport {
-                Transport::Core | Transport::Udp => Client::Udp(address),
-                Transport::Tcp => Client::Tcp(address),
-                Transport::Tls => {
-                    let config = trusted.client(&["dot"], &secure::VERSIONS);
-                    Client::Tls(Box::new(secure::connect_tls(address, config)))
-                }
-                Transport::Https => Client::Https(Https::connect(address, &trusted, true)),
-                Transport::Quic => Client::Quic(Quic::connect(address, &trusted)),
-            };
-            (runtime, running, client)
-        });
+impl Client {
+    /// Asks `server`, which `transport` leads to.
+    pub(crate) fn new(transport: Transport, server: Server) -> Self {
         Self {
             transport,
-            snapshots,
             server,
-            next_id: 1,
+            last_id: 1,
         }
     }
 
     /// Asks and prints.
     pub(crate) fn dig(&mut self, question: &Question) -> String {
-        self.next_id = match self.transport {
-            Transport::Quic => 0,
-            _ => self.next_id.wrapping_add(1),
-        };
-        let query = question.encode(self.next_id);
-        let reply = match &mut self.server {
-            Some((_, _, client)) => client.ask(&query),
-            None => ask_the_core(&self.snapshots.load(), &query),
-        };
+        if self.transport.has_ids {
+            self.last_id = self.last_id.wrapping_add(1);
+        } else {
+            self.last_id = 0;
+        }
+        let reply = self.server.ask(&question.encode(self.last_id));
         let message = Message::from_vec(&reply).expect("a well-formed reply");
         assert_eq!(
-            message.metadata.id, self.next_id,
+            message.metadata.id, self.last_id,
             "the reply has the query's id"
         );
         assert_eq!(
@@ -250,71 +147,6 @@ impl Subject {
         );
         print(&message)
     }
-}
-
-impl Client {
-    fn ask(&mut self, query: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Udp(address) => ask_over_udp(*address, query),
-            Self::Tcp(address) => {
-                let mut stream = TcpStream::connect(*address).expect("the server listens");
-                stream
-                    .set_read_timeout(Some(PATIENCE))
-                    .expect("a time-out can be set");
-                ask_over_stream(&mut stream, query)
-            }
-            Self::Tls(stream) => ask_over_stream(stream, query),
-            Self::Https(https) => https.post(query).body,
-            Self::Quic(quic) => quic.ask(query),
-        }
-    }
-}
-
-impl Drop for Subject {
-    fn drop(&mut self) {
-        if let Some((runtime, running, _)) = self.server.take() {
-            runtime.block_on(running.stop());
-            runtime.shutdown_background();
-        }
-    }
-}
-
-fn ask_the_core(snapshot: &Snapshot, packet: &[u8]) -> Vec<u8> {
-    let mut reply = Vec::new();
-    let mut buffer = wire::NameBuffer::default();
-    let query = wire::parse(packet, 0, &mut buffer).expect("a query that is answered");
-    wire::write(
-        &query,
-        &answer::answer(snapshot, &query),
-        usize::from(u16::MAX),
-        &mut reply,
-    );
-    reply
-}
-
-fn ask_over_udp(server: SocketAddr, packet: &[u8]) -> Vec<u8> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    socket.connect(server).expect("loopback is reachable");
-    socket
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a time-out can be set");
-    socket.send(packet).expect("a query can be sent");
-    let mut reply = vec![0; 65_535];
-    let length = socket.recv(&mut reply).expect("a reply in time");
-    reply.truncate(length);
-    reply
-}
-
-fn ask_over_stream(stream: &mut (impl Read + io::Write), packet: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(packet.len()).expect("a short query");
-    stream
-        .write_all(&[&length.to_be_bytes(), packet].concat())
-        .expect("a query can be sent");
-    let mut length = [0; 2];
-    stream.read_exact(&mut length).expect("a reply in time");
-    let mut reply = vec![0; u16::from_be_bytes(length).into()];
-    stream.read_exact(&mut reply).expect("a whole reply");
-    reply
 }
 
 /// A reply's bytes in dig's words.

@@ -5,6 +5,8 @@ mod cases;
 mod deploy;
 mod dns_client;
 mod docs;
+#[cfg(feature = "hickory")]
+mod hickory;
 #[path = "../needs/mod.rs"]
 mod needs;
 mod overlap;
@@ -14,6 +16,7 @@ mod properties;
 mod scale;
 #[path = "../secure/mod.rs"]
 mod secure;
+mod transport;
 mod walkthrough;
 
 use std::{path::Path, process::Command};
