@@ -15,6 +15,7 @@
 mod addresses;
 mod freshness;
 mod hop;
+mod name;
 mod odd;
 mod parse;
 mod refusal;
