@@ -1,4 +1,4 @@
-use super::{HEADER_LEN, parse::name_len, upstream::Record};
+use super::{HEADER_LEN, name::name_len, upstream::Record};
 use crate::dns::RecordType;
 
 /// For how many seconds an answer may be kept by those who don't read what is in it, as HTTP caches do ([RFC 8484 §5.1]):

@@ -21,6 +21,7 @@ mod composed;
 mod freshness;
 mod hop;
 mod local;
+mod name;
 mod odd;
 mod parse;
 mod refusal;

@@ -1,6 +1,6 @@
 use super::{
-    DNSSEC_OK, HEADER_LEN, OPCODE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, QR, RD, odd,
-    refusal::Refusal,
+    DNSSEC_OK, HEADER_LEN, OPCODE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, QR, RD,
+    name::name_len, odd, refusal::Refusal,
 };
 use crate::{
     answer::{Edns, Query},
@@ -9,9 +9,6 @@ use crate::{
 
 /// Owner (the root), type, class, TTL and RDATA length of an OPT record.
 const OPT_FIXED_LEN: usize = 11;
-
-/// The first byte of a label that is a pointer, or reserved, is at least this.
-const FIRST_NON_LABEL: u8 = 0x40;
 
 /// Room for a question's name in lower case. Can be used again when the query is answered.
 #[derive(Debug)]
@@ -129,19 +126,6 @@ fn question(body: &[u8]) -> Option<Question<'_>> {
         record_type: RecordType(u16::from_be_bytes([type_high, type_low])),
         class: Class(u16::from_be_bytes([class_high, class_low])),
     })
-}
-
-/// The length of the name that `bytes` begin with, where it is whole and not compressed.
-pub(super) fn name_len(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        match *bytes.get(at)? {
-            0 => break,
-            length if length < FIRST_NON_LABEL => at += 1 + usize::from(length),
-            _ => return None,
-        }
-    }
-    (at < MAX_NAME_LEN).then_some(at + 1)
 }
 
 /// Reads an OPT record that is the rest of the message. Unknown options and flags are passed over.

@@ -1,4 +1,4 @@
-use super::{OPCODE, QR, RD, parse::name_len};
+use super::{OPCODE, QR, RD, name::name_len};
 use crate::dns::Rcode;
 
 /// BADKEY, a TSIG error ([RFC 8945 §3](https://www.rfc-editor.org/rfc/rfc8945#section-3)).

@@ -2,7 +2,7 @@
 
 use super::{
     AA, AD, CD, HEADER_LEN, OPCODE, OPTION_EXTENDED_ERROR, QR, RD, TC,
-    parse::name_len,
+    name::name_len,
     write::{OPT_FIXED_LEN, OPTION_HEADER_LEN, push_opt, push_option},
 };
 use crate::{
