@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use smallvec::SmallVec;
 
-use super::{Entry, Slot, index::Index, ledger::Ledger};
+use super::{claims::Claims, entry::Entry, index::Index, objects::Slot};
 use crate::{
     diagnostic::Diagnostic,
     manifest::{Contents, Outcome},
@@ -73,14 +73,14 @@ impl<'f> Revision<'f> {
     pub(super) fn unchanged(
         &self,
         documents: &[u32],
-        ledger: &Ledger,
+        stored: &Claims,
         index: &mut Index,
     ) -> Vec<Claim> {
         let is_unchanged = |document: u32| documents.binary_search(&document).is_ok();
         let mut unchanged = Vec::with_capacity(self.slots.len());
         for (&slot, &document) in self.slots.iter().zip(self.documents) {
             let kept_since = self.kept_since(slot);
-            if kept_since.is_none() && !ledger.has_overruled(slot) {
+            if kept_since.is_none() && !stored.has_overruled(slot) {
                 // Without a look at the object.
                 unchanged.extend(is_unchanged(document).then_some(Claim {
                     slot,
@@ -89,7 +89,7 @@ impl<'f> Revision<'f> {
                 }));
                 continue;
             }
-            let mut entries: SmallVec<[&Entry; 1]> = ledger.claims_of(slot, self.file).collect();
+            let mut entries: SmallVec<[&Entry; 1]> = stored.of_file(slot, self.file).collect();
             if kept_since.is_some() {
                 // The last good version, which stands before all that the file says of the object.
                 entries.pop();
@@ -115,7 +115,7 @@ impl<'f> Revision<'f> {
         &mut self,
         contents: Contents,
         unchanged: Vec<Claim>,
-        ledger: &mut Ledger,
+        stored: &mut Claims,
         index: &mut Index,
     ) -> Vec<Diagnostic> {
         self.claims
@@ -130,9 +130,9 @@ impl<'f> Revision<'f> {
             match document.outcome {
                 Outcome::Object(object) => {
                     let entry = Entry::new(object, document.origin, index);
-                    let (slot, version) = match ledger.objects.find(entry.key()) {
+                    let (slot, version) = match stored.objects.find(entry.key()) {
                         Some(slot) => (slot, Version::Other(entry)),
-                        None => (ledger.objects.insert(entry), Version::First),
+                        None => (stored.objects.insert(entry), Version::First),
                     };
                     self.claim(Claim {
                         slot,
@@ -141,10 +141,10 @@ impl<'f> Revision<'f> {
                     });
                 }
                 Outcome::Rejected(Some(key)) => {
-                    if let Some(slot) = ledger.objects.find(&key)
+                    if let Some(slot) = stored.objects.find(&key)
                         && self.close(slot)
                     {
-                        self.keep(slot, ledger, index);
+                        self.keep(slot, stored, index);
                     }
                 }
                 Outcome::Rejected(None) => has_unidentified = true,
@@ -156,7 +156,7 @@ impl<'f> Revision<'f> {
         }
         if has_unidentified {
             // Any object that the file no longer shows may be the one that can't be read.
-            self.keep_all(ledger, index);
+            self.keep_all(stored, index);
         }
         contents.diagnostics
     }
@@ -172,18 +172,18 @@ impl<'f> Revision<'f> {
         place.is_ok_and(|place| std::mem::take(&mut self.is_open[place]))
     }
 
-    pub(super) fn keep_all(&mut self, ledger: &Ledger, index: &mut Index) {
+    pub(super) fn keep_all(&mut self, stored: &Claims, index: &mut Index) {
         for &slot in self.slots {
             if self.close(slot) {
-                self.keep(slot, ledger, index);
+                self.keep(slot, stored, index);
             }
         }
     }
 
-    fn keep(&mut self, slot: Slot, ledger: &Ledger, index: &mut Index) {
+    fn keep(&mut self, slot: Slot, stored: &Claims, index: &mut Index) {
         let since = self.kept_since(slot).unwrap_or(self.now);
         self.kept.push((slot, since));
-        let mut claims = ledger.claims_of(slot, self.file);
+        let mut claims = stored.of_file(slot, self.file);
         let entry = claims
             .next()
             .expect("a file's slots are those of its claims");
