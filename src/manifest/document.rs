@@ -63,6 +63,7 @@ impl<'f> Decoder<'f> {
                     namespaces: &mut self.namespaces,
                 };
                 unfolding.visit(&tree.root, None, 0, NodeId(u32::MAX));
+                unfolding.digest(&tree.root);
                 let places = places(raw, &tree, &self.items);
                 add(file, raw, self.items.drain(..), &places, contents);
             }
@@ -85,6 +86,7 @@ fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, conten
     contents.documents.push(Document {
         origin: origin(raw.start()),
         outcome: Outcome::Rejected(None),
+        digest: raw.digest(),
     });
     contents.diagnostics.push(Diagnostic {
         origin: origin(position),
@@ -186,6 +188,7 @@ fn add(
             contents.documents.push(Document {
                 origin: origin(item.at),
                 outcome,
+                digest: item.digest,
             });
         }
     }
@@ -198,6 +201,8 @@ struct Item {
     /// `None` speaks of a list itself, whose items have outcomes of their own.
     outcome: Option<Outcome>,
     problems: Vec<Problem>,
+    /// What it says, where it is rejected and names no object, else 0.
+    digest: u64,
 }
 
 struct Unfolding<'a> {
@@ -317,6 +322,7 @@ impl Unfolding<'_> {
                 .get(index + 1)
                 .map_or_else(|| after(node, root, end), |next| next.id);
             self.visit(node, inherited, depth + 1, end);
+            self.digest(node);
         }
         if left_out > 0 {
             let message = format!("{left_out} more items of this list are no objects");
@@ -333,7 +339,18 @@ impl Unfolding<'_> {
             at,
             outcome,
             problems: findings.into_problems(),
+            digest: 0,
         });
+    }
+
+    /// Notes what `node` says, which was read last, where it is rejected and names no object.
+    fn digest(&mut self, node: &Node<'_>) {
+        let last = self.items.last_mut().filter(|item| item.at == node.id);
+        if let Some(item) = last
+            && matches!(item.outcome, Some(Outcome::Rejected(None)))
+        {
+            item.digest = node.digest();
+        }
     }
 
     /// Moves the faults of values before `end` into `findings`.

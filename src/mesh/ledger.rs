@@ -15,7 +15,7 @@ use super::{
     entry::Entry,
     index::Index,
     objects::{Objects, Slot},
-    revision::{Claim, KeptObjects, Revision, Version},
+    revision::{Claim, KeptObjects, Revision, Strays, Version},
 };
 use crate::diagnostic::{Diagnostic, Kind, ObjectKey, Origin, Position, Severity, code};
 
@@ -27,6 +27,8 @@ pub(super) struct Ledger {
     said: BTreeMap<Arc<str>, Vec<Diagnostic>>,
     /// The file's objects whose newest version can't be used, and since when, where there are any.
     kept: BTreeMap<Arc<str>, KeptObjects>,
+    /// The file's documents that can't be used and name no object, where there are any.
+    strays: BTreeMap<Arc<str>, Strays>,
     objects_served: BTreeMap<Kind, usize>,
     ignored: BTreeMap<Box<str>, usize>,
     has_news: bool,
@@ -53,7 +55,9 @@ impl Ledger {
         let old = self.files.remove(&file).unwrap_or_default();
         let said_before = self.said.remove(&file).unwrap_or_default();
         let kept_before = self.kept.remove(&file).unwrap_or_default();
-        let mut revision = Revision::new(&file, &old.slots, &old.documents, kept_before, now);
+        let strays = self.strays.remove(&file).unwrap_or_default();
+        let mut revision =
+            Revision::new(&file, &old.slots, &old.documents, kept_before, strays, now);
         let is_there = !matches!(reading, Reading::Gone);
         let mut said = match reading {
             Reading::Gone => Vec::new(),
@@ -79,6 +83,7 @@ impl Ledger {
             kept_before,
             mut claims,
             mut kept,
+            strays,
             ignored,
             ..
         } = revision;
@@ -93,6 +98,9 @@ impl Ledger {
         }
         if !kept.is_empty() {
             self.kept.insert(file.clone(), kept);
+        }
+        if is_there && strays != Strays::default() {
+            self.strays.insert(file.clone(), strays);
         }
         if is_there {
             let of_slots = || claims.chunk_by(|one, other| one.slot == other.slot);
@@ -127,10 +135,10 @@ impl Ledger {
 
     pub(super) fn kept(&self) -> Vec<Kept> {
         let of_file = |(file, kept): (&Arc<str>, &KeptObjects)| {
-            let kept = kept.iter().map(|(slot, since)| Kept {
-                key: Arc::new(self.claims.objects.get(*slot).key().clone()),
+            let kept = kept.iter().map(|kept| Kept {
+                key: Arc::new(self.claims.objects.get(kept.slot).key().clone()),
                 file: file.clone(),
-                since: *since,
+                since: kept.since,
             });
             let mut kept: Vec<_> = kept.collect();
             kept.sort_unstable_by(|a, b| a.key.cmp(&b.key));
