@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{dns::Name, mesh::Told, pipeline::NameChanges, source::Signals};
+use crate::{dns::Name, mesh::Told, pipeline::NameChanges, source::Waker};
 
 /// The names that stand in the place of addresses, on their way to who looks them up, and what is told of them on its way
 /// back. Holds each name once in each direction.
@@ -18,7 +18,7 @@ pub struct Names {
     state: Mutex<State>,
     wanted: Notify,
     settled: Condvar,
-    signals: Arc<Signals>,
+    waker: Arc<Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -42,9 +42,9 @@ pub struct Changes {
 }
 
 impl Names {
-    pub(super) fn new(signals: Arc<Signals>) -> Self {
+    pub(super) fn new(waker: Arc<Waker>) -> Self {
         Self {
-            signals,
+            waker,
             ..Self::default()
         }
     }
@@ -79,12 +79,12 @@ impl Names {
         let mut state = self.lock();
         state.told.extend(told);
         if !state.told.is_empty() {
-            self.signals.nudge();
+            self.waker.nudge();
         }
     }
 
     /// Notes that all names that [`Names::changes`] has told of were looked up once.
-    pub fn are_settled(&self) {
+    pub fn mark_settled(&self) {
         let mut state = self.lock();
         if state.wanted.is_empty() && !mem::replace(&mut state.is_settled, true) {
             self.settled.notify_all();
@@ -171,10 +171,10 @@ mod tests {
     fn nothing_is_settled_while_a_name_waits() {
         let names = Names::default();
         names.want(&changes(&["a.test"], &[]));
-        names.are_settled();
+        names.mark_settled();
         assert!(!names.lock().is_settled);
         names.lock().wanted.clear();
-        names.are_settled();
+        names.mark_settled();
         names.wait_until_settled(Duration::from_hours(1));
         names.want(&changes(&["b.test"], &[]));
         assert!(!names.lock().is_settled);

@@ -58,6 +58,10 @@ codes! {
     BAD_LIST = "MDNS010";
     /// What a merge key `<<` names is not a mapping.
     BAD_MERGE = "MDNS011";
+    /// The file changed whenever it was read.
+    FILE_IN_MOTION = "MDNS020";
+    /// A folder has files, and none is a manifest that meshdns reads.
+    NO_MANIFESTS = "MDNS021";
 
     /// The `apiVersion` is one that meshdns does not read (for this kind).
     API_VERSION = "MDNS101";

@@ -31,6 +31,8 @@ pub enum Reading {
     },
     /// There is something that can't be read, for the reason given: what the file said before stays in service.
     Unreadable(Diagnostic),
+    /// It is no file, and there is something to say about it.
+    Remark(Diagnostic),
     /// The file is gone, and its objects with it.
     Gone,
 }

@@ -58,9 +58,10 @@ impl Ledger {
         let strays = self.strays.remove(&file).unwrap_or_default();
         let mut revision =
             Revision::new(&file, &old.slots, &old.documents, kept_before, strays, now);
-        let is_there = !matches!(reading, Reading::Gone);
+        let is_there = !matches!(reading, Reading::Gone | Reading::Remark(_));
         let mut said = match reading {
             Reading::Gone => Vec::new(),
+            Reading::Remark(diagnostic) => vec![diagnostic],
             Reading::Unreadable(diagnostic) => {
                 revision.ignored.clone_from(&old.ignored);
                 revision.keep_all(&self.claims, index);

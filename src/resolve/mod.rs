@@ -64,7 +64,7 @@ pub async fn run(
         }
         figures.show(&table);
         if table.is_settled() {
-            names.are_settled();
+            names.mark_settled();
         }
         let is_full = lookups.len() >= MOST_LOOKUPS;
         let due = table.next_due();

@@ -12,6 +12,7 @@ use foldhash::quality::FixedState;
 use rayon::prelude::*;
 
 use crate::{
+    diagnostic::{Diagnostic, Severity},
     manifest::{self, Contents, Decoder, Document, Outcome, RawDocument},
     mesh::Reading,
 };
@@ -39,6 +40,8 @@ pub(super) struct Parsed {
     pub(super) documents: Documents,
     /// How many documents were parsed.
     pub(super) fresh: u64,
+    /// Whether somebody meant it for a mesh: it holds an object of a mesh, a problem, or a template of some.
+    pub(super) is_meant: bool,
 }
 
 /// Parses a file, but not the documents that are `known`.
@@ -73,10 +76,26 @@ pub(super) fn parse(file: &Arc<str>, text: &str, known: Option<&Documents>) -> P
         digests: digests.into(),
         without_object,
     };
+    // A template says so itself.
+    let is_meant = is_meant(&reading) || text.contains("{{");
     Parsed {
         reading,
         documents,
         fresh,
+        is_meant,
+    }
+}
+
+/// Whether a file holds an object of a mesh, or something that is worth a warning.
+fn is_meant(reading: &Reading) -> bool {
+    match reading {
+        Reading::Read(contents) => {
+            let ignored = |document: &Document| matches!(document.outcome, Outcome::Ignored(_));
+            let loud = |diagnostic: &Diagnostic| diagnostic.severity > Severity::Info;
+            contents.diagnostics.iter().any(loud) || !contents.documents.iter().all(ignored)
+        }
+        // What is unchanged are objects.
+        _ => true,
     }
 }
 

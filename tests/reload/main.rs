@@ -7,6 +7,8 @@ mod folders;
 mod harness;
 #[path = "../program/mod.rs"]
 mod program;
+mod renames;
+mod start;
 mod storms;
 mod swaps;
 mod watching;
