@@ -243,6 +243,11 @@ impl Authority {
         self.hosts.below(name).chain(declared)
     }
 
+    /// How many hosts the mesh answers for.
+    pub fn answered_count(&self) -> usize {
+        self.hosts.answered_count()
+    }
+
     /// Whether the mesh answers for a host below `name`.
     pub(crate) fn answers_below(&self, name: &Name) -> bool {
         self.hosts.answers_below(name)

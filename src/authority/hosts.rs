@@ -85,6 +85,10 @@ impl Hosts {
         })
     }
 
+    pub(super) fn answered_count(&self) -> usize {
+        self.answering.len()
+    }
+
     /// Whether the mesh answers for a host below `name`.
     pub(super) fn answers_below(&self, name: &Name) -> bool {
         let next = self.answering.range::<Name, _>(behind(name)).next();

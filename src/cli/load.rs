@@ -15,7 +15,7 @@ use crate::{
     mesh::Reading,
     pipeline::Pipeline,
     resolve,
-    source::{Folder, LoadError},
+    source::{self, LoadError},
     zone::Snapshot,
 };
 
@@ -32,13 +32,13 @@ pub(super) struct Loaded {
 
 /// Reads the mesh folders of `config`.
 pub(super) fn load(config: &Config) -> Result<Loaded, Failure> {
-    let mut folder = Folder::new(config.folders.clone());
     let mut pipeline = Pipeline::new(config.policy(0));
     let now = SystemTime::now();
     let mut has_unreadable = false;
-    folder.load(|change| {
-        has_unreadable |= matches!(change.reading, Reading::Unreadable(_));
-        pipeline.take_in(vec![change], now);
+    source::load(config.folders.clone(), |batch| {
+        let mut readings = batch.changes.iter().map(|change| &change.reading);
+        has_unreadable |= readings.any(|reading| matches!(reading, Reading::Unreadable(_)));
+        pipeline.take_in(batch.changes, now);
     })?;
     pipeline.compile(now);
     Ok(Loaded {

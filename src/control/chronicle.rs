@@ -25,6 +25,9 @@ use crate::{
 /// How many diagnostics one reload logs one by one.
 const MAX_DIAGNOSTICS: usize = 20;
 
+/// How many files one line names that the first load waits for.
+const MAX_PENDING: usize = 10;
+
 /// Remembers what was said, so that each piece of news is logged once.
 #[derive(Debug, Default)]
 pub(super) struct Chronicle {
@@ -37,6 +40,7 @@ pub(super) struct Chronicle {
     missing: Vec<PathBuf>,
     watching: Watching,
     overflows: u64,
+    has_told_pending: bool,
 }
 
 /// A digest of a diagnostic without its place in the file, which moves with every line above it.
@@ -74,6 +78,21 @@ pub(super) fn reload(work: Work, status: &Status, report: &Report) {
 }
 
 impl Chronicle {
+    /// Says once what the first load waits for.
+    pub(super) fn pending(&mut self, files: &[Arc<str>]) {
+        if std::mem::replace(&mut self.has_told_pending, true) {
+            return;
+        }
+        let shown = files.iter().take(MAX_PENDING);
+        let shown: Vec<&str> = shown.map(|file| &**file).collect();
+        let shown = shown.join(", ");
+        let more = match files.len().saturating_sub(MAX_PENDING) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        warn!("waiting for files that can't be read at this moment: {shown}{more}");
+    }
+
     /// What else is new: problems, objects that are well again, folders that went or came back, how changes are noticed.
     pub(super) fn news(&mut self, status: &Status) {
         self.watching(status);

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{dns::Name, mesh::Told, pipeline::NameChanges, source::Signals};
+use crate::{dns::Name, mesh::Told, pipeline::NameChanges, source::Waker};
 
 /// The endpoints that are names, on their way to who looks them up, and what is told of them on its way
 /// back. Holds each name once in each direction.
@@ -18,7 +18,7 @@ pub struct Names {
     state: Mutex<State>,
     wanted: Notify,
     settled: Condvar,
-    signals: Arc<Signals>,
+    waker: Arc<Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -42,9 +42,9 @@ pub struct Changes {
 }
 
 impl Names {
-    pub(super) fn new(signals: Arc<Signals>) -> Self {
+    pub(super) fn new(waker: Arc<Waker>) -> Self {
         Self {
-            signals,
+            waker,
             ..Self::default()
         }
     }
@@ -79,7 +79,7 @@ impl Names {
         let mut state = self.lock();
         state.told.extend(told);
         if !state.told.is_empty() {
-            self.signals.nudge();
+            self.waker.nudge();
         }
     }
 

@@ -1,18 +1,18 @@
-//! When to look after something stirred: soon, but once for what belongs together, and never faster than serials allow.
+//! When to look after something may have changed: soon, but once for what belongs together, and never faster than serials allow.
 
 use std::time::{Duration, Instant};
 
-use crate::{dns::Serial, source::Stir};
+use crate::{dns::Serial, source::Wakeup};
 
-/// How long nothing must stir before a look: what lands together is published together.
+/// How long nothing must wake the loop before a look: what lands together is published together.
 const QUIET: Duration = Duration::from_millis(10);
 
 /// How long a look waits for quiet at most, so that changes without end are served all the same.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// When to look after a stir: at once when it is over, but not before another publish is allowed.
-pub(super) fn after_stir(stir: Stir, last_publish: Option<Instant>) -> Instant {
-    let settled = (stir.last + QUIET).min(stir.first + PATIENCE);
+/// When to look after a wakeup: at once when no other follows, but not before another publish is allowed.
+pub(super) fn after_wakeup(wakeup: Wakeup, last_publish: Option<Instant>) -> Instant {
+    let settled = (wakeup.last + QUIET).min(wakeup.first + PATIENCE);
     not_too_soon(settled, last_publish)
 }
 
@@ -30,11 +30,11 @@ mod tests {
         let start = Instant::now();
         let ms = Duration::from_millis;
         let due = |last: u64, publish: Option<u64>| {
-            let stir = Stir {
+            let wakeup = Wakeup {
                 first: start,
                 last: start + ms(last),
             };
-            after_stir(stir, publish.map(|publish| start + ms(publish))) - start
+            after_wakeup(wakeup, publish.map(|publish| start + ms(publish))) - start
         };
         assert_eq!(due(0, None), ms(10));
         assert_eq!(due(30, None), ms(40));

@@ -67,6 +67,10 @@ codes! {
     NO_MANIFEST = "MDNS012";
     /// The file is a template, which has to be rendered first.
     TEMPLATE = "MDNS013";
+    /// The file changed whenever it was read.
+    FILE_IN_MOTION = "MDNS020";
+    /// A folder has files, and none is a manifest that meshdns reads.
+    NO_MANIFESTS = "MDNS021";
 
     /// The `apiVersion` is one that meshdns does not read (for this kind).
     API_VERSION = "MDNS101";

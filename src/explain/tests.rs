@@ -70,6 +70,7 @@ fn pipeline(zones: &[&str], objects: Vec<Object>) -> Pipeline {
     let documents = objects.into_iter().map(|object| Document {
         origin: origin.clone(),
         outcome: DocumentOutcome::Object(object),
+        digest: 0,
     });
     let change = FileChange {
         file: origin.file.clone(),

@@ -68,6 +68,7 @@ impl<'f> Decoder<'f> {
                     namespaces: &mut self.namespaces,
                 };
                 unfolding.visit(&tree.root, None, 0, NodeId(u32::MAX));
+                unfolding.digest(&tree.root);
                 let places = places(raw, &tree, &self.items);
                 add(file, raw, self.items.drain(..), &places, draft);
             }
@@ -90,6 +91,7 @@ fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, draft:
     draft.contents.documents.push(Document {
         origin: origin(raw.start()),
         outcome: DocumentOutcome::Rejected(None),
+        digest: raw.digest(),
     });
     let stray = |severity, code, position, message, sort| Stray {
         diagnostics: vec![Diagnostic {
@@ -222,6 +224,7 @@ fn add(
             contents.documents.push(Document {
                 origin: origin(item.at),
                 outcome,
+                digest: item.digest,
             });
         }
     }
@@ -235,6 +238,8 @@ struct Item {
     outcome: Option<DocumentOutcome>,
     problems: Vec<Problem>,
     place: ItemPlace,
+    /// What it says, where it is rejected and names no object, else 0.
+    digest: u64,
 }
 
 /// Where an item belongs.
@@ -375,6 +380,7 @@ impl Unfolding<'_> {
                 .get(index + 1)
                 .map_or_else(|| after(node, root, end), |next| next.id);
             self.visit(node, inherited, depth + 1, end);
+            self.digest(node);
         }
         if left_out > 0 {
             let message = format!("{left_out} more items of this list are no objects");
@@ -398,6 +404,7 @@ impl Unfolding<'_> {
             outcome,
             problems: findings.into_problems(),
             place,
+            digest: 0,
         });
     }
 
@@ -413,7 +420,18 @@ impl Unfolding<'_> {
                 message: TEMPLATE_MESSAGE.to_owned(),
             }],
             place: ItemPlace::Stray(StraySort::Template),
+            digest: 0,
         });
+    }
+
+    /// Notes what `node` says, which was read last, where it is rejected and names no object.
+    fn digest(&mut self, node: &Node<'_>) {
+        let last = self.items.last_mut().filter(|item| item.at == node.id);
+        if let Some(item) = last
+            && matches!(item.outcome, Some(DocumentOutcome::Rejected(None)))
+        {
+            item.digest = node.digest();
+        }
     }
 
     /// Moves the faults of values before `end` into `findings`.

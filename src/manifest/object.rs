@@ -17,6 +17,9 @@ pub struct Document {
     pub origin: Origin,
     /// What was read.
     pub outcome: DocumentOutcome,
+    /// A digest of what it says, wherever it stands, where the outcome is [`DocumentOutcome::Rejected`] without a key, else 0:
+    /// it tells a document that changed from one that was bad all along.
+    pub digest: u64,
 }
 
 /// What became of a document or list item.

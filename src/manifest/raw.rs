@@ -9,8 +9,13 @@
 mod cut;
 mod values;
 
+use std::hash::BuildHasher;
+
 pub use cut::split;
+use foldhash::quality::FixedState;
 pub(super) use values::string_end;
+
+use self::cut::is_preamble;
 
 use crate::diagnostic::Position;
 
@@ -34,6 +39,21 @@ impl RawDocument<'_> {
     /// Whether the text begins as JSON objects and lists do (and YAML in flow style).
     pub(super) fn looks_like_json(&self) -> bool {
         self.text.trim_start().starts_with(['{', '['])
+    }
+
+    /// A digest of the text from its first token to its last, wherever it stands.
+    pub(super) fn digest(&self) -> u64 {
+        let mut text = self.text;
+        while let Some((row, below)) = text.split_once('\n') {
+            let is_above = is_preamble(row) || row.trim_end() == "---";
+            if !is_above {
+                break;
+            }
+            text = below;
+        }
+        let text = text.strip_prefix("---").unwrap_or(text).trim();
+        let text = text.strip_suffix("\n...").unwrap_or(text).trim_end();
+        FixedState::with_seed(2).hash_one(text)
     }
 
     /// Where the document's first token stands; comments, directives and `---` are none.

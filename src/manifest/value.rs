@@ -7,6 +7,13 @@
 //! A tree borrows from the document's text and from an arena, so that building one costs next to nothing and leaving it
 //! costs nothing at all.
 
+use std::{
+    hash::{BuildHasher, Hash, Hasher},
+    mem,
+};
+
+use foldhash::quality::FixedState;
+
 /// A value's or key's number in reading order: a mapping comes before its first key, a key before its value. What an
 /// alias stands for counts again.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -75,6 +82,37 @@ impl<'t> Node<'t> {
         match self.value {
             Value::Text(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// A digest of what the node says, wherever it stands.
+    pub(super) fn digest(&self) -> u64 {
+        let mut hasher = FixedState::with_seed(2).build_hasher();
+        self.add_to(&mut hasher);
+        hasher.finish()
+    }
+
+    fn add_to(&self, hasher: &mut impl Hasher) {
+        mem::discriminant(&self.value).hash(hasher);
+        match self.value {
+            Value::Null => {}
+            Value::Bool(value) => value.hash(hasher),
+            Value::Int(value) => value.hash(hasher),
+            Value::Float(value) => value.to_bits().hash(hasher),
+            Value::Text(text) => text.hash(hasher),
+            Value::List(nodes) => {
+                nodes.len().hash(hasher);
+                for node in nodes {
+                    node.add_to(hasher);
+                }
+            }
+            Value::Map(entries) => {
+                entries.len().hash(hasher);
+                for entry in entries {
+                    entry.key.text.hash(hasher);
+                    entry.value.add_to(hasher);
+                }
+            }
         }
     }
 

@@ -1,6 +1,11 @@
 use std::{net::IpAddr, sync::Arc};
 
-use super::{Addresses, Endpoints, Labels, Service, Workload, index::Index, workload};
+use super::{
+    index::Index,
+    labels::Labels,
+    service::{Endpoints, Service},
+    workload::{self, Addresses, Workload},
+};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     manifest::{EndpointSource, Metadata, Object},

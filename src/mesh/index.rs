@@ -9,12 +9,16 @@ use foldhash::{HashMap, HashSet};
 use smallvec::SmallVec;
 
 use super::{
-    Affected, EndpointCounts, Endpoints, Entry, Exclusion, InlineEndpoint, Labels, Service, Slot,
-    Workload,
+    affected::Affected,
+    census::{Census, EndpointCounts},
+    entry::Entry,
+    labels::Labels,
     namespace::{Namespace, SelectorId},
     namespaces::Namespaces,
-    objects::Objects,
+    objects::{Objects, Slot},
     posting::Posting,
+    service::Service,
+    workload::Workload,
 };
 use crate::{dns::Name, manifest::LabelMap, parallel};
 
@@ -22,11 +26,9 @@ use crate::{dns::Name, manifest::LabelMap, parallel};
 pub(super) struct Index {
     namespaces: Namespaces<Namespace>,
     hosts: HashMap<Name, SmallVec<[Arc<Service>; 1]>>,
-    /// How many selectors pick a workload, by slot.
-    picks: Vec<u32>,
     /// The objects that name an endpoint instead of giving its address.
     names: BTreeSet<Slot>,
-    counts: EndpointCounts,
+    census: Census,
     touched: Touched,
     /// Whether other objects of `names` are endpoints than when that was last asked.
     has_other_names: bool,
@@ -144,7 +146,7 @@ impl Index {
     }
 
     pub(super) fn endpoint_counts(&self) -> EndpointCounts {
-        self.counts
+        self.census.counts()
     }
 
     pub(super) fn selected<'a>(
@@ -184,9 +186,7 @@ impl Index {
 
     /// Whether a selector picks the workload with this number.
     pub(super) fn is_picked(&self, slot: Slot) -> bool {
-        self.picks
-            .get(slot as usize)
-            .is_some_and(|picks| *picks > 0)
+        self.census.is_picked(slot)
     }
 
     /// Whether [`Index::names`] or what of them is picked changed since the last call.
@@ -263,12 +263,7 @@ impl Index {
 
     fn insert_workload(&mut self, slot: Slot, workload: &Workload) {
         let picks = self.touch(workload);
-        self.count(workload, picks, 1);
-        let place = slot as usize;
-        if self.picks.len() <= place {
-            self.picks.resize(place + 1, 0);
-        }
-        self.picks[place] = picks;
+        self.census.insert(slot, workload, picks);
         if workload.name().is_some() {
             self.names.insert(slot);
             self.has_other_names = true;
@@ -280,9 +275,8 @@ impl Index {
     }
 
     fn remove_workload(&mut self, slot: Slot, workload: &Workload) {
-        let picks = self.touch(workload);
-        self.count(workload, picks, -1);
-        self.picks[slot as usize] = 0;
+        self.touch(workload);
+        self.census.remove(slot, workload);
         if workload.name().is_some() {
             self.names.remove(&slot);
             self.has_other_names = true;
@@ -298,9 +292,7 @@ impl Index {
         if before.addresses != after.addresses || before.excluded != after.excluded {
             self.touch(after);
         }
-        let picks = self.picks[slot as usize];
-        self.count(before, picks, -1);
-        self.count(after, picks, 1);
+        self.census.replace(slot, before, after);
         if before.name().is_some() || after.name().is_some() {
             self.has_other_names = true;
             if after.name().is_some() {
@@ -326,23 +318,9 @@ impl Index {
         u32::try_from(picking.len()).expect("selectors have 32-bit numbers")
     }
 
-    fn count(&mut self, workload: &Workload, picks: u32, by: isize) {
-        self.counts.add(State::of(workload, picks > 0), by);
-    }
-
     /// Counts a service's inline endpoints when it comes (`by` 1) or goes (`by` -1).
     fn count_inline(&mut self, slot: Slot, service: &Service, by: isize) {
-        let Endpoints::Inline(endpoints) = &service.endpoints else {
-            return;
-        };
-        for endpoint in endpoints {
-            let state = match endpoint {
-                InlineEndpoint::Ip(_) => State::Selected,
-                InlineEndpoint::Name(_) => State::Named,
-                InlineEndpoint::Other(_) => State::Excluded,
-            };
-            self.counts.add(state, by);
-        }
+        self.census.count_inline(service, by);
         if service.names().next().is_some() {
             self.has_other_names = true;
             if by > 0 {
@@ -373,13 +351,7 @@ impl Index {
             if !selector.is_subset_of(&workload.labels) {
                 continue;
             }
-            let picks = &mut self.picks[slot as usize];
-            let before = *picks > 0;
-            *picks = picks.checked_add_signed(by).expect("as many go as came");
-            let after = *picks > 0;
-            if before != after {
-                self.counts.add(State::of(workload, before), -1);
-                self.counts.add(State::of(workload, after), 1);
+            if self.census.pick(slot, workload, by) {
                 self.has_other_names |= workload.name().is_some();
             }
         }
@@ -393,39 +365,4 @@ fn forget(services: &mut SmallVec<[Arc<Service>; 1]>, service: &Arc<Service>) {
         .position(|held| Arc::ptr_eq(held, service))
         .expect("the index holds what is served");
     services.swap_remove(place);
-}
-
-/// What an endpoint is counted as.
-#[derive(Clone, Copy)]
-enum State {
-    Selected,
-    Named,
-    Unready,
-    Excluded,
-    Unselected,
-}
-
-impl State {
-    fn of(workload: &Workload, is_picked: bool) -> Self {
-        match workload.excluded.as_deref() {
-            _ if !is_picked => Self::Unselected,
-            None if workload.name().is_some() => Self::Named,
-            None => Self::Selected,
-            Some(exclusion) if Exclusion::is_unready(exclusion) => Self::Unready,
-            Some(_) => Self::Excluded,
-        }
-    }
-}
-
-impl EndpointCounts {
-    fn add(&mut self, state: State, by: isize) {
-        let count = match state {
-            State::Selected => &mut self.selected,
-            State::Named => &mut self.named,
-            State::Unready => &mut self.unready,
-            State::Excluded => &mut self.excluded,
-            State::Unselected => &mut self.unselected,
-        };
-        *count = count.checked_add_signed(by).expect("as many go as came");
-    }
 }

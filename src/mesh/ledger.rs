@@ -9,66 +9,26 @@ use foldhash::HashMap;
 use smallvec::SmallVec;
 
 use super::{
-    Entry, Slot, Tally,
+    affected::Tally,
+    change::{FileChange, Kept, Reading},
+    claims::Claims,
+    entry::Entry,
     index::Index,
-    objects::Objects,
-    revision::{Claim, KeptObjects, Revision, Version},
+    objects::{Objects, Slot},
+    revision::{Claim, KeptObjects, Revision, Strays, Version},
 };
-use crate::{
-    diagnostic::{Diagnostic, Kind, ObjectKey, Origin, Position, Severity, code},
-    manifest::Contents,
-};
-
-/// What became of one file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FileChange {
-    /// The file as diagnostics name it, and as the origins of its documents do; its order among all files decides
-    /// between two versions of an object.
-    pub file: Arc<str>,
-    /// What was found.
-    pub reading: Reading,
-}
-
-/// What was found where a file is or was.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reading {
-    /// The file was read; single objects in it may be rejected.
-    Read(Contents),
-    /// The file was read again, and some of its documents say what they said.
-    Amended {
-        /// What the others say.
-        contents: Contents,
-        /// The numbers of the unchanged ones, ascending. Where one holds an object, all its list items are objects.
-        unchanged: Vec<u32>,
-    },
-    /// There is something that can't be read, for the reason given: what the file said before stays in service.
-    Unreadable(Diagnostic),
-    /// The file is gone, and its objects with it.
-    Gone,
-}
-
-/// An object whose newest version can't be used.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Kept {
-    /// The object.
-    pub key: Arc<ObjectKey>,
-    /// The file that holds the unusable version.
-    pub file: Arc<str>,
-    /// When the unusable version was first seen.
-    pub since: SystemTime,
-}
+use crate::diagnostic::{Diagnostic, Kind, ObjectKey, Origin, Position, Severity, code};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
-    pub(super) objects: Objects,
-    /// The versions that are not served because a later file claims the object too: in order of file and place in the
-    /// file.
-    overruled: HashMap<Slot, Vec<Entry>>,
+    claims: Claims,
     files: HashMap<Arc<str>, FileRecord>,
     /// What the manifests' reader said of a file, where it said something.
     said: BTreeMap<Arc<str>, Vec<Diagnostic>>,
     /// The file's objects whose newest version can't be used, and since when, where there are any.
     kept: BTreeMap<Arc<str>, KeptObjects>,
+    /// The file's documents that can't be used and name no object, where there are any.
+    strays: BTreeMap<Arc<str>, Strays>,
     objects_served: BTreeMap<Kind, usize>,
     ignored: BTreeMap<Box<str>, usize>,
     has_news: bool,
@@ -95,16 +55,19 @@ impl Ledger {
         let old = self.files.remove(&file).unwrap_or_default();
         let said_before = self.said.remove(&file).unwrap_or_default();
         let kept_before = self.kept.remove(&file).unwrap_or_default();
-        let mut revision = Revision::new(&file, &old.slots, &old.documents, kept_before, now);
-        let is_there = !matches!(reading, Reading::Gone);
+        let strays = self.strays.remove(&file).unwrap_or_default();
+        let mut revision =
+            Revision::new(&file, &old.slots, &old.documents, kept_before, strays, now);
+        let is_there = !matches!(reading, Reading::Gone | Reading::Remark(_));
         let mut said = match reading {
             Reading::Gone => Vec::new(),
+            Reading::Remark(diagnostic) => vec![diagnostic],
             Reading::Unreadable(diagnostic) => {
                 revision.ignored.clone_from(&old.ignored);
-                revision.keep_all(self, index);
+                revision.keep_all(&self.claims, index);
                 vec![diagnostic]
             }
-            Reading::Read(contents) => revision.read(contents, Vec::new(), self, index),
+            Reading::Read(contents) => revision.read(contents, Vec::new(), &mut self.claims, index),
             Reading::Amended {
                 mut contents,
                 unchanged,
@@ -113,14 +76,15 @@ impl Ledger {
                     |said: &&Diagnostic| unchanged.binary_search(&said.origin.document).is_ok();
                 let still_said = said_before.iter().filter(still).cloned();
                 contents.diagnostics.extend(still_said);
-                let current = revision.unchanged(&unchanged, self, index);
-                revision.read(contents, current, self, index)
+                let current = revision.unchanged(&unchanged, &self.claims, index);
+                revision.read(contents, current, &mut self.claims, index)
             }
         };
         let Revision {
             kept_before,
             mut claims,
             mut kept,
+            strays,
             ignored,
             ..
         } = revision;
@@ -136,6 +100,9 @@ impl Ledger {
         if !kept.is_empty() {
             self.kept.insert(file.clone(), kept);
         }
+        if is_there && strays != Strays::default() {
+            self.strays.insert(file.clone(), strays);
+        }
         if is_there {
             let of_slots = || claims.chunk_by(|one, other| one.slot == other.slot);
             let record = FileRecord {
@@ -148,6 +115,11 @@ impl Ledger {
             self.files.insert(file.clone(), record);
         }
         self.settle(&file, &old.slots, claims, index, tally);
+    }
+
+    /// What is served.
+    pub(super) fn objects(&self) -> &Objects {
+        &self.claims.objects
     }
 
     pub(super) fn object_counts(&self) -> BTreeMap<Kind, usize> {
@@ -164,10 +136,10 @@ impl Ledger {
 
     pub(super) fn kept(&self) -> Vec<Kept> {
         let of_file = |(file, kept): (&Arc<str>, &KeptObjects)| {
-            let kept = kept.iter().map(|(slot, since)| Kept {
-                key: Arc::new(self.objects.get(*slot).key().clone()),
+            let kept = kept.iter().map(|kept| Kept {
+                key: Arc::new(self.claims.objects.get(kept.slot).key().clone()),
                 file: file.clone(),
-                since: *since,
+                since: kept.since,
             });
             let mut kept: Vec<_> = kept.collect();
             kept.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -179,8 +151,8 @@ impl Ledger {
     /// What is wrong with files and objects, in no order.
     pub(super) fn diagnostics(&self) -> impl Iterator<Item = Diagnostic> {
         let said = self.said.values().flatten().cloned();
-        let duplicates = self.overruled.iter().flat_map(|(slot, overruled)| {
-            let winner = self.objects.get(*slot);
+        let duplicates = self.claims.overruled.iter().flat_map(|(slot, overruled)| {
+            let winner = self.claims.objects.get(*slot);
             overruled.iter().map(|entry| duplicate(entry, winner))
         });
         let kept = self.kept().into_iter().map(|kept| last_good(&kept));
@@ -215,12 +187,12 @@ impl Ledger {
             }
             let is_first = matches!(of_slot.first(), Some(Version::First));
             let is_alone =
-                (is_first || was_claimed) && !self.has_overruled(slot) && of_slot.len() <= 1;
+                (is_first || was_claimed) && !self.claims.has_overruled(slot) && of_slot.len() <= 1;
             if !is_alone {
                 let entries = of_slot.into_iter().map(|version| match version {
-                    Version::First => self.objects.get(slot).clone(),
+                    Version::First => self.claims.objects.get(slot).clone(),
                     Version::Served => {
-                        let entry = self.objects.get(slot).clone();
+                        let entry = self.claims.objects.get(slot).clone();
                         index.acquire_again(&entry);
                         entry
                     }
@@ -239,7 +211,7 @@ impl Ledger {
                 Some(Version::Other(entry)) => Some(entry),
                 None => None,
             };
-            let before = self.objects.get(slot).clone();
+            let before = self.claims.objects.get(slot).clone();
             self.serve(slot, Some(&before), after, index, tally);
             index.release(&before);
         }
@@ -256,8 +228,8 @@ impl Ledger {
         tally: &mut Tally,
     ) {
         self.has_news = true;
-        let before = (!is_first).then(|| self.objects.get(slot).clone());
-        let mut all = self.overruled.remove(&slot).unwrap_or_default();
+        let before = (!is_first).then(|| self.claims.objects.get(slot).clone());
+        let mut all = self.claims.overruled.remove(&slot).unwrap_or_default();
         all.extend(before.clone());
         let withdrawn: Vec<Entry> = all
             .extract_if(.., |entry| entry.origin().file == *file)
@@ -267,7 +239,7 @@ impl Ledger {
         let after = all.pop();
         self.serve(slot, before.as_ref(), after, index, tally);
         if !all.is_empty() {
-            self.overruled.insert(slot, all);
+            self.claims.overruled.insert(slot, all);
         }
         for entry in &withdrawn {
             index.release(entry);
@@ -276,8 +248,8 @@ impl Ledger {
 
     /// Serves an object that nothing claimed before and that has its place.
     fn serve_first(&mut self, slot: Slot, index: &mut Index, tally: &mut Tally) {
-        let entry = self.objects.get(slot);
-        index.replace(slot, None, Some(entry), &self.objects);
+        let entry = self.claims.objects.get(slot);
+        index.replace(slot, None, Some(entry), &self.claims.objects);
         *self.objects_served.entry(entry.key().kind).or_default() += 1;
         tally.added += 1;
     }
@@ -295,22 +267,22 @@ impl Ledger {
             // The index holds the very value that is served: it stays.
             return;
         }
-        let kind = self.objects.get(slot).key().kind;
-        index.replace(slot, before, after.as_ref(), &self.objects);
+        let kind = self.claims.objects.get(slot).key().kind;
+        index.replace(slot, before, after.as_ref(), &self.claims.objects);
         match (before, after) {
             (None, Some(after)) => {
                 *self.objects_served.entry(kind).or_default() += 1;
                 tally.added += 1;
-                self.objects.replace(slot, after);
+                self.claims.objects.replace(slot, after);
             }
             (Some(_), Some(after)) => {
                 tally.changed += 1;
-                self.objects.replace(slot, after);
+                self.claims.objects.replace(slot, after);
             }
             (_, None) => {
                 decrease(&mut self.objects_served, &kind, 1);
                 tally.removed += 1;
-                self.objects.remove(slot);
+                self.claims.objects.remove(slot);
             }
         }
     }
@@ -325,23 +297,6 @@ impl Ledger {
         for (kind, count) in old {
             decrease(&mut self.ignored, kind, *count);
         }
-    }
-
-    /// Whether there are versions of an object that are not served because another one is.
-    pub(super) fn has_overruled(&self, slot: Slot) -> bool {
-        self.overruled.contains_key(&slot)
-    }
-
-    /// The file's versions of an object, the last first.
-    pub(super) fn claims_of<'a>(
-        &'a self,
-        slot: Slot,
-        file: &'a Arc<str>,
-    ) -> impl Iterator<Item = &'a Entry> {
-        let overruled = self.overruled.get(&slot).into_iter().flatten().rev();
-        std::iter::once(self.objects.get(slot))
-            .chain(overruled)
-            .filter(|entry| entry.origin().file == *file)
     }
 }
 

@@ -6,6 +6,10 @@
 //!
 //! Never chooses an endpoint (that is `select`) and never reads a file or a clock.
 
+mod affected;
+mod census;
+mod change;
+mod claims;
 mod entry;
 mod half_hash;
 mod index;
@@ -23,9 +27,13 @@ mod workload;
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
+pub use affected::Affected;
+use affected::Tally;
+pub use census::EndpointCounts;
+pub use change::{FileChange, Kept, Reading};
 use entry::Entry;
 pub use labels::{Label, Labels};
-pub use ledger::{FileChange, Kept, Reading};
+use objects::Slot;
 pub use resolved::{Resolved, Told};
 pub use service::{Endpoints, InlineEndpoint, Service};
 pub use workload::{Addresses, Exclusion, Workload};
@@ -41,47 +49,6 @@ pub struct Mesh {
     ledger: ledger::Ledger,
     index: index::Index,
     tally: Tally,
-}
-
-/// The number of an object, given out again when the object goes.
-type Slot = u32;
-
-/// What changed between two calls of [`Mesh::take_affected`].
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Affected {
-    /// The hosts that may answer otherwise than before and must be recompiled: in canonical order, once each.
-    pub hosts: Vec<Name>,
-    /// The namespaces' selectors that pick others than before, or pick them with other addresses, or came or went.
-    pub selectors: Vec<(Arc<str>, Labels)>,
-    /// How many objects are served that were not before.
-    pub added: usize,
-    /// How many objects are served in another version than before; one that changed twice counts twice.
-    pub changed: usize,
-    /// How many objects are no longer served.
-    pub removed: usize,
-}
-
-/// The counts of [`Affected`] in the making.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    added: usize,
-    changed: usize,
-    removed: usize,
-}
-
-/// How many workloads and inline endpoints are in which state, whichever host they serve.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct EndpointCounts {
-    /// Picked by a ServiceEntry, with an address, ready and healthy.
-    pub selected: usize,
-    /// Picked by a ServiceEntry, not unhealthy, and a name: how many addresses it has is known elsewhere.
-    pub named: usize,
-    /// Picked by a ServiceEntry, with an address, and not ready or not healthy.
-    pub unready: usize,
-    /// Picked by a ServiceEntry and never an answer as it is: terminating, finished, without an IP.
-    pub excluded: usize,
-    /// Picked by no ServiceEntry.
-    pub unselected: usize,
 }
 
 /// Why nobody knows the addresses of an endpoint that is a name.
@@ -141,12 +108,12 @@ impl Mesh {
         selector: &'a Labels,
     ) -> impl Iterator<Item = &'a Arc<Workload>> + use<'a> {
         self.index
-            .selected(namespace, selector, &self.ledger.objects)
+            .selected(namespace, selector, &self.ledger.objects())
     }
 
     /// Every Pod and WorkloadEntry that is served, in no order.
     pub fn workloads(&self) -> impl Iterator<Item = &Arc<Workload>> {
-        self.ledger.objects.workloads()
+        self.ledger.objects().workloads()
     }
 
     /// The texts of a label set of an object of `namespace`, in the order of the keys.
@@ -210,7 +177,7 @@ impl Mesh {
         unresolvable: &impl Fn(&Name) -> Option<Unresolvable>,
         remarks: &mut Vec<Diagnostic>,
     ) {
-        let entry = self.ledger.objects.get(slot);
+        let entry = self.ledger.objects().get(slot);
         let mut remark = |name: &Name, before: &str, behind: &str| {
             let Some(unresolvable) = unresolvable(name) else {
                 return;

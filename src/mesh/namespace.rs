@@ -5,9 +5,9 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::{
-    Service,
     labels::{Label, LabelTable, Labels},
     posting::Posting,
+    service::Service,
     slab::Slab,
 };
 

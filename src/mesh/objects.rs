@@ -4,12 +4,16 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::{
-    Entry, Slot, Workload,
+    entry::Entry,
     half_hash::{half, whole},
     namespaces::Namespaces,
     slab::Slab,
+    workload::Workload,
 };
 use crate::diagnostic::ObjectKey;
+
+/// The number of an object, given out again when the object goes.
+pub(super) type Slot = u32;
 
 /// The version of each object that is served, by its key and by a number that index and ledger name it with.
 #[derive(Clone, Debug, Default)]

@@ -4,14 +4,33 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use smallvec::SmallVec;
 
-use super::{Entry, Slot, index::Index, ledger::Ledger};
+use super::{claims::Claims, entry::Entry, index::Index, objects::Slot};
 use crate::{
     diagnostic::Diagnostic,
     manifest::{Contents, DocumentOutcome},
 };
 
+/// An object whose newest version can't be used.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct KeptObject {
+    pub(super) slot: Slot,
+    pub(super) since: SystemTime,
+    /// Whether nothing in the file names it: one of the [suspects](Strays::suspects) may be its newest version.
+    pub(super) is_suspected: bool,
+}
+
 /// Ascending by slot.
-pub(super) type KeptObjects = Vec<(Slot, SystemTime)>;
+pub(super) type KeptObjects = Vec<KeptObject>;
+
+/// The documents of a file that can't be used and name no object, by what they say.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Strays {
+    /// All of them, ascending.
+    digests: Vec<u64>,
+    /// Those that came when objects went, ascending: each of these objects may be what they were meant to be. All others
+    /// were bad before, or came beside the objects, and keep nothing.
+    suspects: Vec<u64>,
+}
 
 /// One version of an object.
 pub(super) struct Claim {
@@ -43,17 +62,19 @@ pub(super) struct Revision<'f> {
     /// In the file's order.
     pub(super) claims: Vec<Claim>,
     pub(super) kept: KeptObjects,
+    pub(super) strays: Strays,
     pub(super) ignored: BTreeMap<Box<str>, usize>,
 }
 
 impl<'f> Revision<'f> {
-    /// The start of a new state of `file`, which claimed the objects of `slots`, in these `documents`, and kept those of
-    /// `kept_before`.
+    /// The start of a new state of `file`, which claimed the objects of `slots`, in these `documents`, kept those of
+    /// `kept_before`, and held these `strays`.
     pub(super) fn new(
         file: &'f Arc<str>,
         slots: &'f [Slot],
         documents: &'f [u32],
         kept_before: KeptObjects,
+        strays: Strays,
         now: SystemTime,
     ) -> Self {
         Self {
@@ -65,6 +86,7 @@ impl<'f> Revision<'f> {
             now,
             claims: Vec::new(),
             kept: Vec::new(),
+            strays,
             ignored: BTreeMap::new(),
         }
     }
@@ -73,14 +95,14 @@ impl<'f> Revision<'f> {
     pub(super) fn unchanged(
         &self,
         documents: &[u32],
-        ledger: &Ledger,
+        stored: &Claims,
         index: &mut Index,
     ) -> Vec<Claim> {
         let is_unchanged = |document: u32| documents.binary_search(&document).is_ok();
         let mut unchanged = Vec::with_capacity(self.slots.len());
         for (&slot, &document) in self.slots.iter().zip(self.documents) {
             let kept_since = self.kept_since(slot);
-            if kept_since.is_none() && !ledger.has_overruled(slot) {
+            if kept_since.is_none() && !stored.has_overruled(slot) {
                 // Without a look at the object.
                 unchanged.extend(is_unchanged(document).then_some(Claim {
                     slot,
@@ -89,7 +111,7 @@ impl<'f> Revision<'f> {
                 }));
                 continue;
             }
-            let mut entries: SmallVec<[&Entry; 1]> = ledger.claims_of(slot, self.file).collect();
+            let mut entries: SmallVec<[&Entry; 1]> = stored.of_file(slot, self.file).collect();
             if kept_since.is_some() {
                 // The last good version, which stands before all that the file says of the object.
                 entries.pop();
@@ -115,13 +137,13 @@ impl<'f> Revision<'f> {
         &mut self,
         contents: Contents,
         unchanged: Vec<Claim>,
-        ledger: &mut Ledger,
+        stored: &mut Claims,
         index: &mut Index,
     ) -> Vec<Diagnostic> {
         self.claims
             .reserve_exact(contents.documents.len() + unchanged.len());
         let mut unchanged = unchanged.into_iter().peekable();
-        let mut has_unidentified = false;
+        let mut strays = Vec::new();
         for document in contents.documents {
             let number = document.origin.document;
             while let Some(claim) = unchanged.next_if(|claim| claim.document < number) {
@@ -130,9 +152,9 @@ impl<'f> Revision<'f> {
             match document.outcome {
                 DocumentOutcome::Object(object) => {
                     let entry = Entry::new(object, document.origin, index);
-                    let (slot, version) = match ledger.objects.find(entry.key()) {
+                    let (slot, version) = match stored.objects.find(entry.key()) {
                         Some(slot) => (slot, Version::Other(entry)),
-                        None => (ledger.objects.insert(entry), Version::First),
+                        None => (stored.objects.insert(entry), Version::First),
                     };
                     self.claim(Claim {
                         slot,
@@ -141,24 +163,52 @@ impl<'f> Revision<'f> {
                     });
                 }
                 DocumentOutcome::Rejected(Some(key)) => {
-                    if let Some(slot) = ledger.objects.find(&key)
+                    if let Some(slot) = stored.objects.find(&key)
                         && self.close(slot)
                     {
-                        self.keep(slot, ledger, index);
+                        self.keep(slot, false, stored, index);
                     }
                 }
-                DocumentOutcome::Rejected(None) => has_unidentified = true,
+                DocumentOutcome::Rejected(None) => strays.push(document.digest),
                 DocumentOutcome::Ignored(kind) => *self.ignored.entry(kind).or_default() += 1,
             }
         }
         for claim in unchanged {
             self.claim(claim);
         }
-        if has_unidentified {
-            // Any object that the file no longer shows may be the one that can't be read.
-            self.keep_all(ledger, index);
-        }
+        self.compare(strays, stored, index);
         contents.diagnostics
+    }
+
+    /// Keeps the objects that one of `strays`, all that the file holds, may be the newest version of.
+    ///
+    /// A document that came, or changed, may be any object that the file no longer shows. One that was there before is not
+    /// what becomes of an object that goes now.
+    fn compare(&mut self, mut strays: Vec<u64>, stored: &Claims, index: &mut Index) {
+        strays.sort_unstable();
+        let mut before = std::mem::take(&mut self.strays.digests)
+            .into_iter()
+            .peekable();
+        let is_new = |digest: &u64| {
+            while before.next_if(|other| other < digest).is_some() {}
+            before.next_if_eq(digest).is_none()
+        };
+        let newcomers: Vec<u64> = strays.iter().copied().filter(is_new).collect();
+        let suspects = &mut self.strays.suspects;
+        suspects.retain(|suspect| strays.binary_search(suspect).is_ok());
+        for &slot in self.slots {
+            let may_be_old = !self.strays.suspects.is_empty() && self.is_suspected(slot);
+            if (may_be_old || !newcomers.is_empty()) && self.close(slot) {
+                self.keep(slot, true, stored, index);
+            }
+        }
+        if self.kept.iter().any(|kept| kept.is_suspected) {
+            self.strays.suspects.extend(newcomers);
+            self.strays.suspects.sort_unstable();
+        } else {
+            self.strays.suspects = Vec::new();
+        }
+        self.strays.digests = strays;
     }
 
     fn claim(&mut self, claim: Claim) {
@@ -172,18 +222,23 @@ impl<'f> Revision<'f> {
         place.is_ok_and(|place| std::mem::take(&mut self.is_open[place]))
     }
 
-    pub(super) fn keep_all(&mut self, ledger: &Ledger, index: &mut Index) {
+    /// Keeps all that the file claimed: it can't be read.
+    pub(super) fn keep_all(&mut self, stored: &Claims, index: &mut Index) {
         for &slot in self.slots {
             if self.close(slot) {
-                self.keep(slot, ledger, index);
+                self.keep(slot, self.is_suspected(slot), stored, index);
             }
         }
     }
 
-    fn keep(&mut self, slot: Slot, ledger: &Ledger, index: &mut Index) {
+    fn keep(&mut self, slot: Slot, is_suspected: bool, stored: &Claims, index: &mut Index) {
         let since = self.kept_since(slot).unwrap_or(self.now);
-        self.kept.push((slot, since));
-        let mut claims = ledger.claims_of(slot, self.file);
+        self.kept.push(KeptObject {
+            slot,
+            since,
+            is_suspected,
+        });
+        let mut claims = stored.of_file(slot, self.file);
         let entry = claims
             .next()
             .expect("a file's slots are those of its claims");
@@ -197,10 +252,19 @@ impl<'f> Revision<'f> {
 
     /// Since when the last good version of an object was served before this revision.
     fn kept_since(&self, slot: Slot) -> Option<SystemTime> {
+        Some(self.kept_before(slot)?.since)
+    }
+
+    /// Whether an object was kept before although nothing named it.
+    fn is_suspected(&self, slot: Slot) -> bool {
+        self.kept_before(slot).is_some_and(|kept| kept.is_suspected)
+    }
+
+    fn kept_before(&self, slot: Slot) -> Option<&KeptObject> {
         let place = self
             .kept_before
-            .binary_search_by_key(&slot, |(slot, _)| *slot)
+            .binary_search_by_key(&slot, |kept| kept.slot)
             .ok()?;
-        Some(self.kept_before[place].1)
+        Some(&self.kept_before[place])
     }
 }

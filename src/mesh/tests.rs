@@ -73,6 +73,7 @@ fn contents(
             position: Position::START,
         },
         outcome,
+        digest: 0,
     };
     Contents {
         documents: outcomes.into_iter().map(document).collect(),
@@ -375,6 +376,56 @@ fn an_unreadable_file_and_one_with_an_unidentified_document_keep_what_they_held(
     );
     apply(&mut mesh, vec![whole()], later(3));
     assert!(mesh.kept().is_empty());
+}
+
+/// Goes through the states of one file and compares what is served after the last. A capital letter is a workload, a small
+/// one a document that can't be used and names no object, `!` a file that can't be read.
+#[track_caller]
+fn check_strays(states: &[&str], served: &str) {
+    let mut mesh = Mesh::default();
+    for state in states {
+        let change = if *state == "!" {
+            unreadable("a.yaml")
+        } else {
+            let outcome = |letter: char| match letter {
+                'A'..='Z' => vm(&letter.to_lowercase().to_string(), "a", "192.0.2.1", None),
+                _ => DocumentOutcome::Rejected(None),
+            };
+            let mut change = file("a.yaml", state.chars().map(outcome));
+            if let Reading::Read(contents) = &mut change.reading {
+                for (document, letter) in contents.documents.iter_mut().zip(state.chars()) {
+                    document.digest = u64::from(letter);
+                }
+            }
+            change
+        };
+        apply(&mut mesh, vec![change], NOON);
+    }
+    let mut names: Vec<_> = mesh
+        .workloads()
+        .map(|vm| vm.key.name.to_uppercase())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names.concat(), served, "{states:?}");
+}
+
+#[test]
+fn a_document_that_names_no_object_keeps_only_what_it_may_have_been() {
+    check_strays(&["ABs", "Bs"], "B");
+    check_strays(&["ABs", "sB"], "B");
+    check_strays(&["AB", "As"], "AB");
+    check_strays(&["AB", "As", "sA"], "AB");
+    check_strays(&["AB", "As", "At"], "AB");
+    check_strays(&["AB", "As", "s"], "B");
+    check_strays(&["AB", "As", "A"], "A");
+    check_strays(&["AB", "As", "ABs", "As"], "A");
+    check_strays(&["ABs", "Ast", "As"], "A");
+    check_strays(&["ABss", "Ass"], "A");
+    check_strays(&["ABss", "Asss"], "AB");
+    check_strays(&["ABs", "ABst", "Ast"], "A");
+    check_strays(&["ABs", "!", "Bs"], "B");
+    check_strays(&["AB", "As", "!", "As"], "AB");
+    check_strays(&["AB", "As", "!", "A"], "A");
 }
 
 #[test]

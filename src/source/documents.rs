@@ -12,6 +12,7 @@ use foldhash::quality::FixedState;
 use rayon::prelude::*;
 
 use crate::{
+    diagnostic::{Diagnostic, Severity},
     manifest::{self, Decoder, Document, DocumentOutcome, Draft, RawDocument},
     mesh::Reading,
 };
@@ -39,6 +40,8 @@ pub(super) struct Parsed {
     pub(super) documents: Documents,
     /// How many documents were parsed.
     pub(super) fresh: u64,
+    /// Whether somebody meant it for a mesh: it holds an object of a mesh, a problem, or a template of some.
+    pub(super) is_meant: bool,
 }
 
 /// Parses a file, but not the documents that are `known`.
@@ -74,10 +77,32 @@ pub(super) fn parse(file: &Arc<str>, text: &str, known: Option<&Documents>) -> P
         digests: digests.into(),
         without_object,
     };
+    // A template says so itself.
+    let is_meant = is_meant(&reading) || text.contains("{{");
     Parsed {
         reading,
         documents,
         fresh,
+        is_meant,
+    }
+}
+
+/// Whether a file holds an object of a mesh, or something that is worth a warning.
+fn is_meant(reading: &Reading) -> bool {
+    match reading {
+        Reading::Read(contents) => {
+            let names_object = |document: &Document| {
+                let outcome = &document.outcome;
+                matches!(
+                    outcome,
+                    DocumentOutcome::Object(_) | DocumentOutcome::Rejected(Some(_))
+                )
+            };
+            let loud = |diagnostic: &Diagnostic| diagnostic.severity > Severity::Info;
+            contents.diagnostics.iter().any(loud) || contents.documents.iter().any(names_object)
+        }
+        // What is unchanged are objects.
+        _ => true,
     }
 }
 

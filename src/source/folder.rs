@@ -7,7 +7,7 @@
 //! Never decides what a file means and never waits: [`Scan::again_at`] says when another look is worth it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     path::PathBuf,
     sync::Arc,
@@ -15,15 +15,17 @@ use std::{
 };
 
 use super::{
-    LoadError,
-    held::{Held, Root, gone_at, wait_until},
+    error::LoadError,
+    judge::{Refusal, Verdict, judge},
+    known::{Burst, KnownFile, Root, gone_at},
     look::{Look, Scan, Trust},
-    reading::{self, Candidate, Outcome},
+    naming::{name_of, prefix_of},
+    reading::{self, Candidate, ReadOutcome},
+    remarks,
     stamp::{Identity, Stamp},
-    walk::{self, Found, Listed, Listing},
+    walk::{self, EntryKind, Listed, Listing},
 };
 use crate::{
-    diagnostic::Diagnostic,
     manifest,
     mesh::{FileChange, Reading},
 };
@@ -31,97 +33,92 @@ use crate::{
 /// When to look again at a file that changed while it was read.
 const RESTLESS_PATIENCE: Duration = Duration::from_millis(5);
 
-/// How many looks in a row may find a file in motion before it is taken as it is at the moment.
-const MAX_RESTLESS: u32 = 10;
+/// When to try again what the operating system refused at the start.
+const REFUSAL_PATIENCE: Duration = Duration::from_millis(250);
 
 /// The mesh folders, and what was read from them.
 #[derive(Debug)]
-pub struct Folder {
+pub(super) struct Folder {
     roots: Vec<Root>,
     paths: Vec<PathBuf>,
-    files: BTreeMap<Arc<str>, Held>,
+    files: BTreeMap<Arc<str>, KnownFile>,
     /// Files to look at next time, whether or not something is said about them.
     awaited: BTreeSet<Arc<str>>,
+    /// Files that are there, were never read, and may be read in a moment.
+    untold: BTreeSet<Arc<str>>,
+    burst: Option<Burst>,
 }
 
 impl Folder {
     /// Mesh folders, or single files, that nobody has looked at.
-    pub fn new(paths: Vec<PathBuf>) -> Self {
+    pub(super) fn new(paths: Vec<PathBuf>) -> Self {
         Self {
             roots: paths.iter().map(|_| Root::default()).collect(),
             paths,
             files: BTreeMap::new(),
             awaited: BTreeSet::new(),
+            untold: BTreeSet::new(),
+            burst: None,
         }
-    }
-
-    /// Looks once, at everything, as it is, and hands on what changed.
-    ///
-    /// # Errors
-    ///
-    /// Fails where one of the paths leads nowhere or can't be opened; what is wrong below it is among the changes.
-    pub fn load(&mut self, mut take_in: impl FnMut(FileChange)) -> Result<Scan, LoadError> {
-        let mut look = Look {
-            now: Instant::now(),
-            only: None,
-            every_file: false,
-            trust: Trust::Everything,
-            strict: true,
-        };
-        loop {
-            let listing = self.list();
-            self.check(&listing)?;
-            let scan = self.read(&listing, &look, |change, _| take_in(change));
-            if !scan.is_torn {
-                return Ok(scan);
-            }
-            look.strict = false;
-        }
-    }
-
-    /// The paths that were given.
-    pub fn paths(&self) -> &[PathBuf] {
-        &self.paths
     }
 
     /// Lists the files that are there.
-    pub fn list(&self) -> Listing {
+    pub(super) fn list(&self) -> Listing {
         walk::walk(&self.paths)
     }
 
     /// Fails where a given path can't be listed.
-    pub(crate) fn check(&self, listing: &Listing) -> Result<(), LoadError> {
+    pub(super) fn check(&self, listing: &Listing) -> Result<(), LoadError> {
         let again = |error: &io::Error| match error.raw_os_error() {
             Some(code) => io::Error::from_raw_os_error(code),
             None => io::Error::from(error.kind()),
         };
         if let Some((&root, error)) = listing.missing.first_key_value() {
-            return Err(LoadError::Open {
-                path: self.paths[root].clone(),
-                source: again(error),
-            });
+            return Err(LoadError::open(&self.paths[root], again(error)));
         }
         for path in &self.paths {
-            if let Some(error) = listing.closed.get(&walk::prefix_of(path)) {
-                return Err(LoadError::List {
-                    path: path.clone(),
-                    source: again(error),
-                });
+            if let Some((_, error)) = listing.closed.get(&prefix_of(path)) {
+                return Err(LoadError::list(path, again(error)));
             }
         }
         Ok(())
     }
 
     /// Whether it is enough to look where something is said to have changed: not while a folder comes back.
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn knows_all(&self) -> bool {
         !self.roots.iter().any(|root| root.is_returning)
+    }
+
+    /// The files that are there, were never read, and may be read in a moment, ascending.
+    pub(super) fn pending(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.untold.iter()
+    }
+
+    /// Whether one of them is in motion, rather than refused.
+    pub(super) fn is_in_motion(&self) -> bool {
+        self.untold.iter().any(|name| self.files[name].is_new())
+    }
+
+    /// Tells of each pending file that it can't be read.
+    pub(super) fn give_up(&mut self, scan: &mut Scan) -> Vec<FileChange> {
+        let untold = std::mem::take(&mut self.untold);
+        let in_motion = untold.into_iter().filter(|name| self.files[name].is_new());
+        let in_motion: Vec<_> = in_motion.collect();
+        let mut changes = Vec::with_capacity(in_motion.len());
+        for name in in_motion {
+            let root = self.files[&name].root;
+            let refusal = Refusal::ForGood(remarks::in_motion(&name));
+            changes.extend(self.trouble(&name, root, refusal, scan));
+            self.awaited.insert(name);
+        }
+        changes
     }
 
     /// Reads the files of `listing` that changed and hands on each change, with what was found so far.
     ///
     /// A strict look is given up where a file vanished meanwhile, as all do on one side of a swapped link. What it handed
     /// on counts, but only together with what the next look finds.
-    pub fn read(
+    pub(super) fn read(
         &mut self,
         listing: &Listing,
         look: &Look,
@@ -144,30 +141,51 @@ impl Folder {
         let unlisted = self.unlisted(listing, look);
         self.awaited.clear();
         let newcomers = self.newcomers(&listed);
-        let mut candidates = Vec::new();
+        let mut verdicts = Vec::new();
         for (name, listed) in listed {
-            match self.judge(name, listed, look) {
+            match judge(name, listed, self.files.get(name), look) {
                 Verdict::Unchanged => {
-                    let held = self.files.get_mut(name).expect("it was compared");
-                    held.missing_since = None;
+                    let known = self.files.get_mut(name).expect("it was compared");
+                    known.missing_since = None;
                 }
-                Verdict::Read(candidate) => candidates.push(candidate),
+                verdict => verdicts.push((name, listed.root, verdict)),
+            }
+        }
+        let held_until = self.held_until(&verdicts, &unlisted, look);
+        let mut candidates = Vec::new();
+        for (name, root, verdict) in verdicts {
+            match verdict {
+                Verdict::Unchanged => {}
+                Verdict::Read(candidate) => match held_until {
+                    Some(until) if !self.is_as_read(name, candidate.stamp) => {
+                        self.wait(name, root, candidate.stamp, look.now, until, &mut scan);
+                    }
+                    _ => candidates.push(candidate),
+                },
                 Verdict::Wait(stamp, until) => {
-                    self.wait(name, listed.root, stamp, look.now, until, &mut scan);
+                    let until = held_until.map_or(until, |held| held.max(until));
+                    self.wait(name, root, stamp, look.now, until, &mut scan);
                 }
-                Verdict::Trouble(diagnostic) => {
-                    let change = self.trouble(name, listed.root, diagnostic, &mut scan);
-                    if let Some(change) = change {
+                Verdict::Refused(refusal) => {
+                    self.retry(name, &refusal, look, &mut scan);
+                    if let Some(change) = self.trouble(name, root, refusal, &mut scan) {
                         take_in(change, &scan);
                     }
                 }
             }
         }
+        for (name, (root, error)) in listing.closed.iter().filter(|_| look.only.is_none()) {
+            let refusal = Refusal::ForNow(remarks::closed(name, error));
+            self.retry(name, &refusal, look, &mut scan);
+            if let Some(change) = self.trouble(name, *root, refusal, &mut scan) {
+                take_in(change, &scan);
+            }
+        }
         let all_read = reading::read_each(candidates, |candidate, outcome| {
-            if look.strict && matches!(outcome, Outcome::Vanished) {
+            if look.strict && matches!(outcome, ReadOutcome::Vanished) {
                 return false;
             }
-            let change = self.take(candidate, outcome, look.now, &mut scan);
+            let change = self.take(candidate, outcome, look, &mut scan);
             if let Some(change) = change {
                 take_in(change, &scan);
             }
@@ -175,7 +193,15 @@ impl Folder {
         });
         scan.is_torn = !all_read;
         if all_read {
-            for change in self.settle_missing(listing, look, unlisted, &newcomers, &mut scan) {
+            let missing = Missing {
+                unlisted,
+                newcomers,
+                held_until,
+            };
+            for change in self.settle_missing(listing, look, missing, &mut scan) {
+                take_in(change, &scan);
+            }
+            for change in self.remark_bare(listing) {
                 take_in(change, &scan);
             }
         }
@@ -197,72 +223,76 @@ impl Folder {
 
     /// The files to look at that were listed and are not any more.
     fn unlisted(&self, listing: &Listing, look: &Look) -> Vec<Arc<str>> {
-        let is_unlisted = |name: &&Arc<str>| !listing.files.contains_key(*name);
+        let is_unlisted = |name: &&Arc<str>| {
+            !listing.files.contains_key(*name) && !listing.closed.contains_key(*name)
+        };
         match &look.only {
             None => self.files.keys().filter(is_unlisted).cloned().collect(),
             Some(only) => {
                 let names = only.union(&self.awaited).filter(is_unlisted);
-                let is_held = |name: &&Arc<str>| self.files.contains_key(*name);
-                names.filter(is_held).cloned().collect()
+                let is_known = |name: &&Arc<str>| self.files.contains_key(*name);
+                names.filter(is_known).cloned().collect()
             }
         }
     }
 
-    /// The files that are listed under a name for the first time.
-    fn newcomers(&self, listed: &[(&Arc<str>, &Listed)]) -> HashSet<Identity> {
-        let is_new = |(name, _): &&(&Arc<str>, &Listed)| !self.files.contains_key(*name);
+    /// The files that nothing was told of so far.
+    fn newcomers(&self, listed: &[(&Arc<str>, &Listed)]) -> HashMap<Identity, Arc<str>> {
+        let is_new =
+            |(name, _): &&(&Arc<str>, &Listed)| self.files.get(*name).is_none_or(KnownFile::is_new);
         listed
             .iter()
             .filter(is_new)
-            .filter_map(|(_, listed)| match &listed.found {
-                Found::File(stamp) => Some(stamp.identity()),
-                Found::NoFile(_) | Found::Unreadable(_) => None,
+            .filter_map(|(name, listed)| match &listed.kind {
+                EntryKind::File(stamp) => Some((stamp.identity(), (*name).clone())),
+                EntryKind::NoFile(_) | EntryKind::Unreadable(_) => None,
             })
             .collect()
     }
 
-    /// Decides about one listed file without opening it.
-    fn judge(&self, name: &Arc<str>, listed: &Listed, look: &Look) -> Verdict {
-        let stamp = match &listed.found {
-            Found::File(stamp) => *stamp,
-            Found::NoFile(what) => {
-                let error = io::Error::other(format!("it is {what}, not a file"));
-                return Verdict::Trouble(manifest::unreadable(name, &error));
-            }
-            Found::Unreadable(error) => return Verdict::Trouble(manifest::unreadable(name, error)),
+    /// Until when changes are left alone because others came just now, where no event tells what belongs together: an
+    /// object may be on its way from one file to another.
+    fn held_until(
+        &mut self,
+        verdicts: &[(&Arc<str>, usize, Verdict)],
+        unlisted: &[Arc<str>],
+        look: &Look,
+    ) -> Option<Instant> {
+        let Trust::Stillness(patience) = look.trust else {
+            self.burst = None;
+            return None;
         };
-        if stamp.size > manifest::MAX_FILE_BYTES {
-            return Verdict::Trouble(manifest::too_large(name, stamp.size));
+        let changed = verdicts.iter().filter_map(|(name, _, verdict)| {
+            let stamp = verdict.stamp()?;
+            (!self.is_as_read(name, stamp)).then_some((*name, stamp))
+        });
+        let changed: Vec<_> = changed.collect();
+        if changed.is_empty() && unlisted.is_empty() {
+            self.burst = None;
+            return None;
         }
-        let held = self.files.get(name);
-        let is_touched = match &look.trust {
-            Trust::Events(evidence) => evidence.touched.contains(&listed.real),
-            Trust::Everything | Trust::Stillness(_) => false,
-        };
-        let unchanged = held.is_some_and(|held| held.stamp == Some(stamp) && !held.is_racy);
-        if unchanged && !is_touched && !look.every_file {
-            return Verdict::Unchanged;
-        }
-        if let Some(until) = wait_until(held, stamp, &listed.real, look) {
-            return Verdict::Wait(stamp, until);
-        }
-        let is_restless = held.is_some_and(|held| held.restless >= MAX_RESTLESS);
-        Verdict::Read(Candidate {
-            name: name.clone(),
-            root: listed.root,
-            real: listed.real.clone(),
-            stamp,
-            must_be_still: !is_restless,
-            digest: held.and_then(|held| held.digest),
-            documents: held.and_then(|held| held.documents.clone()),
-        })
+        let mut is_fresh = changed.into_iter().any(|(name, stamp)| {
+            let waiting = self.files.get(name).and_then(|known| known.waiting);
+            waiting.is_none_or(|waiting| waiting.stamp != stamp)
+        });
+        is_fresh |= unlisted
+            .iter()
+            .any(|name| self.files[name].missing_since.is_none());
+        let (burst, until) = Burst::after(self.burst, look.now, is_fresh, patience);
+        self.burst = Some(burst);
+        until
+    }
+
+    fn is_as_read(&self, name: &str, stamp: Stamp) -> bool {
+        let known = self.files.get(name);
+        known.is_some_and(|known| known.stamp == Some(stamp))
     }
 
     fn take(
         &mut self,
         candidate: Candidate,
-        outcome: Outcome,
-        now: Instant,
+        outcome: ReadOutcome,
+        look: &Look,
         scan: &mut Scan,
     ) -> Option<FileChange> {
         let Candidate {
@@ -271,30 +301,43 @@ impl Folder {
         scan.work.files_read += 1;
         scan.work.bytes_read += stamp.size;
         let is_racy = stamp.is_racy(SystemTime::now());
-        let held = self.files.entry(name.clone()).or_default();
         match outcome {
-            Outcome::Restless | Outcome::Vanished => {
-                held.restless += 1;
-                self.wait(&name, root, stamp, now, now + RESTLESS_PATIENCE, scan);
+            ReadOutcome::Restless | ReadOutcome::Vanished => {
+                let until = look.now + RESTLESS_PATIENCE;
+                self.wait(&name, root, stamp, look.now, until, scan);
+                self.files.entry(name).or_default().restless += 1;
                 None
             }
-            Outcome::Unreadable(diagnostic) => self.trouble(&name, root, diagnostic, scan),
-            Outcome::Same => {
-                held.settle(root, stamp, is_racy);
+            ReadOutcome::Refused(diagnostic) => {
+                let refusal = Refusal::ForNow(diagnostic);
+                self.retry(&name, &refusal, look, scan);
+                self.trouble(&name, root, refusal, scan)
+            }
+            ReadOutcome::NoText(diagnostic) => {
+                self.trouble(&name, root, Refusal::ForGood(diagnostic), scan)
+            }
+            ReadOutcome::Same => {
+                let known = self.files.entry(name.clone()).or_default();
+                known.settle(stamp, is_racy);
+                known.belongs_to(root, known.is_meant, &mut self.roots);
+                self.untold.remove(&name);
                 None
             }
-            Outcome::Changed { digest, parsed } => {
-                held.settle(root, stamp, is_racy);
-                held.digest = Some(digest);
-                held.documents = Some(Arc::new(parsed.documents));
-                let is_new = !std::mem::replace(&mut held.is_reported, true);
+            ReadOutcome::Changed { digest, parsed } => {
+                let known = self.files.entry(name.clone()).or_default();
+                known.settle(stamp, is_racy);
+                known.belongs_to(root, parsed.is_meant, &mut self.roots);
+                known.digest = Some(digest);
+                known.documents = Some(Arc::new(parsed.documents));
+                let is_new = !std::mem::replace(&mut known.is_reported, true);
                 *(if is_new {
                     &mut scan.work.added
                 } else {
                     &mut scan.work.changed
                 }) += 1;
                 scan.work.documents_parsed += parsed.fresh;
-                self.roots[root].last_stir = Some(now);
+                self.roots[root].last_change = Some(look.now);
+                self.untold.remove(&name);
                 Some(FileChange {
                     file: name,
                     reading: parsed.reading,
@@ -313,11 +356,26 @@ impl Folder {
         until: Instant,
         scan: &mut Scan,
     ) {
-        let held = self.files.entry(name.clone()).or_default();
-        held.wait(root, stamp, now);
-        self.roots[root].last_stir = Some(now);
+        let known = self.files.entry(name.clone()).or_default();
+        known.wait(stamp, now);
+        known.belongs_to(root, known.is_meant, &mut self.roots);
+        if known.is_new() {
+            self.untold.insert(name.clone());
+        }
+        self.roots[root].last_change = Some(now);
         self.awaited.insert(name.clone());
         scan.look_again(until);
+    }
+
+    /// At the start, tries again soon what was refused for now.
+    fn retry(&mut self, name: &Arc<str>, refusal: &Refusal, look: &Look, scan: &mut Scan) {
+        let was_read = self.files.get(name).is_some_and(|known| known.was_read);
+        let is_start = matches!(look.trust, Trust::Age(..));
+        if is_start && !was_read && matches!(refusal, Refusal::ForNow(_)) {
+            self.untold.insert(name.clone());
+            self.awaited.insert(name.clone());
+            scan.look_again(look.now + REFUSAL_PATIENCE);
+        }
     }
 
     /// Notes that the file can't be read; the change, where that is news.
@@ -325,24 +383,34 @@ impl Folder {
         &mut self,
         name: &Arc<str>,
         root: usize,
-        diagnostic: Diagnostic,
+        refusal: Refusal,
         scan: &mut Scan,
     ) -> Option<FileChange> {
-        let held = self.files.entry(name.clone()).or_default();
-        if held.problem.as_deref() == Some(&*diagnostic.message) {
-            held.missing_since = None;
+        let diagnostic = match refusal {
+            Refusal::ForNow(diagnostic) => diagnostic,
+            Refusal::ForGood(diagnostic) => {
+                self.untold.remove(name);
+                diagnostic
+            }
+        };
+        let known = self.files.entry(name.clone()).or_default();
+        if known.problem.as_deref() == Some(&*diagnostic.message) {
+            known.missing_since = None;
             return None;
         }
-        *(if held.is_reported {
+        *(if known.is_reported {
             &mut scan.work.changed
         } else {
             &mut scan.work.added
         }) += 1;
-        *held = Held {
+        known.belongs_to(root, true, &mut self.roots);
+        *known = KnownFile {
             root,
+            is_meant: true,
             problem: Some(diagnostic.message.clone()),
             is_reported: true,
-            ..Held::default()
+            was_read: known.was_read,
+            ..KnownFile::default()
         };
         Some(FileChange {
             file: name.clone(),
@@ -355,8 +423,7 @@ impl Folder {
         &mut self,
         listing: &Listing,
         look: &Look,
-        unlisted: Vec<Arc<str>>,
-        newcomers: &HashSet<Identity>,
+        missing: Missing,
         scan: &mut Scan,
     ) -> Vec<FileChange> {
         for &root in listing.missing.keys() {
@@ -364,38 +431,39 @@ impl Folder {
         }
         let mut outstanding = vec![false; self.roots.len()];
         let mut changes = Vec::new();
-        let listed_of_root = if unlisted.is_empty() {
+        let listed_of_root = if missing.unlisted.is_empty() {
             Vec::new()
         } else {
             listing.files_of_root(self.roots.len())
         };
-        for name in unlisted {
-            let held = self.files.get_mut(&name).expect("it is held");
-            let root = held.root;
+        for name in missing.unlisted {
+            let known = self.files.get_mut(&name).expect("it is known");
+            let root = known.root;
             if listing.missing.contains_key(&root) {
-                held.missing_since = None;
+                known.missing_since = None;
                 outstanding[root] = true;
                 continue;
             }
             if let Some(error) = listing.closing(&name) {
-                let diagnostic = manifest::unreadable(&name, error);
-                changes.extend(self.trouble(&name, root, diagnostic, scan));
+                let refusal = Refusal::ForNow(manifest::unreadable(&name, error));
+                changes.extend(self.trouble(&name, root, refusal, scan));
                 continue;
             }
-            let since = *held.missing_since.get_or_insert(look.now);
-            let is_renamed = held
-                .stamp
-                .is_some_and(|stamp| newcomers.contains(&stamp.identity()));
+            let since = *known.missing_since.get_or_insert(look.now);
+            let stamp = known.stamp;
+            let new_name = stamp.and_then(|stamp| missing.newcomers.get(&stamp.identity()));
             let until = gone_at(since, &self.roots[root], listed_of_root[root], &look.trust);
-            if until > look.now && !is_renamed {
+            let until = missing.held_until.map_or(until, |held| held.max(until));
+            let waits = match new_name {
+                // It goes in the same look in which it comes.
+                Some(new_name) => self.awaited.contains(new_name),
+                None => until > look.now,
+            };
+            if waits {
                 outstanding[root] = true;
                 self.awaited.insert(name);
-                scan.look_again(until);
-            } else if self
-                .files
-                .remove(&name)
-                .is_some_and(|held| held.is_reported)
-            {
+                scan.look_again(until.max(look.now + RESTLESS_PATIENCE));
+            } else if self.forget(&name) {
                 scan.work.removed += 1;
                 changes.push(FileChange {
                     file: name,
@@ -408,12 +476,42 @@ impl Folder {
         }
         changes
     }
+
+    /// Forgets a file; tells whether the mesh has heard of it.
+    fn forget(&mut self, name: &Arc<str>) -> bool {
+        self.untold.remove(name);
+        self.files.remove(name).is_some_and(|mut known| {
+            known.belongs_to(known.root, false, &mut self.roots);
+            known.is_reported
+        })
+    }
+
+    /// What changed about folders with files of which none is meant for a mesh.
+    fn remark_bare(&mut self, listing: &Listing) -> Vec<FileChange> {
+        let mut changes = Vec::new();
+        if !self.awaited.is_empty() {
+            return changes;
+        }
+        for (index, (root, path)) in self.roots.iter_mut().zip(&self.paths).enumerate() {
+            let is_away = listing.missing.contains_key(&index);
+            let is_bare = !is_away && root.meant == 0 && listing.entries[index] > 0;
+            if std::mem::replace(&mut root.is_bare, is_bare) != is_bare {
+                let file = name_of(path);
+                let reading = if is_bare {
+                    Reading::Remark(remarks::bare(&file))
+                } else {
+                    Reading::Gone
+                };
+                changes.push(FileChange { file, reading });
+            }
+        }
+        changes
+    }
 }
 
-enum Verdict {
-    Unchanged,
-    Read(Candidate),
-    /// Not complete, as it seems: the next look is worth it at that time.
-    Wait(Stamp, Instant),
-    Trouble(Diagnostic),
+/// What is to be decided about files that are not listed.
+struct Missing {
+    unlisted: Vec<Arc<str>>,
+    newcomers: HashMap<Identity, Arc<str>>,
+    held_until: Option<Instant>,
 }

@@ -2,28 +2,28 @@
 
 use std::{
     collections::BTreeSet,
-    ops::AddAssign,
+    ops::{AddAssign, Sub},
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::signals::Evidence;
 
 /// What a look found, besides the changes that it handed on.
 #[derive(Debug, Default)]
-pub struct Scan {
+pub(super) struct Scan {
     /// The given paths that are not there; what they last held stays.
-    pub missing: Vec<PathBuf>,
+    pub(super) missing: Vec<PathBuf>,
     /// How many files there are.
-    pub files: usize,
+    pub(super) files: usize,
     /// What was done.
-    pub work: Work,
-    /// When to look again even if nothing stirs.
-    pub again_at: Option<Instant>,
+    pub(super) work: Work,
+    /// When to look again even if nothing is said to have changed.
+    pub(super) again_at: Option<Instant>,
     /// Whether the look was given up because something was swapped on the way: the changes that it handed on may be half
     /// of what changed together.
-    pub is_torn: bool,
+    pub(super) is_torn: bool,
 }
 
 /// The work of one look, or of several.
@@ -45,28 +45,46 @@ pub struct Work {
 
 /// How far to trust what is found.
 #[derive(Clone, Debug)]
-pub enum Trust {
+pub(super) enum Trust {
     /// Everything is complete.
     Everything,
     /// What events say about files being written is all there is to say.
     Events(Evidence),
     /// Without events: what was the same for this long is complete.
     Stillness(Duration),
+    /// At the first look: what nobody is known to write and was not changed for this long is complete.
+    Age(Evidence, Duration),
 }
 
 /// How to look.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub(super) struct Look {
     /// When.
-    pub now: Instant,
+    pub(super) now: Instant,
+    /// The same by the clock that files are stamped with.
+    pub(super) clock: SystemTime,
     /// The names of the files to look at, besides those that a look waits for; `None` for all.
-    pub only: Option<BTreeSet<Arc<str>>>,
+    pub(super) only: Option<BTreeSet<Arc<str>>>,
     /// Whether to read files that seem unchanged.
-    pub every_file: bool,
+    pub(super) every_file: bool,
     /// How far to trust what is found.
-    pub trust: Trust,
+    pub(super) trust: Trust,
     /// Whether to give up where something was swapped on the way, so that one can list again.
-    pub strict: bool,
+    pub(super) strict: bool,
+}
+
+impl Look {
+    /// A strict look at everything that seems to have changed.
+    pub(super) fn now(trust: Trust) -> Self {
+        Self {
+            now: Instant::now(),
+            clock: SystemTime::now(),
+            only: None,
+            every_file: false,
+            trust,
+            strict: true,
+        }
+    }
 }
 
 impl Work {
@@ -84,6 +102,22 @@ impl AddAssign for Work {
         self.added += more.added;
         self.changed += more.changed;
         self.removed += more.removed;
+    }
+}
+
+/// The work since `before`, which is a part of it.
+impl Sub for Work {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            files_read: self.files_read - before.files_read,
+            bytes_read: self.bytes_read - before.bytes_read,
+            documents_parsed: self.documents_parsed - before.documents_parsed,
+            added: self.added - before.added,
+            changed: self.changed - before.changed,
+            removed: self.removed - before.removed,
+        }
     }
 }
 

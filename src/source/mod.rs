@@ -1,71 +1,44 @@
 //! Where meshes come from: folders of manifests, read and watched.
 //!
-//! [`Folder`] tells what changed on disk as [`FileChange`](crate::mesh::FileChange)s, one by one; [`Watch`] and
-//! [`Signals`] tell when and where a look is worth it. Events are only clues: what counts is what a look finds, and now
-//! and then one looks at everything.
+//! Whatever a source is, it yields [`Batch`]es of [`FileChange`](crate::mesh::FileChange)s: [`Feed`] for as long as somebody
+//! asks, [`load()`] once. Events are only clues as to when and where a look is worth it: what counts is what a look finds, and
+//! now and then one looks at everything.
+//!
+//! ```text
+//! notify ─▶ signals ─▶ Waker           (who takes in the batches sleeps there)
+//!               │
+//! walk ─▶ judge ─▶ reading ─▶ documents ─▶ folder ─▶ feed, load ─▶ Batch
+//! ```
 //!
 //! Never joins objects and never publishes anything: `control` does.
 
+mod batch;
 mod documents;
+mod error;
+mod feed;
 mod folder;
-mod held;
+mod judge;
+mod known;
+mod load;
 mod look;
 mod mounts;
+mod naming;
 mod reading;
+mod remarks;
 mod signals;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod waker;
 mod walk;
 mod watch;
 
-use std::{fs, io, path::PathBuf};
-
-pub use folder::Folder;
-pub use look::{Look, Scan, Trust, Work};
-pub use signals::{Evidence, Extent, Signals, Stir};
+pub use batch::Batch;
+pub use error::{LoadError, probe};
+pub use feed::Feed;
+pub use load::load;
+pub use look::Work;
+pub use naming::path_of;
 pub(crate) use stamp::Stamp;
-pub use walk::Listing;
-pub use watch::{AS_ASKED_FOR, FALLBACK_INTERVAL, Watch, Wish};
-
-/// A mesh folder could not be opened at the start. What is *in* it is never this error: a bad file is a
-/// [`Diagnostic`](crate::diagnostic::Diagnostic), and the others are served.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The path leads nowhere.
-    #[error(
-        "open mesh folder {}: give the path of a folder with ServiceEntry, WorkloadEntry or Pod manifests",
-        path.display()
-    )]
-    Open {
-        /// As given.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// The folder is there and can't be listed.
-    #[error("list mesh folder {}: give this user the right to read it", path.display())]
-    List {
-        /// As given.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-}
-
-/// Fails where one of `paths` can't be opened, without reading what is below it.
-pub fn probe(paths: &[PathBuf]) -> Result<(), LoadError> {
-    for path in paths {
-        let metadata = fs::metadata(path).map_err(|source| LoadError::Open {
-            path: path.clone(),
-            source,
-        })?;
-        if metadata.is_dir() {
-            fs::read_dir(path).map_err(|source| LoadError::List {
-                path: path.clone(),
-                source,
-            })?;
-        }
-    }
-    Ok(())
-}
+pub use waker::{Waker, Wakeup};
+pub use watch::{AS_ASKED_FOR, FALLBACK_INTERVAL, Wish};

@@ -29,7 +29,7 @@ const MAX_AHEAD: usize = 16;
 
 /// What came of reading one file.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum ReadOutcome {
     /// It holds what it held.
     Same,
     /// It holds something else.
@@ -38,8 +38,10 @@ pub(super) enum Outcome {
     Restless,
     /// It is gone.
     Vanished,
-    /// It can't be read, or is no text.
-    Unreadable(Diagnostic),
+    /// The operating system does not give it, or not at this moment.
+    Refused(Diagnostic),
+    /// It is no text.
+    NoText(Diagnostic),
 }
 
 /// A file to read, and what is known of it.
@@ -63,7 +65,7 @@ pub(super) struct Candidate {
 /// `false`, where `take` says `false`.
 pub(super) fn read_each(
     candidates: Vec<Candidate>,
-    mut take: impl FnMut(Candidate, Outcome) -> bool,
+    mut take: impl FnMut(Candidate, ReadOutcome) -> bool,
 ) -> bool {
     if candidates.len() < MANY_FILES {
         return candidates.into_iter().all(|candidate| {
@@ -100,31 +102,32 @@ impl Candidate {
     /// again.
     ///
     /// It must be the same before and after: a reader of a file in motion could see half of it.
-    fn read(&self) -> Outcome {
+    fn read(&self) -> ReadOutcome {
         let name = &self.name;
-        let unreadable = |error: &io::Error| Outcome::Unreadable(manifest::unreadable(name, error));
+        let refused = |error: &io::Error| ReadOutcome::Refused(manifest::unreadable(name, error));
         let listed = self.must_be_still.then_some(self.stamp);
         let bytes = match content(&self.real, listed) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return Outcome::Restless,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Outcome::Vanished,
-            Err(error) => return unreadable(&error),
+            Ok(None) => return ReadOutcome::Restless,
+            Err(error) if error.kind() == ErrorKind::NotFound => return ReadOutcome::Vanished,
+            Err(error) => return refused(&error),
         };
         let digest = digest_of(&bytes);
         if self.digest == Some(digest) {
-            return Outcome::Same;
+            return ReadOutcome::Same;
         }
         let text = match manifest::text_of(name, &bytes) {
             Ok(text) => text,
-            Err(diagnostic) => return Outcome::Unreadable(diagnostic),
+            Err(diagnostic) => return ReadOutcome::NoText(diagnostic),
         };
         let parse = || documents::parse(name, text, self.documents.as_deref());
         // A parser that panics on one file must not take the server's eyes.
         match catch_unwind(AssertUnwindSafe(parse)) {
-            Ok(parsed) => Outcome::Changed { digest, parsed },
-            Err(_) => unreadable(&io::Error::other(
-                "a bug in meshdns; please report it with the file",
-            )),
+            Ok(parsed) => ReadOutcome::Changed { digest, parsed },
+            Err(_) => {
+                let bug = io::Error::other("a bug in meshdns; please report it with the file");
+                ReadOutcome::NoText(manifest::unreadable(name, &bug))
+            }
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::{
     collections::{HashMap, HashSet},
     path::{Path, PathBuf},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,10 @@ use notify::{
     event::{AccessKind, AccessMode, ModifyKind, RenameMode},
 };
 
-use super::walk::{is_hidden, is_manifest};
+use super::{
+    naming::{is_hidden, is_manifest},
+    waker::Waker,
+};
 
 /// How many single paths are remembered; beyond that, stamps alone tell what changed.
 const MAX_PATHS: usize = 65_536;
@@ -26,15 +29,15 @@ const MAX_PATHS: usize = 65_536;
 pub(super) const WRITER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The meeting point of the watcher's thread and the one that looks at the folders.
-#[derive(Debug, Default)]
-pub struct Signals {
+#[derive(Debug)]
+pub(super) struct Signals {
     state: Mutex<State>,
-    wake: Condvar,
+    waker: Arc<Waker>,
 }
 
 /// What is known from events about single files.
 #[derive(Clone, Debug, Default)]
-pub struct Evidence {
+pub(super) struct Evidence {
     /// Files that were written, renamed or replaced since the last look, by their real paths.
     pub(super) touched: HashSet<PathBuf>,
     /// Files that were written to and not closed since, with the time of the last write.
@@ -45,20 +48,11 @@ pub struct Evidence {
 
 /// Where something may have changed since the last look.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Extent {
+pub(super) enum Extent {
     /// Nobody can tell.
     Everywhere,
     /// At these entries of watched folders and nowhere else.
     Entries(HashSet<PathBuf>),
-}
-
-/// When something may have changed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Stir {
-    /// The first event since the last look.
-    pub first: Instant,
-    /// The last one.
-    pub last: Instant,
 }
 
 /// Which paths are of interest.
@@ -75,18 +69,25 @@ pub(super) struct Scope {
 #[derive(Debug, Default)]
 struct State {
     scope: Scope,
-    stir: Option<Stir>,
     extent: Extent,
     evidence: Evidence,
     lost: HashSet<PathBuf>,
     overflows: u64,
     failure: Option<notify::Error>,
-    nudged: bool,
+    /// When one of the events at hand was worth a look.
+    noticed: Option<Instant>,
 }
 
 impl Signals {
+    pub(super) fn new(waker: Arc<Waker>) -> Self {
+        Self {
+            state: Mutex::default(),
+            waker,
+        }
+    }
+
     /// Takes in one event; this is what the watcher calls.
-    pub fn note(&self, event: notify::Result<Event>) {
+    pub(super) fn note(&self, event: notify::Result<Event>) {
         let now = Instant::now();
         let mut state = self.lock();
         match event {
@@ -94,7 +95,7 @@ impl Signals {
                 state.overflows += 1;
                 state.evidence.being_written.clear();
                 state.extent = Extent::Everywhere;
-                state.stir(now);
+                state.noticed = Some(now);
             }
             Ok(event) => {
                 for path in event.paths {
@@ -104,53 +105,28 @@ impl Signals {
             Err(error) => {
                 state.failure = Some(error);
                 state.extent = Extent::Everywhere;
-                state.stir(now);
+                state.noticed = Some(now);
             }
         }
-        if state.stir.is_some() {
-            self.wake.notify_all();
+        let noticed = state.noticed.take();
+        drop(state);
+        if let Some(noticed) = noticed {
+            self.waker.wake(noticed);
         }
-    }
-
-    /// Ends a wait early.
-    pub fn nudge(&self) {
-        self.lock().nudged = true;
-        self.wake.notify_all();
-    }
-
-    /// Waits until a nudge, or until the time that `due` tells from what stirred so far; `None` is for ever.
-    pub fn wait(&self, due: impl Fn(Option<Stir>) -> Option<Instant>) {
-        let mut state = self.lock();
-        while !std::mem::take(&mut state.nudged) {
-            let left = match due(state.stir) {
-                Some(due) => due.saturating_duration_since(Instant::now()),
-                None => Duration::from_hours(1),
-            };
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.wake.wait_timeout(state, left);
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// When something may have changed since the last [`Signals::take_stir`].
-    pub fn take_stir(&self) -> Option<Stir> {
-        self.lock().stir.take()
     }
 
     /// Where something may have changed since this was last asked.
-    pub fn take_extent(&self) -> Extent {
+    pub(super) fn take_extent(&self) -> Extent {
         std::mem::take(&mut self.lock().extent)
     }
 
     /// How often the kernel dropped events since this was last asked.
-    pub fn take_overflows(&self) -> u64 {
+    pub(super) fn take_overflows(&self) -> u64 {
         std::mem::take(&mut self.lock().overflows)
     }
 
     /// Adds what became known since the last time; what is known about files being written is a copy.
-    pub fn add_to(&self, evidence: &mut Evidence) {
+    pub(super) fn add_to(&self, evidence: &mut Evidence) {
         let mut state = self.lock();
         let writers = &mut state.evidence.being_written;
         writers.retain(|_, last_write| last_write.elapsed() < WRITER_PATIENCE);
@@ -183,7 +159,7 @@ impl Signals {
 
 impl Evidence {
     /// Forgets what a look has made use of that looked there.
-    pub fn use_up(&mut self, looked_at: &Extent) {
+    pub(super) fn use_up(&mut self, looked_at: &Extent) {
         match looked_at {
             Extent::Everywhere => self.touched.clear(),
             Extent::Entries(entries) => self.touched.retain(|path| !entries.contains(path)),
@@ -233,7 +209,7 @@ impl State {
                 if gone && self.scope.watched.contains(&path) {
                     self.lost.insert(path.clone());
                     self.extent = Extent::Everywhere;
-                    self.stir(now);
+                    self.noticed = Some(now);
                 }
                 if !self.scope.has_entry(&path) {
                     return;
@@ -268,12 +244,7 @@ impl State {
     /// Notes that it is worth looking at `path`.
     fn notice(&mut self, path: PathBuf, now: Instant) {
         self.extent.add(path);
-        self.stir(now);
-    }
-
-    fn stir(&mut self, now: Instant) {
-        let first = self.stir.map_or(now, |stir| stir.first);
-        self.stir = Some(Stir { first, last: now });
+        self.noticed = Some(now);
     }
 }
 

@@ -45,6 +45,15 @@ impl Stamp {
         (self.device, self.inode)
     }
 
+    /// How long before `now` the file changed; `None` where that is yet to come.
+    pub(super) fn age(&self, now: SystemTime) -> Option<Duration> {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let age_ns = i128::try_from(now.as_nanos()).ok()? - self.changed_ns;
+        Some(Duration::from_nanos(
+            u64::try_from(age_ns.min(i128::from(u64::MAX))).ok()?,
+        ))
+    }
+
     /// Whether a write just after `now` could leave this very stamp: then an equal stamp proves nothing.
     pub(crate) fn is_racy(&self, now: SystemTime) -> bool {
         let now = now

@@ -4,7 +4,8 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
 
 use notify::{
@@ -14,8 +15,16 @@ use notify::{
     },
 };
 
-use super::{signals::Scope, *};
-use crate::mesh::{FileChange, Reading};
+use proptest::prelude::*;
+
+use super::{
+    folder::Folder,
+    look::{Look, Scan, Trust},
+    signals::{Evidence, Extent, Scope, Signals},
+    walk::Listing,
+    *,
+};
+use crate::mesh::{FileChange, Mesh, Reading};
 
 fn workload(name: &str, address: &str) -> String {
     format!(
@@ -62,21 +71,13 @@ impl Place {
     }
 
     fn load(&mut self) -> Found {
-        let mut changes = Vec::new();
-        let scan = self.folder.load(|change| changes.push(change));
-        Found {
-            changes,
-            scan: scan.expect("the folder is there"),
-        }
+        self.look(Trust::Everything, Instant::now())
     }
 
     fn look(&mut self, trust: Trust, now: Instant) -> Found {
         let look = Look {
             now,
-            only: None,
-            every_file: false,
-            trust,
-            strict: true,
+            ..Look::now(trust)
         };
         let listing = self.folder.list();
         self.read(&listing, &look)
@@ -98,6 +99,7 @@ impl Place {
             let sign = match change.reading {
                 Reading::Read(_) | Reading::Amended { .. } => '+',
                 Reading::Unreadable(_) => '!',
+                Reading::Remark(_) => '?',
                 Reading::Gone => '-',
             };
             let name = Path::new(&*change.file);
@@ -224,8 +226,8 @@ fn a_file_too_large_is_not_read() {
 
 #[test]
 fn a_path_that_leads_nowhere_is_an_error_that_says_so() {
-    let mut folder = Folder::new(vec![PathBuf::from("/nowhere/zones")]);
-    let error = folder.load(|_| {}).expect_err("there is no such folder");
+    let nowhere = vec![PathBuf::from("/nowhere/zones")];
+    let error = super::load(nowhere, |_| {}).expect_err("there is no such folder");
     assert!(
         error
             .to_string()
@@ -238,10 +240,11 @@ fn a_path_that_leads_nowhere_is_an_error_that_says_so() {
 #[test]
 fn a_single_file_is_read_whatever_its_name() {
     let place = Place::new(&["notes.txt"]);
-    let mut folder = Folder::new(vec![place.path("notes.txt")]);
     let mut names = Vec::new();
-    let load = folder.load(|change| names.push(change.file));
-    load.expect("the file is there");
+    let loaded = super::load(vec![place.path("notes.txt")], |batch| {
+        names.extend(batch.changes.into_iter().map(|change| change.file));
+    });
+    loaded.expect("the file is there");
     assert_eq!(names.len(), 1);
     assert!(names[0].ends_with("/notes.txt"));
 }
@@ -264,15 +267,12 @@ fn without_events_a_change_is_taken_when_it_was_still() {
 }
 
 /// Looks where `entries` are, and nowhere else; `None` where that is not enough.
-fn glance(place: &mut Place, listing: &mut Listing, entries: &[&str]) -> Option<Vec<String>> {
+fn look_at(place: &mut Place, listing: &mut Listing, entries: &[&str]) -> Option<Vec<String>> {
     let entries = entries.iter().map(|entry| place.path(entry)).collect();
     let only = listing.refresh(&Extent::Entries(entries))?;
     let look = Look {
-        now: Instant::now(),
         only: Some(only),
-        every_file: false,
-        trust: Trust::Events(Evidence::default()),
-        strict: true,
+        ..Look::now(Trust::Events(Evidence::default()))
     };
     let found = place.read(listing, &look);
     Some(place.told(&found))
@@ -287,12 +287,12 @@ fn only_what_events_name_is_looked_at() {
         place.write(file, "10.0.0.20");
     }
     let entries = ["b.yaml", "nested/d.yaml", "notes.txt", "nowhere.yaml"];
-    let told = glance(&mut place, &mut listing, &entries);
+    let told = look_at(&mut place, &mut listing, &entries);
     assert_eq!(told.expect("single files"), ["+b.yaml", "+nested/d.yaml"]);
     fs::remove_file(place.path("b.yaml")).expect("it is there");
-    let told = glance(&mut place, &mut listing, &["a.yaml", "b.yaml"]);
+    let told = look_at(&mut place, &mut listing, &["a.yaml", "b.yaml"]);
     assert_eq!(told.expect("single files"), ["+a.yaml", "-b.yaml"]);
-    let told = glance(&mut place, &mut listing, &[]);
+    let told = look_at(&mut place, &mut listing, &[]);
     assert_eq!(told.expect("nothing"), [""; 0]);
     let found = place.look(Trust::Everything, Instant::now());
     assert_eq!(place.told(&found), ["+nested/c.yaml"]);
@@ -315,7 +315,7 @@ fn a_folder_or_a_link_takes_a_look_at_everything() {
         "../zones",
     ] {
         let mut listing = place.folder.list();
-        let told = glance(&mut place, &mut listing, &[entry]);
+        let told = look_at(&mut place, &mut listing, &[entry]);
         assert_eq!(told, None, "{entry}");
     }
     let mut listing = place.folder.list();
@@ -324,7 +324,7 @@ fn a_folder_or_a_link_takes_a_look_at_everything() {
 
 #[test]
 fn events_say_where_something_may_have_changed() {
-    let signals = Signals::default();
+    let signals = Signals::new(Arc::default());
     signals.set_scope(Scope {
         folders: [PathBuf::from("/zones")].into(),
         watched: [PathBuf::from("/zones")].into(),
@@ -357,23 +357,24 @@ fn events_say_where_something_may_have_changed() {
     assert_eq!(signals.take_extent(), Extent::Everywhere);
 }
 
-/// Feeds one event about each path and tells whether it stirs.
-fn stirs(kind: EventKind, paths: &[&str]) -> Vec<bool> {
-    let stir = |path: &&str| {
-        let signals = Signals::default();
+/// Feeds one event about each path and tells whether it wakes.
+fn wakes(kind: EventKind, paths: &[&str]) -> Vec<bool> {
+    let wakes = |path: &&str| {
+        let waker = Arc::<Waker>::default();
+        let signals = Signals::new(waker.clone());
         signals.set_scope(Scope {
             folders: [PathBuf::from("/zones")].into(),
             turns: [PathBuf::from("/zones/..data"), PathBuf::from("/top/zones")].into(),
             watched: [PathBuf::from("/zones"), PathBuf::from("/top")].into(),
         });
         signals.note(Ok(Event::new(kind).add_path(PathBuf::from(path))));
-        signals.take_stir().is_some()
+        waker.take().is_some()
     };
-    paths.iter().map(stir).collect()
+    paths.iter().map(wakes).collect()
 }
 
 #[test]
-fn only_what_can_matter_stirs() {
+fn only_what_can_matter_wakes() {
     let paths = [
         "/zones/a.yaml",
         "/zones/a.txt",
@@ -385,36 +386,36 @@ fn only_what_can_matter_stirs() {
     ];
     let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
     assert_eq!(
-        stirs(written, &paths),
+        wakes(written, &paths),
         [true, false, false, true, true, false, false]
     );
     // Anything could be a folder.
     let made = EventKind::Create(CreateKind::Any);
     assert_eq!(
-        stirs(made, &paths),
+        wakes(made, &paths),
         [true, true, false, true, true, false, false]
     );
     let moved = EventKind::Modify(ModifyKind::Name(RenameMode::From));
     assert_eq!(
-        stirs(moved, &paths),
+        wakes(moved, &paths),
         [true, true, false, true, true, false, true]
     );
     let removed = EventKind::Remove(RemoveKind::Any);
     assert_eq!(
-        stirs(removed, &paths),
+        wakes(removed, &paths),
         [true, true, false, true, true, false, true]
     );
     for quiet in [
         EventKind::Access(AccessKind::Open(AccessMode::Any)),
         EventKind::Modify(ModifyKind::Data(DataChange::Any)),
     ] {
-        assert_eq!(stirs(quiet, &paths), [false; 7]);
+        assert_eq!(wakes(quiet, &paths), [false; 7]);
     }
 }
 
 #[test]
 fn who_writes_and_does_not_close_is_remembered() {
-    let signals = Signals::default();
+    let signals = Signals::new(Arc::default());
     signals.set_scope(Scope {
         folders: [PathBuf::from("/zones")].into(),
         ..Scope::default()
@@ -433,4 +434,221 @@ fn who_writes_and_does_not_close_is_remembered() {
     note(EventKind::Modify(ModifyKind::Data(DataChange::Any)));
     note(EventKind::Modify(ModifyKind::Name(RenameMode::To)));
     assert_eq!(writers(), 0, "another file took the place");
+}
+
+/// The patience of looks without events.
+const STILL: Duration = Duration::from_millis(250);
+
+#[test]
+fn a_file_renamed_without_events_goes_in_the_look_in_which_it_comes() {
+    for new_name in ["b.yaml", "nested/a.yaml"] {
+        let mut place = Place::new(&["a.yaml", "z.yaml"]);
+        place.load();
+        fs::create_dir(place.path("nested")).expect("a new folder");
+        fs::rename(place.path("a.yaml"), place.path(new_name)).expect("a rename");
+        let now = Instant::now();
+        let found = place.look(Trust::Stillness(STILL), now);
+        assert_eq!(place.told(&found), [""; 0]);
+        let found = place.look(Trust::Stillness(STILL), now + STILL);
+        assert_eq!(place.told(&found), ["-a.yaml", &format!("+{new_name}")]);
+    }
+}
+
+#[test]
+fn a_file_whose_new_name_is_being_written_stays_until_that_is_read() {
+    let mut place = Place::new(&["a.yaml"]);
+    place.load();
+    fs::rename(place.path("a.yaml"), place.path("b.yaml")).expect("a rename");
+    let now = Instant::now();
+    let mut evidence = Evidence {
+        last_removal: Some(now),
+        ..Evidence::default()
+    };
+    let real = fs::canonicalize(place.path("b.yaml")).expect("it is there");
+    evidence.being_written.insert(real, now);
+    let later = now + Duration::from_secs(1);
+    let found = place.look(Trust::Events(evidence.clone()), later);
+    assert_eq!(place.told(&found), [""; 0]);
+    evidence.being_written.clear();
+    let found = place.look(Trust::Events(evidence), later);
+    assert_eq!(place.told(&found), ["-a.yaml", "+b.yaml"]);
+}
+
+#[test]
+fn without_events_what_changes_in_two_steps_is_told_in_one() {
+    let mut place = Place::new(&["a.yaml", "b.yaml"]);
+    place.load();
+    let now = Instant::now();
+    // An object leaves one file …
+    place.write("a.yaml", "10.0.0.22");
+    let found = place.look(Trust::Stillness(STILL), now);
+    assert_eq!(place.told(&found), [""; 0]);
+    // … and comes into another when the first is nearly still.
+    place.write("b.yaml", "10.0.0.33");
+    let found = place.look(Trust::Stillness(STILL), now + STILL);
+    assert_eq!(place.told(&found), [""; 0]);
+    let found = place.look(Trust::Stillness(STILL), now + 2 * STILL);
+    assert_eq!(place.told(&found), ["+a.yaml", "+b.yaml"]);
+}
+
+#[test]
+fn without_events_a_file_that_never_rests_holds_others_up_for_a_while_only() {
+    let mut place = Place::new(&["a.yaml", "log.yaml"]);
+    place.load();
+    place.write("a.yaml", "10.0.0.22");
+    let now = Instant::now();
+    let mut told_at = None;
+    for step in 0..20_u32 {
+        place.write("log.yaml", &format!("10.0.0.{}", 100 + step));
+        let found = place.look(Trust::Stillness(STILL), now + step * STILL);
+        if place.told(&found) == ["+a.yaml"] {
+            told_at = Some(step * STILL);
+            break;
+        }
+    }
+    assert_eq!(told_at, Some(Duration::from_secs(2)));
+}
+
+#[test]
+fn names_that_are_no_text_are_told_apart() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let mut place = Place::new(&[]);
+    for (name, address) in [(&b"\xfe.yaml"[..], "10.0.0.1"), (b"\xff.yaml", "10.0.0.2")] {
+        let path = place.path("").join(OsStr::from_bytes(name));
+        fs::write(path, workload("vm", address)).expect("a file");
+    }
+    let found = place.load();
+    assert_eq!(place.told(&found), [r"+\xfe.yaml", r"+\xff.yaml"]);
+}
+
+#[test]
+fn at_the_start_a_file_that_changed_just_now_is_pending() {
+    let mut place = Place::new(&["old.yaml", "young.yaml", "empty.yaml", "written.yaml"]);
+    let age = Duration::from_hours(1);
+    fs::write(place.path("empty.yaml"), "").expect("a file");
+    let real = |file: &str| fs::canonicalize(place.path(file)).expect("it is there");
+    let mut evidence = Evidence::default();
+    // Whoever closed it was done.
+    evidence.touched.insert(real("old.yaml"));
+    evidence
+        .being_written
+        .insert(real("written.yaml"), Instant::now());
+    let found = place.look(Trust::Age(evidence, age), Instant::now());
+    assert_eq!(place.told(&found), ["+old.yaml"]);
+    assert_eq!(place.folder.pending().count(), 3);
+    assert!(place.folder.is_in_motion());
+    let mut scan = Scan::default();
+    let changes = place.folder.give_up(&mut scan);
+    let found = Found { changes, scan };
+    assert_eq!(
+        place.told(&found),
+        ["!empty.yaml", "!written.yaml", "!young.yaml"]
+    );
+    assert_eq!(place.folder.pending().count(), 0);
+    let found = place.load();
+    assert_eq!(
+        place.told(&found),
+        ["+empty.yaml", "+written.yaml", "+young.yaml"]
+    );
+}
+
+#[test]
+fn a_folder_without_a_manifest_is_told() {
+    let mut place = Place::new(&[]);
+    let found = place.load();
+    assert_eq!(place.told(&found), [""; 0], "nothing is no mistake");
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
+    fs::write(place.path("service.yaml"), service).expect("a file");
+    fs::write(place.path("README.md"), "# Mesh\n").expect("a file");
+    let found = place.load();
+    assert_eq!(place.told(&found), ["?", "+service.yaml"]);
+    assert_eq!(place.load().changes.len(), 0, "it is told once");
+    place.write("vm.yaml", "10.0.0.1");
+    let found = place.load();
+    assert_eq!(place.told(&found), ["-", "+vm.yaml"]);
+    fs::remove_file(place.path("vm.yaml")).expect("it is there");
+    let found = place.load();
+    assert_eq!(place.told(&found), ["?", "-vm.yaml"]);
+    fs::write(place.path("template.yaml"), "a: {{ .Values.a }}\n").expect("a file");
+    let found = place.load();
+    assert_eq!(place.told(&found), ["-", "+template.yaml"]);
+}
+
+/// The workloads of a mesh, with the file and the address of each.
+fn seen(mesh: &Mesh) -> Vec<String> {
+    let mut seen: Vec<_> = mesh
+        .workloads()
+        .map(|vm| format!("{} {:?} {}", vm.key, vm.addresses, vm.origin.file))
+        .collect();
+    seen.sort_unstable();
+    seen
+}
+
+/// What happens to the files of a folder while it is read.
+#[derive(Clone, Debug)]
+enum Deed {
+    Write(usize, u8),
+    Remove(usize),
+    Rename(usize, usize),
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        4 => (0..4_usize, 1..250_u8).prop_map(|(file, last)| Deed::Write(file, last)),
+        1 => (0..4_usize).prop_map(Deed::Remove),
+        2 => (0..4_usize, 0..4_usize).prop_map(|(from, to)| Deed::Rename(from, to)),
+    ]
+}
+
+impl Deed {
+    fn happen(&self, folder: &Path) {
+        let path = |file: usize| folder.join(["a.yaml", "b.yaml", "c.yaml", "d.yaml"][file]);
+        // What is not there can't be moved, which is as well.
+        let _ = match *self {
+            Self::Write(file, last) => {
+                let text = workload(&format!("vm{file}"), &format!("10.0.0.{last}"));
+                fs::write(path(file), text)
+            }
+            Self::Remove(file) => fs::remove_file(path(file)),
+            Self::Rename(from, to) => fs::rename(path(from), path(to)),
+        };
+    }
+}
+
+fn taken_in(folder: &Path, mut meanwhile: impl FnMut()) -> Mesh {
+    let mut mesh = Mesh::default();
+    let mut last = None;
+    let loaded = super::load(vec![folder.to_owned()], |batch| {
+        let is_whole = batch.is_whole();
+        last = Some(is_whole);
+        mesh.apply(batch.changes, SystemTime::UNIX_EPOCH);
+        if !is_whole {
+            meanwhile();
+        }
+    });
+    loaded.expect("the folder is there");
+    assert_eq!(last, Some(true));
+    mesh
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_folder_that_changes_while_it_is_read_is_told_as_it_is_in_the_end(
+        deeds in prop::collection::vec(prop::collection::vec(deed(), 0..3), 0..6),
+    ) {
+        let place = Place::new(&["a.yaml", "b.yaml", "c.yaml"]);
+        let folder = place.path("");
+        let mut steps = deeds.iter();
+        let mesh = taken_in(&folder, || {
+            for deed in steps.next().into_iter().flatten() {
+                deed.happen(&folder);
+            }
+        });
+        // What happened when all had been told is not looked for.
+        prop_assume!(steps.next().is_none());
+        let expected = taken_in(&folder, || {});
+        prop_assert_eq!(seen(&mesh), seen(&expected));
+    }
 }

@@ -16,7 +16,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{signals::Extent, stamp::Stamp};
+use super::{
+    naming::{is_hidden, is_manifest, name_of, prefix_of},
+    signals::Extent,
+    stamp::Stamp,
+};
 
 /// How many links one path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
@@ -29,13 +33,16 @@ const MAX_ATTEMPTS: usize = 10;
 
 /// Everything that one walk found.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub(super) struct Listing {
     /// The mesh files by their names.
     pub(super) files: BTreeMap<Arc<str>, Listed>,
     /// The given paths that lead nowhere, by their place among them.
     pub(super) missing: BTreeMap<usize, io::Error>,
-    /// Folders that are there and can't be listed, by the names that their files begin with.
-    pub(super) closed: BTreeMap<String, io::Error>,
+    /// Folders that are there and can't be listed, by the names that their files begin with, with the given path that led
+    /// there.
+    pub(super) closed: BTreeMap<Arc<str>, (usize, io::Error)>,
+    /// How many files are in each of the given paths that is a folder, whatever their names, as the last walk found them.
+    pub(super) entries: Vec<usize>,
     /// All folders that were listed, by their real paths.
     pub(super) folders: BTreeMap<PathBuf, Visited>,
     /// Real paths of entries elsewhere that decide where a path leads: links and their targets, the given paths
@@ -61,11 +68,12 @@ pub(super) struct Listed {
     pub(super) root: usize,
     /// The file itself, behind all links.
     pub(super) real: PathBuf,
-    pub(super) found: Found,
+    pub(super) kind: EntryKind,
 }
 
+/// What a listed entry is.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum EntryKind {
     File(Stamp),
     /// A pipe, socket or device: opening it could block for ever.
     NoFile(&'static str),
@@ -96,7 +104,7 @@ impl Listing {
     ///
     /// `None` where only a walk can tell what an entry means: a folder, a link, or what one of those leads to. The listing
     /// is of no use then.
-    pub(crate) fn refresh(&mut self, extent: &Extent) -> Option<BTreeSet<Arc<str>>> {
+    pub(super) fn refresh(&mut self, extent: &Extent) -> Option<BTreeSet<Arc<str>>> {
         let Extent::Entries(entries) = extent else {
             return None;
         };
@@ -109,8 +117,8 @@ impl Listing {
                 return None;
             }
             let folder = self.folders.get(real.parent()?)?;
-            let found = match fs::symlink_metadata(real) {
-                Ok(metadata) if metadata.is_file() => Some(Found::File(Stamp::of(&metadata))),
+            let kind = match fs::symlink_metadata(real) {
+                Ok(metadata) if metadata.is_file() => Some(EntryKind::File(Stamp::of(&metadata))),
                 Err(error) if error.kind() == ErrorKind::NotFound => None,
                 _ => return None,
             };
@@ -118,12 +126,12 @@ impl Listing {
                 continue;
             }
             let name = name_of(&folder.shown.join(real.file_name()?));
-            match found {
-                Some(found) => {
+            match kind {
+                Some(kind) => {
                     let listed = Listed {
                         root: folder.root,
                         real: real.clone(),
-                        found,
+                        kind,
                     };
                     self.files.insert(name.clone(), listed);
                 }
@@ -149,24 +157,9 @@ impl Listing {
     pub(super) fn closing(&self, name: &str) -> Option<&io::Error> {
         let mut closed = self.closed.iter();
         closed
-            .find(|(prefix, _)| name.starts_with(prefix.as_str()))
-            .map(|(_, error)| error)
+            .find(|(prefix, _)| name.starts_with(&***prefix))
+            .map(|(_, (_, error))| error)
     }
-}
-
-/// Whether a file of this name is read as a manifest.
-pub(super) fn is_manifest(name: &Path) -> bool {
-    name.extension().is_some_and(|extension| {
-        ["yaml", "yml", "json"]
-            .iter()
-            .any(|known| extension.eq_ignore_ascii_case(known))
-    })
-}
-
-/// Whether a file or folder of this name is passed over.
-pub(super) fn is_hidden(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 #[derive(Default)]
@@ -193,6 +186,7 @@ struct Link {
 
 impl Walk {
     fn everything(&mut self, roots: &[PathBuf]) {
+        self.listing.entries = vec![0; roots.len()];
         for (root, path) in roots.iter().enumerate() {
             if let Err(error) = self.root(root, path) {
                 self.listing.missing.insert(root, error);
@@ -231,12 +225,13 @@ impl Walk {
             // It went while we walked: the folder above changed too.
             Err(error) if depth > 0 && error.kind() == ErrorKind::NotFound => return,
             Err(error) => {
-                self.listing.closed.insert(prefix_of(shown), error);
+                self.listing.closed.insert(prefix_of(shown), (root, error));
                 return;
             }
         };
         for (name, file_type) in entries {
             let (shown, path) = (shown.join(&name), real.join(&name));
+            self.listing.entries[root] += usize::from(file_type.is_file());
             if file_type.is_dir() {
                 self.folder(root, &shown, &path, depth + 1);
             } else if file_type.is_symlink() {
@@ -264,6 +259,8 @@ impl Walk {
         let found = self
             .resolve(&path)
             .and_then(|real| Ok((fs::symlink_metadata(&real)?, real)));
+        let is_entry = found.as_ref().is_ok_and(|(metadata, _)| !metadata.is_dir());
+        self.listing.entries[root] += usize::from(is_entry);
         match found {
             Ok((metadata, real)) if metadata.is_dir() => {
                 self.folder(root, &shown, &real, depth + 1);
@@ -280,7 +277,7 @@ impl Walk {
                 let listed = Listed {
                     root,
                     real: path,
-                    found: Found::Unreadable(error),
+                    kind: EntryKind::Unreadable(error),
                 };
                 self.listing.files.insert(name_of(&shown), listed);
             }
@@ -300,16 +297,16 @@ impl Walk {
 
     fn file(&mut self, root: usize, shown: &Path, real: PathBuf, metadata: &fs::Metadata) {
         let file_type = metadata.file_type();
-        let found = if file_type.is_file() {
-            Found::File(Stamp::of(metadata))
+        let kind = if file_type.is_file() {
+            EntryKind::File(Stamp::of(metadata))
         } else if file_type.is_fifo() {
-            Found::NoFile("a named pipe")
+            EntryKind::NoFile("a named pipe")
         } else if file_type.is_socket() {
-            Found::NoFile("a socket")
+            EntryKind::NoFile("a socket")
         } else {
-            Found::NoFile("a device")
+            EntryKind::NoFile("a device")
         };
-        let listed = Listed { root, real, found };
+        let listed = Listed { root, real, kind };
         self.listing.files.insert(name_of(shown), listed);
     }
 
@@ -418,14 +415,4 @@ fn parts_of(path: &Path) -> VecDeque<OsString> {
         Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
     };
     path.components().filter_map(part).collect()
-}
-
-/// A file's name in diagnostics; bytes that are no UTF-8 are replaced.
-fn name_of(shown: &Path) -> Arc<str> {
-    shown.to_string_lossy().into()
-}
-
-/// What the names of all files below a folder begin with.
-pub(super) fn prefix_of(folder: &Path) -> String {
-    folder.join("").to_string_lossy().into_owned()
 }

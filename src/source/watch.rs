@@ -40,14 +40,14 @@ pub enum Wish {
 
 /// The watches on all folders of one listing.
 #[derive(Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     wish: Wish,
     signals: Arc<Signals>,
     /// `None` without events.
     watcher: Option<RecommendedWatcher>,
     watched: HashMap<PathBuf, Identity>,
     /// The file system of a folder that others write to unnoticed.
-    remote: Option<String>,
+    remote: Option<&'static str>,
     /// Why there are no events, and how often to look instead.
     polling: Option<(Duration, String)>,
 }
@@ -56,7 +56,7 @@ type Identity = (u64, u64);
 
 impl Watch {
     /// A watch on nothing yet, which reports to `signals`.
-    pub fn new(wish: Wish, signals: Arc<Signals>) -> Self {
+    pub(super) fn new(wish: Wish, signals: Arc<Signals>) -> Self {
         let mut watch = Self {
             wish,
             signals,
@@ -73,7 +73,7 @@ impl Watch {
     }
 
     /// Tries events again where the operating system refused them before.
-    pub fn retry(&mut self) {
+    pub(super) fn retry(&mut self) {
         if self.wish == Wish::Events && self.watcher.is_none() {
             self.polling = None;
             self.open();
@@ -82,7 +82,7 @@ impl Watch {
 
     /// Watches what `listing` says and nothing else. Tells whether a watch was added: what happened before it was is not
     /// reported, so one has to list again.
-    pub fn arm(&mut self, listing: &Listing) -> bool {
+    pub(super) fn arm(&mut self, listing: &Listing) -> bool {
         if let Some(error) = self.signals.take_failure() {
             self.fall_back(&error);
         }
@@ -106,7 +106,7 @@ impl Watch {
     }
 
     /// Returns when everything that happened before the call has reached the signals.
-    pub fn catch_up(&mut self) {
+    pub(super) fn catch_up(&mut self) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
@@ -120,12 +120,12 @@ impl Watch {
     }
 
     /// Whether events tell when a file is complete.
-    pub fn is_told(&self) -> bool {
+    pub(super) fn is_told(&self) -> bool {
         self.watcher.is_some() && self.remote.is_none()
     }
 
     /// How changes are noticed.
-    pub fn state(&self) -> Watching {
+    pub(super) fn state(&self) -> Watching {
         if let Some((every, why)) = &self.polling {
             return Watching::Polling {
                 every: *every,

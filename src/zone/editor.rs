@@ -91,7 +91,7 @@ impl Editor {
 
     /// How many hosts answer, wildcards included: those that are hidden or left to others do not.
     pub fn answering_count(&self) -> usize {
-        self.hosts.names.len() - self.hosts.left.len()
+        self.authority.answered_count()
     }
 
     /// Gives each host of `updates`, once each, what it answers from now on, `None` taking it away.

@@ -3,7 +3,7 @@
 use hickory_proto::op::ResponseCode;
 
 use crate::{
-    harness::{Forwarding, RD, edns, records, service},
+    harness::{Forwarding, RD, records, service},
     serving::query,
     upstream::{Reply, Upstream},
 };

@@ -10,7 +10,7 @@ use std::{
 use meshdns::{
     answer::{Outcome, Query, answer},
     authority::{Holder, Place, Standing, Verdict},
-    diagnostic::{Origin, Position},
+    diagnostic::{Kind, ObjectKey, Origin, Position},
     dns::{Class, Name, RecordType, Serial},
     manifest::{
         Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
@@ -225,13 +225,39 @@ fn pod() -> impl Strategy<Value = Object> {
     )
 }
 
+/// What a file always holds besides its objects: documents that can't be used, of which one names an object that never
+/// was good, and one of another kind.
+fn bad_documents(origin: &Origin) -> Vec<Document> {
+    let document = |digest, outcome| Document {
+        origin: origin.clone(),
+        outcome,
+        digest,
+    };
+    let never = ObjectKey {
+        kind: Kind::WorkloadEntry,
+        namespace: NAMESPACES[0].into(),
+        name: "never".into(),
+    };
+    let mut documents = vec![
+        document(1, DocumentOutcome::Rejected(None)),
+        document(2, DocumentOutcome::Rejected(None)),
+        document(2, DocumentOutcome::Rejected(None)),
+        document(0, DocumentOutcome::Rejected(Some(never))),
+        document(0, DocumentOutcome::Ignored("Deployment".into())),
+    ];
+    let count = FILES.iter().position(|file| **file == *origin.file);
+    documents.truncate(3 * count.expect("one of the files"));
+    documents
+}
+
 fn change() -> impl Strategy<Value = FileChange> {
     let object = prop_oneof![service_entry(), workload_entry(), pod()];
     let reading = prop_oneof![
         8 => prop::collection::vec(object, 0..5).prop_map(Some),
         1 => Just(None),
     ];
-    (prop::sample::select(&FILES[..]), reading).prop_map(|(file, objects)| {
+    let change = (prop::sample::select(&FILES[..]), reading);
+    change.prop_flat_map(|(file, objects)| {
         let file: Arc<str> = file.into();
         let origin = Origin {
             file: file.clone(),
@@ -241,15 +267,26 @@ fn change() -> impl Strategy<Value = FileChange> {
         let document = |object| Document {
             origin: origin.clone(),
             outcome: DocumentOutcome::Object(object),
+            digest: 0,
         };
-        let reading = match objects {
-            None => Reading::Gone,
-            Some(objects) => Reading::Read(Contents {
-                documents: objects.into_iter().map(document).collect(),
-                diagnostics: Vec::new(),
-            }),
-        };
-        FileChange { file, reading }
+        let bad = bad_documents(&origin);
+        let documents = objects.map(|objects| {
+            let good = objects.into_iter().map(document);
+            good.chain(bad).collect::<Vec<_>>()
+        });
+        let documents = Just(documents.clone().unwrap_or_default())
+            .prop_shuffle()
+            .prop_map(move |shuffled| documents.is_some().then_some(shuffled));
+        documents.prop_map(move |documents| FileChange {
+            file: file.clone(),
+            reading: match documents {
+                None => Reading::Gone,
+                Some(documents) => Reading::Read(Contents {
+                    documents,
+                    diagnostics: Vec::new(),
+                }),
+            },
+        })
     })
 }
 

@@ -44,13 +44,18 @@ impl Mesh {
 
     /// Serves `folder` as a user whom permissions bind, whoever runs the test.
     pub(crate) fn start_unprivileged(folder: &Path) -> Self {
+        Self::spawn(Self::unprivileged(folder))
+    }
+
+    /// What serves `folder` as a user whom permissions bind.
+    pub(crate) fn unprivileged(folder: &Path) -> Command {
         const NOBODY: u32 = 65_534;
         let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
         command.args(serve(folder));
         if fs::metadata("/proc/self").unwrap().uid() == 0 {
             command.uid(NOBODY).gid(NOBODY);
         }
-        Self::spawn(command)
+        command
     }
 
     /// Serves `folder` in a user namespace where `limit`, a file in `/proc/sys/user`, is `value`.

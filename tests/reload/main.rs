@@ -9,6 +9,8 @@ mod harness;
 mod needs;
 #[path = "../program/mod.rs"]
 mod program;
+mod renames;
+mod start;
 mod storms;
 mod swaps;
 mod watching;

@@ -10,7 +10,10 @@ use std::{
 use annotate_snippets::{AnnotationKind, Level, Origin as Place, Renderer, Snippet};
 
 use super::output;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::{
+    diagnostic::{Diagnostic, Severity},
+    source::path_of,
+};
 
 /// The longest line that is shown: a manifest in one line of JSON would fill the terminal.
 const MAX_LINE_CHARS: usize = 400;
@@ -115,7 +118,7 @@ impl Source {
     fn read(&mut self, file: &Arc<str>) {
         self.file = Some(file.clone());
         // A file that can't be read again is reported with its place alone.
-        self.text = fs::read_to_string(&**file).unwrap_or_default();
+        self.text = fs::read_to_string(path_of(file)).unwrap_or_default();
         let mut start = 0;
         self.lines.clear();
         for line in self.text.split_inclusive('\n') {

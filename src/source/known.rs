@@ -26,6 +26,9 @@ const REMOVAL_PATIENCE: Duration = Duration::from_millis(20);
 /// The same where a folder has lost all of its files.
 const CLEARANCE_PATIENCE: Duration = Duration::from_millis(60);
 
+/// How long a burst of changes is waited for at most, where no event tells its end.
+const BURST_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long a folder that was away must be still before the files that did not come back with it count as removed.
 const RETURN_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -37,11 +40,22 @@ pub(super) struct Root {
     /// Whether it is there again, and not all of its files are yet.
     pub(super) is_returning: bool,
     /// When its files last changed.
-    pub(super) last_stir: Option<Instant>,
+    pub(super) last_change: Option<Instant>,
+    /// How many of its files somebody meant for a mesh.
+    pub(super) meant: usize,
+    /// Whether it was said that none is, although there are files.
+    pub(super) is_bare: bool,
+}
+
+/// Changes that come one soon after the other, where no event tells what belongs together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Burst {
+    first: Instant,
+    last: Instant,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct KnownFile {
     pub(super) root: usize,
     /// `None` where the file has to be read on the next look.
     pub(super) stamp: Option<Stamp>,
@@ -59,6 +73,10 @@ pub(super) struct Held {
     pub(super) restless: u32,
     /// Whether the mesh has heard of it.
     pub(super) is_reported: bool,
+    /// Whether it could be read once.
+    pub(super) was_read: bool,
+    /// Whether somebody meant it for a mesh, as far as that is known.
+    pub(super) is_meant: bool,
 }
 
 /// A change that is not taken for complete yet.
@@ -71,10 +89,38 @@ pub(super) struct Waiting {
     pub(super) first: Instant,
 }
 
-impl Held {
+impl Burst {
+    /// The burst that goes on at `now`, with something `fresh` or not, and until when it is left alone; `None` where it is
+    /// over.
+    pub(super) fn after(
+        before: Option<Self>,
+        now: Instant,
+        is_fresh: bool,
+        patience: Duration,
+    ) -> (Self, Option<Instant>) {
+        let first = before.map_or(now, |burst| burst.first);
+        let last = before.filter(|_| !is_fresh).map_or(now, |burst| burst.last);
+        let until = (last + patience).min(first + BURST_PATIENCE);
+        (Self { first, last }, (until > now).then_some(until))
+    }
+}
+
+impl KnownFile {
+    /// Whether the mesh was never told what it says, nor that it can't be read.
+    pub(super) fn is_new(&self) -> bool {
+        !self.was_read && self.problem.is_none()
+    }
+
+    /// Notes which of the given paths led to it, and whether somebody meant it for a mesh.
+    pub(super) fn belongs_to(&mut self, root: usize, is_meant: bool, roots: &mut [Root]) {
+        roots[self.root].meant -= usize::from(self.is_meant);
+        (self.root, self.is_meant) = (root, is_meant);
+        roots[root].meant += usize::from(is_meant);
+    }
+
     /// Notes that the file was read with this stamp.
-    pub(super) fn settle(&mut self, root: usize, stamp: Stamp, is_racy: bool) {
-        self.root = root;
+    pub(super) fn settle(&mut self, stamp: Stamp, is_racy: bool) {
+        self.was_read = true;
         self.stamp = Some(stamp);
         self.is_racy = is_racy;
         self.problem = None;
@@ -84,8 +130,7 @@ impl Held {
     }
 
     /// Notes that the file changed and was left alone.
-    pub(super) fn wait(&mut self, root: usize, stamp: Stamp, now: Instant) {
-        self.root = root;
+    pub(super) fn wait(&mut self, stamp: Stamp, now: Instant) {
         self.missing_since = None;
         let first = self.waiting.map_or(now, |waiting| waiting.first);
         let since = self
@@ -102,16 +147,16 @@ impl Held {
 
 /// When a changed file, `real` by its path, may be complete; `None` where it is to be taken as it is.
 pub(super) fn wait_until(
-    held: Option<&Held>,
+    known: Option<&KnownFile>,
     stamp: Stamp,
     real: &Path,
     look: &Look,
 ) -> Option<Instant> {
-    let is_as_read = held.is_some_and(|held| held.stamp == Some(stamp));
-    if is_as_read && matches!(look.trust, Trust::Stillness(_)) {
+    let is_as_read = known.is_some_and(|known| known.stamp == Some(stamp));
+    if is_as_read && matches!(look.trust, Trust::Stillness(_) | Trust::Age(..)) {
         return None;
     }
-    let waiting = held.and_then(|held| held.waiting);
+    let waiting = known.and_then(|known| known.waiting);
     let same_since = waiting
         .filter(|waiting| waiting.stamp == stamp)
         .map_or(look.now, |waiting| waiting.since);
@@ -122,9 +167,22 @@ pub(super) fn wait_until(
             .get(real)
             .map(|last_write| *last_write + WRITER_PATIENCE),
         Trust::Stillness(patience) => Some(same_since + *patience),
+        Trust::Age(evidence, _) if evidence.touched.contains(real) => None,
+        Trust::Age(evidence, patience) => {
+            let patience = if stamp.size == 0 {
+                EMPTY_PATIENCE
+            } else {
+                *patience
+            };
+            let written = evidence.being_written.get(real);
+            let young = stamp.age(look.clock).filter(|age| *age < patience);
+            written
+                .map(|last_write| *last_write + WRITER_PATIENCE)
+                .or(young.map(|age| look.now + (patience - age)))
+        }
     };
-    let had_content = held
-        .and_then(|held| held.stamp)
+    let had_content = known
+        .and_then(|known| known.stamp)
         .is_some_and(|before| before.size > 0);
     let emptied = stamp.size == 0 && had_content;
     let until = complete_at.max(emptied.then(|| same_since + EMPTY_PATIENCE))?;
@@ -132,7 +190,7 @@ pub(super) fn wait_until(
     let at_the_latest = waiting.map_or(look.now, |waiting| waiting.first) + WRITER_PATIENCE;
     let until = match look.trust {
         Trust::Stillness(_) => until.min(at_the_latest),
-        Trust::Everything | Trust::Events(_) => until,
+        Trust::Everything | Trust::Events(_) | Trust::Age(..) => until,
     };
     (until > look.now).then_some(until)
 }
@@ -140,7 +198,7 @@ pub(super) fn wait_until(
 /// When a file that is missing `since` counts as removed.
 pub(super) fn gone_at(since: Instant, root: &Root, left_in_root: usize, trust: &Trust) -> Instant {
     let settled = match trust {
-        Trust::Everything => return since,
+        Trust::Everything | Trust::Age(..) => return since,
         Trust::Stillness(patience) => since + *patience,
         Trust::Events(evidence) => {
             let patience = if left_in_root == 0 {
@@ -161,6 +219,6 @@ pub(super) fn gone_at(since: Instant, root: &Root, left_in_root: usize, trust: &
     } else {
         RETURN_PATIENCE
     };
-    let last_stir = root.last_stir.map_or(since, |stir| stir.max(since));
-    settled.max(last_stir + patience)
+    let last_change = root.last_change.map_or(since, |last| last.max(since));
+    settled.max(last_change + patience)
 }

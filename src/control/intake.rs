@@ -1,0 +1,82 @@
+//! Takes in what sources tell, and knows how far that goes.
+
+use std::time::SystemTime;
+
+use super::{
+    chronicle::Chronicle,
+    shared::{Progress, ShowProgress},
+};
+use crate::{
+    pipeline::Pipeline,
+    source::{Batch, Work},
+};
+
+/// The pipeline, and what was taken in since the last publish.
+pub(super) struct Intake {
+    pub(super) pipeline: Pipeline,
+    pub(super) chronicle: Chronicle,
+    /// During the first load.
+    progress: Option<ShowProgress>,
+    work: Work,
+    has_changes: bool,
+    /// Whether what was taken in is half of what belongs together.
+    is_half: bool,
+    /// Whether a source told everything that it holds.
+    is_whole: bool,
+}
+
+impl Intake {
+    pub(super) fn new(pipeline: Pipeline, progress: ShowProgress) -> Self {
+        Self {
+            pipeline,
+            chronicle: Chronicle::default(),
+            progress: Some(progress),
+            work: Work::default(),
+            has_changes: false,
+            is_half: false,
+            is_whole: false,
+        }
+    }
+
+    /// Takes in one batch, without a publish.
+    pub(super) fn take_in(&mut self, batch: Batch) {
+        self.is_half = batch.together;
+        if batch.is_whole() {
+            self.is_whole = true;
+        } else if batch.complete && !self.is_whole {
+            self.chronicle.pending(&batch.pending);
+        }
+        self.work += batch.work;
+        self.has_changes |= !batch.changes.is_empty();
+        for change in &batch.changes {
+            self.chronicle.take_note(change);
+        }
+        self.pipeline.take_in(batch.changes, SystemTime::now());
+        if let Some(progress) = &mut self.progress {
+            progress(Progress {
+                files: batch.files,
+                files_read: self.work.files_read,
+                bytes_read: self.work.bytes_read,
+                objects: self.pipeline.mesh().object_counts().values().sum(),
+            });
+        }
+    }
+
+    /// Whether what was taken in may be published: a source told everything once, and nothing that belongs to it is still to
+    /// come.
+    pub(super) fn may_publish(&self) -> bool {
+        self.is_whole && !self.is_half
+    }
+
+    /// Whether something changed since the last time.
+    pub(super) fn has_changes(&self) -> bool {
+        self.has_changes
+    }
+
+    /// The work of what is about to be published; the first load is over with it.
+    pub(super) fn take_work(&mut self) -> Work {
+        self.progress = None;
+        self.has_changes = false;
+        std::mem::take(&mut self.work)
+    }
+}

@@ -1,0 +1,109 @@
+//! What the loop shares with those who started it: what to serve, what it is told, and what it publishes.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+
+use super::names::Names;
+use crate::{
+    pipeline::Policy,
+    source::{Waker, Wish},
+    status::Status,
+    zone::Snapshot,
+};
+
+/// What to serve, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The mesh folders, or single files.
+    pub folders: Vec<PathBuf>,
+    /// How they are answered.
+    pub policy: Policy,
+    /// How changes are to be noticed.
+    pub wish: Wish,
+}
+
+/// How far the first load is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// How many files there are.
+    pub files: usize,
+    /// How many of them were read.
+    pub files_read: u64,
+    /// How many bytes these held.
+    pub bytes_read: u64,
+    /// How many objects these held, each counted once.
+    pub objects: usize,
+}
+
+/// Is told during the first load how far it is, and dropped when that is done.
+pub type ShowProgress = Box<dyn FnMut(Progress) + Send>;
+
+/// The places where the loop and everybody else meet.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) snapshots: Arc<ArcSwap<Snapshot>>,
+    pub(super) status: Arc<ArcSwap<Status>>,
+    pub(super) orders: Arc<Orders>,
+    pub(super) names: Arc<Names>,
+    pub(super) waker: Arc<Waker>,
+}
+
+/// What the loop was told to do.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    stop: AtomicBool,
+    reload: AtomicBool,
+    policy: Mutex<Option<Policy>>,
+}
+
+impl Shared {
+    /// Nothing is ready, and nobody has told anything.
+    pub(super) fn new(policy: &Policy) -> Self {
+        let waker = Arc::<Waker>::default();
+        let snapshot = Snapshot::not_ready(policy.settings.clone());
+        Self {
+            snapshots: Arc::new(ArcSwap::from_pointee(snapshot)),
+            status: Arc::default(),
+            orders: Arc::default(),
+            names: Arc::new(Names::new(waker.clone())),
+            waker,
+        }
+    }
+}
+
+impl Orders {
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    pub(super) fn reload(&self) {
+        self.reload.store(true, Ordering::Release);
+    }
+
+    pub(super) fn take_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn set_policy(&self, policy: Policy) {
+        *self.policy() = Some(policy);
+    }
+
+    pub(super) fn take_policy(&self) -> Option<Policy> {
+        self.policy().take()
+    }
+
+    fn policy(&self) -> MutexGuard<'_, Option<Policy>> {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,97 @@
+//! Decides about a listed file without opening it.
+
+use std::{io, sync::Arc, time::Instant};
+
+use super::{
+    known::{KnownFile, wait_until},
+    look::{Look, Trust},
+    reading::Candidate,
+    stamp::Stamp,
+    walk::{EntryKind, Listed},
+};
+use crate::{diagnostic::Diagnostic, manifest};
+
+/// How many looks in a row may find a file in motion before it is taken as it is at the moment.
+const MAX_RESTLESS: u32 = 10;
+
+/// What to do with a file.
+pub(super) enum Verdict {
+    /// Nothing: it is as it was.
+    Unchanged,
+    /// To read it.
+    Read(Candidate),
+    /// Not complete, as it seems: the next look is worth it at that time.
+    Wait(Stamp, Instant),
+    /// To say that it can't be read.
+    Refused(Refusal),
+}
+
+/// Why a file is not read.
+pub(super) enum Refusal {
+    /// It may be otherwise in a moment.
+    ForNow(Diagnostic),
+    /// It has to be changed.
+    ForGood(Diagnostic),
+}
+
+impl Verdict {
+    /// The stamp of a file that is or was there to be read.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        match self {
+            Self::Wait(stamp, _) => Some(*stamp),
+            Self::Read(candidate) => Some(candidate.stamp),
+            Self::Unchanged | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// What to do with the file `name`, of which this is `known`.
+pub(super) fn judge(
+    name: &Arc<str>,
+    listed: &Listed,
+    known: Option<&KnownFile>,
+    look: &Look,
+) -> Verdict {
+    let stamp = match &listed.kind {
+        EntryKind::File(stamp) => *stamp,
+        EntryKind::NoFile(what) => {
+            let error = io::Error::other(format!("it is {what}, not a file"));
+            let diagnostic = manifest::unreadable(name, &error);
+            return Verdict::Refused(Refusal::ForGood(diagnostic));
+        }
+        EntryKind::Unreadable(error) => {
+            let diagnostic = manifest::unreadable(name, error);
+            return Verdict::Refused(match error.raw_os_error() {
+                Some(libc::ELOOP) => Refusal::ForGood(diagnostic),
+                _ => Refusal::ForNow(diagnostic),
+            });
+        }
+    };
+    if stamp.size > manifest::MAX_FILE_BYTES {
+        let diagnostic = manifest::too_large(name, stamp.size);
+        return Verdict::Refused(Refusal::ForGood(diagnostic));
+    }
+    let is_touched = match &look.trust {
+        Trust::Events(evidence) | Trust::Age(evidence, _) => {
+            evidence.touched.contains(&listed.real)
+        }
+        Trust::Everything | Trust::Stillness(_) => false,
+    };
+    let unchanged = known.is_some_and(|known| known.stamp == Some(stamp) && !known.is_racy);
+    if unchanged && !is_touched && !look.every_file {
+        return Verdict::Unchanged;
+    }
+    if let Some(until) = wait_until(known, stamp, &listed.real, look) {
+        return Verdict::Wait(stamp, until);
+    }
+    let is_restless = known.is_some_and(|known| known.restless >= MAX_RESTLESS);
+    Verdict::Read(Candidate {
+        name: name.clone(),
+        root: listed.root,
+        real: listed.real.clone(),
+        stamp,
+        must_be_still: !is_restless,
+        digest: known.and_then(|known| known.digest),
+        documents: known.and_then(|known| known.documents.clone()),
+    })
+}
