@@ -185,6 +185,8 @@ codes! {
     EXPORT_TO_NONE = "MDNS237";
     /// Istio takes the host, but no DNS name can carry it: it answers nothing.
     HOST_UNUSABLE = "MDNS238";
+    /// An entry of `addresses` is of class E (240.0.0.0/4), which nobody routes: it is never an answer.
+    VIP_UNROUTED = "MDNS239";
 
     /// Neither `address` nor `network` is set (S28, E1).
     NO_ADDRESS = "MDNS301";

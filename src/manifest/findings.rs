@@ -76,6 +76,11 @@ impl Findings {
         self.push(at, Severity::Warning, code, message);
     }
 
+    /// Something worth knowing, and no mistake.
+    pub(super) fn info(&mut self, at: NodeId, code: Code, message: impl Into<String>) {
+        self.push(at, Severity::Info, code, message);
+    }
+
     fn push(&mut self, at: NodeId, severity: Severity, code: Code, message: impl Into<String>) {
         if self.shown.len() < MAX_SHOWN {
             self.shown.push(Problem {

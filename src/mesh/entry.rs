@@ -1,4 +1,4 @@
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     index::Index,
@@ -18,14 +18,6 @@ pub(super) enum Entry {
     Workload(Arc<Workload>),
     /// A WorkloadGroup is a template and never an endpoint.
     Group(Arc<(ObjectKey, Origin)>),
-}
-
-/// Whether anyone routes packets to `address`: nobody does for class E (240.0.0.0/4, [RFC 1112 §4]), which Istio takes
-/// virtual addresses from.
-///
-/// [RFC 1112 §4]: https://www.rfc-editor.org/rfc/rfc1112#section-4
-fn is_routed(address: &IpAddr) -> bool {
-    !matches!(address, IpAddr::V4(v4) if v4.octets()[0] >= 240)
 }
 
 impl Entry {
@@ -55,7 +47,7 @@ impl Entry {
                 Self::Service(Arc::new(Service {
                     key,
                     hosts: hosts.into(),
-                    addresses: entry.addresses.into_iter().filter(is_routed).collect(),
+                    addresses: entry.addresses.into(),
                     resolution: entry.resolution,
                     endpoints,
                     export: entry.export,

@@ -33,6 +33,10 @@ pub(super) fn decode<'a>(
         return addresses;
     };
     findings.check_count(list.id, items.len(), 256, "`addresses`");
+    let is_answer = matches!(resolution, Some(Resolution::None | Resolution::Static))
+        && ["endpoints", "workloadSelector"]
+            .into_iter()
+            .all(|key| spec.get(key).is_none());
     // What is over the limit is an error already, and comparing it would take its square.
     for node in items.iter().take(256) {
         let Some(text) = findings.text(node, "an entry of `addresses`") else {
@@ -40,10 +44,19 @@ pub(super) fn decode<'a>(
         };
         addresses.stated.push(Stated { at: node.id, text });
         findings.check_length(node.id, text, 64, "an entry of `addresses`");
-        if let Some(address) = usable(findings, node.id, text)
-            && !addresses.usable.contains(&address)
-        {
-            addresses.usable.push(address);
+        match usable(findings, node.id, text) {
+            Some(address) if !is_routed(address) => {
+                // Where there are endpoints, or the host is looked up, no address is asked for.
+                if is_answer {
+                    let message = format!(
+                        "the address {} is of class E (240.0.0.0/4), which nobody routes: it is a virtual one for proxies, and never an answer",
+                        quoted(text)
+                    );
+                    findings.info(node.id, code::VIP_UNROUTED, message);
+                }
+            }
+            Some(address) if !addresses.usable.contains(&address) => addresses.usable.push(address),
+            _ => {}
         }
         if text.contains('/')
             && !matches!(
@@ -59,6 +72,14 @@ pub(super) fn decode<'a>(
         }
     }
     addresses
+}
+
+/// Whether anyone routes packets to `address`: nobody does for class E (240.0.0.0/4, [RFC 1112 §4]), which Istio takes
+/// virtual addresses from.
+///
+/// [RFC 1112 §4]: https://www.rfc-editor.org/rfc/rfc1112#section-4
+fn is_routed(address: IpAddr) -> bool {
+    !matches!(address, IpAddr::V4(v4) if v4.octets()[0] >= 240)
 }
 
 /// The single address that an entry states.
