@@ -19,7 +19,7 @@ use super::{
     judge::{Refusal, Verdict, judge},
     known::{Burst, KnownFile, Root, gone_at},
     look::{Look, Scan, Trust},
-    naming::{name_of, prefix_of},
+    naming::prefix_of,
     reading::{self, Candidate, ReadOutcome},
     remarks,
     stamp::{Identity, Stamp},
@@ -201,8 +201,10 @@ impl Folder {
             for change in self.settle_missing(listing, look, missing, &mut scan) {
                 take_in(change, &scan);
             }
-            for change in self.remark_bare(listing) {
-                take_in(change, &scan);
+            if self.awaited.is_empty() {
+                for change in remarks::renew_bare(&mut self.roots, &self.paths, listing) {
+                    take_in(change, &scan);
+                }
             }
         }
         scan
@@ -484,28 +486,6 @@ impl Folder {
             known.belongs_to(known.root, false, &mut self.roots);
             known.is_reported
         })
-    }
-
-    /// What changed about folders with files of which none is meant for a mesh.
-    fn remark_bare(&mut self, listing: &Listing) -> Vec<FileChange> {
-        let mut changes = Vec::new();
-        if !self.awaited.is_empty() {
-            return changes;
-        }
-        for (index, (root, path)) in self.roots.iter_mut().zip(&self.paths).enumerate() {
-            let is_away = listing.missing.contains_key(&index);
-            let is_bare = !is_away && root.meant == 0 && listing.entries[index] > 0;
-            if std::mem::replace(&mut root.is_bare, is_bare) != is_bare {
-                let file = name_of(path);
-                let reading = if is_bare {
-                    Reading::Remark(remarks::bare(&file))
-                } else {
-                    Reading::Gone
-                };
-                changes.push(FileChange { file, reading });
-            }
-        }
-        changes
     }
 }
 
