@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    chronicle::Chronicle,
+    reload_log::ReloadLog,
     shared::{Progress, ShowProgress},
 };
 use crate::{
@@ -17,7 +17,7 @@ const TOLD_AFTER: Duration = Duration::from_secs(1);
 /// The pipeline, and what was taken in since the last publish.
 pub(super) struct Intake {
     pub(super) pipeline: Pipeline,
-    pub(super) chronicle: Chronicle,
+    pub(super) log: ReloadLog,
     /// During the first load.
     progress: Option<ShowProgress>,
     work: Work,
@@ -34,7 +34,7 @@ impl Intake {
     pub(super) fn new(pipeline: Pipeline, progress: ShowProgress) -> Self {
         Self {
             pipeline,
-            chronicle: Chronicle::default(),
+            log: ReloadLog::default(),
             progress: Some(progress),
             work: Work::default(),
             has_changes: false,
@@ -52,7 +52,7 @@ impl Intake {
         } else if batch.complete && !self.is_whole {
             let since = *self.pending_since.get_or_insert_with(Instant::now);
             if since.elapsed() >= TOLD_AFTER {
-                self.chronicle.pending(&batch.pending);
+                self.log.pending(&batch.pending);
             }
         }
         self.work += batch.work;

@@ -13,9 +13,8 @@ use std::{
 use tracing::{debug, info};
 
 use super::{
-    chronicle,
     intake::Intake,
-    pace,
+    pace, reload_log,
     shared::{Options, Shared, ShowProgress},
 };
 use crate::{
@@ -163,13 +162,13 @@ impl Worker {
         }
         self.renew_status(&report, began, is_reload);
         if is_first {
-            chronicle::first_load(&self.status, &report);
+            reload_log::first_load(&self.status, &report);
             give_way();
             rayon::broadcast(|_| give_way());
         } else if is_reload {
-            chronicle::reload(work, &self.status, &report);
+            reload_log::reload(work, &self.status, &report);
         }
-        self.intake.chronicle.news(&self.status, &report);
+        self.intake.log.news(&self.status, &report);
     }
 
     /// Counts the work of looks.
@@ -212,7 +211,7 @@ impl Worker {
             serial = report.snapshot.serial().0,
             "endpoint names have other addresses"
         );
-        self.intake.chronicle.news(&self.status, &report);
+        self.intake.log.news(&self.status, &report);
     }
 
     fn change_policy(&mut self, policy: Policy) {
@@ -228,7 +227,7 @@ impl Worker {
             serial = report.snapshot.serial().0,
             "configuration reloaded"
         );
-        self.intake.chronicle.news(&self.status, &report);
+        self.intake.log.news(&self.status, &report);
     }
 
     fn publish(&mut self, report: &Report) {

@@ -175,11 +175,11 @@ impl Ledger {
     fn note_kept(
         &mut self,
         file: &Arc<str>,
-        before: &KeptObjects,
-        after: &KeptObjects,
+        before: &[KeptObject],
+        after: &[KeptObject],
         claims: &[Claim],
     ) {
-        let is_in = |all: &KeptObjects, one: &KeptObject| {
+        let is_in = |all: &[KeptObject], one: &KeptObject| {
             let place = all.binary_search_by_key(&one.slot, |kept| kept.slot);
             place.is_ok_and(|place| all[place].since == one.since)
         };

@@ -29,7 +29,7 @@ const MAX_PENDING: usize = 10;
 
 /// Remembers what was said, so that each piece of news is logged once.
 #[derive(Debug, Default)]
-pub(super) struct Chronicle {
+pub(super) struct ReloadLog {
     /// How many problems there are that read alike.
     problems: HashMap<Fingerprint, u32>,
     missing: Vec<PathBuf>,
@@ -72,7 +72,7 @@ pub(super) fn reload(work: Work, status: &Status, report: &Report) {
     );
 }
 
-impl Chronicle {
+impl ReloadLog {
     /// Says once what the first load waits for.
     pub(super) fn pending(&mut self, files: &[Arc<str>]) {
         if std::mem::replace(&mut self.has_told_pending, true) {
