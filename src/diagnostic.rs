@@ -6,10 +6,12 @@
 //! Never decides what is wrong (the modules that read do) and never prints (the command line does).
 
 pub mod code;
+mod current;
 
 use std::{fmt, sync::Arc};
 
 pub use code::Code;
+pub use current::{DiagnosticChanges, Diagnostics, SeverityCounts};
 
 /// How bad a [`Diagnostic`] is.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -9,10 +9,7 @@
 
 mod uses;
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::SystemTime,
-};
+use std::{collections::BTreeSet, mem, sync::Arc, time::SystemTime};
 
 use foldhash::{HashMap, HashSet, fast::RandomState};
 
@@ -20,10 +17,10 @@ pub use uses::NameChanges;
 use uses::Uses;
 
 use crate::{
-    authority::{Authority, Holder, Zone},
-    diagnostic::Diagnostic,
+    authority::{Authority, Holder, Standing, Zone},
+    diagnostic::{Diagnostic, DiagnosticChanges, Diagnostics, SeverityCounts},
     dns::{Name, Serial},
-    mesh::{Affected, FileChange, Labels, Mesh, Resolved, Told, Unresolvable},
+    mesh::{Affected, FileChange, Kept, Labels, Mesh, News, Resolved, Slot, Told, Unresolvable},
     parallel,
     select::{self, Choice, Gathering, NameUse, Selection, View, WhenAllUnhealthy},
     zone::{self, Compiled, Editor, Settings, Snapshot},
@@ -56,8 +53,14 @@ pub struct Pipeline {
     large: HashMap<Selector, Arc<Outcome>>,
     /// What is noteworthy about single hosts, kept per host so that a change costs only its hosts.
     remarks: HashMap<Name, Vec<Diagnostic>>,
-    /// Everything there is to say, once someone asked for it.
-    diagnostics: OnceLock<Arc<[Diagnostic]>>,
+    /// What is noteworthy about endpoints of single objects that are names.
+    name_remarks: HashMap<Slot, Vec<Diagnostic>>,
+    /// The objects of which something else may be noteworthy.
+    renamed: BTreeSet<Slot>,
+    /// What is no longer noteworthy, and is still among the diagnostics.
+    outdated: Vec<Diagnostic>,
+    /// Everything there is to say.
+    diagnostics: Diagnostics,
 }
 
 /// A namespace, the labels that its services select by, and whether names may be endpoints.
@@ -92,6 +95,10 @@ pub struct Report {
     pub names_changed: usize,
     /// Which other names others are to be asked about than before.
     pub names: NameChanges,
+    /// What there is to say otherwise than before.
+    pub diagnostics: DiagnosticChanges,
+    /// The objects that can be used again, as they were kept.
+    pub mended: Vec<Kept>,
 }
 
 impl Pipeline {
@@ -106,7 +113,10 @@ impl Pipeline {
             editor,
             large: HashMap::default(),
             remarks: HashMap::default(),
-            diagnostics: OnceLock::new(),
+            name_remarks: HashMap::default(),
+            renamed: BTreeSet::new(),
+            outdated: Vec::new(),
+            diagnostics: Diagnostics::default(),
         }
     }
 
@@ -147,8 +157,9 @@ impl Pipeline {
         self.editor = Editor::succeeding(policy.settings.clone(), &before);
         self.policy = policy;
         self.large.clear();
-        self.remarks.clear();
-        self.diagnostics.take();
+        let outdated = mem::take(&mut self.remarks).into_values();
+        self.outdated.extend(outdated.flatten());
+        self.renamed.extend(self.mesh.with_names(None));
         let mut hosts: Vec<Name> = self.mesh.hosts().into_iter().cloned().collect();
         let gone = |host: &&Name| self.mesh.services_of(host).is_empty();
         hosts.extend(self.uses.hosts().filter(gone).cloned());
@@ -181,16 +192,14 @@ impl Pipeline {
         self.editor.answering_count()
     }
 
-    /// Everything there is to say about files, objects and hosts, sorted by place: the same list until it changes.
+    /// Everything there is to say about files, objects and hosts, sorted by place, as the last compile found it.
     pub fn diagnostics(&self) -> Arc<[Diagnostic]> {
-        let gather = || {
-            let mut all = self.mesh.diagnostics(|name| self.unresolvable(name));
-            all.extend(self.remarks.values().flatten().cloned());
-            all.sort_unstable();
-            all.dedup();
-            all.into()
-        };
-        self.diagnostics.get_or_init(gather).clone()
+        self.diagnostics.iter().cloned().collect()
+    }
+
+    /// How much of it there is.
+    pub fn diagnostic_counts(&self) -> SeverityCounts {
+        self.diagnostics.counts()
     }
 
     /// Chooses the endpoints of `host`, as answers are made from; `None` where no ServiceEntry has it.
@@ -234,37 +243,60 @@ impl Pipeline {
     }
 
     /// Notes what the affected hosts are from now on. Returns the hosts whose endpoints' names may mean something else for
-    /// that, and whether a host came or went that such names stand for.
-    fn set_standings(
-        editor: &mut Editor,
-        uses: &mut Uses,
-        hosts: &[Name],
-        choices: &[Option<Choice<'_>>],
-    ) -> (HashSet<Name>, bool) {
-        let standings = hosts.iter().zip(choices).map(|(host, choice)| {
-            let standing = choice.as_ref().map(|choice| choice.standing(host));
-            (host, standing.unwrap_or_default())
-        });
-        let moved = editor.set_standings(standings);
-        if uses.is_empty() {
-            return (HashSet::default(), false);
+    /// that, and notes the objects that name such an endpoint.
+    fn set_standings(&mut self, hosts: &[Name], standings: &[Standing]) -> HashSet<Name> {
+        let standings = hosts.iter().zip(standings.iter().copied());
+        let moved = self.editor.set_standings(standings);
+        if self.uses.is_empty() && !self.mesh.has_names() {
+            return HashSet::default();
         }
         let moved: HashSet<&Name> = moved.into_iter().collect();
-        let mut has_other_holders = false;
         for host in hosts {
             let has_moved = moved.contains(host);
             let wildcard_parent = host.is_wildcard().then(|| host.parent()).flatten();
-            match wildcard_parent {
-                Some(parent) => has_other_holders |= uses.touch_below(&parent) && has_moved,
-                None if has_moved => has_other_holders |= uses.touch_below(host),
-                None => uses.touch(host),
+            let base = wildcard_parent.as_ref().unwrap_or(host);
+            if wildcard_parent.is_some() || has_moved {
+                self.uses.touch_below(base);
+            } else {
+                self.uses.touch(host);
+            }
+            if has_moved {
+                self.renamed.extend(self.mesh.with_names(Some(base)));
             }
         }
-        (uses.take_touched(), has_other_holders)
+        self.uses.take_touched()
+    }
+
+    /// Looks again at what is noteworthy about endpoints that are names, where that may have changed.
+    fn renew_name_remarks(&mut self, news: &mut News) {
+        let mut slots = mem::take(&mut self.renamed);
+        slots.extend(self.mesh.take_other_names());
+        for slot in slots {
+            let after = self.mesh.name_remarks(slot, |name| self.unresolvable(name));
+            news.said.extend(after.iter().cloned());
+            let before = if after.is_empty() {
+                self.name_remarks.remove(&slot)
+            } else {
+                self.name_remarks.insert(slot, after)
+            };
+            news.withdrawn.extend(before.into_iter().flatten());
+        }
     }
 
     fn recompile(&mut self, mut affected: Affected, now: SystemTime) -> Report {
-        let mut has_news = self.mesh.take_news();
+        let mut news = self.mesh.take_news();
+        news.withdrawn.append(&mut self.outdated);
+        let standings = parallel::map(&affected.hosts, |host| {
+            let choice = select::choose(&self.mesh, host);
+            choice.map_or(Standing::Absent, |choice| choice.standing(host))
+        });
+        let mut dependents = self.set_standings(&affected.hosts, &standings);
+        if !dependents.is_empty() {
+            dependents.extend(affected.hosts.drain(..));
+            affected.hosts = Vec::from_iter(dependents);
+            affected.hosts.sort_unstable();
+        }
+        self.renew_name_remarks(&mut news);
         if !self.large.is_empty() {
             for (namespace, labels) in &affected.selectors {
                 for takes_names in [false, true] {
@@ -273,18 +305,7 @@ impl Pipeline {
                 }
             }
         }
-        let choose = |host: &Name| select::choose(&self.mesh, host);
-        let mut choices = parallel::map(&affected.hosts, choose);
-        let (dependents, has_other_holders) =
-            Self::set_standings(&mut self.editor, &mut self.uses, &affected.hosts, &choices);
-        has_news |= has_other_holders;
-        if !dependents.is_empty() {
-            let mut hosts = dependents;
-            hosts.extend(affected.hosts.drain(..));
-            affected.hosts = Vec::from_iter(hosts);
-            affected.hosts.sort_unstable();
-            choices = parallel::map(&affected.hosts, choose);
-        }
+        let choices = parallel::map(&affected.hosts, |host| select::choose(&self.mesh, host));
         let alike = Alike::of(&affected.hosts, &choices);
         let outcomes = parallel::map(&alike.first, |(host, choice)| {
             self.known_outcome(host, choice)
@@ -306,17 +327,19 @@ impl Pipeline {
             if !of_host.is_empty() || !self.uses.is_empty() {
                 names.push((host, of_host));
             }
-            has_news |= if remarks.is_empty() {
-                self.remarks.remove(host).is_some()
+            let before = if remarks.is_empty() {
+                self.remarks.remove(host).unwrap_or_default()
             } else {
-                let before = self.remarks.insert(host.clone(), remarks);
-                before.as_ref() != self.remarks.get(host)
+                let before = self.remarks.insert(host.clone(), remarks.clone());
+                before.unwrap_or_default()
             };
+            if before != remarks {
+                news.said.extend(remarks);
+                news.withdrawn.extend(before);
+            }
             updates.push((host.clone(), compiled));
         }
-        if has_news {
-            self.diagnostics.take();
-        }
+        let diagnostics = self.diagnostics.replace(news.said, &news.withdrawn);
         let of_others = choices
             .iter()
             .flatten()
@@ -353,6 +376,8 @@ impl Pipeline {
             selections,
             names_changed: change.names_changed,
             names,
+            diagnostics,
+            mended: news.mended,
         }
     }
 

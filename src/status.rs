@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    diagnostic::{Diagnostic, Kind, Severity},
-    mesh::{EndpointCounts, Kept},
+    diagnostic::{Kind, SeverityCounts},
+    mesh::EndpointCounts,
 };
 
 /// The state of the mesh folders and of what was made from them.
@@ -32,15 +32,17 @@ pub struct Status {
     /// How many objects of each kind are served.
     pub objects: BTreeMap<Kind, usize>,
     /// How many objects of other kinds were passed over, by kind.
-    pub ignored: BTreeMap<Box<str>, usize>,
+    pub ignored: Arc<BTreeMap<Box<str>, usize>>,
     /// How many hosts are answered: not those that are hidden, or left to DNS.
     pub hosts: usize,
     /// How many workloads and inline endpoints are in which state.
     pub endpoints: EndpointCounts,
-    /// Objects whose newest version can't be used.
-    pub kept: Arc<[Kept]>,
-    /// Everything that is wrong or noteworthy, sorted by place.
-    pub diagnostics: Arc<[Diagnostic]>,
+    /// How many objects are served in their last good version because the newest can't be used.
+    pub kept: usize,
+    /// Since when the oldest of these is.
+    pub kept_since: Option<SystemTime>,
+    /// How much is wrong or noteworthy.
+    pub diagnostics: SeverityCounts,
     /// Mesh folders that are not there at present; what they last held is served.
     pub missing_folders: Vec<PathBuf>,
     /// How changes are noticed.
@@ -83,15 +85,4 @@ pub enum Watching {
     },
     /// No longer, because of a bug: what was loaded last is served.
     Stopped,
-}
-
-impl Status {
-    /// How many diagnostics there are of each severity.
-    pub fn diagnostic_counts(&self) -> BTreeMap<Severity, usize> {
-        let mut counts = BTreeMap::new();
-        for diagnostic in self.diagnostics.iter() {
-            *counts.entry(diagnostic.severity).or_default() += 1;
-        }
-        counts
-    }
 }

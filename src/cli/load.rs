@@ -9,7 +9,6 @@ use tokio::runtime::{self, Runtime};
 use super::{Exit, Failure, output};
 use crate::{
     config::Config,
-    diagnostic::{Diagnostic, Severity},
     dns::Name,
     forward::Forwarder,
     mesh::Reading,
@@ -50,9 +49,7 @@ pub(super) fn load(config: &Config) -> Result<Loaded, Failure> {
 impl Loaded {
     /// Says that there is more to the mesh than what is shown.
     pub(super) fn mention_errors(&self, config: &Config) {
-        let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
-        let errors = self.pipeline.diagnostics();
-        let errors = errors.iter().filter(is_error).count();
+        let errors = self.pipeline.diagnostic_counts().errors;
         if errors > 0 {
             let folders: Vec<String> = config
                 .folders

@@ -1,9 +1,9 @@
 //! Takes in what sources tell, and knows how far that goes.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    chronicle::Chronicle,
+    reload_log::ReloadLog,
     shared::{Progress, ShowProgress},
 };
 use crate::{
@@ -11,10 +11,13 @@ use crate::{
     source::{Batch, Work},
 };
 
+/// How long the first load waits for files before it says so.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
+
 /// The pipeline, and what was taken in since the last publish.
 pub(super) struct Intake {
     pub(super) pipeline: Pipeline,
-    pub(super) chronicle: Chronicle,
+    pub(super) log: ReloadLog,
     /// During the first load.
     progress: Option<ShowProgress>,
     work: Work,
@@ -23,18 +26,21 @@ pub(super) struct Intake {
     is_half: bool,
     /// Whether a source told everything that it holds.
     is_whole: bool,
+    /// Since when that is all that the first load waits for.
+    pending_since: Option<Instant>,
 }
 
 impl Intake {
     pub(super) fn new(pipeline: Pipeline, progress: ShowProgress) -> Self {
         Self {
             pipeline,
-            chronicle: Chronicle::default(),
+            log: ReloadLog::default(),
             progress: Some(progress),
             work: Work::default(),
             has_changes: false,
             is_half: false,
             is_whole: false,
+            pending_since: None,
         }
     }
 
@@ -44,13 +50,13 @@ impl Intake {
         if batch.is_whole() {
             self.is_whole = true;
         } else if batch.complete && !self.is_whole {
-            self.chronicle.pending(&batch.pending);
+            let since = *self.pending_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= TOLD_AFTER {
+                self.log.pending(&batch.pending);
+            }
         }
         self.work += batch.work;
         self.has_changes |= !batch.changes.is_empty();
-        for change in &batch.changes {
-            self.chronicle.take_note(change);
-        }
         self.pipeline.take_in(batch.changes, SystemTime::now());
         if let Some(progress) = &mut self.progress {
             progress(Progress {

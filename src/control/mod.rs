@@ -8,10 +8,10 @@
 //!
 //! Never answers a query and never looks a name up.
 
-mod chronicle;
 mod intake;
 mod names;
 mod pace;
+mod reload_log;
 mod shared;
 mod worker;
 

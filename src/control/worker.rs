@@ -13,13 +13,11 @@ use std::{
 use tracing::{debug, info};
 
 use super::{
-    chronicle,
     intake::Intake,
-    pace,
+    pace, reload_log,
     shared::{Options, Shared, ShowProgress},
 };
 use crate::{
-    diagnostic::{Diagnostic, Severity},
     pipeline::{Pipeline, Policy, Report},
     precedence::give_way,
     source::{Feed, Work},
@@ -39,8 +37,6 @@ pub(super) struct Worker {
     intake: Intake,
     shared: Shared,
     status: Status,
-    /// Whether something in the mesh folders can't be used.
-    is_flawed: bool,
     /// Snapshots that were replaced and may still be read: freeing one takes time that a query should not have to wait.
     retired: VecDeque<Arc<Snapshot>>,
     last_publish: Option<Instant>,
@@ -56,7 +52,6 @@ impl Worker {
             intake: Intake::new(Pipeline::new(options.policy), progress),
             shared,
             status: Status::default(),
-            is_flawed: false,
             retired: VecDeque::new(),
             last_publish: None,
             began: None,
@@ -154,20 +149,26 @@ impl Worker {
         self.publish(&report);
         self.shared.names.want(&report.names);
         if is_first && !report.names.wanted.is_empty() {
-            report.snapshot = self.wait_for_names();
+            let mut named = self.wait_for_names();
+            report.snapshot = named.snapshot;
+            let Report { diagnostics, .. } = &mut report;
+            diagnostics.appeared.append(&mut named.diagnostics.appeared);
+            diagnostics
+                .withdrawn
+                .append(&mut named.diagnostics.withdrawn);
         }
         if is_reload {
             self.status.totals.reloads += 1;
         }
         self.renew_status(&report, began, is_reload);
         if is_first {
-            chronicle::first_load(&self.status, &report);
+            reload_log::first_load(&self.status, &report);
             give_way();
             rayon::broadcast(|_| give_way());
         } else if is_reload {
-            chronicle::reload(work, &self.status, &report);
+            reload_log::reload(work, &self.status, &report);
         }
-        self.intake.chronicle.news(&self.status);
+        self.intake.log.news(&self.status, &report);
     }
 
     /// Counts the work of looks.
@@ -177,7 +178,7 @@ impl Worker {
     }
 
     /// Publishes what is told of names within a moment of the first load, before the status says that this is done.
-    fn wait_for_names(&mut self) -> Arc<Snapshot> {
+    fn wait_for_names(&mut self) -> Report {
         self.shared.names.wait_until_settled(FIRST_NAMES);
         self.intake
             .pipeline
@@ -186,7 +187,7 @@ impl Worker {
         let report = self.intake.pipeline.compile(SystemTime::now());
         self.publish(&report);
         self.shared.names.want(&report.names);
-        report.snapshot
+        report
     }
 
     /// Compiles and publishes what was told of names, and nothing else: no look is unfinished.
@@ -210,7 +211,7 @@ impl Worker {
             serial = report.snapshot.serial().0,
             "endpoint names have other addresses"
         );
-        self.intake.chronicle.news(&self.status);
+        self.intake.log.news(&self.status, &report);
     }
 
     fn change_policy(&mut self, policy: Policy) {
@@ -226,7 +227,7 @@ impl Worker {
             serial = report.snapshot.serial().0,
             "configuration reloaded"
         );
-        self.intake.chronicle.news(&self.status);
+        self.intake.log.news(&self.status, &report);
     }
 
     fn publish(&mut self, report: &Report) {
@@ -258,13 +259,10 @@ impl Worker {
         status.ignored = mesh.ignored_counts();
         status.hosts = self.intake.pipeline.answered_host_count();
         status.endpoints = mesh.endpoint_counts();
-        let diagnostics = self.intake.pipeline.diagnostics();
-        if !Arc::ptr_eq(&diagnostics, &status.diagnostics) {
-            let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
-            self.is_flawed = diagnostics.iter().any(is_error);
-            status.kept = mesh.kept().into();
-            status.diagnostics = diagnostics;
-        }
+        status.diagnostics = self.intake.pipeline.diagnostic_counts();
+        status.kept = mesh.kept_counts().objects();
+        status.kept_since = mesh.kept_counts().oldest();
+        let is_flawed = status.diagnostics.errors > 0;
         let Totals {
             hosts_recompiled,
             names_changed,
@@ -273,7 +271,7 @@ impl Worker {
         } = &mut status.totals;
         *hosts_recompiled += report.affected.hosts.len() as u64;
         *names_changed += report.names_changed as u64;
-        if !self.is_flawed {
+        if !is_flawed {
             status.last_success = status.last_reload;
         } else if is_reload {
             *failed_reloads += 1;

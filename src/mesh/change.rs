@@ -1,6 +1,6 @@
 //! What a source tells of files, and what becomes of objects that can't be read any more.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use crate::{
     diagnostic::{Diagnostic, ObjectKey},
@@ -46,4 +46,37 @@ pub struct Kept {
     pub file: Arc<str>,
     /// When the unusable version was first seen.
     pub since: SystemTime,
+}
+
+/// How many objects are kept whose newest version can't be used.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KeptCounts {
+    since: BTreeMap<SystemTime, usize>,
+    objects: usize,
+}
+
+impl KeptCounts {
+    /// How many there are.
+    pub fn objects(&self) -> usize {
+        self.objects
+    }
+
+    /// Since when the oldest is served.
+    pub fn oldest(&self) -> Option<SystemTime> {
+        Some(*self.since.first_key_value()?.0)
+    }
+
+    pub(super) fn insert(&mut self, since: SystemTime) {
+        *self.since.entry(since).or_default() += 1;
+        self.objects += 1;
+    }
+
+    pub(super) fn remove(&mut self, since: SystemTime) {
+        let count = self.since.get_mut(&since).expect("what goes was counted");
+        *count -= 1;
+        if *count == 0 {
+            self.since.remove(&since);
+        }
+        self.objects -= 1;
+    }
 }

@@ -1,7 +1,8 @@
 //! Which hosts a change affects, and which workloads a selector picks, without looking at everything.
 
 use std::{
-    collections::{BTreeSet, hash_map},
+    collections::{BTreeMap, BTreeSet, hash_map},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -26,12 +27,12 @@ use crate::{dns::Name, manifest::LabelMap, parallel};
 pub(super) struct Index {
     namespaces: Namespaces<Namespace>,
     hosts: HashMap<Name, SmallVec<[Arc<Service>; 1]>>,
-    /// The objects that name an endpoint instead of giving its address.
-    names: BTreeSet<Slot>,
+    /// The objects that name an endpoint instead of giving its address, by the name: what is below a name follows it.
+    names: BTreeMap<Name, BTreeSet<Slot>>,
     census: Census,
     touched: Touched,
-    /// Whether other objects of `names` are endpoints than when that was last asked.
-    has_other_names: bool,
+    /// The objects that name endpoints otherwise, or are picked otherwise, than when that was last asked.
+    other_names: BTreeSet<Slot>,
 }
 
 /// What changed since [`Index::take_affected`] was last called.
@@ -119,7 +120,7 @@ impl Index {
             let selector = self
                 .namespaces
                 .get_mut(&name)
-                .and_then(|namespace| namespace.selectors.get_mut(id));
+                .and_then(|namespace| namespace.selectors.get_mut(id as usize));
             if let Some(selector) = selector
                 && std::mem::take(&mut selector.is_touched)
             {
@@ -179,9 +180,17 @@ impl Index {
             .unwrap_or_default()
     }
 
-    /// The objects that name an endpoint instead of giving its address.
+    /// The objects that name an endpoint instead of giving its address, in no order; one of several names several times.
     pub(super) fn names(&self) -> impl Iterator<Item = Slot> {
-        self.names.iter().copied()
+        self.names.values().flatten().copied()
+    }
+
+    /// Those of them that name an endpoint at or below `base`.
+    pub(super) fn names_below(&self, base: &Name) -> impl Iterator<Item = Slot> {
+        let from = (Bound::Included(base), Bound::Unbounded);
+        let names = self.names.range::<Name, _>(from);
+        let below = names.take_while(|(name, _)| name.is_at_or_below(base));
+        below.flat_map(|(_, slots)| slots).copied()
     }
 
     /// Whether a selector picks the workload with this number.
@@ -189,9 +198,26 @@ impl Index {
         self.census.is_picked(slot)
     }
 
-    /// Whether [`Index::names`] or what of them is picked changed since the last call.
-    pub(super) fn take_other_names(&mut self) -> bool {
-        std::mem::take(&mut self.has_other_names)
+    /// The objects of which [`Index::names`] knows otherwise, or that are picked otherwise, than at the last call.
+    pub(super) fn take_other_names(&mut self) -> BTreeSet<Slot> {
+        std::mem::take(&mut self.other_names)
+    }
+
+    /// Notes that the object names an endpoint.
+    fn insert_name(&mut self, slot: Slot, name: &Name) {
+        self.names.entry(name.clone()).or_default().insert(slot);
+        self.other_names.insert(slot);
+    }
+
+    /// Notes that it does not any more.
+    fn remove_name(&mut self, slot: Slot, name: &Name) {
+        if let Some(slots) = self.names.get_mut(name) {
+            slots.remove(&slot);
+            if slots.is_empty() {
+                self.names.remove(name);
+            }
+        }
+        self.other_names.insert(slot);
     }
 
     fn namespace(&mut self, name: &Arc<str>) -> &mut Namespace {
@@ -221,7 +247,7 @@ impl Index {
         let id = namespace
             .find(labels)
             .unwrap_or_else(|| namespace.insert(labels));
-        let selector = &mut namespace.selectors[id];
+        let selector = &mut namespace.selectors[id as usize];
         selector.services.push(service.clone());
         let is_first = selector.services.len() == 1;
         let was_touched = selector.is_touched;
@@ -252,8 +278,8 @@ impl Index {
             let id = namespace
                 .find(labels)
                 .expect("a service's selector is indexed");
-            forget(&mut namespace.selectors[id].services, service);
-            if namespace.selectors[id].services.is_empty() {
+            forget(&mut namespace.selectors[id as usize].services, service);
+            if namespace.selectors[id as usize].services.is_empty() {
                 let selector = namespace.remove(id);
                 self.touched.gone.push((name.clone(), selector.labels));
                 self.count_picked(name, labels, -1, objects);
@@ -264,9 +290,8 @@ impl Index {
     fn insert_workload(&mut self, slot: Slot, workload: &Workload) {
         let picks = self.touch(workload);
         self.census.insert(slot, workload, picks);
-        if workload.name().is_some() {
-            self.names.insert(slot);
-            self.has_other_names = true;
+        if let Some(name) = workload.name() {
+            self.insert_name(slot, name);
         }
         let namespace = self.namespace(&workload.key.namespace);
         for label in workload.labels.iter() {
@@ -277,9 +302,8 @@ impl Index {
     fn remove_workload(&mut self, slot: Slot, workload: &Workload) {
         self.touch(workload);
         self.census.remove(slot, workload);
-        if workload.name().is_some() {
-            self.names.remove(&slot);
-            self.has_other_names = true;
+        if let Some(name) = workload.name() {
+            self.remove_name(slot, name);
         }
         let namespace = self.namespace(&workload.key.namespace);
         for label in workload.labels.iter() {
@@ -293,13 +317,11 @@ impl Index {
             self.touch(after);
         }
         self.census.replace(slot, before, after);
-        if before.name().is_some() || after.name().is_some() {
-            self.has_other_names = true;
-            if after.name().is_some() {
-                self.names.insert(slot);
-            } else {
-                self.names.remove(&slot);
-            }
+        if let Some(name) = before.name() {
+            self.remove_name(slot, name);
+        }
+        if let Some(name) = after.name() {
+            self.insert_name(slot, name);
         }
     }
 
@@ -311,7 +333,7 @@ impl Index {
         };
         let picking: SmallVec<[SelectorId; 4]> = namespace.picking(&workload.labels).collect();
         for &id in &picking {
-            if !std::mem::replace(&mut namespace.selectors[id].is_touched, true) {
+            if !std::mem::replace(&mut namespace.selectors[id as usize].is_touched, true) {
                 self.touched.selectors.push((name.clone(), id));
             }
         }
@@ -321,12 +343,11 @@ impl Index {
     /// Counts a service's inline endpoints when it comes (`by` 1) or goes (`by` -1).
     fn count_inline(&mut self, slot: Slot, service: &Service, by: isize) {
         self.census.count_inline(service, by);
-        if service.names().next().is_some() {
-            self.has_other_names = true;
+        for name in service.names() {
             if by > 0 {
-                self.names.insert(slot);
+                self.insert_name(slot, name);
             } else {
-                self.names.remove(&slot);
+                self.remove_name(slot, name);
             }
         }
     }
@@ -351,8 +372,8 @@ impl Index {
             if !selector.is_subset_of(&workload.labels) {
                 continue;
             }
-            if self.census.pick(slot, workload, by) {
-                self.has_other_names |= workload.name().is_some();
+            if self.census.pick(slot, workload, by) && workload.name().is_some() {
+                self.other_names.insert(slot);
             }
         }
     }

@@ -2,12 +2,12 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use slab::Slab;
 use smallvec::SmallVec;
 
 use super::{
     half_hash::{half, whole},
     posting::Posting,
-    slab::Slab,
 };
 use crate::manifest::LabelMap;
 
@@ -49,13 +49,13 @@ impl Labels {
 pub(super) struct LabelTable {
     /// Half of the text's hash beside the number.
     by_text: HashTable<(u32, u32)>,
-    labels: Slab<Held>,
+    labels: Slab<LabelRecord>,
     hasher: RandomState,
 }
 
 /// A label and what the index knows of it.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct LabelRecord {
     /// The key and behind it the value.
     text: Box<str>,
     key_len: u32,
@@ -65,7 +65,7 @@ pub(super) struct Held {
     pub(super) selectors: SmallVec<[u32; 4]>,
 }
 
-impl Held {
+impl LabelRecord {
     fn parts(&self) -> (&str, &str) {
         self.text.split_at(self.key_len as usize)
     }
@@ -96,7 +96,7 @@ impl LabelTable {
             let held = self.held(label);
             held.uses -= 1;
             if held.uses == 0 {
-                let held = self.labels.remove(label.0);
+                let held = self.labels.remove(label.0 as usize);
                 let hash = hash(&self.hasher, &held.text);
                 self.by_text
                     .find_entry(whole(hash), |(_, number)| *number == label.0)
@@ -110,12 +110,12 @@ impl LabelTable {
         self.labels.is_empty()
     }
 
-    pub(super) fn get(&self, label: Label) -> &Held {
-        &self.labels[label.0]
+    pub(super) fn get(&self, label: Label) -> &LabelRecord {
+        &self.labels[label.0 as usize]
     }
 
-    pub(super) fn held(&mut self, label: Label) -> &mut Held {
-        &mut self.labels[label.0]
+    pub(super) fn held(&mut self, label: Label) -> &mut LabelRecord {
+        &mut self.labels[label.0 as usize]
     }
 
     /// Turns numbers back into texts, in the order of the keys.
@@ -129,20 +129,21 @@ impl LabelTable {
         let key_len = u32::try_from(key_len).expect("a file has fewer than 2^32 bytes");
         let hash = hash(&self.hasher, text);
         let is_it = |(half, number): &(u32, u32)| {
-            let held = &self.labels[*number];
+            let held = &self.labels[*number as usize];
             *half == hash && held.key_len == key_len && *held.text == *text
         };
         if let Some(&(_, number)) = self.by_text.find(whole(hash), is_it) {
-            self.labels[number].uses += 1;
+            self.labels[number as usize].uses += 1;
             return Label(number);
         }
-        let number = self.labels.insert(Held {
+        let number = self.labels.insert(LabelRecord {
             text: text.into(),
             key_len,
             uses: 1,
             workloads: Posting::default(),
             selectors: SmallVec::new(),
         });
+        let number = u32::try_from(number).expect("fewer than 2^32 values fit the memory");
         self.by_text
             .insert_unique(whole(hash), (hash, number), |(half, _)| whole(*half));
         Label(number)

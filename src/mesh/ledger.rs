@@ -10,12 +10,13 @@ use smallvec::SmallVec;
 
 use super::{
     affected::Tally,
-    change::{FileChange, Kept, Reading},
+    change::{FileChange, Kept, KeptCounts, Reading},
     claims::Claims,
     entry::Entry,
     index::Index,
+    news::News,
     objects::{Objects, Slot},
-    revision::{Claim, KeptObjects, Revision, Strays, Version},
+    revision::{Claim, KeptObject, KeptObjects, Revision, Strays, Version},
 };
 use crate::diagnostic::{Diagnostic, Kind, ObjectKey, Origin, Position, Severity, code};
 
@@ -30,8 +31,9 @@ pub(super) struct Ledger {
     /// The file's documents that can't be used and name no object, where there are any.
     strays: BTreeMap<Arc<str>, Strays>,
     objects_served: BTreeMap<Kind, usize>,
-    ignored: BTreeMap<Box<str>, usize>,
-    has_news: bool,
+    ignored: Arc<BTreeMap<Box<str>, usize>>,
+    kept_counts: KeptCounts,
+    news: News,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -53,12 +55,13 @@ impl Ledger {
     ) {
         let FileChange { file, reading } = change;
         let old = self.files.remove(&file).unwrap_or_default();
-        let said_before = self.said.remove(&file).unwrap_or_default();
+        let mut said_before = self.said.remove(&file).unwrap_or_default();
         let kept_before = self.kept.remove(&file).unwrap_or_default();
         let strays = self.strays.remove(&file).unwrap_or_default();
         let mut revision =
             Revision::new(&file, &old.slots, &old.documents, kept_before, strays, now);
         let is_there = !matches!(reading, Reading::Gone | Reading::Remark(_));
+        let mut still_said = Vec::new();
         let mut said = match reading {
             Reading::Gone => Vec::new(),
             Reading::Remark(diagnostic) => vec![diagnostic],
@@ -69,13 +72,13 @@ impl Ledger {
             }
             Reading::Read(contents) => revision.read(contents, Vec::new(), &mut self.claims, index),
             Reading::Amended {
-                mut contents,
+                contents,
                 unchanged,
             } => {
-                let still =
-                    |said: &&Diagnostic| unchanged.binary_search(&said.origin.document).is_ok();
-                let still_said = said_before.iter().filter(still).cloned();
-                contents.diagnostics.extend(still_said);
+                // No more than the others is compared below.
+                let is_still =
+                    |said: &Diagnostic| unchanged.binary_search(&said.origin.document).is_ok();
+                (still_said, said_before) = said_before.into_iter().partition(is_still);
                 let current = revision.unchanged(&unchanged, &self.claims, index);
                 revision.read(contents, current, &mut self.claims, index)
             }
@@ -90,10 +93,15 @@ impl Ledger {
         } = revision;
         claims.sort_by_key(|claim| claim.slot);
         kept.sort_unstable();
-        self.has_news |= kept != kept_before;
+        self.note_kept(&file, &kept_before, &kept, &claims);
         self.note_ignored(&old.ignored, &ignored);
         said.sort_unstable();
-        self.has_news |= said != said_before;
+        self.news.compare(said_before, &said);
+        if !still_said.is_empty() {
+            // Two sorted runs, which a stable sort merges.
+            said.extend(still_said);
+            said.sort();
+        }
         if !said.is_empty() {
             self.said.insert(file.clone(), said);
         }
@@ -126,7 +134,7 @@ impl Ledger {
         self.objects_served.clone()
     }
 
-    pub(super) fn ignored_counts(&self) -> BTreeMap<Box<str>, usize> {
+    pub(super) fn ignored_counts(&self) -> Arc<BTreeMap<Box<str>, usize>> {
         self.ignored.clone()
     }
 
@@ -136,11 +144,7 @@ impl Ledger {
 
     pub(super) fn kept(&self) -> Vec<Kept> {
         let of_file = |(file, kept): (&Arc<str>, &KeptObjects)| {
-            let kept = kept.iter().map(|kept| Kept {
-                key: Arc::new(self.claims.objects.get(kept.slot).key().clone()),
-                file: file.clone(),
-                since: kept.since,
-            });
+            let kept = kept.iter().map(|kept| self.kept_object(file, kept));
             let mut kept: Vec<_> = kept.collect();
             kept.sort_unstable_by(|a, b| a.key.cmp(&b.key));
             kept
@@ -151,17 +155,58 @@ impl Ledger {
     /// What is wrong with files and objects, in no order.
     pub(super) fn diagnostics(&self) -> impl Iterator<Item = Diagnostic> {
         let said = self.said.values().flatten().cloned();
-        let duplicates = self.claims.overruled.iter().flat_map(|(slot, overruled)| {
-            let winner = self.claims.objects.get(*slot);
-            overruled.iter().map(|entry| duplicate(entry, winner))
-        });
+        let slots = self.claims.overruled.keys();
+        let duplicates = slots.flat_map(|slot| self.duplicates(*slot));
         let kept = self.kept().into_iter().map(|kept| last_good(&kept));
         said.chain(duplicates).chain(kept)
     }
 
-    /// Whether [`Ledger::diagnostics`] changed since the last call.
-    pub(super) fn take_news(&mut self) -> bool {
-        std::mem::take(&mut self.has_news)
+    /// What changed of [`Ledger::diagnostics`] since the last call.
+    pub(super) fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
+    }
+
+    /// How many objects are kept, and since when.
+    pub(super) fn kept_counts(&self) -> &KeptCounts {
+        &self.kept_counts
+    }
+
+    /// Notes which objects of `file` are kept that were not before, and the other way round. `claims` is sorted by slot.
+    fn note_kept(
+        &mut self,
+        file: &Arc<str>,
+        before: &[KeptObject],
+        after: &[KeptObject],
+        claims: &[Claim],
+    ) {
+        let is_in = |all: &[KeptObject], one: &KeptObject| {
+            let place = all.binary_search_by_key(&one.slot, |kept| kept.slot);
+            place.is_ok_and(|place| all[place].since == one.since)
+        };
+        for one in before.iter().filter(|one| !is_in(after, one)) {
+            let kept = self.kept_object(file, one);
+            self.kept_counts.remove(one.since);
+            self.news.withdrawn.push(last_good(&kept));
+            if claims
+                .binary_search_by_key(&one.slot, |claim| claim.slot)
+                .is_ok()
+            {
+                self.news.mended.push(kept);
+            }
+        }
+        for one in after.iter().filter(|one| !is_in(before, one)) {
+            let kept = self.kept_object(file, one);
+            self.kept_counts.insert(one.since);
+            self.news.said.push(last_good(&kept));
+        }
+    }
+
+    fn kept_object(&self, file: &Arc<str>, kept: &KeptObject) -> Kept {
+        Kept {
+            key: Arc::new(self.claims.objects.get(kept.slot).key().clone()),
+            file: file.clone(),
+            since: kept.since,
+        }
     }
 
     /// Goes through the objects that the file claimed or claims and notes what is served from now on.
@@ -227,7 +272,7 @@ impl Ledger {
         index: &mut Index,
         tally: &mut Tally,
     ) {
-        self.has_news = true;
+        let said_before = self.duplicates(slot);
         let before = (!is_first).then(|| self.claims.objects.get(slot).clone());
         let mut all = self.claims.overruled.remove(&slot).unwrap_or_default();
         all.extend(before.clone());
@@ -241,9 +286,20 @@ impl Ledger {
         if !all.is_empty() {
             self.claims.overruled.insert(slot, all);
         }
+        let said = self.duplicates(slot);
+        self.news.compare(said_before, &said);
         for entry in &withdrawn {
             index.release(entry);
         }
+    }
+
+    /// What is said of the versions of an object that are not served, sorted.
+    fn duplicates(&self, slot: Slot) -> Vec<Diagnostic> {
+        let overruled = self.claims.overruled(slot).iter();
+        let said = overruled.map(|entry| duplicate(entry, self.claims.objects.get(slot)));
+        let mut said: Vec<_> = said.collect();
+        said.sort_unstable();
+        said
     }
 
     /// Serves an object that nothing claimed before and that has its place.
@@ -291,11 +347,12 @@ impl Ledger {
         if old == new {
             return;
         }
+        let ignored = Arc::make_mut(&mut self.ignored);
         for (kind, count) in new {
-            *self.ignored.entry(kind.clone()).or_default() += count;
+            *ignored.entry(kind.clone()).or_default() += count;
         }
         for (kind, count) in old {
-            decrease(&mut self.ignored, kind, *count);
+            decrease(ignored, kind, *count);
         }
     }
 }

@@ -17,23 +17,28 @@ mod labels;
 mod ledger;
 mod namespace;
 mod namespaces;
+mod news;
 mod objects;
 mod posting;
 mod resolved;
 mod revision;
 mod service;
-mod slab;
 mod workload;
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::SystemTime,
+};
 
 pub use affected::Affected;
 use affected::Tally;
 pub use census::EndpointCounts;
-pub use change::{FileChange, Kept, Reading};
+pub use change::{FileChange, Kept, KeptCounts, Reading};
 use entry::Entry;
 pub use labels::{Label, Labels};
-use objects::Slot;
+pub use news::News;
+pub(crate) use objects::Slot;
 pub use resolved::{Resolved, Told};
 pub use service::{Endpoints, InlineEndpoint, Service};
 pub use workload::{Addresses, Exclusion, Workload};
@@ -136,7 +141,7 @@ impl Mesh {
     }
 
     /// How many objects of other kinds the files hold, by kind.
-    pub fn ignored_counts(&self) -> BTreeMap<Box<str>, usize> {
+    pub fn ignored_counts(&self) -> Arc<BTreeMap<Box<str>, usize>> {
         self.ledger.ignored_counts()
     }
 
@@ -157,17 +162,52 @@ impl Mesh {
         unresolvable: impl Fn(&Name) -> Option<Unresolvable>,
     ) -> Vec<Diagnostic> {
         let mut all: Vec<_> = self.ledger.diagnostics().collect();
-        for slot in self.index.names() {
+        for slot in BTreeSet::from_iter(self.index.names()) {
             self.remark_names(slot, &unresolvable, &mut all);
         }
         all.sort_unstable();
         all
     }
 
-    /// Whether [`Mesh::diagnostics`] may have changed since the last call.
-    pub fn take_news(&mut self) -> bool {
-        // Both have to be asked.
-        self.ledger.take_news() | self.index.take_other_names()
+    /// How many objects are kept whose newest version can't be used.
+    pub fn kept_counts(&self) -> &KeptCounts {
+        self.ledger.kept_counts()
+    }
+
+    /// What changed of [`Mesh::diagnostics`] since the last call, but for what is said of names.
+    pub fn take_news(&mut self) -> News {
+        self.ledger.take_news()
+    }
+
+    /// The objects of which [`Mesh::name_remarks`] may say otherwise than at the last call, as far as that is in the mesh.
+    pub(crate) fn take_other_names(&mut self) -> BTreeSet<Slot> {
+        self.index.take_other_names()
+    }
+
+    /// Whether an endpoint is a name.
+    pub(crate) fn has_names(&self) -> bool {
+        self.index.names().next().is_some()
+    }
+
+    /// The objects with endpoints that are names at or below `base`, or with any, in no order.
+    pub(crate) fn with_names(&self, base: Option<&Name>) -> Vec<Slot> {
+        match base {
+            Some(base) => self.index.names_below(base).collect(),
+            None => self.index.names().collect(),
+        }
+    }
+
+    /// What is said of an object's endpoints that are `unresolvable` names; nothing where the object is gone.
+    pub(crate) fn name_remarks(
+        &self,
+        slot: Slot,
+        unresolvable: impl Fn(&Name) -> Option<Unresolvable>,
+    ) -> Vec<Diagnostic> {
+        let mut remarks = Vec::new();
+        if self.ledger.objects().has(slot) {
+            self.remark_names(slot, &unresolvable, &mut remarks);
+        }
+        remarks
     }
 
     /// Says of each name that nobody can resolve that it adds no address: once for the object, whichever hosts it serves.

@@ -2,13 +2,13 @@ use std::{hash::BuildHasher, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use slab::Slab;
 use smallvec::SmallVec;
 
 use super::{
     labels::{Label, LabelTable, Labels},
     posting::Posting,
     service::Service,
-    slab::Slab,
 };
 
 /// The number of a selector in its namespace.
@@ -38,7 +38,7 @@ pub(super) struct Selector {
 impl Namespace {
     /// The selector with these labels.
     pub(super) fn find(&self, labels: &Labels) -> Option<SelectorId> {
-        let is_it = |id: &SelectorId| self.selectors[*id].labels == *labels;
+        let is_it = |id: &SelectorId| self.selectors[*id as usize].labels == *labels;
         self.by_labels
             .find(self.hasher.hash_one(labels), is_it)
             .copied()
@@ -60,17 +60,18 @@ impl Namespace {
             services: SmallVec::new(),
             is_touched: false,
         });
+        let id = SelectorId::try_from(id).expect("fewer than 2^32 values fit the memory");
         self.labels.held(anchor).selectors.push(id);
         let hash = self.hasher.hash_one(labels);
         self.by_labels.insert_unique(hash, id, |id| {
-            self.hasher.hash_one(&self.selectors[*id].labels)
+            self.hasher.hash_one(&self.selectors[*id as usize].labels)
         });
         id
     }
 
     /// Removes a selector.
     pub(super) fn remove(&mut self, id: SelectorId) -> Selector {
-        let selector = self.selectors.remove(id);
+        let selector = self.selectors.remove(id as usize);
         let anchored = &mut self.labels.held(selector.anchor).selectors;
         anchored.retain(|other| *other != id);
         let hash = self.hasher.hash_one(&selector.labels);
@@ -88,7 +89,7 @@ impl Namespace {
             .flat_map(|label| &self.labels.get(label).selectors);
         anchored
             .copied()
-            .filter(|id| self.selectors[*id].labels.is_subset_of(labels))
+            .filter(|id| self.selectors[*id as usize].labels.is_subset_of(labels))
     }
 
     /// The fewest workloads that are sure to hold all that `selector` picks.

@@ -1,16 +1,15 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
-
-use super::slab::Slab;
+use slab::Slab;
 
 /// What is held of each namespace, by its name.
 #[derive(Clone, Debug)]
 pub(super) struct Namespaces<T> {
-    numbers: HashMap<Arc<str>, u32>,
+    numbers: HashMap<Arc<str>, usize>,
     held: Slab<(Arc<str>, T)>,
     /// The number of the one that was asked for last: objects that come one after the other mostly share theirs.
-    last: u32,
+    last: usize,
 }
 
 impl<T: Default> Namespaces<T> {

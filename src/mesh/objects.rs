@@ -2,18 +2,18 @@ use std::{hash::BuildHasher, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use slab::Slab;
 
 use super::{
     entry::Entry,
     half_hash::{half, whole},
     namespaces::Namespaces,
-    slab::Slab,
     workload::Workload,
 };
 use crate::diagnostic::ObjectKey;
 
 /// The number of an object, given out again when the object goes.
-pub(super) type Slot = u32;
+pub(crate) type Slot = u32;
 
 /// The version of each object that is served, by its key and by a number that index and ledger name it with.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +31,8 @@ type Keys = HashTable<(u32, Slot)>;
 impl Objects {
     pub(super) fn find(&mut self, key: &ObjectKey) -> Option<Slot> {
         let hash = self.hash(key);
-        let is_it = |(half, slot): &(u32, Slot)| *half == hash && self.served[*slot].key() == key;
+        let is_it =
+            |(half, slot): &(u32, Slot)| *half == hash && self.served[*slot as usize].key() == key;
         let keys = self.by_key.get_mut(&key.namespace)?;
         let (_, slot) = keys.find(whole(hash), is_it)?;
         Some(*slot)
@@ -41,18 +42,19 @@ impl Objects {
     pub(super) fn insert(&mut self, entry: Entry) -> Slot {
         let hash = self.hash(entry.key());
         let keys = self.by_key.get_or_insert(&entry.key().namespace);
-        let slot = self.served.insert(entry);
+        let slot = Slot::try_from(self.served.insert(entry))
+            .expect("fewer than 2^32 values fit the memory");
         keys.insert_unique(whole(hash), (hash, slot), |(half, _)| whole(*half));
         slot
     }
 
     /// Puts another version of the object in the place of the one that is held.
     pub(super) fn replace(&mut self, slot: Slot, entry: Entry) {
-        self.served[slot] = entry;
+        self.served[slot as usize] = entry;
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Entry {
-        let entry = self.served.remove(slot);
+        let entry = self.served.remove(slot as usize);
         let hash = self.hash(entry.key());
         let namespace = &entry.key().namespace;
         let keys = self.by_key.get_or_insert(namespace);
@@ -65,8 +67,13 @@ impl Objects {
         entry
     }
 
+    /// Whether an object has this number.
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.served.contains(slot as usize)
+    }
+
     pub(super) fn get(&self, slot: Slot) -> &Entry {
-        &self.served[slot]
+        &self.served[slot as usize]
     }
 
     /// The workload with this number; nothing else may have it.
@@ -80,7 +87,7 @@ impl Objects {
     }
 
     pub(super) fn workloads(&self) -> impl Iterator<Item = &Arc<Workload>> {
-        self.served.iter().filter_map(|entry| match entry {
+        self.served.iter().filter_map(|(_, entry)| match entry {
             Entry::Workload(workload) => Some(workload),
             Entry::Service(_) | Entry::Group(_) => None,
         })

@@ -15,7 +15,7 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::write::{counter, gauge, gauges};
 use crate::{
-    diagnostic::{Kind, Severity},
+    diagnostic::{Kind, Severity, SeverityCounts},
     status::{Status, Watching},
     zone::Snapshot,
 };
@@ -176,15 +176,22 @@ fn mesh(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
 
 /// What is wrong, and how stale the data may be.
 fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
-    let counts = status.diagnostic_counts();
-    let count = |severity: Severity| counts.get(&severity).copied().unwrap_or_default();
+    let SeverityCounts {
+        errors,
+        warnings,
+        infos,
+    } = status.diagnostics;
     gauges(
         page,
         "diagnostics",
         "What `meshdns check` would say at present.",
         "severity",
-        [Severity::Error, Severity::Warning, Severity::Info]
-            .map(|severity| (severity.as_str(), count(severity))),
+        [
+            (Severity::Error, errors),
+            (Severity::Warning, warnings),
+            (Severity::Info, infos),
+        ]
+        .map(|(severity, count)| (severity.as_str(), count)),
     )?;
     gauges(
         page,
@@ -197,13 +204,13 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
         page,
         "objects_kept",
         "Objects whose newest version can't be used: the last good one is served.",
-        status.kept.len(),
+        status.kept,
     )?;
     gauge(
         page,
         "objects_kept_oldest_timestamp_seconds",
         "Since when the oldest of these is served; 0 where there is none.",
-        seconds_since_1970(status.kept.iter().map(|kept| kept.since).min()),
+        seconds_since_1970(status.kept_since),
     )?;
     gauge(
         page,
@@ -229,7 +236,7 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
 /// the first [`MAX_KINDS`], is counted together.
 fn shown_kinds(status: &Status) -> BTreeMap<&str, usize> {
     let mut shown = BTreeMap::new();
-    for (kind, count) in &status.ignored {
+    for (kind, count) in &*status.ignored {
         let is_kind = kind.len() < 64 && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let label = if is_kind && shown.len() < MAX_KINDS {
             &**kind

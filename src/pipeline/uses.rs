@@ -68,18 +68,13 @@ impl Uses {
         }
     }
 
-    /// Notes that whatever is at or below `base` may mean something else. Returns whether a name is.
-    pub(super) fn touch_below(&mut self, base: &Name) -> bool {
+    /// Notes that whatever is at or below `base` may mean something else.
+    pub(super) fn touch_below(&mut self, base: &Name) {
         let from = (Bound::Included(base), Bound::Unbounded);
         let names = self.by_name.range::<Name, _>(from);
-        let mut names = names
-            .take_while(|(name, _)| name.is_at_or_below(base))
-            .peekable();
-        let is_any = names.peek().is_some();
-        for (_, name_use) in names {
+        for (_, name_use) in names.take_while(|(name, _)| name.is_at_or_below(base)) {
             self.touched.extend(name_use.hosts.iter().cloned());
         }
-        is_any
     }
 
     /// The hosts that were touched since the last time.

@@ -17,9 +17,9 @@ use std::{
 use super::{
     error::LoadError,
     judge::{Refusal, Verdict, judge},
-    known::{Burst, KnownFile, Root, gone_at},
+    known::{Announced, Burst, KnownFile, Root, gone_at},
     look::{Look, Scan, Trust},
-    naming::{name_of, prefix_of},
+    naming::prefix_of,
     reading::{self, Candidate, ReadOutcome},
     remarks,
     stamp::{Identity, Stamp},
@@ -201,8 +201,10 @@ impl Folder {
             for change in self.settle_missing(listing, look, missing, &mut scan) {
                 take_in(change, &scan);
             }
-            for change in self.remark_bare(listing) {
-                take_in(change, &scan);
+            if self.awaited.is_empty() {
+                for change in remarks::renew_bare(&mut self.roots, &self.paths, listing) {
+                    take_in(change, &scan);
+                }
             }
         }
         scan
@@ -325,12 +327,12 @@ impl Folder {
             }
             ReadOutcome::Changed { digest, parsed } => {
                 let known = self.files.entry(name.clone()).or_default();
+                let is_added = known.is_new();
                 known.settle(stamp, is_racy);
                 known.belongs_to(root, parsed.is_meant, &mut self.roots);
                 known.digest = Some(digest);
                 known.documents = Some(Arc::new(parsed.documents));
-                let is_new = !std::mem::replace(&mut known.is_reported, true);
-                *(if is_new {
+                *(if is_added {
                     &mut scan.work.added
                 } else {
                     &mut scan.work.changed
@@ -369,7 +371,8 @@ impl Folder {
 
     /// At the start, tries again soon what was refused for now.
     fn retry(&mut self, name: &Arc<str>, refusal: &Refusal, look: &Look, scan: &mut Scan) {
-        let was_read = self.files.get(name).is_some_and(|known| known.was_read);
+        let known = self.files.get(name);
+        let was_read = known.is_some_and(|known| known.announced == Announced::Read);
         let is_start = matches!(look.trust, Trust::Age(..));
         if is_start && !was_read && matches!(refusal, Refusal::ForNow(_)) {
             self.untold.insert(name.clone());
@@ -398,18 +401,17 @@ impl Folder {
             known.missing_since = None;
             return None;
         }
-        *(if known.is_reported {
-            &mut scan.work.changed
-        } else {
+        *(if known.is_new() {
             &mut scan.work.added
+        } else {
+            &mut scan.work.changed
         }) += 1;
         known.belongs_to(root, true, &mut self.roots);
         *known = KnownFile {
             root,
             is_meant: true,
             problem: Some(diagnostic.message.clone()),
-            is_reported: true,
-            was_read: known.was_read,
+            announced: known.announced.max(Announced::Refused),
             ..KnownFile::default()
         };
         Some(FileChange {
@@ -482,30 +484,8 @@ impl Folder {
         self.untold.remove(name);
         self.files.remove(name).is_some_and(|mut known| {
             known.belongs_to(known.root, false, &mut self.roots);
-            known.is_reported
+            !known.is_new()
         })
-    }
-
-    /// What changed about folders with files of which none is meant for a mesh.
-    fn remark_bare(&mut self, listing: &Listing) -> Vec<FileChange> {
-        let mut changes = Vec::new();
-        if !self.awaited.is_empty() {
-            return changes;
-        }
-        for (index, (root, path)) in self.roots.iter_mut().zip(&self.paths).enumerate() {
-            let is_away = listing.missing.contains_key(&index);
-            let is_bare = !is_away && root.meant == 0 && listing.entries[index] > 0;
-            if std::mem::replace(&mut root.is_bare, is_bare) != is_bare {
-                let file = name_of(path);
-                let reading = if is_bare {
-                    Reading::Remark(remarks::bare(&file))
-                } else {
-                    Reading::Gone
-                };
-                changes.push(FileChange { file, reading });
-            }
-        }
-        changes
     }
 }
 

@@ -71,12 +71,21 @@ pub(super) struct KnownFile {
     pub(super) missing_since: Option<Instant>,
     /// How many looks in a row found the file in motion.
     pub(super) restless: u32,
-    /// Whether the mesh has heard of it.
-    pub(super) is_reported: bool,
-    /// Whether it could be read once.
-    pub(super) was_read: bool,
+    /// What the mesh has heard of it.
+    pub(super) announced: Announced,
     /// Whether somebody meant it for a mesh, as far as that is known.
     pub(super) is_meant: bool,
+}
+
+/// What the mesh has heard of a file.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Announced {
+    #[default]
+    Nothing,
+    /// That it can't be read, and never what it says.
+    Refused,
+    /// What it says, or what it last said.
+    Read,
 }
 
 /// A change that is not taken for complete yet.
@@ -108,7 +117,7 @@ impl Burst {
 impl KnownFile {
     /// Whether the mesh was never told what it says, nor that it can't be read.
     pub(super) fn is_new(&self) -> bool {
-        !self.was_read && self.problem.is_none()
+        self.announced == Announced::Nothing
     }
 
     /// Notes which of the given paths led to it, and whether somebody meant it for a mesh.
@@ -120,7 +129,7 @@ impl KnownFile {
 
     /// Notes that the file was read with this stamp.
     pub(super) fn settle(&mut self, stamp: Stamp, is_racy: bool) {
-        self.was_read = true;
+        self.announced = Announced::Read;
         self.stamp = Some(stamp);
         self.is_racy = is_racy;
         self.problem = None;

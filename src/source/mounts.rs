@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::fs::statfs;
 
 /// File systems that others write to without this kernel noticing, by the numbers of `statfs(2)` and
-/// `linux/magic.h`. What runs in user space is one of them all: sshfs, GlusterFS, virtiofs.
+/// `linux/magic.h`. All that run in user space have one: `sshfs`, `GlusterFS`, `virtiofs`.
 const REMOTE: [(u32, &str); 13] = [
     (0x6969, "NFS"),
     (0x517b, "SMB"),

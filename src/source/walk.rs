@@ -1,8 +1,8 @@
 //! Finds the mesh files below the given paths.
 //!
-//! Owns what counts as a mesh file, how symbolic links are followed and how files are named. Every link is read once a
-//! walk, and the walk begins again where a link, or a folder given by the user, leads elsewhere at its end: what is
-//! listed never mixes the two sides of a swapped link, as Kubernetes and git-sync swap them.
+//! Owns how symbolic links are followed, and which file is listed under which of its names. Every link is read once a
+//! walk, and the walk begins again where a link, or a folder given by the user, leads elsewhere at its end: what is listed
+//! never mixes the two sides of a swapped link, as Kubernetes and git-sync swap them.
 //!
 //! Never opens a file.
 

@@ -4,7 +4,7 @@
 //! Never decides anything.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{HashMap, hash_map::Entry},
     hash::BuildHasher,
     path::PathBuf,
     sync::Arc,
@@ -14,9 +14,8 @@ use foldhash::quality::FixedState;
 use tracing::{error, info, warn};
 
 use crate::{
-    diagnostic::{Diagnostic, ObjectKey, Severity},
-    manifest::DocumentOutcome,
-    mesh::{FileChange, Kept, Reading},
+    diagnostic::{Diagnostic, DiagnosticChanges, Severity},
+    mesh::Kept,
     pipeline::Report,
     source::{AS_ASKED_FOR, Work},
     status::{Status, Watching},
@@ -30,13 +29,9 @@ const MAX_PENDING: usize = 10;
 
 /// Remembers what was said, so that each piece of news is logged once.
 #[derive(Debug, Default)]
-pub(super) struct Chronicle {
-    /// What was told of `problems`.
-    diagnostics: HashSet<Fingerprint>,
-    problems: Arc<[Diagnostic]>,
-    kept: BTreeMap<Arc<ObjectKey>, Kept>,
-    /// Those of them that have a good version again.
-    mended: HashSet<Arc<ObjectKey>>,
+pub(super) struct ReloadLog {
+    /// How many problems there are that read alike.
+    problems: HashMap<Fingerprint, u32>,
     missing: Vec<PathBuf>,
     watching: Watching,
     overflows: u64,
@@ -77,7 +72,7 @@ pub(super) fn reload(work: Work, status: &Status, report: &Report) {
     );
 }
 
-impl Chronicle {
+impl ReloadLog {
     /// Says once what the first load waits for.
     pub(super) fn pending(&mut self, files: &[Arc<str>]) {
         if std::mem::replace(&mut self.has_told_pending, true) {
@@ -94,31 +89,11 @@ impl Chronicle {
     }
 
     /// What else is new: problems, objects that are well again, folders that went or came back, how changes are noticed.
-    pub(super) fn news(&mut self, status: &Status) {
+    pub(super) fn news(&mut self, status: &Status, report: &Report) {
         self.watching(status);
         self.folders(status);
-        if !Arc::ptr_eq(&self.problems, &status.diagnostics) {
-            self.problems(status);
-            self.recoveries(status);
-            self.problems = status.diagnostics.clone();
-        }
-    }
-
-    /// Remembers which objects are well again through `change`.
-    pub(super) fn take_note(&mut self, change: &FileChange) {
-        let (Reading::Read(contents) | Reading::Amended { contents, .. }) = &change.reading else {
-            return;
-        };
-        if self.kept.is_empty() {
-            return;
-        }
-        for document in &contents.documents {
-            if let DocumentOutcome::Object(object) = &document.outcome
-                && let Some((key, _)) = self.kept.get_key_value(&object.key())
-            {
-                self.mended.insert(key.clone());
-            }
-        }
+        self.problems(&report.diagnostics);
+        recoveries(&report.mended);
     }
 
     fn watching(&mut self, status: &Status) {
@@ -165,50 +140,47 @@ impl Chronicle {
         self.missing.clone_from(&status.missing_folders);
     }
 
-    fn problems(&mut self, status: &Status) {
-        let is_loud = |diagnostic: &&Diagnostic| diagnostic.severity > Severity::Info;
-        let mut said = HashSet::new();
-        let mut news = 0;
-        for diagnostic in status.diagnostics.iter().filter(is_loud) {
-            let fingerprint = fingerprint_of(diagnostic);
-            if !said.insert(fingerprint) || self.diagnostics.contains(&fingerprint) {
-                continue;
+    /// Logs the problems that read unlike those that were there before.
+    fn problems(&mut self, changes: &DiagnosticChanges) {
+        let is_loud = |diagnostic: &&Arc<Diagnostic>| diagnostic.severity > Severity::Info;
+        let mut appeared: Vec<_> = changes.appeared.iter().filter(is_loud).collect();
+        appeared.sort_unstable();
+        let mut news = Vec::new();
+        for diagnostic in appeared {
+            let count = self.problems.entry(fingerprint_of(diagnostic)).or_default();
+            if *count == 0 {
+                news.push(diagnostic);
             }
-            if news >= MAX_DIAGNOSTICS {
-                news += 1;
-                continue;
+            *count += 1;
+        }
+        for diagnostic in changes.withdrawn.iter().filter(is_loud) {
+            if let Entry::Occupied(mut count) = self.problems.entry(fingerprint_of(diagnostic)) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
             }
-            news += 1;
+        }
+        for diagnostic in news.iter().take(MAX_DIAGNOSTICS) {
             if diagnostic.severity == Severity::Error {
                 error!("{diagnostic}");
             } else {
                 warn!("{diagnostic}");
             }
         }
-        if news > MAX_DIAGNOSTICS {
-            let more = news - MAX_DIAGNOSTICS;
+        if let Some(more @ 1..) = news.len().checked_sub(MAX_DIAGNOSTICS) {
             warn!("{more} more problems: `meshdns check` lists all");
         }
-        self.diagnostics = said;
     }
+}
 
-    fn recoveries(&mut self, status: &Status) {
-        let mended = std::mem::take(&mut self.mended);
-        let kept: BTreeMap<_, _> = status
-            .kept
-            .iter()
-            .map(|kept| (kept.key.clone(), kept.clone()))
-            .collect();
-        for (key, was) in &self.kept {
-            if !kept.contains_key(key) && mended.contains(key) {
-                let since = humantime::format_rfc3339_seconds(was.since);
-                info!(
-                    "{}: {key} is good again; its last good version served since {since}",
-                    was.file
-                );
-            }
-        }
-        self.kept = kept;
+fn recoveries(mended: &[Kept]) {
+    for Kept { key, file, since } in mended.iter().take(MAX_DIAGNOSTICS) {
+        let since = humantime::format_rfc3339_seconds(*since);
+        info!("{file}: {key} is good again; its last good version served since {since}");
+    }
+    if let Some(more @ 1..) = mended.len().checked_sub(MAX_DIAGNOSTICS) {
+        info!("{more} more objects are good again");
     }
 }
 
