@@ -115,6 +115,8 @@
 
 mod parallel;
 
+mod chain;
+
 pub mod diagnostic;
 
 pub mod dns;

@@ -35,7 +35,7 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) rate: Option<u32>,
 
-    /// Who asks over UDP; over TCP it is always dnsperf
+    /// What makes the load over UDP; over TCP it is always dnsperf
     #[arg(long, value_enum, default_value_t = Generator::Flood)]
     pub(crate) generator: Generator,
 
@@ -44,7 +44,7 @@ pub(crate) struct Options {
     pub(crate) names: u32,
 }
 
-/// Who asks.
+/// What makes the load.
 #[derive(Clone, Copy, Eq, PartialEq, clap::ValueEnum)]
 pub(crate) enum Generator {
     /// A thread of this program that keeps every worker busy all the time

@@ -32,7 +32,7 @@ pub(crate) struct Place {
     pub(crate) workers: u32,
     pub(crate) own: PathBuf,
     zone: PathBuf,
-    /// The port of whom a cache asks.
+    /// The port of the server that a cache forwards to.
     pub(crate) authority: Option<u16>,
 }
 

@@ -65,7 +65,7 @@ impl Loaded {
     }
 }
 
-/// Those whom `serve` asks about names that are not in the mesh.
+/// The upstreams that `serve` asks for names that the mesh does not hold.
 pub(super) struct Upstreams {
     runtime: Runtime,
     forwarder: Arc<Forwarder>,
@@ -98,7 +98,7 @@ pub(super) fn upstreams_of_server(
 }
 
 impl Upstreams {
-    /// Looks up the names that `hosts` have in the place of addresses, or all hosts, and says which can't be.
+    /// Looks up the endpoints that are names, those of `hosts` or of all hosts, and says which can't be looked up.
     pub(super) fn resolve(&self, pipeline: &mut Pipeline, hosts: Option<&[Name]>) {
         let resolving = resolve::resolve(pipeline, &self.forwarder, hosts);
         let failures = self.runtime.block_on(resolving);
@@ -113,7 +113,7 @@ impl Upstreams {
         }
     }
 
-    /// The domain of the route that holds `name`, and whom `serve` asks for it.
+    /// The domain of the route that holds `name`, and the upstreams that `serve` asks for it.
     pub(super) fn of(&self, name: &Name) -> Option<(&Name, Vec<String>)> {
         self.forwarder.upstreams_for(name)
     }

@@ -44,8 +44,8 @@ pub(super) struct PolicyArgs {
     ///
     /// IP:PORT, or IP for port 53, over UDP and, for long answers, TCP; tcp://IP:PORT for TCP alone; tls://NAME@IP:PORT
     /// over TLS with a server whose certificate has that name; https://NAME@IP:PORT/PATH over HTTPS; system for those of
-    /// /etc/resolv.conf. It is asked for names that stand in the place of endpoints' addresses, and by clients' wish for
-    /// others: for those on this machine and in private networks, where the configuration file does not say otherwise.
+    /// /etc/resolv.conf. It is asked for endpoints that are names, and for names that clients ask for and the mesh does
+    /// not hold. The clients are those on this machine and in private networks, unless the configuration file names others.
     /// Without an upstream, such names are REFUSED, and such endpoints add nothing.
     #[arg(
         long = "upstream",

@@ -27,7 +27,7 @@ const SERVE_STALE: Duration = Duration::from_hours(24);
 /// Where the machine's own upstreams are named.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// Whom names are looked up for where nothing is said: this machine, private networks (RFC 1918, RFC 6598, RFC 4193) and
+/// The clients that names are looked up for by default: this machine, private networks (RFC 1918, RFC 6598, RFC 4193) and
 /// the link (RFC 3927, RFC 4291).
 const CLIENTS: [&str; 9] = [
     "127.0.0.0/8",

@@ -89,8 +89,8 @@ pub enum ValueError {
     #[error(transparent)]
     Ttl(#[from] TtlOutOfRange),
     /// Not a domain name.
-    #[error("expected a domain such as internal.com: {0}")]
-    Domain(NameError),
+    #[error("expected a domain such as internal.com")]
+    Domain(#[source] NameError),
     /// A domain name with characters that no host name has.
     #[error(
         "expected a domain such as internal.com: only letters, digits, hyphens and underscores between its dots"

@@ -15,6 +15,7 @@ use super::value::{
     LogLevel, Memory, Network, Period, TtlPeriod, Unmatched, Upstream, ValueError, Wait, Workers,
     Zone,
 };
+use crate::chain::Chain;
 
 /// A list of at most `MOST` values, or one value that stands for a list of one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -110,8 +111,9 @@ impl<T: FromStr<Err = ValueError>> Visitor<'_> for Scalar<T> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        text.parse()
-            .map_err(|error: ValueError| E::custom(format_args!("invalid value `{text}`: {error}")))
+        text.parse().map_err(|error: ValueError| {
+            E::custom(format_args!("invalid value `{text}`: {}", Chain(&error)))
+        })
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {

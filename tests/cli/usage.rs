@@ -109,6 +109,11 @@ fn wrong_usage_is_one_line_that_says_what_is_right() {
     run(&["explain", "a..b"]).failed(64, &["a..b", "a label can't be empty"]);
     run(&["explain", "a.test", "--type", "NOSUCH"]).failed(64, &["NOSUCH", "TYPE65"]);
     run(&["frobnicate"]).failed(64, &["frobnicate", "see `meshdns --help`"]);
+    run(&["serv"]).failed(64, &["no command 'serv'", "did you mean 'serve'?"]);
+    run(&["serve", "--ttl"]).failed(64, &["'--ttl <DURATION>' needs a value"]);
+    run(&["serve", "--ttl=1s", "--ttl=2s"]).failed(64, &["--ttl", "more than once"]);
+    run(&["check", "zones", "-o", "jsn"]).failed(64, &["'jsn'", "did you mean 'json'?"]);
+    run(&["snippet", "bind"]).failed(64, &["--server <ADDR>', '--zone <NAME>", "missing"]);
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub(super) fn rolling(
             moving.turns,
             still.turns,
             if is_enough {
-                " of which the host took nothing"
+                " that the host left alone"
             } else {
                 ""
             }

@@ -31,7 +31,7 @@ pub(super) struct Plan {
     pub(super) log: LogControl,
 }
 
-/// What SIGHUP reads again, and whom it tells.
+/// The parts of a running server that take what SIGHUP reads again.
 pub(super) struct Reloading<'p> {
     pub(super) plan: &'p Plan,
     pub(super) seed: u64,
@@ -80,7 +80,7 @@ impl Reloading<'_> {
                 }
                 info!("configuration read again");
                 self.plan.log.set(&next.log_level);
-                self.reloads.is_good();
+                self.reloads.count_success();
                 current = next;
             }
             self.control.reload();
@@ -118,7 +118,7 @@ impl Reloading<'_> {
         let (next, forwarder) = match self.next() {
             Ok(next) => next,
             Err(error) => {
-                self.reloads.has_failed();
+                self.reloads.count_failure();
                 error!("the configuration stays as it was: {error:#}");
                 return None;
             }

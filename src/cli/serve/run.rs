@@ -117,10 +117,10 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         ),
     })));
     let listening = listen::Listening::of(&sockets);
-    // A mesh that takes longer is not worth waiting for: whoever asks is told so.
+    // A mesh that takes longer is not worth waiting for: questions get SERVFAIL until it is loaded.
     let _ = time::timeout(HOLD, first_load(&control)).await;
     let running = sockets.serve(control.snapshots().clone(), traffic, forwarding.clone())?;
-    lifecycle.sockets_are_bound();
+    lifecycle.mark_bound();
     listening.tell();
 
     let reloading = Reloading {
@@ -134,7 +134,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         certificates: certificates.as_deref(),
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
-    lifecycle.begins_to_stop();
+    lifecycle.mark_stopping();
     supervisor::tell_stopping();
     if !lameduck.is_zero() {
         info!(

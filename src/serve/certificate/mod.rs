@@ -11,7 +11,6 @@ mod pair;
 mod validity;
 
 use std::{
-    error::Error,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -29,7 +28,7 @@ use tokio_rustls::rustls::{
 
 use self::pair::Pair;
 pub use self::{pair::CertificateError, validity::Validity};
-use crate::source::Stamp;
+use crate::{chain::Chain, source::Stamp};
 
 /// How often the files are looked at.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -161,10 +160,7 @@ impl Certificates {
 
     /// Says once that the files can't be used.
     fn complain(&self, error: &CertificateError, looked: &mut Looked) {
-        let mut complaint = error.to_string();
-        if let Some(source) = error.source() {
-            complaint = format!("{complaint}: {source}");
-        }
+        let complaint = Chain(error).to_string();
         if looked.complaint.as_ref() == Some(&complaint) {
             return;
         }
