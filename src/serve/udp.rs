@@ -20,8 +20,8 @@ use arc_swap::{ArcSwap, cache::Cache};
 pub(super) use self::batch::ask_for_destinations;
 use self::batch::{Batch, WayBack};
 use super::{
-    Shared, Way,
-    late::Late,
+    ServedAddress, Shared,
+    deferred::Deferred,
     responder::{GROUP, Responder},
 };
 use crate::{forward::Ticket, precedence, zone::Snapshot};
@@ -35,24 +35,24 @@ pub(super) struct Worker {
     address: SocketAddr,
     snapshots: Arc<ArcSwap<Snapshot>>,
     responder: Responder,
-    late: Arc<Late>,
+    deferred: Arc<Deferred>,
     stop: Arc<AtomicBool>,
 }
 
 impl Worker {
     pub(super) fn new(
         socket: UdpSocket,
-        way: Way,
+        served: ServedAddress,
         shared: &Shared,
-        late: Arc<Late>,
+        deferred: Arc<Deferred>,
         stop: &Arc<AtomicBool>,
     ) -> Self {
         Self {
             socket: Arc::new(socket),
-            address: way.address,
+            address: served.address,
             snapshots: Arc::clone(&shared.snapshots),
-            responder: Responder::new(way, &shared.traffic, shared.forwarder.clone()),
-            late,
+            responder: Responder::new(served, &shared.traffic, shared.forwarder.clone()),
+            deferred,
             stop: Arc::clone(stop),
         }
     }
@@ -116,15 +116,15 @@ impl Worker {
                     *client = Some(batch.client(index));
                 }
             }
-            let mut late: Vec<(usize, Vec<u8>, Ticket)> = Vec::new();
+            let mut deferred: Vec<(usize, Vec<u8>, Ticket)> = Vec::new();
             self.responder.respond_to_each(
                 snapshot,
                 batch.exchanges(group.clone()),
                 clients,
-                |place, message, ticket| late.push((place, message.to_vec(), ticket)),
+                |index, message, ticket| deferred.push((index, message.to_vec(), ticket)),
             );
-            for (place, message, ticket) in late {
-                self.answer_later(message, ticket, batch.way_back(group.start + place));
+            for (index, message, ticket) in deferred {
+                self.answer_later(message, ticket, batch.way_back(group.start + index));
             }
         }))
         .is_ok()
@@ -133,8 +133,8 @@ impl Worker {
     /// Has `message` answered by an upstream, and the answer sent from the socket that received it. How many wait is
     /// limited by the tickets.
     fn answer_later(&self, message: Vec<u8>, ticket: Ticket, way_back: WayBack) {
-        let (waiting, socket) = (Arc::clone(&self.late), Arc::clone(&self.socket));
-        self.late.runtime().spawn(async move {
+        let (waiting, socket) = (Arc::clone(&self.deferred), Arc::clone(&self.socket));
+        self.deferred.runtime().spawn(async move {
             let reply = waiting.answer(&message, ticket).await;
             if let Err(error) = way_back.send(&socket, &reply) {
                 tracing::debug!(%error, "send an upstream's answer over UDP");

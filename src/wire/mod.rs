@@ -2,8 +2,8 @@
 //!
 //! [`parse()`] reads a message into a [`Query`](crate::answer::Query) or says how to refuse it; [`write()`] and
 //! [`write_refusal`] append a message to a buffer. For names that others answer, [`write_question`] and [`read_reply`] speak
-//! with an upstream server, [`relay`] passes its reply on, and [`find_addresses`] looks into it. [`add_hop_options`] adds what
-//! concerns the way to the client alone. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
+//! with an upstream server, [`relay`] passes its reply on, and [`find_addresses`] looks into it. [`add_transport_options`] adds
+//! what depends on the transport alone. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
 //! makes a query malformed, and truncation.
 //!
 //! The reader takes what resolvers and stubs send without allocating; messages with other records than one OPT go through
@@ -14,22 +14,22 @@
 
 mod addresses;
 mod freshness;
-mod hop;
 mod odd;
 mod parse;
 mod refusal;
 mod relay;
 #[cfg(test)]
 mod tests;
+mod transport_options;
 mod upstream;
 mod write;
 
 pub use addresses::{FoundAddresses, find_addresses};
 pub use freshness::freshness_seconds;
-pub use hop::{Hop, add_hop_options};
 pub use parse::{NameBuffer, parse};
 pub use refusal::{Refusal, write_refusal};
 pub use relay::{Age, relay, set_recursion_available};
+pub use transport_options::{TransportOptions, add_transport_options};
 pub use upstream::{
     MARK_LEN, NotTheReply, UpstreamQuestion, UpstreamReply, checking_disabled, marks, read_reply,
     write_question,

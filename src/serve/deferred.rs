@@ -5,30 +5,30 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{Shared, Way, responder::limit_bytes};
+use super::{ServedAddress, Shared, responder::limit_bytes};
 use crate::{
     forward::Ticket,
     metrics::{Exchange, Protocol, Recorder},
-    wire::{self, Hop, NameBuffer},
+    wire::{self, NameBuffer, TransportOptions},
 };
 
-/// Answers that wait for an upstream, apart from the worker that read their queries.
+/// Makes the answers that wait for an upstream, so that the worker that read the query goes on.
 #[derive(Debug)]
-pub(super) struct Late {
+pub(super) struct Deferred {
     runtime: Handle,
     protocol: Protocol,
-    hop: Hop,
+    transport_options: TransportOptions,
     recorder: Mutex<Recorder>,
 }
 
-impl Late {
-    /// For the queries that come in this way; they wait on the tokio runtime that this is called from.
-    pub(super) fn of(shared: &Shared, way: Way) -> Arc<Self> {
+impl Deferred {
+    /// For the queries at one address; they wait on the tokio runtime that this is called from.
+    pub(super) fn of(shared: &Shared, served: ServedAddress) -> Arc<Self> {
         Arc::new(Self {
             runtime: Handle::current(),
-            protocol: way.protocol,
-            hop: way.hop,
-            recorder: Mutex::new(shared.traffic.recorder(way.address, way.protocol)),
+            protocol: served.protocol,
+            transport_options: served.transport_options,
+            recorder: Mutex::new(shared.traffic.recorder(served.address, served.protocol)),
         })
     }
 
@@ -37,7 +37,7 @@ impl Late {
         &self.runtime
     }
 
-    /// The answer to the query that stands in `message` and that `ticket` is for.
+    /// The answer to the query in `message`, which `ticket` is for.
     pub(super) async fn answer(&self, message: &[u8], ticket: Ticket) -> Vec<u8> {
         let start = Instant::now();
         let mut out = Vec::new();
@@ -49,7 +49,13 @@ impl Late {
         let passed = ticket.redeem(&query, message, limit_bytes, &mut out).await;
         wire::set_recursion_available(&mut out);
         if let Some(edns) = query.edns {
-            wire::add_hop_options(edns, self.hop, 0, passed.opt_bytes, &mut out);
+            wire::add_transport_options(
+                edns,
+                self.transport_options,
+                0,
+                passed.opt_bytes,
+                &mut out,
+            );
         }
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         recorder.record(&Exchange {
