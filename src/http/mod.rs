@@ -38,12 +38,12 @@ pub struct Lifecycle {
 
 impl Lifecycle {
     /// The DNS sockets are bound and queries are read from them.
-    pub fn sockets_are_bound(&self) {
+    pub fn mark_bound(&self) {
         self.bound.store(true, Ordering::Release);
     }
 
     /// The process was asked to stop; it still answers.
-    pub fn begins_to_stop(&self) {
+    pub fn mark_stopping(&self) {
         self.stopping.store(true, Ordering::Release);
     }
 }

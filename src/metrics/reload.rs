@@ -39,12 +39,12 @@ pub struct ConfigReloads {
 
 impl ConfigReloads {
     /// The file was read again, and what it says is in force.
-    pub fn is_good(&self) {
+    pub fn count_success(&self) {
         self.good.fetch_add(1, Relaxed);
     }
 
     /// The file was read again and can't be used: the settings stay as they were.
-    pub fn has_failed(&self) {
+    pub fn count_failure(&self) {
         self.failed.fetch_add(1, Relaxed);
     }
 }

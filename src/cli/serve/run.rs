@@ -127,7 +127,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     // A mesh that takes longer is not worth waiting for: whoever asks is told so.
     let _ = time::timeout(HOLD, first_load(&control)).await;
     let running = sockets.serve(control.snapshots().clone(), traffic, forwarding.clone())?;
-    lifecycle.sockets_are_bound();
+    lifecycle.mark_bound();
     listening.tell();
 
     let reloading = Reloading {
@@ -141,7 +141,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         certificates: certificates.as_deref(),
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
-    lifecycle.begins_to_stop();
+    lifecycle.mark_stopping();
     supervisor::stops();
     if !lameduck.is_zero() {
         info!(
@@ -222,7 +222,7 @@ impl Reloading<'_> {
                 }
                 info!("configuration read again");
                 self.plan.log.set(&next.log_level);
-                self.reloads.is_good();
+                self.reloads.count_success();
                 current = next;
             }
             self.control.reload();
@@ -260,7 +260,7 @@ impl Reloading<'_> {
         let file = match plan.policy.file() {
             Ok(file) => file,
             Err(error) => {
-                self.reloads.has_failed();
+                self.reloads.count_failure();
                 let error = anyhow::Error::from(error);
                 error!("the configuration stays as it was: {error:#}");
                 return None;
@@ -268,14 +268,14 @@ impl Reloading<'_> {
         };
         let next = Config::resolve(&plan.overrides, &file);
         if let Some(contradiction) = next.contradiction() {
-            self.reloads.has_failed();
+            self.reloads.count_failure();
             error!("the configuration stays as it was: {contradiction}");
             return None;
         }
         let forwarder = match self.forwarder(next.forward.clone()) {
             Ok(forwarder) => forwarder,
             Err(error) => {
-                self.reloads.has_failed();
+                self.reloads.count_failure();
                 error!("the configuration stays as it was: {error}");
                 return None;
             }
