@@ -88,7 +88,7 @@ pub enum Now {
     /// Nothing is looked up for this query: nobody answers for the name, or recursion is not desired.
     Refused,
     /// An upstream is to be asked.
-    Later(Deferred),
+    Later(DeferredQuery),
 }
 
 /// What was written for a query.
@@ -104,7 +104,7 @@ pub struct Passed {
 
 /// A place among the queries that wait for upstreams.
 #[derive(Debug)]
-pub struct Deferred {
+pub struct DeferredQuery {
     forwarder: Arc<Forwarder>,
     question: Question,
     /// Through whom it came, and this process.
@@ -234,7 +234,7 @@ impl Forwarder {
             }
             (Decision::Ask | Decision::AskOrGive, _, Some(place)) => {
                 self.figures.misses.fetch_add(1, Relaxed);
-                return Now::Later(Deferred {
+                return Now::Later(DeferredQuery {
                     forwarder: Arc::clone(self),
                     question: question.to_owned(),
                     marks: [marks.as_flattened(), &self.mark].concat(),
@@ -305,7 +305,7 @@ impl Forwarder {
         passed
     }
 
-    /// What answers the question of a [`Deferred`]: the upstreams, or what is too old if they take too long.
+    /// What answers the question of a [`DeferredQuery`]: the upstreams, or what is too old if they take too long.
     async fn look_up(
         self: &Arc<Self>,
         question: Question,
@@ -384,7 +384,7 @@ impl Forwarder {
     }
 }
 
-impl Deferred {
+impl DeferredQuery {
     /// Writes what the upstreams say to `query`, which [`Forwarder::now`] has put off; `limit_bytes` as there.
     pub async fn answer(
         self,

@@ -2,7 +2,7 @@
 //!
 //! A [`Forwarder`] takes queries for names that the snapshot does not hold, from clients that it looks names up for, and
 //! writes what an upstream says. [`Forwarder::now`] is for the threads that read sockets: it never waits, and either writes
-//! the answer from the cache or hands out a [`Deferred`], to be [answered](Deferred::answer) on tokio. When the settings change,
+//! the answer from the cache or hands out a [`DeferredQuery`], to be [answered](DeferredQuery::answer) on tokio. When the settings change,
 //! [another one](Forwarder::succeeded_by) takes its place and its cache. [`Forwarder::addresses`] is for names that stand in
 //! the place of addresses in the mesh.
 //!
@@ -33,6 +33,6 @@ mod upstream;
 
 pub use address::{AddressError, socket_address};
 pub use figures::Page;
-pub use forwarder::{Deferred, Forwarder, InForce, Mesh, Now, Passed, StartError};
+pub use forwarder::{DeferredQuery, Forwarder, InForce, Mesh, Now, Passed, StartError};
 pub use names::{Resolution, ResolutionError};
 pub use settings::{Endpoint, Policy, Route, Settings, Source, Transport};

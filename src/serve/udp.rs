@@ -20,11 +20,11 @@ use arc_swap::{ArcSwap, cache::Cache};
 pub(super) use self::batch::ask_for_destinations;
 use self::batch::{Batch, WayBack};
 use super::{
-    Shared, Way,
-    late::Late,
+    ServedAddress, Shared,
+    deferred::Deferred,
     responder::{GROUP, Responder},
 };
-use crate::{forward::Deferred, precedence, zone::Snapshot};
+use crate::{forward::DeferredQuery, precedence, zone::Snapshot};
 
 /// How long to leave a socket alone that fails to receive.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -35,24 +35,24 @@ pub(super) struct Worker {
     address: SocketAddr,
     snapshots: Arc<ArcSwap<Snapshot>>,
     responder: Responder,
-    late: Arc<Late>,
+    deferred: Arc<Deferred>,
     stop: Arc<AtomicBool>,
 }
 
 impl Worker {
     pub(super) fn new(
         socket: UdpSocket,
-        way: Way,
+        served: ServedAddress,
         shared: &Shared,
-        late: Arc<Late>,
+        deferred: Arc<Deferred>,
         stop: &Arc<AtomicBool>,
     ) -> Self {
         Self {
             socket: Arc::new(socket),
-            address: way.address,
+            address: served.address,
             snapshots: Arc::clone(&shared.snapshots),
-            responder: Responder::new(way, &shared.traffic, shared.forwarder.clone()),
-            late,
+            responder: Responder::new(served, &shared.traffic, shared.forwarder.clone()),
+            deferred,
             stop: Arc::clone(stop),
         }
     }
@@ -75,7 +75,7 @@ impl Worker {
                     self.answer_all(snapshot, &mut batch);
                     let unsent = batch.send(&self.socket);
                     if unsent > 0 {
-                        self.responder.traffic().unsent(unsent);
+                        self.responder.traffic().count_unsent(unsent);
                     }
                     self.responder.finish(start.elapsed());
                 }
@@ -100,7 +100,7 @@ impl Worker {
             }
             for index in group {
                 if !self.answers(snapshot, batch, index..index + 1) {
-                    self.responder.traffic().panicked();
+                    self.responder.traffic().count_panic();
                     batch.withhold(index);
                 }
             }
@@ -116,29 +116,29 @@ impl Worker {
                     *client = Some(batch.client(index));
                 }
             }
-            let mut late: Vec<(usize, Vec<u8>, Deferred)> = Vec::new();
+            let mut deferred: Vec<(usize, Vec<u8>, DeferredQuery)> = Vec::new();
             self.responder.respond_to_each(
                 snapshot,
                 batch.exchanges(group.clone()),
                 clients,
-                |place, message, deferred| late.push((place, message.to_vec(), deferred)),
+                |index, message, query| deferred.push((index, message.to_vec(), query)),
             );
-            for (place, message, deferred) in late {
-                self.answer_later(message, deferred, batch.way_back(group.start + place));
+            for (index, message, query) in deferred {
+                self.answer_later(message, query, batch.way_back(group.start + index));
             }
         }))
         .is_ok()
     }
 
     /// Has `message` answered by an upstream, and the answer sent from the socket that received it. How many wait is
-    /// limited by the places of those who wait.
-    fn answer_later(&self, message: Vec<u8>, deferred: Deferred, way_back: WayBack) {
-        let (waiting, socket) = (Arc::clone(&self.late), Arc::clone(&self.socket));
-        self.late.runtime().spawn(async move {
-            let reply = waiting.answer(&message, deferred).await;
+    /// limited by the places that the forwarder has.
+    fn answer_later(&self, message: Vec<u8>, query: DeferredQuery, way_back: WayBack) {
+        let (waiting, socket) = (Arc::clone(&self.deferred), Arc::clone(&self.socket));
+        self.deferred.runtime().spawn(async move {
+            let reply = waiting.answer(&message, query).await;
             if let Err(error) = way_back.send(&socket, &reply) {
                 tracing::debug!(%error, "send an upstream's answer over UDP");
-                waiting.unsent();
+                waiting.count_unsent();
             }
         });
     }
