@@ -313,11 +313,11 @@ fn write(
     limit_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Passed {
-    let written = wire::relay(query, message, reply, age, limit_bytes, out);
+    let relayed = wire::relay(query, message, reply, age, limit_bytes, out);
     Passed {
-        rcode: Rcode::from_number(reply.rcode),
-        truncated: written.truncated,
-        opt_bytes: written.opt_bytes,
+        rcode: Rcode::from_number(relayed.rcode),
+        truncated: relayed.truncated,
+        opt_bytes: relayed.opt_bytes,
     }
 }
 

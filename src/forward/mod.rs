@@ -10,6 +10,9 @@
 //! bytes of messages are `wire`'s. Never looks into the mesh: what reaches this module is not in it.
 
 mod cache;
+mod connection;
+mod dial;
+mod edns;
 mod exchange;
 mod figures;
 mod flights;

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{Policy, question::Question, upstream::Upstream};
-use crate::{dns::Rcode, wire::UpstreamReply};
+use crate::wire::UpstreamReply;
 
 /// How long a client waits at most when no upstream is known to answer: its next server may be better off.
 const LAST_HOPE: Duration = Duration::from_millis(500);
@@ -169,14 +169,5 @@ impl Race {
 
 /// Whether another upstream could not do better: it says what there is, whole.
 pub(super) fn settles(reply: &UpstreamReply) -> bool {
-    let says_nothing = [
-        Rcode::FormErr,
-        Rcode::ServFail,
-        Rcode::NotImp,
-        Rcode::Refused,
-    ];
-    !reply.truncated
-        && !says_nothing
-            .iter()
-            .any(|&rcode| reply.rcode == rcode as u16)
+    reply.settles()
 }

@@ -76,7 +76,7 @@ fn answers(reply: &UpstreamReply, name: &Name, record_type: RecordType) -> Optio
     message.extend(&reply.records);
     let mut decoder = BinDecoder::new(&message);
     decoder.read_slice(records_at).ok()?;
-    let [count, ..] = reply.counts;
+    let [count, ..] = reply.extents[0].counts;
     (0..count)
         .map(|_| Record::read(&mut decoder).ok())
         .collect()

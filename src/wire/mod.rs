@@ -18,6 +18,7 @@ mod hop;
 mod name;
 mod odd;
 mod parse;
+mod record;
 mod refusal;
 mod relay;
 #[cfg(test)]
@@ -30,10 +31,10 @@ pub use freshness::freshness_seconds;
 pub use hop::{Hop, add_hop_options};
 pub use parse::{NameBuffer, parse};
 pub use refusal::{Refusal, write_refusal};
-pub use relay::{Age, relay, set_recursion_available};
+pub use relay::{Age, Relayed, relay, set_recursion_available};
 pub use upstream::{
     MARK_LEN, NotTheReply, UpstreamQuestion, UpstreamReply, checking_disabled, marks, read_reply,
-    write_question,
+    read_whole_reply, write_question,
 };
 pub use write::{Written, udp_limit_bytes, write};
 

@@ -8,11 +8,13 @@ mod commands;
 mod endpoints;
 mod endpoints_in_need;
 mod harness;
+mod odd_upstreams;
 #[path = "../program/mod.rs"]
 mod program;
 mod reload;
 #[path = "../serving/mod.rs"]
 mod serving;
 mod settings;
+mod streams;
 mod tls;
 mod upstream;
