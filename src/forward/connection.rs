@@ -46,6 +46,11 @@ const IDLE_TIME: Duration = Duration::from_secs(8);
 /// A connection on which nothing comes in for so long, while somebody waits, is taken to be dead.
 const DEAD_TIME: Duration = Duration::from_secs(3);
 
+/// The same for one that was without questions for a moment, until something comes in: it may have been forgotten by what
+/// is between, and what is asked on it is soon asked on another one.
+const DEAD_TIME_OF_IDLE: Duration = Duration::from_millis(700);
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// How much is read at a time.
 const READ_BYTES: usize = 4096;
 
@@ -169,7 +174,7 @@ where
     }
     for mut request in flight.asked.into_values() {
         if request.is_second {
-            request.fail(io::ErrorKind::ConnectionReset, "the connection died twice");
+            request.fail(io::ErrorKind::ConnectionReset, &"the connection died twice");
         } else {
             request.is_second = true;
             waiting.push(request);
@@ -196,6 +201,7 @@ struct Flight {
     /// When something was last sent or came in.
     last_sent: Instant,
     last_received: Instant,
+    dead_time: Duration,
 }
 
 impl Default for Flight {
@@ -205,6 +211,7 @@ impl Default for Flight {
             asked: HashMap::new(),
             last_sent: now,
             last_received: now,
+            dead_time: DEAD_TIME,
         }
     }
 }
@@ -223,14 +230,20 @@ impl Flight {
         write_question(&request.asked(id), outbox);
         let length = u16::try_from(outbox.len() - start - 2).expect("a question is short");
         outbox[start..start + 2].copy_from_slice(&length.to_be_bytes());
-        self.last_sent = Instant::now();
-        request.sent = self.last_sent;
+        let now = Instant::now();
+        let since = self.last_sent.max(self.last_received);
+        if self.waited_for().next().is_none() && now - since >= MOMENT {
+            self.dead_time = DEAD_TIME_OF_IDLE;
+        }
+        self.last_sent = now;
+        request.sent = now;
         self.asked.insert(id, request);
     }
 
     /// Hands out the replies that are whole.
     fn take_in(&mut self, inbox: &mut Vec<u8>) {
         self.last_received = Instant::now();
+        self.dead_time = DEAD_TIME;
         let mut at = 0;
         while let Some((&length, rest)) = inbox[at..].split_first_chunk::<2>() {
             let Some(message) = rest.get(..usize::from(u16::from_be_bytes(length))) else {
@@ -273,7 +286,7 @@ impl Flight {
     /// When the connection ends unless something happens.
     fn deadline(&self) -> Instant {
         match self.waited_for().map(|request| request.sent).min() {
-            Some(sent) => sent.max(self.last_received) + DEAD_TIME,
+            Some(sent) => sent.max(self.last_received) + self.dead_time,
             None => self.last_sent.max(self.last_received) + IDLE_TIME,
         }
     }
@@ -284,7 +297,7 @@ impl Request {
         self.question.message(id, self.marks.as_deref())
     }
 
-    fn fail(self, kind: io::ErrorKind, why: impl ToString) {
+    fn fail(self, kind: io::ErrorKind, why: &impl ToString) {
         // Who does not wait any more needs no error.
         let _ = self.asker.send(Err(io::Error::new(kind, why.to_string())));
     }

@@ -73,7 +73,7 @@ impl Tolerance {
         }
         let since = *self.silent_since.get_or_insert(now);
         // Who asks again may come a moment early.
-        if now.saturating_duration_since(since) >= patience - patience / 4 {
+        if now.saturating_duration_since(since) >= patience * 3 / 4 {
             self.bears = self.bears.less().unwrap_or(Edns::Marked);
             self.silent_since = Some(now);
         }

@@ -1,5 +1,7 @@
 mod hops;
 mod laws;
+mod relay_laws;
+mod replies;
 mod upstreams;
 
 use hickory_proto::{

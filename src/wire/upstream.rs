@@ -58,9 +58,8 @@ pub struct UpstreamReply {
     pub truncated: bool,
     /// For how many seconds the reply may be kept; 0 where it may not ([RFC 2308](https://www.rfc-editor.org/rfc/rfc2308)).
     pub lifetime_seconds: u32,
-    /// Whether the sender neither looks names up nor speaks for the zone, and says nothing.
-    is_vague: bool,
-    is_negative: bool,
+    /// What it says, unless it is a failure.
+    says: Says,
     /// AD: the upstream says that the data is authentic.
     pub(super) authentic: bool,
     /// What may be passed on: everything, the same without the additional section, and without what nobody needs of the
@@ -73,6 +72,17 @@ pub struct UpstreamReply {
     pub(super) ttl_at: Box<[u16]>,
     /// Options that tell more of an error, each with its code and length.
     pub(super) extended_errors: Box<[u8]>,
+}
+
+/// What a reply says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Says {
+    /// What there is.
+    Something,
+    /// That there is no such name or record, and for how long.
+    No,
+    /// Nothing: it is empty, and its sender neither looks names up nor speaks for the zone.
+    Nothing,
 }
 
 /// A first part of the records.
@@ -105,8 +115,7 @@ impl UpstreamReply {
             rcode,
             truncated: false,
             lifetime_seconds: 0,
-            is_vague: false,
-            is_negative: false,
+            says: Says::Something,
             authentic: false,
             extents: [Extent::default(); 3],
             records: Box::default(),
@@ -117,12 +126,12 @@ impl UpstreamReply {
 
     /// Whether another upstream could not do better: the reply says what there is, or that there is nothing, and is whole.
     pub fn settles(&self) -> bool {
-        !self.truncated && !self.is_vague && !is_failure(self.rcode)
+        !self.truncated && self.says != Says::Nothing && !is_failure(self.rcode)
     }
 
-    /// Whether the reply says that there is no such name or no such record.
+    /// Whether the reply says that there is no such name or no such record, and for how long.
     pub fn is_negative(&self) -> bool {
-        self.is_negative
+        self.says == Says::No
     }
 
     /// How much memory the reply takes, besides its own size.
@@ -276,7 +285,9 @@ pub fn read_reply(
             reply.rcode = Rcode::ServFail as u16;
             return Ok(reply);
         }
-        reply.is_vague = reply.rcode == 0 && !speaks && sections.is_empty();
+        if reply.rcode == 0 && !speaks && sections.is_empty() {
+            reply.says = Says::Nothing;
+        }
     }
     reply.authentic = flags & AD != 0;
     if reply.truncated {
@@ -291,7 +302,9 @@ pub fn read_reply(
         .flatten();
     match written {
         Some(written) => {
-            reply.is_negative = negative_ttl.is_some() && reply.settles();
+            if negative_ttl.is_some() && reply.settles() {
+                reply.says = Says::No;
+            }
             if (is_positive || negative_ttl.is_some()) && reply.settles() {
                 reply.lifetime_seconds = written.least_ttl.unwrap_or(0);
             }

@@ -122,6 +122,30 @@ fn a_question_on_a_connection_that_dies_is_asked_again() {
 }
 
 #[test]
+fn a_connection_that_was_forgotten_on_the_way_costs_no_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    // Each connection answers one question, and then takes questions in without a word.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            thread::spawn(move || {
+                if let Some(asked) = read_query(&mut stream) {
+                    answer(&mut stream, &asked);
+                    while read_query(&mut stream).is_some() {}
+                }
+            });
+        }
+    });
+    let flag = format!("tcp://{address}");
+    let configuration = "forward: {retryAfter: 1m, timeout: 20s}\n";
+    let forwarding = Forwarding::with(&["--upstream", &flag], configuration);
+    for name in ["a.test", "b.test"] {
+        check_address(&forwarding.ask(name), 1);
+    }
+}
+
+#[test]
 fn many_questions_make_one_connection() {
     let upstream = Upstream::with_address(1);
     let forwarding = Forwarding::to(&[&format!("tcp://{}", upstream.address)]);

@@ -133,7 +133,7 @@ fn is_at(message: &[u8], at: u16, name: &[u8]) -> bool {
         match message[at] {
             0 => return rest == [0],
             0xc0.. => {
-                at = usize::from(u16::from_be_bytes([message[at], message[at + 1]]) & !POINTER)
+                at = usize::from(u16::from_be_bytes([message[at], message[at + 1]]) & !POINTER);
             }
             length => {
                 let label = &message[at..=at + usize::from(length)];
