@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::time::timeout;
 
-use super::{Forwarder, ResolutionError, pool::settles, question::Question, special};
+use super::{Forwarder, ResolutionError, question::Question, special};
 use crate::{
     dns::{Name, Rcode},
     wire::{self, Alias, Content, MOST_ALIASES, UpstreamReply},
@@ -81,7 +81,7 @@ impl Forwarder {
                 Ok(next) => next?,
                 Err(_) => return Err(ResolutionError::NoReply),
             };
-            if !settles(&next) {
+            if !next.settles() {
                 return Err(ResolutionError::Failed(Rcode::from_number(next.rcode)));
             }
             let message = question.message(0, None);

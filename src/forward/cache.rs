@@ -18,7 +18,6 @@ use quick_cache::{
 use super::{
     along::Answered,
     decide::{Held, Life, RENEWAL_PAUSE},
-    pool::settles,
     question::{AskedQuestion, Question},
 };
 use crate::wire::{Age, Alias, UpstreamReply};
@@ -127,7 +126,7 @@ impl Cache {
         let answered = answered.unwrap_or_else(Answered::nothing);
         let mut kept = Kept::new(answered, now);
         if let Some(held) = self.get(&question.as_asked())
-            && !settles(&kept.reply)
+            && !kept.reply.settles()
         {
             if held.is_usable(now, serve_stale) {
                 held.note_failure(now);
@@ -162,7 +161,7 @@ impl Kept {
             aliases,
             is_open,
         } = answered;
-        let is_failure = !settles(&reply) && !reply.truncated;
+        let is_failure = !reply.settles() && !reply.truncated;
         let shortest_alias = || aliases.iter().map(|alias| alias.ttl_seconds).min();
         let lifetime_seconds = match reply.lifetime_seconds {
             _ if is_failure => FAILURE_LIFETIME,

@@ -1,79 +1,124 @@
-//! One message to one upstream and its reply, over a socket of its own.
+//! One message to one upstream over UDP and its reply, over a socket of its own.
 //!
 //! What is not the reply to the question is passed over, whoever sent it.
 
 use std::{
-    io,
+    cell::RefCell,
+    io::{self, Read as _},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::LazyLock,
+    time::Duration,
 };
 
+use rustix::process::{Resource, getrlimit};
+use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::Interest,
     net::UdpSocket,
+    sync::Semaphore,
+    time::{Instant, timeout_at},
 };
 
 use super::question::Question;
-use crate::wire::{NotTheReply, UpstreamReply, read_reply, write_question};
+use crate::wire::{NotTheReply, UpstreamQuestion, UpstreamReply, read_reply, write_question};
 
-/// More than any upstream sends to those who advertise 1,232 bytes; the rest of a longer message is cut off.
-const MAX_UDP_REPLY: usize = 4096;
+/// The largest datagram.
+const MAX_DATAGRAM: usize = 65_535;
 
-/// Asks over UDP. The port is one that the kernel chose at random and nobody else uses, the id is as random, and the kernel
-/// lets only the upstream's address through ([RFC 5452 §9](https://www.rfc-editor.org/rfc/rfc5452#section-9)).
-pub(super) async fn udp(
-    upstream: SocketAddr,
-    question: &Question,
-    marks: Option<&[u8]>,
-) -> io::Result<UpstreamReply> {
-    let from = match upstream {
-        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-    };
-    let socket = UdpSocket::bind(from).await?;
-    socket.connect(upstream).await?;
-    let asked = question.message(random_id()?, marks);
-    let mut message = Vec::with_capacity(512);
-    write_question(&asked, &mut message);
-    socket.send(&message).await?;
-    let mut received = vec![0; MAX_UDP_REPLY];
-    loop {
-        let length = socket.recv(&mut received).await?;
-        match read_reply(&received[..length], &asked) {
-            Ok(reply) => return Ok(reply),
-            Err(NotTheReply::Foreign) => {}
-            Err(NotTheReply::Malformed) => return Err(malformed()),
+/// How long a reply that can be read is waited for behind one that can't.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// How many sockets may wait for replies at a time, where files may be open without limit, and at least.
+const MOST_SOCKETS: usize = 4096;
+const LEAST_SOCKETS: usize = 8;
+
+/// The part of the files that this process may have open which questions to upstreams may take: clients need the rest.
+const PART_OF_FILES: u64 = 4;
+
+/// The sockets of all upstreams.
+static ALL_SOCKETS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(most_sockets()));
+
+/// The sockets that wait for replies of one upstream: it takes no more than half of all, so that one that is silent leaves some
+/// to the others.
+#[derive(Debug)]
+pub(super) struct Sockets(Semaphore);
+
+impl Sockets {
+    pub(super) fn new() -> Self {
+        Self(Semaphore::new(most_sockets() / 2))
+    }
+
+    /// Asks over UDP, as soon as a socket may be opened. The port is one that the kernel chose at random and nobody else
+    /// uses, the id is as random, and the kernel lets only the upstream's address through
+    /// ([RFC 5452 §9](https://www.rfc-editor.org/rfc/rfc5452#section-9)).
+    pub(super) async fn ask(
+        &self,
+        upstream: SocketAddr,
+        question: &Question,
+        marks: Option<&[u8]>,
+    ) -> io::Result<UpstreamReply> {
+        let _own = self.0.acquire().await.map_err(io::Error::other)?;
+        let _all = ALL_SOCKETS.acquire().await.map_err(io::Error::other)?;
+        let from = match upstream {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        };
+        let socket = UdpSocket::bind(from).await?;
+        socket.connect(upstream).await?;
+        let id = random_id()?;
+        let mut message = Vec::with_capacity(512);
+        write_question(&question.message(id, marks), &mut message);
+        socket.send(&message).await?;
+        let mut patience = None;
+        loop {
+            // The error is that nobody is there.
+            let received = socket.async_io(Interest::READABLE | Interest::ERROR, || {
+                receive(&socket, &question.message(id, marks))
+            });
+            let reply = match patience {
+                None => received.await?,
+                Some(end) => match timeout_at(end, received).await {
+                    Ok(reply) => reply?,
+                    Err(_) => return Err(malformed()),
+                },
+            };
+            match reply {
+                Ok(reply) => return Ok(reply),
+                Err(NotTheReply::Foreign) => {}
+                Err(NotTheReply::Malformed) => {
+                    patience.get_or_insert(Instant::now() + GRACE);
+                }
+            }
         }
     }
 }
 
-/// Asks over a stream of messages behind their lengths.
-pub(super) async fn stream<S>(
-    stream: &mut S,
-    question: &Question,
-    marks: Option<&[u8]>,
-) -> io::Result<UpstreamReply>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let asked = question.message(random_id()?, marks);
-    let mut message = vec![0; 2];
-    write_question(&asked, &mut message);
-    let length = u16::try_from(message.len() - 2).expect("a question is short");
-    message[..2].copy_from_slice(&length.to_be_bytes());
-    stream.write_all(&message).await?;
-    stream.flush().await?;
-    let length = stream.read_u16().await?;
-    let mut received = vec![0; usize::from(length)];
-    stream.read_exact(&mut received).await?;
-    // Nobody else writes into a stream: what is wrong with it comes from the upstream.
-    read_reply(&received, &asked).map_err(|_| malformed())
+/// Reads a datagram that is there. The room for the largest is one per thread, not one per question.
+fn receive(
+    socket: &UdpSocket,
+    asked: &UpstreamQuestion<'_>,
+) -> io::Result<Result<UpstreamReply, NotTheReply>> {
+    thread_local! {
+        static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_DATAGRAM]);
+    }
+    ROOM.with_borrow_mut(|room| {
+        let length = (&*SockRef::from(socket)).read(room)?;
+        Ok(read_reply(&room[..length], asked))
+    })
+}
+
+fn most_sockets() -> usize {
+    let files = getrlimit(Resource::Nofile).current;
+    let part = files.and_then(|files| usize::try_from(files / PART_OF_FILES).ok());
+    part.unwrap_or(MOST_SOCKETS)
+        .clamp(LEAST_SOCKETS, MOST_SOCKETS)
 }
 
 pub(super) fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the reply can't be read")
 }
 
-fn random_id() -> io::Result<u16> {
+pub(super) fn random_id() -> io::Result<u16> {
     let mut id = [0; 2];
     getrandom::fill(&mut id)?;
     Ok(u16::from_ne_bytes(id))

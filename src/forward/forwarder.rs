@@ -428,8 +428,12 @@ impl Client<'_> {
 
     fn relay(&self, reply: &UpstreamReply, age: Age, out: &mut Vec<u8>) -> Passed {
         let (query, message, limit_bytes) = (self.query, self.message, self.limit_bytes);
-        let written = wire::relay(query, message, reply, age, limit_bytes, out);
-        Passed::of(reply.rcode, written)
+        let relayed = wire::relay(query, message, reply, age, limit_bytes, out);
+        Passed {
+            rcode: Rcode::from_number(relayed.rcode),
+            truncated: relayed.truncated,
+            opt_bytes: relayed.opt_bytes,
+        }
     }
 
     fn complete(

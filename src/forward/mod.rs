@@ -12,7 +12,10 @@
 mod address;
 mod along;
 mod cache;
+mod connection;
 mod decide;
+mod dial;
+mod edns;
 mod exchange;
 mod figures;
 mod forwarder;

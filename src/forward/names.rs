@@ -72,7 +72,7 @@ impl Forwarder {
             });
         }
         let reply = &answered.reply;
-        if !super::pool::settles(reply) {
+        if !reply.settles() {
             return Err(match Rcode::from_number(reply.rcode) {
                 Some(Rcode::NoError | Rcode::NxDomain) => ResolutionError::Broken,
                 rcode => ResolutionError::Failed(rcode),

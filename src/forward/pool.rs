@@ -145,7 +145,7 @@ impl Race {
                     Some(ended) = self.attempts.join_next() => {
                         let Ok((upstream, outcome)) = ended else { continue };
                         match outcome {
-                            Ok(reply) if settles(&reply) => return Some(reply),
+                            Ok(reply) if reply.settles() => return Some(reply),
                             Ok(reply) => self.fall_back_on(reply, &upstream),
                             Err(_) => {}
                         }
@@ -184,26 +184,11 @@ impl Race {
     fn fall_back_on(&mut self, reply: UpstreamReply, sender: &Arc<Upstream>) {
         self.line
             .retain(|(upstream, _)| !Arc::ptr_eq(upstream, sender));
-        // Those who ask for recursion can't do anything with the names of other servers.
-        if reply.is_referral() {
-            return;
-        }
         let held = self.fallback.as_ref();
         if held.is_none_or(|held| worth(&reply) > worth(held)) {
             self.fallback = Some(reply);
         }
     }
-}
-
-/// Whether another upstream could not do better: it says what there is, whole. All response codes but those two say that
-/// this one can't tell, and a referral that somebody else might.
-pub(super) fn settles(reply: &UpstreamReply) -> bool {
-    let says_something = [Rcode::NoError, Rcode::NxDomain];
-    !reply.truncated
-        && !reply.is_referral()
-        && says_something
-            .iter()
-            .any(|&rcode| reply.rcode == rcode as u16)
 }
 
 /// How much a reply that does not settle the question tells the client, the more the better: that there is an answer for

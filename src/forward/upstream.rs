@@ -7,25 +7,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpStream, runtime::Handle, time};
-use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerName};
+use tokio::{runtime::Handle, time};
 use tracing::{info, warn};
 
 use super::{
-    Endpoint, Transport, exchange,
+    Endpoint, Transport,
+    connection::Connection,
+    dial::Dial,
+    edns::{Edns, Tolerance},
+    exchange::Sockets,
     health::{Health, MOST_PATIENCE},
     https,
     question::{Mark, Question},
     tls::Connectors,
 };
-use crate::{dns::Rcode, wire::UpstreamReply};
+use crate::wire::UpstreamReply;
 
 /// How often an upstream that is down is tried, and for how long each time.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How many connections are kept for the next question, and how long: servers close idle ones, most after 10 s or more.
-const MOST_IDLE: usize = 8;
-const IDLE_TIME: Duration = Duration::from_secs(8);
 
 /// One upstream server.
 pub(super) struct Upstream {
@@ -34,17 +33,11 @@ pub(super) struct Upstream {
     mark: Mark,
     runtime: Handle,
     health: Mutex<Health>,
-    /// Connections that wait for another question, and since when.
-    idle: Mutex<Vec<(Connection, Instant)>>,
-    tls: Option<Connectors>,
-    /// The connection for questions over HTTPS.
-    https: Mutex<Option<https::Sender>>,
-}
-
-/// A stream to an upstream.
-enum Connection {
-    Tcp(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    tolerance: Mutex<Tolerance>,
+    dial: Dial,
+    sockets: Sockets,
+    connection: Connection,
+    https: Option<https::Client>,
 }
 
 /// What is counted of an upstream.
@@ -71,14 +64,16 @@ impl Upstream {
         tls: Option<Connectors>,
     ) -> Self {
         Self {
+            dial: Dial::new(&endpoint, tls),
+            https: https::Client::new(&endpoint),
             endpoint,
             figures: Figures::default(),
             mark,
             runtime: Handle::current(),
             health: Mutex::new(Health::unknown(retry_after)),
-            idle: Mutex::default(),
-            tls,
-            https: Mutex::default(),
+            tolerance: Mutex::new(Tolerance::unknown()),
+            sockets: Sockets::new(),
+            connection: Connection::default(),
         }
     }
 
@@ -100,7 +95,9 @@ impl Upstream {
         };
         self.figures.asked.fetch_add(1, Relaxed);
         let reply = self.exchange(question, marks).await;
-        pending.end(reply.is_ok());
+        // An upstream whose reply can't be read is there all the same.
+        let is_broken = |error: &io::Error| error.kind() == io::ErrorKind::InvalidData;
+        pending.end(reply.as_ref().map_or_else(is_broken, |_| true));
         reply
     }
 
@@ -131,6 +128,7 @@ impl Upstream {
     fn missed(self: &Arc<Self>) {
         self.figures.unanswered.fetch_add(1, Relaxed);
         if self.health().missed() {
+            self.tolerance().doubt();
             self.runtime.spawn(Self::probe(Arc::downgrade(self)));
         }
     }
@@ -142,146 +140,101 @@ impl Upstream {
         }
     }
 
-    /// Asks once, and once more where that helps: over TCP where the reply was cut, without EDNS where it is not known
+    /// Asks with as much EDNS as the upstream is known to bear, and with less where it complains
     /// ([RFC 6891 §7](https://www.rfc-editor.org/rfc/rfc6891#section-7)).
-    async fn exchange(&self, question: &Question, marks: &[u8]) -> io::Result<UpstreamReply> {
-        let reply = self.exchange_with(question, Some(marks)).await?;
-        let knows_no_edns = [Rcode::FormErr, Rcode::NotImp]
-            .iter()
-            .any(|&rcode| reply.rcode == rcode as u16);
-        if knows_no_edns && !reply.has_edns {
-            return self.exchange_with(question, None).await;
+    async fn exchange(
+        self: &Arc<Self>,
+        question: &Question,
+        marks: &[u8],
+    ) -> io::Result<UpstreamReply> {
+        let patience = self.health().patience();
+        let mut edns = self.tolerance().choose(Instant::now(), patience);
+        let mut reply = self.exchange_with(question, edns.of(marks)).await?;
+        let Some(less) = self.tolerance().less(edns, &reply) else {
+            if answers(&reply) {
+                self.count_answer(edns, false, question);
+            }
+            return Ok(reply);
+        };
+        // What it says to less is of use only where that is an answer.
+        let complaint = reply;
+        let mut next = Some(less);
+        while let Some(less) = next {
+            edns = less;
+            let asked = self.exchange_with(question, edns.of(marks));
+            let Ok(Ok(said)) = time::timeout(MOST_PATIENCE, asked).await else {
+                break;
+            };
+            reply = said;
+            if answers(&reply) {
+                self.count_answer(edns, true, question);
+                return Ok(reply);
+            }
+            next = self.tolerance().less(edns, &reply);
         }
-        Ok(reply)
+        self.tolerance().count_fruitless();
+        Ok(complaint)
     }
 
+    /// Notes what was answered, and tries beside that, now and then, whether the upstream bears more.
+    fn count_answer(self: &Arc<Self>, edns: Edns, after_complaint: bool, question: &Question) {
+        let now = Instant::now();
+        let mut tolerance = self.tolerance();
+        tolerance.count_answer(edns, after_complaint, now);
+        if !tolerance.claim_retry(now) {
+            return;
+        }
+        let (this, question) = (Arc::clone(self), question.clone());
+        self.runtime.spawn(async move {
+            let most = Edns::Marked;
+            let asked = this.exchange_with(&question, most.of(&this.mark));
+            if let Ok(Ok(reply)) = time::timeout(MOST_PATIENCE, asked).await
+                && answers(&reply)
+            {
+                this.tolerance().count_answer(most, false, Instant::now());
+            }
+        });
+    }
+
+    fn tolerance(&self) -> MutexGuard<'_, Tolerance> {
+        self.tolerance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks once, and over TCP where the reply over UDP was cut.
     async fn exchange_with(
         &self,
         question: &Question,
         marks: Option<&[u8]>,
     ) -> io::Result<UpstreamReply> {
-        match &self.endpoint.transport {
-            Transport::Udp => {
-                let reply = exchange::udp(self.endpoint.address, question, marks).await?;
-                if !reply.truncated {
-                    return Ok(reply);
-                }
-                // A reply that was cut tells the client at least to ask over TCP.
-                let whole = time::timeout(MOST_PATIENCE, self.over_stream(question, marks)).await;
-                Ok(whole.ok().and_then(Result::ok).unwrap_or(reply))
-            }
-            Transport::Tcp | Transport::Tls(_) => self.over_stream(question, marks).await,
-            Transport::Https { name, path } => self.over_https(name, path, question, marks).await,
+        if let Some(https) = &self.https {
+            return https.ask(&self.dial, question, marks).await;
         }
-    }
-
-    /// As [`Upstream::over_stream`], but all questions share the connection.
-    async fn over_https(
-        &self,
-        name: &ServerName<'static>,
-        path: &str,
-        question: &Question,
-        marks: Option<&[u8]>,
-    ) -> io::Result<UpstreamReply> {
-        let url = match name.to_str() {
-            ip if ip.contains(':') => {
-                format!("https://[{ip}]:{}{path}", self.endpoint.address.port())
-            }
-            name => format!("https://{name}:{}{path}", self.endpoint.address.port()),
-        };
-        let shared = self.https().clone().filter(|sender| !sender.is_closed());
-        if let Some(sender) = shared
-            && let Ok(reply) = https::ask(sender, &url, question, marks).await
-        {
+        let over_stream = self
+            .connection
+            .ask(&self.runtime, &self.dial, question, marks);
+        if self.endpoint.transport != Transport::Udp {
+            return over_stream.await;
+        }
+        let address = self.endpoint.address;
+        let reply = self.sockets.ask(address, question, marks).await?;
+        if !reply.truncated {
             return Ok(reply);
         }
-        let tls = self.tls.as_ref().map(|tls| &tls.http);
-        let sender = https::connect(self.connect_tls(name, tls).await?).await?;
-        *self.https() = Some(sender.clone());
-        https::ask(sender, &url, question, marks).await
-    }
-
-    /// Asks over a connection that is there, or else over a new one: what is there may have been closed meanwhile.
-    async fn over_stream(
-        &self,
-        question: &Question,
-        marks: Option<&[u8]>,
-    ) -> io::Result<UpstreamReply> {
-        if let Some(mut connection) = self.take_idle()
-            && let Ok(reply) = connection.exchange(question, marks).await
-        {
-            self.keep_idle(connection);
-            return Ok(reply);
+        match time::timeout(MOST_PATIENCE, over_stream).await {
+            Ok(Ok(whole)) => Ok(whole),
+            // It is not cut, but broken.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(error),
+            // A reply that was cut tells the client at least to ask over TCP.
+            Ok(Err(_)) | Err(_) => Ok(reply),
         }
-        let mut connection = self.connect().await?;
-        let reply = connection.exchange(question, marks).await?;
-        self.keep_idle(connection);
-        Ok(reply)
-    }
-
-    async fn connect(&self) -> io::Result<Connection> {
-        if let Transport::Tls(name) = &self.endpoint.transport {
-            let tls = self.tls.as_ref().map(|tls| &tls.dns);
-            let stream = self.connect_tls(name, tls).await?;
-            return Ok(Connection::Tls(Box::new(stream)));
-        }
-        self.connect_tcp().await.map(Connection::Tcp)
-    }
-
-    async fn connect_tls(
-        &self,
-        name: &ServerName<'static>,
-        tls: Option<&TlsConnector>,
-    ) -> io::Result<TlsStream<TcpStream>> {
-        let tls = tls.expect("made where an endpoint needs it");
-        tls.connect(name.clone(), self.connect_tcp().await?).await
-    }
-
-    async fn connect_tcp(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(self.endpoint.address).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-
-    fn https(&self) -> MutexGuard<'_, Option<https::Sender>> {
-        self.https.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The connection that was used last.
-    fn take_idle(&self) -> Option<Connection> {
-        let mut idle = self.idle();
-        let (connection, since) = idle.pop()?;
-        if since.elapsed() < IDLE_TIME {
-            return Some(connection);
-        }
-        idle.clear();
-        None
-    }
-
-    fn keep_idle(&self, connection: Connection) {
-        let mut idle = self.idle();
-        if idle.len() == MOST_IDLE {
-            idle.remove(0);
-        }
-        idle.push((connection, Instant::now()));
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<(Connection, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Connection {
-    async fn exchange(
-        &mut self,
-        question: &Question,
-        marks: Option<&[u8]>,
-    ) -> io::Result<UpstreamReply> {
-        match self {
-            Self::Tcp(stream) => exchange::stream(stream, question, marks).await,
-            Self::Tls(stream) => exchange::stream(stream, question, marks).await,
-        }
-    }
+/// Whether the upstream understood the question.
+fn answers(reply: &UpstreamReply) -> bool {
+    reply.truncated || reply.settles()
 }
 
 impl fmt::Debug for Upstream {

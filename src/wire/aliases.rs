@@ -7,8 +7,7 @@ use hickory_proto::{
 };
 
 use super::{
-    HEADER_LEN, UpstreamQuestion, UpstreamReply, read_reply,
-    upstream::{MAX_TTL, Record as WireRecord},
+    HEADER_LEN, UpstreamQuestion, UpstreamReply, read_reply, record::Record as WireRecord,
 };
 use crate::dns::{Class, Name, RecordType};
 
@@ -28,16 +27,15 @@ pub struct Alias {
 /// behind the first that was there before. `None` where a name can't be read.
 pub fn aliases(reply: &UpstreamReply, name: &Name, record_type: RecordType) -> Option<Vec<Alias>> {
     let (message, records_at) = message(reply, name, record_type);
-    let [answers, ..] = reply.counts;
-    let (mut links, mut at) = (Vec::new(), 0);
+    let [answers, ..] = reply.extents[0].counts;
+    let (mut links, mut at) = (Vec::new(), records_at);
     for _ in 0..answers {
-        let record = WireRecord::read(&message[records_at..], at)?;
+        let record = WireRecord::read(&message, at)?;
         if record.kind == RecordType::CNAME {
-            let target_at = record.end - record.data.len();
             links.push(Link {
-                owner: name_at(&message, records_at + at)?,
-                target: name_at(&message, records_at + target_at)?,
-                ttl_seconds: u32::from_be_bytes(record.ttl),
+                owner: name_at(&message, record.owner_at)?,
+                target: name_at(&message, record.data_at())?,
+                ttl_seconds: record.ttl,
             });
         }
         at = record.end;
@@ -90,9 +88,7 @@ fn follow(links: &[Link], name: &Name) -> Vec<Alias> {
         let was_there = target == *name || found.iter().any(|alias| alias.target == target);
         found.push(Alias {
             target,
-            ttl_seconds: Some(link.ttl_seconds)
-                .filter(|ttl| *ttl <= MAX_TTL)
-                .unwrap_or(0),
+            ttl_seconds: link.ttl_seconds,
         });
         if was_there {
             break;
@@ -110,7 +106,7 @@ pub(super) fn sections(
     let (message, records_at) = message(reply, name, record_type);
     let mut decoder = BinDecoder::new(&message);
     decoder.read_slice(records_at).ok()?;
-    let [answers, authorities, _] = reply.counts;
+    let [answers, authorities, _] = reply.extents[0].counts;
     let mut section = |count| {
         let records = (0..count).map(|_| Record::read(&mut decoder).ok());
         records.collect::<Option<Vec<Record>>>()

@@ -2,7 +2,7 @@
 
 use super::{
     AA, CD, HEADER_LEN, OPTION_EXTENDED_ERROR, QR, RA, RD, TC, Written,
-    upstream::Record,
+    record::Record,
     write::{OPT_FIXED_LEN, OPTION_HEADER_LEN, push_opt, push_option},
 };
 use crate::{

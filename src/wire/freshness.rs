@@ -1,4 +1,4 @@
-use super::{HEADER_LEN, name::name_len, upstream::Record};
+use super::{HEADER_LEN, name::name_len, record::Record};
 use crate::dns::RecordType;
 
 /// For how many seconds an answer may be kept by those who don't read what is in it, as HTTP caches do ([RFC 8484 §5.1]):
@@ -24,8 +24,7 @@ fn read(message: &[u8]) -> Option<u32> {
     for _ in 0..answers {
         let record = Record::read(message, at)?;
         at = record.end;
-        let ttl = u32::from_be_bytes(record.ttl);
-        least = Some(least.map_or(ttl, |least| least.min(ttl)));
+        least = Some(least.map_or(record.ttl, |least| least.min(record.ttl)));
     }
     if least.is_some() {
         return least;
@@ -35,7 +34,7 @@ fn read(message: &[u8]) -> Option<u32> {
         at = record.end;
         if record.kind == RecordType::SOA {
             let minimum = u32::from_be_bytes(*record.data.last_chunk()?);
-            return Some(minimum.min(u32::from_be_bytes(record.ttl)));
+            return Some(minimum.min(record.ttl));
         }
     }
     None

@@ -23,6 +23,7 @@ mod local;
 mod name;
 mod odd;
 mod parse;
+mod record;
 mod refusal;
 mod relay;
 #[cfg(test)]
@@ -39,11 +40,11 @@ pub use freshness::freshness_seconds;
 pub use local::{Local, local_reply, write_local};
 pub use parse::{NameBuffer, parse};
 pub use refusal::{Refusal, write_refusal};
-pub use relay::{Age, relay, set_recursion_available};
+pub use relay::{Age, Relayed, relay, set_recursion_available};
 pub use transport_options::{TransportOptions, add_transport_options};
 pub use upstream::{
     Content, MARK_LEN, NotTheReply, UpstreamQuestion, UpstreamReply, checking_disabled, marks,
-    read_reply, write_question,
+    read_reply, read_whole_reply, write_question,
 };
 pub use write::{Written, udp_limit_bytes, write};
 

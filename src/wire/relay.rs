@@ -1,6 +1,6 @@
 use super::{
-    AD, CD, HEADER_LEN, OPTION_EXTENDED_ERROR, QR, RA, RD, TC, Written,
-    upstream::UpstreamReply,
+    AD, CD, HEADER_LEN, MAX_UDP_BYTES, OPTION_EXTENDED_ERROR, QR, RA, RD, TC,
+    upstream::{Extent, UpstreamReply},
     write::{OPT_FIXED_LEN, push_opt, push_option},
 };
 use crate::{answer::Query, dns::Rcode};
@@ -22,12 +22,28 @@ pub enum Age {
     Stale,
 }
 
+/// What [`relay`] appended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Relayed {
+    /// The response code that the client gets.
+    pub rcode: u16,
+    /// Whether TC is set.
+    pub truncated: bool,
+    /// How many bytes at the end are the OPT record's; 0 where there is none.
+    pub opt_bytes: usize,
+}
+
 /// Appends an upstream's `reply` as the answer to a client's `query`, which stands in `message`.
 ///
-/// The records go as they came, but for their TTLs. Id, question and its case, RD and CD are the client's; AA is clear, for
-/// we do not speak for the zone; RA is set; AD is passed on to those who understand it ([RFC 6840 §5.8]). What does not fit
-/// `limit_bytes` is left out as a whole and TC set.
+/// Id, question and its case, RD and CD are the client's; AA is clear, for we do not speak for the zone; RA is set; AD is
+/// passed on to those who understand it ([RFC 6840 §5.8]). Response codes that have no place in the header are between two
+/// neighbours, and become SERVFAIL.
 ///
+/// Where not everything fits `limit_bytes`, the additional section goes first, then what nobody needs of the authority
+/// section; then all records, and TC is set ([RFC 2181 §9]). A limit above [`MAX_UDP_BYTES`] is a stream's, where TC would say
+/// that there is nothing: what does not fit there, or was cut by the upstream, is SERVFAIL.
+///
+/// [RFC 2181 §9]: https://www.rfc-editor.org/rfc/rfc2181#section-9
 /// [RFC 6840 §5.8]: https://www.rfc-editor.org/rfc/rfc6840#section-5.8
 pub fn relay(
     query: &Query<'_>,
@@ -36,40 +52,44 @@ pub fn relay(
     age: Age,
     limit_bytes: usize,
     out: &mut Vec<u8>,
-) -> Written {
-    let start = out.len();
+) -> Relayed {
     let asked = u16::from_be_bytes([message[2], message[3]]);
     let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
     let is_stale = age == Age::Stale;
     let fixed_len = HEADER_LEN + query.question.len() + query.edns.map_or(0, |_| OPT_FIXED_LEN);
-    let options_len = reply.extended_errors.len() + if is_stale { STALE_ERROR_LEN } else { 0 };
-    let options_fit =
-        query.edns.is_some() && fixed_len + options_len + reply.records.len() <= limit_bytes;
-    let truncated = reply.truncated || fixed_len + reply.records.len() > limit_bytes;
-
-    let rcode = match query.edns {
-        // The upper bits have no place then.
-        None if reply.rcode > 0xf => Rcode::ServFail as u16,
-        _ => reply.rcode,
+    let mut extents = reply.extents.iter();
+    let fitting = extents.find(|extent| fixed_len + usize::from(extent.length) <= limit_bytes);
+    let is_cut = reply.truncated || fitting.is_none();
+    let is_stream = limit_bytes > MAX_UDP_BYTES;
+    let extent = match fitting {
+        Some(extent) if !(is_cut && is_stream) => *extent,
+        _ => Extent::default(),
     };
-    let mut flags = QR | RA | asked & (RD | CD) | rcode & 0xf;
+    let rcode = if is_cut && is_stream || reply.rcode > 0xf {
+        Rcode::ServFail as u16
+    } else {
+        reply.rcode
+    };
+    let truncated = is_cut && !is_stream;
+
+    let mut flags = QR | RA | asked & (RD | CD) | rcode;
     if reply.authentic && (dnssec_ok || asked & AD != 0) {
         flags |= AD;
     }
     if truncated {
         flags |= TC;
     }
-    let counts = if truncated { [0; 3] } else { reply.counts };
+    let counts = extent.counts;
     let opts = u16::from(query.edns.is_some());
     for field in [query.id, flags, 1, counts[0], counts[1], counts[2] + opts] {
         out.extend_from_slice(&field.to_be_bytes());
     }
     out.extend_from_slice(query.question);
-    if !truncated {
-        push_records(reply, age, out);
-    }
+    push_records(reply, extent, age, out);
     let opt_at = out.len();
     if query.edns.is_some() {
+        let options_len = reply.extended_errors.len() + if is_stale { STALE_ERROR_LEN } else { 0 };
+        let options_fit = fixed_len + options_len + usize::from(extent.length) <= limit_bytes;
         push_opt(
             out,
             rcode,
@@ -85,8 +105,8 @@ pub fn relay(
             push_option(out, OPTION_EXTENDED_ERROR, &error.to_be_bytes());
         }
     }
-    Written {
-        bytes: out.len() - start,
+    Relayed {
+        rcode,
         truncated,
         opt_bytes: out.len() - opt_at,
     }
@@ -100,10 +120,12 @@ pub fn set_recursion_available(message: &mut [u8]) {
     }
 }
 
-fn push_records(reply: &UpstreamReply, age: Age, out: &mut Vec<u8>) {
+/// The TTLs stand in the order of the records.
+fn push_records(reply: &UpstreamReply, extent: Extent, age: Age, out: &mut Vec<u8>) {
     let start = out.len();
-    out.extend_from_slice(&reply.records);
-    for &at in &reply.ttl_at {
+    out.extend_from_slice(&reply.records[..usize::from(extent.length)]);
+    let count: usize = extent.counts.map(usize::from).iter().sum();
+    for &at in &reply.ttl_at[..count] {
         let at = start + usize::from(at);
         let field = out[at..]
             .first_chunk_mut::<4>()

@@ -1,4 +1,6 @@
 mod laws;
+mod relay_laws;
+mod replies;
 mod transport_options;
 mod upstreams;
 

@@ -1,8 +1,13 @@
-//! The other side of a forwarder: a question to an upstream server, and its reply, kept in the form in which it came.
+//! The other side of a forwarder: a question to an upstream server, and its reply, written anew in a form that every client
+//! can read.
 
+mod layout;
+mod names;
+mod records;
+
+use self::records::{Ending, Sections, WrittenRecords};
 use super::{
-    AA, AD, CD, HEADER_LEN, OPCODE, OPTION_EXTENDED_ERROR, QR, RD, TC,
-    name::name_len,
+    AA, AD, CD, HEADER_LEN, OPCODE, OPTION_EXTENDED_ERROR, QR, RA, RD, TC,
     write::{OPT_FIXED_LEN, OPTION_HEADER_LEN, push_opt, push_option},
 };
 use crate::{
@@ -22,9 +27,6 @@ const MAX_EXTENDED_ERRORS: usize = 256;
 /// An info code of extended errors: no upstream could be reached.
 const NO_REACHABLE_AUTHORITY: u16 = 22;
 
-/// A TTL above this stands for 0 ([RFC 2181 §8](https://www.rfc-editor.org/rfc/rfc2181#section-8)).
-pub(super) const MAX_TTL: u32 = i32::MAX as u32;
-
 /// A question to an upstream server.
 #[derive(Clone, Copy, Debug)]
 pub struct UpstreamQuestion<'q> {
@@ -38,31 +40,31 @@ pub struct UpstreamQuestion<'q> {
     pub dnssec_ok: bool,
     /// CD: the upstream is not to validate.
     pub checking_disabled: bool,
-    /// The marks of those who asked before, and of this process; `None` for a message without OPT, for servers that don't
-    /// know it.
+    /// The marks of those who asked before, and of this process. Empty for an OPT record without options, for servers that
+    /// don't bear ours; `None` for no OPT record, for those that don't know it.
     pub marks: Option<&'q [u8]>,
 }
 
 /// How many bytes stand for one process. They are random.
 pub const MARK_LEN: usize = 16;
 
-/// An upstream's reply, in the form in which it came and free of what is between two neighbours only: id, flags, OPT.
+/// An upstream's reply, free of what is between two neighbours only: id, flags, OPT. Names are compressed, and what nobody
+/// needs comes last.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UpstreamReply {
     /// The response code, the upper bits of the OPT record included.
     pub rcode: u16,
-    /// TC: the reply was cut.
+    /// TC, or the reply ends before its records do. Only the answers that are whole are kept of such a reply.
     pub truncated: bool,
-    /// Whether the reply had an OPT record.
-    pub has_edns: bool,
     /// For how many seconds the reply may be kept; 0 where it may not ([RFC 2308](https://www.rfc-editor.org/rfc/rfc2308)).
     pub lifetime_seconds: u32,
     /// What the answer and authority sections say.
     pub content: Content,
     /// AD: the upstream says that the data is authentic.
     pub(super) authentic: bool,
-    /// How many records each section has.
-    pub(super) counts: [u16; 3],
+    /// What may be passed on: everything, the same without the additional section, and without what nobody needs of the
+    /// authority section, too.
+    pub(super) extents: [Extent; 3],
     /// The records. Their compression pointers count from the start of a message whose question is as long as the one
     /// that was asked.
     pub(super) records: Box<[u8]>,
@@ -75,7 +77,7 @@ pub struct UpstreamReply {
 /// What a reply says, by its records.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Content {
-    /// Records of the asked type, or nothing that is told apart here.
+    /// Records of the asked type, or what is told apart no further: failures, and replies that were cut.
     Data {
         /// Whether they stand behind aliases.
         is_aliased: bool,
@@ -88,8 +90,17 @@ pub enum Content {
     /// Aliases without an end: neither data of the last one nor an SOA that says that there is none. Whoever asked has
     /// to ask on.
     OnlyAliases,
-    /// Others are named who might know ([RFC 1034 §4.3.1](https://www.rfc-editor.org/rfc/rfc1034#section-4.3.1)).
-    Referral,
+    /// Nothing: it is empty, and its sender neither looks names up nor speaks for the zone.
+    Nothing,
+}
+
+/// A first part of the records.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Extent {
+    /// How many records each section has.
+    pub(super) counts: [u16; 3],
+    /// How many bytes they take.
+    pub(super) length: u16,
 }
 
 impl UpstreamReply {
@@ -113,9 +124,23 @@ impl UpstreamReply {
         Self::empty(Rcode::ServFail as u16)
     }
 
-    /// Whether the reply names others who might know, and says nothing itself.
-    pub fn is_referral(&self) -> bool {
-        self.content == Content::Referral
+    fn empty(rcode: u16) -> Self {
+        Self {
+            rcode,
+            truncated: false,
+            lifetime_seconds: 0,
+            content: Content::Data { is_aliased: false },
+            authentic: false,
+            extents: [Extent::default(); 3],
+            records: Box::default(),
+            ttl_at: Box::default(),
+            extended_errors: Box::default(),
+        }
+    }
+
+    /// Whether another upstream could not do better: the reply says what there is, or that there is nothing, and is whole.
+    pub fn settles(&self) -> bool {
+        !self.truncated && self.content != Content::Nothing && !is_failure(self.rcode)
     }
 
     /// Whether the reply says that there is no such name or no such data.
@@ -133,25 +158,15 @@ impl UpstreamReply {
         )
     }
 
-    fn empty(rcode: u16) -> Self {
-        Self {
-            rcode,
-            truncated: false,
-            has_edns: false,
-            lifetime_seconds: 0,
-            content: Content::Data { is_aliased: false },
-            authentic: false,
-            counts: [0; 3],
-            records: Box::default(),
-            ttl_at: Box::default(),
-            extended_errors: Box::default(),
-        }
-    }
-
     /// How much memory the reply takes, besides its own size.
     pub fn heap_bytes(&self) -> usize {
         self.records.len() + 2 * self.ttl_at.len() + self.extended_errors.len()
     }
+}
+
+/// Whether a response code says neither what there is nor that there is nothing.
+fn is_failure(rcode: u16) -> bool {
+    rcode != Rcode::NoError as u16 && rcode != Rcode::NxDomain as u16
 }
 
 /// Why a message is not the reply to a question.
@@ -174,9 +189,13 @@ pub fn write_question(question: &UpstreamQuestion<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(question.name);
     out.extend_from_slice(&question.record_type.0.to_be_bytes());
     out.extend_from_slice(&Class::IN.0.to_be_bytes());
-    if let Some(marks) = question.marks {
-        push_opt(out, 0, question.dnssec_ok, OPTION_HEADER_LEN + marks.len());
-        push_option(out, OPTION_MARKS, marks);
+    match question.marks {
+        None => {}
+        Some([]) => push_opt(out, 0, question.dnssec_ok, 0),
+        Some(marks) => {
+            push_opt(out, 0, question.dnssec_ok, OPTION_HEADER_LEN + marks.len());
+            push_option(out, OPTION_MARKS, marks);
+        }
     }
 }
 
@@ -211,11 +230,34 @@ fn walk(mut options: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
+/// Reads a message of a stream as the reply to `question`, as [`read_reply`] does; but that one which ends before its records
+/// do is malformed.
+///
+/// # Errors
+///
+/// [`NotTheReply`].
+pub fn read_whole_reply(
+    message: &[u8],
+    question: &UpstreamQuestion<'_>,
+) -> Result<UpstreamReply, NotTheReply> {
+    let reply = read_reply(message, question)?;
+    let says_so = u16::from_be_bytes([message[2], message[3]]) & TC != 0;
+    if reply.truncated && !says_so {
+        return Err(NotTheReply::Malformed);
+    }
+    Ok(reply)
+}
+
 /// Reads `message` as the reply to `question`.
+///
+/// A referral is SERVFAIL: it is no answer for those who wish names to be looked up ([RFC 1034 §5.3.3]). Of a failure, records
+/// that can't be read are left out. An echo of the question is FORMERR.
 ///
 /// # Errors
 ///
 /// [`NotTheReply`], which says whether it is worth waiting for another message.
+///
+/// [RFC 1034 §5.3.3]: https://www.rfc-editor.org/rfc/rfc1034#section-5.3.3
 pub fn read_reply(
     message: &[u8],
     question: &UpstreamQuestion<'_>,
@@ -228,188 +270,110 @@ pub fn read_reply(
     if field(0) != question.id || flags & (QR | OPCODE) != QR {
         return Err(NotTheReply::Foreign);
     }
-    let counts = [field(6), field(8), field(10)];
-    let mut reply = UpstreamReply {
-        truncated: flags & TC != 0,
-        authentic: flags & AD != 0,
-        ..UpstreamReply::empty(flags & 0xf)
-    };
-    match field(4) {
-        // Servers leave the question out where they could not read it.
-        0 if reply.rcode != 0 && reply.rcode != 3 && counts == [0; 3] => return Ok(reply),
-        1 => {}
-        _ => return Err(NotTheReply::Foreign),
+    let mut reply = UpstreamReply::empty(flags & 0xf);
+    if body.is_empty() && is_failure(reply.rcode) {
+        // The counts are often those of the question.
+        return Ok(reply);
     }
-    let records = behind_question(body, question).ok_or(NotTheReply::Foreign)?;
-    match Records::read(records, counts, question.record_type) {
-        Some(read) => {
-            read.finish(&mut reply, records, flags & AA != 0);
+    let records_at = match field(4) {
+        0 => HEADER_LEN,
+        1 => HEADER_LEN + question_len(body, question).ok_or(NotTheReply::Foreign)?,
+        _ => return Err(NotTheReply::Foreign),
+    };
+    let mut sections = Sections::read(message, records_at, [field(6), field(8), field(10)]);
+    let mut is_echo = false;
+    if let Some(opt) = &sections.opt {
+        let [upper, ..] = opt.ttl.to_be_bytes();
+        reply.rcode |= u16::from(upper) << 4;
+        reply.extended_errors = extended_errors(opt.data).into();
+        is_echo = question
+            .marks
+            .is_some_and(|marks| walk(opt.data).any(|option| option == (OPTION_MARKS, marks)));
+    }
+    if records_at == HEADER_LEN {
+        // Servers leave the question out where they could not read it.
+        return if is_failure(reply.rcode) {
             Ok(reply)
+        } else {
+            Err(NotTheReply::Foreign)
+        };
+    }
+    reply.truncated = flags & TC != 0;
+    if !is_failure(reply.rcode) {
+        reply.truncated |= sections.ending == Ending::Cut;
+        let speaks = flags & (AA | RA) != 0;
+        if is_echo && sections.is_empty() && !reply.truncated {
+            return Ok(UpstreamReply::empty(Rcode::FormErr as u16));
         }
-        // What was cut may end within a record.
-        None if reply.truncated => Ok(reply),
-        None => Err(NotTheReply::Malformed),
+        if reply.rcode == 0 && !speaks && sections.refer() {
+            reply.rcode = Rcode::ServFail as u16;
+            return Ok(reply);
+        }
+        if !reply.truncated {
+            reply.content = content(reply.rcode, &sections, question.record_type, speaks);
+        }
+    }
+    reply.authentic = flags & AD != 0;
+    if reply.truncated {
+        sections.authorities.clear();
+        sections.additionals.clear();
+    }
+    let is_positive = reply.rcode == 0 && sections.answer(question.record_type);
+    let negative_ttl = sections.negative_ttl().filter(|_| !is_positive);
+    let is_readable = sections.ending == Ending::Whole || reply.truncated;
+    let written = is_readable
+        .then(|| records::write(message, &sections, question.name, negative_ttl))
+        .flatten();
+    match written {
+        Some(written) => {
+            if (is_positive || negative_ttl.is_some()) && reply.settles() {
+                reply.lifetime_seconds = written.least_ttl.unwrap_or(0);
+            }
+            reply.hold(written);
+        }
+        None if is_failure(reply.rcode) => {}
+        None => return Err(NotTheReply::Malformed),
+    }
+    Ok(reply)
+}
+
+/// What the records of a whole reply say that is no failure; its sender `speaks` where it looks names up, or speaks for the
+/// zone.
+fn content(rcode: u16, sections: &Sections<'_>, asked: RecordType, speaks: bool) -> Content {
+    let is_aliased = sections.alias(asked);
+    if rcode == Rcode::NxDomain as u16 {
+        Content::Negative { is_aliased }
+    } else if sections.answer(asked) {
+        Content::Data { is_aliased }
+    } else if sections.negative_ttl().is_some() {
+        Content::Negative { is_aliased }
+    } else if is_aliased {
+        Content::OnlyAliases
+    } else if !sections.answers.is_empty() {
+        Content::Data { is_aliased }
+    } else if !speaks && sections.is_empty() {
+        Content::Nothing
+    } else {
+        Content::Negative { is_aliased }
     }
 }
 
-/// What stands behind the question, where that is the one that was asked: names compare without regard to case.
-fn behind_question<'m>(body: &'m [u8], question: &UpstreamQuestion<'_>) -> Option<&'m [u8]> {
+impl UpstreamReply {
+    fn hold(&mut self, written: WrittenRecords) {
+        self.extents = written.extents;
+        self.records = written.records;
+        self.ttl_at = written.ttl_at;
+    }
+}
+
+/// The length of the question, where that is the one that was asked: names compare without regard to case.
+fn question_len(body: &[u8], question: &UpstreamQuestion<'_>) -> Option<usize> {
     let (name, rest) = body.split_at_checked(question.name.len())?;
-    let (fixed, records) = rest.split_first_chunk::<4>()?;
     let [type_high, type_low] = question.record_type.0.to_be_bytes();
     let [class_high, class_low] = Class::IN.0.to_be_bytes();
     let is_asked = name.eq_ignore_ascii_case(question.name)
-        && *fixed == [type_high, type_low, class_high, class_low];
-    is_asked.then_some(records)
-}
-
-/// What a walk over the records finds.
-#[derive(Default)]
-struct Records {
-    counts: [u16; 3],
-    ttl_at: Vec<u16>,
-    /// How many bytes are passed on.
-    length: usize,
-    least_ttl: Option<u32>,
-    has_asked_type: bool,
-    /// Whether there are aliases, and the question was not about those.
-    is_aliased: bool,
-    has_name_servers: bool,
-    /// The MINIMUM of the SOA in the authority section.
-    negative_ttl: Option<u32>,
-    /// The upper bits of the response code and the options, where there is an OPT record.
-    opt: Option<(u8, Vec<u8>)>,
-}
-
-/// One record's place and fixed fields.
-pub(super) struct Record<'m> {
-    pub(super) kind: RecordType,
-    ttl_at: usize,
-    pub(super) ttl: [u8; 4],
-    pub(super) data: &'m [u8],
-    pub(super) end: usize,
-}
-
-impl Records {
-    /// `None` where a record does not end in the message.
-    fn read(bytes: &[u8], counts: [u16; 3], asked: RecordType) -> Option<Self> {
-        let mut found = Self::default();
-        let mut at = 0;
-        let mut is_cut = false;
-        for (section, count) in counts.into_iter().enumerate() {
-            for _ in 0..count {
-                let record = Record::read(bytes, at)?;
-                at = record.end;
-                match record.kind {
-                    // A record behind it may point past it and would be wrong without it; servers put it last, or
-                    // only a signature behind it.
-                    RecordType::OPT if section == 2 => {
-                        is_cut = true;
-                        found.opt = Some((record.ttl[0], extended_errors(record.data)));
-                    }
-                    RecordType::TSIG => is_cut = true,
-                    _ if is_cut => {}
-                    _ => found.add(&record, section, asked)?,
-                }
-            }
-        }
-        Some(found)
-    }
-
-    fn add(&mut self, record: &Record<'_>, section: usize, asked: RecordType) -> Option<()> {
-        let ttl = match u32::from_be_bytes(record.ttl) {
-            ttl @ ..=MAX_TTL => ttl,
-            _ => 0,
-        };
-        self.counts[section] += 1;
-        self.ttl_at.push(u16::try_from(record.ttl_at).ok()?);
-        self.length = record.end;
-        self.least_ttl = Some(self.least_ttl.map_or(ttl, |least| least.min(ttl)));
-        let is_asked = record.kind == asked || asked == RecordType::ANY;
-        self.has_asked_type |= section == 0 && is_asked;
-        self.is_aliased |= section == 0 && record.kind == RecordType::CNAME && !is_asked;
-        self.has_name_servers |= section == 1 && record.kind == RecordType::NS;
-        if section == 1 && record.kind == RecordType::SOA {
-            let minimum = record.data.last_chunk::<4>()?;
-            self.negative_ttl = Some(u32::from_be_bytes(*minimum));
-        }
-        Some(())
-    }
-
-    fn finish(mut self, reply: &mut UpstreamReply, bytes: &[u8], is_authoritative: bool) {
-        reply.has_edns = self.opt.is_some();
-        if let Some((upper, extended_errors)) = self.opt.take() {
-            reply.rcode |= u16::from(upper) << 4;
-            reply.extended_errors = extended_errors.into();
-        }
-        let content = self.content(reply, is_authoritative);
-        let lifetime = match (reply.rcode, self.negative_ttl) {
-            _ if reply.truncated => None,
-            (0, _) if self.has_asked_type => self.least_ttl,
-            (0 | 3, Some(minimum)) => self.least_ttl.map(|least| least.min(minimum)),
-            _ => None,
-        };
-        reply.lifetime_seconds = lifetime.unwrap_or(0);
-        reply.content = content;
-        reply.counts = self.counts;
-        reply.records = bytes[..self.length].into();
-        reply.ttl_at = self.ttl_at.into();
-    }
-}
-
-impl Records {
-    /// `reply` has its response code already.
-    fn content(&self, reply: &UpstreamReply, is_authoritative: bool) -> Content {
-        const NO_ERROR: u16 = Rcode::NoError as u16;
-        const NO_NAME: u16 = Rcode::NxDomain as u16;
-        let is_aliased = self.is_aliased;
-        let [answers, ..] = self.counts;
-        match reply.rcode {
-            _ if reply.truncated => Content::Data { is_aliased: false },
-            NO_NAME => Content::Negative { is_aliased },
-            NO_ERROR if self.has_asked_type => Content::Data { is_aliased },
-            NO_ERROR if self.negative_ttl.is_some() => Content::Negative { is_aliased },
-            NO_ERROR if is_aliased => Content::OnlyAliases,
-            NO_ERROR if answers == 0 && self.has_name_servers && !is_authoritative => {
-                Content::Referral
-            }
-            NO_ERROR if answers == 0 => Content::Negative { is_aliased },
-            _ => Content::Data { is_aliased: false },
-        }
-    }
-}
-
-impl<'m> Record<'m> {
-    pub(super) fn read(bytes: &'m [u8], at: usize) -> Option<Self> {
-        let fixed_at = at + owner_len(bytes.get(at..)?)?;
-        let (fixed, rest) = bytes.get(fixed_at..)?.split_first_chunk::<10>()?;
-        let [type_high, type_low, _, _, ttl @ .., length_high, length_low] = *fixed;
-        let data_len = usize::from(u16::from_be_bytes([length_high, length_low]));
-        Some(Self {
-            kind: RecordType(u16::from_be_bytes([type_high, type_low])),
-            ttl_at: fixed_at + 4,
-            ttl,
-            data: rest.get(..data_len)?,
-            end: fixed_at + fixed.len() + data_len,
-        })
-    }
-}
-
-/// The length of the name that `bytes` begin with, which may end in a pointer. Where that points is not looked at: names
-/// are passed on, not read.
-fn owner_len(bytes: &[u8]) -> Option<usize> {
-    const POINTER: u8 = 0xc0;
-    if let Some(length) = name_len(bytes) {
-        return Some(length);
-    }
-    let mut at = 0;
-    loop {
-        match *bytes.get(at)? {
-            byte if byte >= POINTER => return Some(at + 2),
-            byte @ 1..0x40 => at += 1 + usize::from(byte),
-            _ => return None,
-        }
-    }
+        && rest.starts_with(&[type_high, type_low, class_high, class_low]);
+    is_asked.then_some(name.len() + 4)
 }
 
 /// The options that tell more of an error, as they stand in an OPT record's data.

@@ -418,14 +418,14 @@ fn what_is_asked_often_is_renewed_before_it_ends() {
 #[test]
 fn the_cache_keeps_to_its_size() {
     const SIZE: u64 = 1 << 20;
-    let upstream = Upstream::answering(|asked| Reply::to(asked).answer(16, 300, &[b'x'; 900]));
+    let upstream = Upstream::answering(|asked| Reply::to(asked).answer(65_280, 300, &[b'x'; 900]));
     let forwarding = Forwarding::with(
         &["--upstream", &upstream.flag()],
         "forward: {cacheSize: 1MiB}\n",
     );
     let client = udp_client(forwarding.server.dns);
     for number in 0..2000 {
-        let question = query(RD, &format!("name{number}.test"), 16, 1, &edns());
+        let question = query(RD, &format!("name{number}.test"), 65_280, 1, &edns());
         crate::serving::ask_udp(&client, &question);
     }
     let bytes: u64 = forwarding.server.metric("meshdns_cache_size_bytes");

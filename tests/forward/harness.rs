@@ -73,7 +73,33 @@ impl Forwarding {
         Self::start(&[], &configuration, &objects.join("---\n"), &[])
     }
 
+    /// Forwards to this upstream, and may have so many files open.
+    pub(crate) fn with_few_files(upstream: &Upstream, files: u32) -> Self {
+        let limit = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &limit, env!("CARGO_BIN_EXE_meshdns")]);
+        let configuration = format!("forward: {{{PATIENT}}}\n");
+        Self::run(
+            command,
+            &["--upstream", &upstream.flag()],
+            &configuration,
+            "",
+            &[],
+        )
+    }
+
     fn start(
+        flags: &[&str],
+        configuration: &str,
+        objects: &str,
+        variables: &[(&str, &Path)],
+    ) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
+        Self::run(command, flags, configuration, objects, variables)
+    }
+
+    fn run(
+        mut command: Command,
         flags: &[&str],
         configuration: &str,
         objects: &str,
@@ -88,7 +114,6 @@ impl Forwarding {
         ] {
             std::fs::write(folder.path().join(path), text).expect("a writable folder");
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
         command
             .env_clear()
             .envs(variables.iter().copied())

@@ -10,6 +10,7 @@ mod commands;
 mod endpoints;
 mod endpoints_in_need;
 mod harness;
+mod odd_upstreams;
 #[path = "../program/mod.rs"]
 mod program;
 mod reload;
@@ -17,5 +18,6 @@ mod reload;
 mod serving;
 mod settings;
 mod special;
+mod streams;
 mod tls;
 mod upstream;
