@@ -127,7 +127,7 @@ pub enum Lookup {
     Host(Name),
     /// It leads back to the host that it is an endpoint of, and nobody outside is asked for it.
     LeadsBack,
-    /// It is in a zone of ours, and no host has it.
+    /// It is in a declared zone, and no host has it.
     NoHost,
     /// Nobody is there to look it up.
     NoUpstream,

@@ -23,8 +23,10 @@ pub fn about_name(candidate: &Candidate, now: SystemTime) -> Option<String> {
             )
         }
         Lookup::Host(host) => format!("{name} is host {} of this mesh", plain(host)),
-        Lookup::LeadsBack => format!("{name} leads back to this host"),
-        Lookup::NoHost => format!("{name} is in a zone of this server, and no host has it"),
+        Lookup::LeadsBack => {
+            format!("{name} leads back to this host, and no upstream is asked for it")
+        }
+        Lookup::NoHost => format!("{name} is in a declared zone, and no host has it"),
         Lookup::NoUpstream => {
             format!("address {name} is a name, which needs an upstream to resolve it")
         }

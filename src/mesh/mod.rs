@@ -169,6 +169,28 @@ impl Mesh {
         all
     }
 
+    /// An info for each WorkloadEntry that no ServiceEntry picks, sorted by place. Looks at every workload, and so it is no
+    /// part of [`Mesh::diagnostics`], which costs what changed.
+    pub fn unselected(&self) -> Vec<Diagnostic> {
+        let workloads = self.ledger.objects().numbered_workloads();
+        let unselected = workloads.filter(|(slot, workload)| {
+            workload.key.kind == Kind::WorkloadEntry && !self.index.is_picked(*slot)
+        });
+        let remarks = unselected.map(|(_, workload)| Diagnostic {
+            origin: workload.origin.clone(),
+            severity: Severity::Info,
+            code: code::NOT_SELECTED,
+            message: format!(
+                "no ServiceEntry of namespace {} selects it: it is in no answer; a Kubernetes Service may select it, whose name is the cluster's",
+                workload.key.namespace
+            ),
+            object: Some(workload.key.clone()),
+        });
+        let mut remarks: Vec<_> = remarks.collect();
+        remarks.sort_unstable();
+        remarks
+    }
+
     /// How many objects are kept whose newest version can't be used.
     pub fn kept_counts(&self) -> &KeptCounts {
         self.ledger.kept_counts()

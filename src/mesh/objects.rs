@@ -86,6 +86,17 @@ impl Objects {
         }
     }
 
+    /// The workloads, each with its number.
+    pub(super) fn numbered_workloads(&self) -> impl Iterator<Item = (Slot, &Arc<Workload>)> {
+        self.served.iter().filter_map(|(slot, entry)| match entry {
+            Entry::Workload(workload) => {
+                let slot = Slot::try_from(slot).expect("numbers are given out as slots");
+                Some((slot, workload))
+            }
+            Entry::Service(_) | Entry::Group(_) => None,
+        })
+    }
+
     pub(super) fn workloads(&self) -> impl Iterator<Item = &Arc<Workload>> {
         self.served.iter().filter_map(|(_, entry)| match entry {
             Entry::Workload(workload) => Some(workload),

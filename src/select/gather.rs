@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use super::{Choice, View, WhenAllUnhealthy, choose};
 use crate::{
-    authority::{Holder, Standing},
+    authority::{Holder, Standing, Zone},
     dns::Name,
     mesh::{Endpoints, Exclusion, InlineEndpoint, Labels, Mesh, Service, Workload},
 };
@@ -60,7 +60,7 @@ pub(super) struct Endpoint<'m> {
 pub(super) enum Meaning {
     /// What this host of the mesh answers.
     Host(Name),
-    /// Nothing: it is in a zone of ours, and no host has it.
+    /// Nothing: it is in a declared zone, and no host has it.
     NoHost,
     /// What others say.
     Others,
@@ -231,8 +231,9 @@ impl<'v, 'm> Walk<'v, 'm> {
     fn meaning(&mut self, name: &Name, host: &Name) -> Meaning {
         let authority = self.view.authority;
         match authority.holder(name) {
-            Holder::Zone(_) => Meaning::NoHost,
-            Holder::Others => Meaning::Others,
+            Holder::Zone(Zone::Declared) => Meaning::NoHost,
+            // Below a host only because nobody else is asked.
+            Holder::Zone(_) | Holder::Others => Meaning::Others,
             Holder::Host(reached) if !self.circles.hold(self.view, host, &reached) => {
                 Meaning::Host(reached)
             }

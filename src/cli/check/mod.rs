@@ -76,7 +76,10 @@ impl CheckArgs {
             pipeline,
             has_unreadable,
         } = load::load(&config)?;
-        let diagnostics = in_order(pipeline.diagnostics().to_vec(), self.strict);
+        let mut diagnostics = pipeline.diagnostics().to_vec();
+        diagnostics.extend(pipeline.mesh().unselected());
+        diagnostics.sort();
+        let diagnostics = in_order(diagnostics, self.strict);
         let summary = summary(&pipeline, &diagnostics);
         output::data(|out| match self.output {
             Format::Text => {
