@@ -104,7 +104,7 @@ impl Mesh {
         selector: &'a Labels,
     ) -> impl Iterator<Item = &'a Arc<Workload>> + use<'a> {
         self.index
-            .selected(namespace, selector, &self.ledger.objects())
+            .selected(namespace, selector, self.ledger.objects())
     }
 
     /// Every Pod and WorkloadEntry that is served, in no order.
@@ -150,7 +150,8 @@ impl Mesh {
     /// versions in service, endpoints that are names which nobody `can_resolve`. Sorted by place.
     pub fn diagnostics(&self, can_resolve: impl Fn(&Name) -> bool) -> Vec<Diagnostic> {
         let mut all: Vec<_> = self.ledger.diagnostics().collect();
-        for slot in BTreeSet::from_iter(self.index.names()) {
+        let with_names: BTreeSet<Slot> = self.index.names().collect();
+        for slot in with_names {
             self.remark_names(slot, &can_resolve, &mut all);
         }
         all.sort_unstable();
