@@ -113,7 +113,7 @@ impl Mesh {
         selector: &'a Labels,
     ) -> impl Iterator<Item = &'a Arc<Workload>> + use<'a> {
         self.index
-            .selected(namespace, selector, &self.ledger.objects())
+            .selected(namespace, selector, self.ledger.objects())
     }
 
     /// Every Pod and WorkloadEntry that is served, in no order.
@@ -162,7 +162,8 @@ impl Mesh {
         unresolvable: impl Fn(&Name) -> Option<Unresolvable>,
     ) -> Vec<Diagnostic> {
         let mut all: Vec<_> = self.ledger.diagnostics().collect();
-        for slot in BTreeSet::from_iter(self.index.names()) {
+        let with_names: BTreeSet<Slot> = self.index.names().collect();
+        for slot in with_names {
             self.remark_names(slot, &unresolvable, &mut all);
         }
         all.sort_unstable();

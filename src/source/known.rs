@@ -187,7 +187,7 @@ pub(super) fn wait_until(
             let young = stamp.age(look.clock).filter(|age| *age < patience);
             written
                 .map(|last_write| *last_write + WRITER_PATIENCE)
-                .or(young.map(|age| look.now + (patience - age)))
+                .or(young.map(|age| look.now + patience.saturating_sub(age)))
         }
     };
     let had_content = known

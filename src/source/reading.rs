@@ -122,12 +122,11 @@ impl Candidate {
         };
         let parse = || documents::parse(name, text, self.documents.as_deref());
         // A parser that panics on one file must not take the server's eyes.
-        match catch_unwind(AssertUnwindSafe(parse)) {
-            Ok(parsed) => ReadOutcome::Changed { digest, parsed },
-            Err(_) => {
-                let bug = io::Error::other("a bug in meshdns; please report it with the file");
-                ReadOutcome::NoText(manifest::unreadable(name, &bug))
-            }
+        if let Ok(parsed) = catch_unwind(AssertUnwindSafe(parse)) {
+            ReadOutcome::Changed { digest, parsed }
+        } else {
+            let bug = io::Error::other("a bug in meshdns; please report it with the file");
+            ReadOutcome::NoText(manifest::unreadable(name, &bug))
         }
     }
 }
