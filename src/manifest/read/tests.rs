@@ -140,7 +140,7 @@ proptest! {
                 pairs(&key, value)
             }).collect()
         };
-        let list: String = scalars.iter().map(|value| format!("- {value}\n")).collect();
+        let list = scalars.iter().map(|value| format!("- {value}\n")).collect::<Vec<_>>().concat();
         let texts = [
             rows(&|key, value| format!("{key}: {value}\n")),
             rows(&|key, value| format!("{key}:\n  - {value}\n  - {{{key}: {value}}}\n")),
