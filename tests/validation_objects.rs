@@ -117,7 +117,7 @@ fn a_service_entry_keeps_single_addresses() {
     let entry = service_entry(&format!(
         "hosts: [a.test], resolution: STATIC, addresses: {addresses}"
     ));
-    let expected = ["10.0.0.1", "10.0.0.2", "2001:db8::1", "::ffff:192.0.2.1"];
+    let expected = ["10.0.0.1", "10.0.0.2", "2001:db8::1", "192.0.2.1"];
     assert_eq!(
         entry.addresses,
         expected.map(|text| text.parse::<std::net::IpAddr>().expect("an address"))
@@ -127,12 +127,12 @@ fn a_service_entry_keeps_single_addresses() {
 #[test]
 fn a_service_entry_has_endpoints_or_a_selector() {
     let entry = service_entry(
-        "hosts: [a.test], resolution: STATIC, endpoints: [{address: 10.0.0.1}, {network: n}]",
+        "hosts: [a.test], resolution: STATIC, endpoints: [{address: 10.0.0.1}, {network: net}]",
     );
     let ip = Address::Ip("10.0.0.1".parse().expect("an address"));
     assert_eq!(
         entry.endpoints,
-        EndpointSource::Inline(vec![ip, Address::Network("n".into())])
+        EndpointSource::Inline(vec![ip, Address::Network("net".into())])
     );
     let entry = service_entry("hosts: [a.test], resolution: DNS, endpoints: [{address: db.test}]");
     assert_eq!(
@@ -237,10 +237,13 @@ fn a_workload_entry_has_any_form_of_address() {
     for (spec, expected) in [
         ("{address: vm.test}", Address::Name("vm.test".into())),
         ("{address: 'unix:///x'}", Address::Unix("unix:///x".into())),
-        ("{network: n, address: ''}", Address::Network("n".into())),
+        (
+            "{network: net, address: ''}",
+            Address::Network("net".into()),
+        ),
         (
             "{address: '::ffff:192.0.2.1'}",
-            Address::Ip("::ffff:192.0.2.1".parse().expect("an address")),
+            Address::Ip("192.0.2.1".parse().expect("an address")),
         ),
         (
             "{address: 'fe80::1%eth0'}",
@@ -384,6 +387,22 @@ fn documents_and_places_count_over_the_whole_file() {
 }
 
 #[test]
+fn annotations_have_a_size_together() {
+    let object = |bytes: usize| {
+        let value = "x".repeat(bytes - 2 * "key-a".len());
+        let (one, other) = value.split_at(bytes / 2);
+        let annotations = format!("{{key-a: {one}, key-b: {other}}}");
+        parse(&format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, annotations: {annotations}}}\n"
+        ))
+    };
+    assert_eq!(object(256 << 10).diagnostics, []);
+    let told = object((256 << 10) + 1).diagnostics;
+    assert_eq!(told[0].code, code::ANNOTATION);
+    assert!(told[0].message.contains("262145 bytes"), "{}", told[0]);
+}
+
+#[test]
 fn json_is_placed_like_yaml() {
     let json = "{\n\t\"apiVersion\": \"v1\",\n\t\"é\": \"\\u00e9\", \"kind\": \"Pod\",\n\t\"metadata\": {\"name\": \"A\", \"name\": 1}}\n{\"kind\": tru}";
     let told: Vec<_> = manifest::parse(&Arc::from("a.json"), json)
@@ -399,10 +418,10 @@ fn json_is_placed_like_yaml() {
             "a.json:5:13 MDNS004"
         ]
     );
-    let told = manifest::parse(&Arc::from("a.json"), "{\"é\": 1,}").diagnostics;
+    let told = manifest::parse(&Arc::from("a.json"), "{\"kind\": \"Pod\", \"é\": 1,}").diagnostics;
     assert_eq!(
         told[0].to_string(),
-        "a.json:1:9: error [MDNS004]: not JSON: trailing comma"
+        "a.json:1:24: error [MDNS004]: not JSON: trailing comma"
     );
 }
 

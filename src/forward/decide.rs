@@ -85,25 +85,19 @@ pub(super) enum Decision {
 
 /// The decision on a question.
 ///
-/// A question of ours that came back gets SERVFAIL even where something old is held: the one who waits for it here tries
-/// its next upstream then, and gives the old answer with its true age if none is left. Given to itself, an old answer would
-/// look new.
+/// A question of ours that came back gets SERVFAIL whatever is held: the one who waits for it here tries its next upstream
+/// then, and gives what is held with its true age if none is left. Given to itself, it would look new, for ever.
 pub(super) fn decide(facts: Facts) -> Decision {
     let may_ask = facts.has_place && facts.path == Path::Usual;
     match facts.held {
         _ if facts.upstreams == Upstreams::None => Decision::Refuse,
+        _ if facts.path == Path::Returned => Decision::FailLoop,
         Held::Fresh | Held::Failure => Decision::Give { renew: false },
-        Held::Ending => Decision::Give { renew: may_ask },
-        Held::Nothing | Held::Stale | Held::StaleAfterFailure { .. }
-            if facts.path == Path::Returned =>
-        {
-            Decision::FailLoop
-        }
         Held::Nothing if facts.path == Path::Endless => Decision::FailLoop,
         Held::Nothing if may_ask => Decision::Ask,
         Held::Nothing => Decision::FailFull,
         Held::Stale if may_ask && facts.upstreams == Upstreams::Up => Decision::AskOrGive,
-        Held::Stale => Decision::Give { renew: may_ask },
+        Held::Ending | Held::Stale => Decision::Give { renew: may_ask },
         Held::StaleAfterFailure { may_renew } => Decision::Give {
             renew: may_renew && may_ask,
         },
@@ -230,7 +224,7 @@ mod tests {
                     upstreams,
                     Returned,
                     has_place,
-                    "loop give give give loop loop loop",
+                    &"loop ".repeat(ALL_HELD.len()),
                 );
             }
         }

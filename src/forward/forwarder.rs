@@ -15,6 +15,7 @@ use super::{
     Settings,
     along::Answered,
     cache::{Cache, Kept},
+    client::{Client, Passed},
     decide::{Decision, Facts, Held, Path, decide},
     figures::Figures,
     in_flight::{InFlight, Leader},
@@ -25,9 +26,9 @@ use super::{
     special,
 };
 use crate::{
-    answer::{Answer, Outcome, Query, answer},
-    dns::{Class, Name, Rcode, RecordType},
-    wire::{self, Age, Alias, MARK_LEN, UpstreamReply, Written},
+    answer::Query,
+    dns::Name,
+    wire::{self, Age, MARK_LEN},
     zone::Snapshot,
 };
 
@@ -51,7 +52,7 @@ pub struct Forwarder {
     in_flight: Arc<InFlight>,
     places: Arc<Semaphore>,
     /// What aliases may lead into.
-    mesh: Mesh,
+    pub(super) mesh: Mesh,
     runtime: Handle,
 }
 
@@ -89,17 +90,6 @@ pub enum Now {
     Refused,
     /// An upstream is to be asked.
     Later(DeferredQuery),
-}
-
-/// What was written for a query.
-#[derive(Clone, Copy, Debug)]
-pub struct Passed {
-    /// The response code; `None` for one that we have no name for.
-    pub rcode: Option<Rcode>,
-    /// Whether records were left out because they did not fit.
-    pub truncated: bool,
-    /// How many bytes at the end of the answer are its OPT record's; 0 where there is none.
-    pub opt_bytes: usize,
 }
 
 /// A place among the queries that wait for upstreams.
@@ -206,11 +196,6 @@ impl Forwarder {
             message,
             limit_bytes,
         };
-        if held == Held::Fresh
-            && let Some(kept) = &kept
-        {
-            return Now::Passed(self.give(kept, now, &client, out));
-        }
         let before = wire::marks(query, message);
         let (marks, _) = before.as_chunks::<MARK_LEN>();
         let path = match marks {
@@ -218,6 +203,10 @@ impl Forwarder {
             _ if marks.len() >= MOST_FORWARDERS => Path::Endless,
             _ => Path::Usual,
         };
+        if let (Held::Fresh, Path::Usual, Some(kept)) = (held, path, &kept) {
+            // As most: neither a place nor an upstream is needed.
+            return Now::Passed(self.give(kept, now, &client, out));
+        }
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
         let decision = decide(Facts {
             held,
@@ -273,36 +262,11 @@ impl Forwarder {
         (held, Some(kept))
     }
 
-    /// Whether the mesh has the answer to a question for `name`.
-    fn is_in_mesh(&self, name: &Name, record_type: RecordType) -> bool {
-        in_mesh(&self.mesh.load(), name, record_type, 0).is_some()
-    }
-
     /// Writes a reply from the cache, and counts it.
     fn give(&self, kept: &Kept, now: Instant, client: &Client<'_>, out: &mut Vec<u8>) -> Passed {
         let age = kept.age(now);
         self.figures.hit(age);
         self.write(kept, age, client, out)
-    }
-
-    /// Writes `kept`, of this `age`, as the answer to a client: where an alias leads into the mesh, what the mesh says there.
-    fn write(&self, kept: &Kept, age: Age, client: &Client<'_>, out: &mut Vec<u8>) -> Passed {
-        let start = out.len();
-        let passed = if kept.aliases.is_empty() {
-            client.relay(&kept.reply, age, out)
-        } else {
-            let snapshot = self.mesh.load();
-            match leads_into(&snapshot, &kept.aliases, client.query) {
-                Some((aliases, answer)) => client.complete(aliases, age, &answer, out),
-                None => client.relay(&kept.reply, age, out),
-            }
-        };
-        if passed.truncated && client.is_stream() {
-            // There is no other way to ask that could take more.
-            out.truncate(start);
-            return client.relay(&UpstreamReply::failed(), Age::Fresh(0), out);
-        }
-        passed
     }
 
     /// What answers the question of a [`DeferredQuery`]: the upstreams, or what is too old if they take too long.
@@ -411,86 +375,6 @@ impl DeferredQuery {
         };
         forwarder.write(&kept, age, &client, out)
     }
-}
-
-/// One who asks, and how much it takes.
-struct Client<'q> {
-    query: &'q Query<'q>,
-    message: &'q [u8],
-    limit_bytes: usize,
-}
-
-impl Client<'_> {
-    /// Whether it asks over a stream: then there is no TC, and no other way to ask.
-    fn is_stream(&self) -> bool {
-        self.limit_bytes >= wire::MAX_TCP_BYTES
-    }
-
-    fn relay(&self, reply: &UpstreamReply, age: Age, out: &mut Vec<u8>) -> Passed {
-        let (query, message, limit_bytes) = (self.query, self.message, self.limit_bytes);
-        let relayed = wire::relay(query, message, reply, age, limit_bytes, out);
-        Passed {
-            rcode: Rcode::from_number(relayed.rcode),
-            truncated: relayed.truncated,
-            opt_bytes: relayed.opt_bytes,
-        }
-    }
-
-    fn complete(
-        &self,
-        aliases: &[Alias],
-        age: Age,
-        answer: &Answer<'_>,
-        out: &mut Vec<u8>,
-    ) -> Passed {
-        let (query, message, limit_bytes) = (self.query, self.message, self.limit_bytes);
-        let written = wire::write_aliased(query, message, aliases, age, answer, limit_bytes, out);
-        Passed::of(answer.outcome.rcode() as u16, written)
-    }
-}
-
-impl Passed {
-    fn of(rcode: u16, written: Written) -> Self {
-        Self {
-            rcode: Rcode::from_number(rcode),
-            truncated: written.truncated,
-            opt_bytes: written.opt_bytes,
-        }
-    }
-}
-
-/// What the mesh answers for `name`; `None` where others do.
-fn in_mesh<'s>(
-    snapshot: &'s Snapshot,
-    name: &Name,
-    record_type: RecordType,
-    turn: u32,
-) -> Option<Answer<'s>> {
-    let query = Query {
-        id: 0,
-        recursion_desired: true,
-        question: &[],
-        name: name.as_wire(),
-        record_type,
-        class: Class::IN,
-        edns: None,
-        turn,
-    };
-    let answer = answer(snapshot, &query);
-    let is_others = answer.others.is_some() || matches!(answer.outcome, Outcome::NotReady);
-    (!is_others).then_some(answer)
-}
-
-/// The aliases up to the first that leads into the mesh, and what the mesh answers there.
-fn leads_into<'a, 's>(
-    snapshot: &'s Snapshot,
-    aliases: &'a [Alias],
-    query: &Query<'_>,
-) -> Option<(&'a [Alias], Answer<'s>)> {
-    aliases.iter().enumerate().find_map(|(at, alias)| {
-        let answer = in_mesh(snapshot, &alias.target, query.record_type, query.turn)?;
-        Some((&aliases[..=at], answer))
-    })
 }
 
 /// As many places as may wait.

@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use crate::dns::RecordType;
+
 /// So many questions in a row without any reply, and an upstream is tried with one that every server can answer.
 const MOST_UNANSWERED: u32 = 3;
 
@@ -16,8 +18,9 @@ pub(super) struct Health {
     /// How long to wait for it, whatever it usually takes.
     fixed_patience: Option<Duration>,
     /// How long replies take, smoothed, and how much that varies, as TCP reckons it
-    /// ([RFC 6298 §2](https://www.rfc-editor.org/rfc/rfc6298#section-2)).
-    times: Option<(Duration, Duration)>,
+    /// ([RFC 6298 §2](https://www.rfc-editor.org/rfc/rfc6298#section-2)); for AAAA apart from all others, for there are
+    /// servers that are quick about one type of address and slow about the other.
+    times: [Option<(Duration, Duration)>; 2],
     unanswered: u32,
     /// Whether it is being tried.
     is_suspect: bool,
@@ -44,24 +47,26 @@ impl Health {
         self.is_down
     }
 
-    /// How long a reply takes, if there was one.
+    /// How long a reply takes, if there was one, about the type that is answered sooner.
     pub(super) fn smoothed(&self) -> Option<Duration> {
-        self.times.map(|(smoothed, _)| smoothed)
+        let times = self.times.iter().flatten();
+        times.map(|(smoothed, _)| *smoothed).min()
     }
 
-    /// How long to wait for a reply before another upstream is asked too.
-    pub(super) fn patience(&self) -> Duration {
+    /// How long to wait for a reply about this type before another upstream is asked too.
+    pub(super) fn patience(&self, record_type: RecordType) -> Duration {
         if let Some(fixed) = self.fixed_patience {
             return fixed;
         }
-        self.times.map_or(FIRST_PATIENCE, |(smoothed, deviation)| {
+        self.times[place(record_type)].map_or(FIRST_PATIENCE, |(smoothed, deviation)| {
             (smoothed + 4 * deviation).clamp(LEAST_PATIENCE, MOST_PATIENCE)
         })
     }
 
-    /// Notes a reply, whatever it says. Returns whether that ends a time of being down.
-    pub(super) fn answered(&mut self, after: Duration) -> bool {
-        self.times = Some(match self.times {
+    /// Notes a reply to a question for this type, whatever it says. Returns whether that ends a time of being down.
+    pub(super) fn answered(&mut self, record_type: RecordType, after: Duration) -> bool {
+        let times = &mut self.times[place(record_type)];
+        *times = Some(match *times {
             None => (after, after / 2),
             Some((smoothed, deviation)) => (
                 (7 * smoothed + after) / 8,
@@ -104,9 +109,16 @@ impl Health {
     }
 }
 
+/// Where the times of a type are.
+fn place(record_type: RecordType) -> usize {
+    usize::from(record_type == RecordType::AAAA)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const A: RecordType = RecordType::A;
 
     /// Reads `events` (`+` a reply, `-` a question without one, `x` a try without one) and compares the state after each
     /// (`U` up, `S` up and tried, `D` down).
@@ -115,7 +127,7 @@ mod tests {
         let mut health = Health::default();
         let states = events.chars().map(|event| {
             match event {
-                '+' => drop(health.answered(Duration::from_millis(1))),
+                '+' => drop(health.answered(A, Duration::from_millis(1))),
                 'x' => drop(health.missed_try()),
                 _ => drop(health.missed()),
             }
@@ -140,26 +152,36 @@ mod tests {
     #[test]
     fn says_when_it_was_back() {
         let mut health = Health::default();
-        health.answered(Duration::ZERO);
+        health.answered(A, Duration::ZERO);
         assert_eq!(health.back_at(), None);
         for _ in 0..3 {
             health.missed();
         }
         health.missed_try();
-        assert!(health.answered(Duration::ZERO) && health.back_at().is_some());
+        assert!(health.answered(A, Duration::ZERO) && health.back_at().is_some());
     }
 
     #[test]
     fn patience_follows_the_times_of_replies() {
         let mut health = Health::default();
-        assert_eq!(health.patience(), FIRST_PATIENCE);
-        health.answered(Duration::from_millis(1));
-        assert_eq!(health.patience(), LEAST_PATIENCE);
+        assert_eq!(health.patience(A), FIRST_PATIENCE);
+        health.answered(A, Duration::from_millis(1));
+        assert_eq!(health.patience(A), LEAST_PATIENCE);
         for _ in 0..50 {
-            health.answered(Duration::from_millis(300));
+            health.answered(A, Duration::from_millis(300));
         }
-        assert!(health.patience() > Duration::from_millis(300));
-        health.answered(Duration::from_secs(9));
-        assert_eq!(health.patience(), MOST_PATIENCE);
+        assert!(health.patience(A) > Duration::from_millis(300));
+        health.answered(A, Duration::from_secs(9));
+        assert_eq!(health.patience(A), MOST_PATIENCE);
+    }
+
+    #[test]
+    fn one_type_of_address_sets_no_pace_for_the_other() {
+        let mut health = Health::default();
+        health.answered(A, Duration::from_millis(1));
+        health.answered(RecordType::AAAA, Duration::from_secs(3));
+        assert_eq!(health.patience(A), LEAST_PATIENCE);
+        assert_eq!(health.patience(RecordType::AAAA), MOST_PATIENCE);
+        assert_eq!(health.smoothed(), Some(Duration::from_millis(1)));
     }
 }

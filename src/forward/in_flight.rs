@@ -56,9 +56,11 @@ impl Waiter {
 }
 
 impl Leader {
-    /// Gives all who wait the answer.
+    /// Gives all who wait the answer. Whoever comes later asks anew.
     pub(super) fn tell(self, kept: Arc<Kept>) {
-        self.waiters.send_replace(Some(kept));
+        let waiters = self.waiters.clone();
+        drop(self);
+        waiters.send_replace(Some(kept));
     }
 }
 

@@ -3,15 +3,17 @@
 //! A [`Forwarder`] takes queries for names that the snapshot does not hold, from clients that it looks names up for, and
 //! writes what an upstream says. [`Forwarder::now`] is for the threads that read sockets: it never waits, and either writes
 //! the answer from the cache or hands out a [`DeferredQuery`], to be [answered](DeferredQuery::answer) on tokio. When the settings change,
-//! [another one](Forwarder::succeeded_by) takes its place and its cache. [`Forwarder::addresses`] is for names that stand in
-//! the place of addresses in the mesh.
+//! [another one](Forwarder::succeeded_by) takes its place and its cache. [`Forwarder::addresses`] is for endpoints that are
+//! names.
 //!
-//! Owns which upstream is asked, how long it is waited for, what is kept, and what a reply must have to be believed. The
+//! What becomes of a question is decided in one place (`decide`), from what is kept, who is there and which way the question
+//! came; the rest carries that out. Owns which upstream is asked, how long it is waited for, what is kept, and what a reply must have to be believed. The
 //! bytes of messages are `wire`'s. What reaches this module is not in the mesh; it looks there only for where aliases lead.
 
 mod address;
 mod along;
 mod cache;
+mod client;
 mod connection;
 mod decide;
 mod dial;
@@ -35,7 +37,8 @@ mod tls;
 mod upstream;
 
 pub use address::{AddressError, socket_address};
+pub use client::Passed;
 pub use figures::Page;
-pub use forwarder::{DeferredQuery, Forwarder, InForce, Mesh, Now, Passed, StartError};
+pub use forwarder::{DeferredQuery, Forwarder, InForce, Mesh, Now, StartError};
 pub use names::{Resolution, ResolutionError};
 pub use settings::{Endpoint, Policy, Route, Settings, Source, Transport};

@@ -171,7 +171,7 @@ impl Race {
         let Some((upstream, round)) = self.line.pop_front() else {
             return super::health::MOST_PATIENCE;
         };
-        let patience = upstream.health().patience() * (1 << round);
+        let patience = upstream.health().patience(question.record_type) * (1 << round);
         let (question, marks) = (question.clone(), marks.to_vec());
         self.attempts.spawn(async move {
             let outcome = upstream.ask(&question, &marks).await;

@@ -18,7 +18,7 @@ pub struct Settings {
     pub retry_after: Option<Duration>,
     /// Whom names are looked up for.
     pub clients: Vec<IpNet>,
-    /// How many queries may wait for upstreams; further ones get SERVFAIL at once.
+    /// How many queries may wait for upstreams; further ones get what is kept, however old, or SERVFAIL at once.
     pub max_waiting: usize,
     /// How much memory the cache may take.
     pub cache_bytes: u64,

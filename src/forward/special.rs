@@ -2,7 +2,7 @@
 //!
 //! | Name, and all below it | Answer | By |
 //! | --- | --- | --- |
-//! | `localhost` | A 127.0.0.1, AAAA ::1, no other data | [RFC 6761 §6.3] |
+//! | `localhost` | A `127.0.0.1`, AAAA `::1`, no other data | [RFC 6761 §6.3] |
 //! | `resolver.arpa` | no data: what an upstream says there leads clients past this server | [RFC 9462 §6.4] |
 //! | `invalid` | no such name | [RFC 6761 §6.4] |
 //! | `onion` | no such name: a name of Tor's that leaves tells where somebody goes | [RFC 7686 §2] |

@@ -21,7 +21,7 @@ use super::{
     question::{Mark, Question},
     tls::Connectors,
 };
-use crate::wire::UpstreamReply;
+use crate::{dns::RecordType, wire::UpstreamReply};
 
 /// How often an upstream that is down is tried, and for how long each time.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -90,6 +90,7 @@ impl Upstream {
     ) -> io::Result<UpstreamReply> {
         let pending = Pending {
             upstream: self,
+            record_type: question.record_type,
             since: Instant::now(),
             is_answered: false,
         };
@@ -111,7 +112,7 @@ impl Upstream {
             )
             .await
             {
-                Ok(Ok(_)) => return held.answered(start.elapsed()),
+                Ok(Ok(_)) => return held.answered(RecordType::NS, start.elapsed()),
                 _ => held.missed_try(),
             }
             drop(held);
@@ -119,8 +120,8 @@ impl Upstream {
         }
     }
 
-    fn answered(&self, after: Duration) {
-        if self.health().answered(after) {
+    fn answered(&self, record_type: RecordType, after: Duration) {
+        if self.health().answered(record_type, after) {
             info!(upstream = %self.endpoint, "the upstream answers again");
         }
     }
@@ -246,6 +247,7 @@ impl fmt::Debug for Upstream {
 /// A question without a reply yet.
 struct Pending<'u> {
     upstream: &'u Arc<Upstream>,
+    record_type: RecordType,
     since: Instant,
     is_answered: bool,
 }
@@ -257,7 +259,7 @@ impl Pending<'_> {
         if is_answered {
             let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
             self.upstream.figures.reply_nanos.fetch_add(nanos, Relaxed);
-            self.upstream.answered(after);
+            self.upstream.answered(self.record_type, after);
         } else {
             self.upstream.missed();
             self.is_answered = true;
@@ -267,7 +269,8 @@ impl Pending<'_> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        let has_waited = || self.since.elapsed() >= self.upstream.health().patience();
+        let patience = || self.upstream.health().patience(self.record_type);
+        let has_waited = || self.since.elapsed() >= patience();
         if !self.is_answered && has_waited() {
             self.upstream.missed();
         }

@@ -163,7 +163,14 @@ fn fields_seem_ours(fields: Fields<'_>) -> bool {
 
 fn is_our_kind(kind: &str) -> bool {
     let kind = kind.strip_suffix("List").unwrap_or(kind);
-    known_kind(kind).is_some() || nearest(kind, ISTIO_KINDS).is_some()
+    // The names of most other kinds are told apart without a comparison that takes time.
+    let is_near = ["Service", "Workload"].iter().any(|start| {
+        kind.len() > start.len() + 1
+            && kind
+                .get(..start.len())
+                .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    });
+    known_kind(kind).is_some() || (is_near && nearest(kind, ISTIO_KINDS).is_some())
 }
 
 /// Whether a text that can't be read seems to hold an object of ours.

@@ -1,7 +1,7 @@
 //! Tells templates from manifests: files that have to be rendered before anyone can read them.
 //!
 //! Knows the marks of Go (Helm) and Jinja, `{{ … }}` and `{% … %}`, of ERB, `<% … %>`, and the variables `${…}` that
-//! Flux, OpenShift and `envsubst` fill in.
+//! Flux, `OpenShift` and `envsubst` fill in.
 
 /// The marks around what a template fills in.
 const ACTIONS: [(&str, &str); 3] = [("{{", "}}"), ("{%", "%}"), ("<%", "%>")];
@@ -48,8 +48,11 @@ fn action_column(row: &str, opens: &[&str]) -> Option<u32> {
     let mut before = ' ';
     for (column, (at, character)) in (1..).zip(row.char_indices()) {
         match quote {
-            Some(open) if character == open && before != '\\' => quote = None,
-            Some(_) => {}
+            Some(open) => {
+                if character == open && before != '\\' {
+                    quote = None;
+                }
+            }
             None if matches!(character, '"' | '\'') && " \t[{,(".contains(before) => {
                 quote = Some(character);
             }

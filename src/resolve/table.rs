@@ -244,20 +244,16 @@ impl Table {
 impl Half {
     /// Returns when to ask again.
     fn take_in(&mut self, found: Result<Resolution, ResolutionError>, at: SystemTime) -> Duration {
-        match found {
-            Ok(found) => {
-                let interval = interval(&found);
-                self.found = Some(found);
-                self.failures = 0;
-                self.good_at = Some(at);
-                interval
-            }
-            Err(_) => {
-                let pause = LEAST_INTERVAL * 2_u32.saturating_pow(self.failures.min(16));
-                self.failures += 1;
-                pause.min(MOST_PAUSE)
-            }
-        }
+        let Ok(found) = found else {
+            let pause = LEAST_INTERVAL * 2_u32.saturating_pow(self.failures.min(16));
+            self.failures += 1;
+            return pause.min(MOST_PAUSE);
+        };
+        let interval = interval(&found);
+        self.found = Some(found);
+        self.failures = 0;
+        self.good_at = Some(at);
+        interval
     }
 }
 
@@ -310,6 +306,7 @@ mod tests {
         Name::from_text(text).expect("a name")
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "it is how a lookup ends")]
     fn found(addresses: &[&str], ttl_seconds: u32) -> Result<Resolution, ResolutionError> {
         let addresses = addresses.iter().map(|text| text.parse());
         Ok(Resolution {
@@ -443,7 +440,7 @@ mod tests {
         table.remove(&name("a.test"));
         table.add(name("a.test"), now);
         table.note(&name("a.test"), V4, found(&["192.0.2.1"], 9), now);
-        let later = now + Duration::from_secs(60);
+        let later = now + Duration::from_mins(1);
         assert_eq!(table.take_due(V4, later), Some(name("a.test")));
         assert_eq!(table.take_due(V4, later), None);
     }

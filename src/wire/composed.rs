@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A pointer to the question's name, which stands behind the header.
-pub(super) const QUESTION_NAME: u16 = POINTER | HEADER_LEN as u16;
+pub(super) const QUESTION_NAME: u16 = 0xc00c;
 
 /// The bits that make an offset a pointer.
 const POINTER: u16 = 0xc000;
@@ -100,9 +100,9 @@ impl<'o> Composed<'o> {
         let asked = u16::from_be_bytes([message[2], message[3]]);
         let flags = QR
             | RA
-            | asked & (RD | CD)
-            | AA * u16::from(is_authoritative)
-            | TC * u16::from(truncated)
+            | (asked & (RD | CD))
+            | (AA * u16::from(is_authoritative))
+            | (TC * u16::from(truncated))
             | rcode as u16;
         let opts = u16::from(query.edns.is_some());
         let header = [query.id, flags, 1, self.answers, self.authorities, opts];

@@ -1,3 +1,4 @@
+mod aliases;
 mod laws;
 mod relay_laws;
 mod replies;

@@ -104,7 +104,8 @@ fn files_that_are_no_manifests_come_last_and_fail_only_if_asked_to() {
     let ran = place.run(&["check", "zones", "--strict"]);
     assert_eq!(ran.code, Some(79), "{ran:?}");
     place.write("zones/broken.yaml", BROKEN);
-    let found = place.run(&["check", "zones", "--output", "json"]).json();
+    let ran = place.run(&["check", "zones", "--output", "json"]);
+    let found: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     let found = found.as_array().expect("one array").iter();
     let codes: Vec<_> = found
         .map(|found| found["code"].as_str().expect("a code").to_owned())

@@ -10,6 +10,8 @@ mod plain;
 mod plain_scalar;
 mod refusal;
 mod seed;
+#[cfg(test)]
+mod tests;
 
 use bumpalo::Bump;
 use serde::de::DeserializeSeed;
@@ -96,18 +98,7 @@ fn read_any_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>,
     };
     seed.deserialize(serde_yaml::Deserializer::from_str(raw.text))
         .map(|root| reading.finish(root))
-        .map_err(|error| {
-            let place = error
-                .location()
-                .map_or((1, 1), |place| (place.line(), place.column()));
-            refusal::refuse(
-                raw,
-                Format::Yaml,
-                reading.broken_limit(),
-                place,
-                &error.to_string(),
-            )
-        })
+        .map_err(|error| refusal::of_yaml(raw, reading.refusal(), &error))
 }
 
 fn read_json<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
@@ -126,26 +117,8 @@ fn read_any_json<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>,
     }
     .deserialize(&mut deserializer)
     .and_then(|root| deserializer.end().map(|()| root));
-    root.map(|root| reading.finish(root)).map_err(|error| {
-        // serde_json counts columns in bytes.
-        let row = raw
-            .text
-            .split('\n')
-            .nth(error.line().saturating_sub(1))
-            .unwrap_or_default();
-        let column = row
-            .bytes()
-            .take(error.column())
-            .filter(|byte| !(0x80..0xc0).contains(byte))
-            .count();
-        refusal::refuse(
-            raw,
-            Format::Json,
-            reading.broken_limit(),
-            (error.line(), column),
-            &error.to_string(),
-        )
-    })
+    root.map(|root| reading.finish(root))
+        .map_err(|error| refusal::of_json(raw, reading.refusal(), &error))
 }
 
 /// The number of a mapping or list that begins, for a reader that knows no aliases; `None` where it is too deep.

@@ -1,71 +1,69 @@
 //! Why a document could not be read, in words for whoever wrote it.
 
-use super::{super::raw::RawDocument, Format, MAX_DEPTH, Unreadable};
-use crate::diagnostic::{Code, code};
+use granit_parser::{ErrorKind, Parser, ScanError};
+
+use super::{super::raw::RawDocument, MAX_DEPTH, Unreadable, seed::Refusal};
+use crate::diagnostic::code;
 
 /// How many brackets may be open before a document's nesting is looked at, strings and comments included.
 const SUSPICIOUS_DEPTH: usize = 256;
 
-/// Turns a reader's error at `place` (line and column of the text, from 1) into ours.
-pub(super) fn refuse(
+/// Says why `serde_json` did not take the text.
+pub(super) fn of_json(
     raw: &RawDocument<'_>,
-    format: Format,
-    broken_limit: Option<Code>,
-    place: (usize, usize),
-    error: &str,
+    refusal: Option<Refusal>,
+    error: &serde_json::Error,
 ) -> Unreadable {
-    let limit = broken_limit.or_else(|| match error {
-        _ if error.contains("recursion limit exceeded") => Some(code::TOO_DEEP),
-        _ if error.contains("repetition limit exceeded") => Some(code::ALIAS_EXPANSION),
-        _ => None,
-    });
-    let forbidden = forbidden_character(raw.text).filter(|_| error.contains("control characters"));
-    let (line, column) = forbidden.map_or(place, |(place, _)| place);
-    let number = |count: usize| u32::try_from(count.max(1)).unwrap_or(u32::MAX);
-    let position = match limit {
-        // Where the allowance ends says nothing about what uses it up.
-        Some(code::ALIAS_EXPANSION) => raw.start(),
-        _ => raw.place(number(line), number(column)),
-    };
-    let message = match limit {
-        Some(code::TOO_DEEP) => too_deep_message(),
-        Some(_) => "the aliases unfold to far more than the document holds: write the values out"
-            .to_owned(),
-        None => match forbidden {
-            Some((_, character)) => {
-                format!(
-                    "the character U+{:04X} can't stand here: take it out",
-                    u32::from(character)
-                )
-            }
-            None => explain(
-                format,
-                error,
-                raw.text
-                    .split('\n')
-                    .nth(line.saturating_sub(1))
-                    .unwrap_or_default(),
-            ),
-        },
-    };
-    Unreadable {
-        position,
-        code: limit.unwrap_or(code::SYNTAX),
-        message,
+    // Columns are counted in bytes there.
+    let row = row(raw, error.line());
+    let column = row
+        .bytes()
+        .take(error.column())
+        .filter(|byte| !(0x80..0xc0).contains(byte))
+        .count();
+    let place = (error.line(), column);
+    if let Some(refusal) = refusal {
+        return refused(raw, refusal, place);
     }
+    let text = error.to_string();
+    let end = format!(" at line {} column {}", error.line(), error.column());
+    let reason = text.strip_suffix(&end).unwrap_or(&text);
+    syntax(raw, place, format!("not JSON: {reason}"))
 }
 
-fn explain(format: Format, error: &str, row: &str) -> String {
-    let indent = &row[..row.len() - row.trim_start().len()];
-    if format == Format::Yaml && indent.contains('\t') {
-        return "this line is indented with a tab, which YAML forbids: use spaces".to_owned();
+/// Says why `serde_yaml` did not take the text: where neither a limit nor a character is to blame, in the words of the
+/// other parser, which tells what is wrong and where as values.
+pub(super) fn of_yaml(
+    raw: &RawDocument<'_>,
+    refusal: Option<Refusal>,
+    error: &serde_yaml::Error,
+) -> Unreadable {
+    let place = error
+        .location()
+        .map_or((1, 1), |place| (place.line(), place.column()));
+    if let Some(refusal) = refusal {
+        return refused(raw, refusal, place);
     }
-    let name = if format == Format::Json {
-        "JSON"
-    } else {
-        "YAML"
-    };
-    format!("not {name}: {}", without_places(error))
+    if let Some((place, character)) = forbidden_character(raw.text) {
+        let message = format!(
+            "the character U+{:04X} can't stand here: take it out",
+            u32::from(character)
+        );
+        return syntax(raw, place, message);
+    }
+    if is_indented_with_a_tab(row(raw, place.0)) {
+        let message = "this line is indented with a tab, which YAML forbids: use spaces";
+        return syntax(raw, place, message.to_owned());
+    }
+    if let Some(error) = first_error(raw) {
+        return scan_error(raw, &error);
+    }
+    if raw.text.contains('&') && raw.text.contains('*') {
+        // The one limit of serde_yaml's own that a text can meet that is YAML.
+        return refused(raw, Refusal::AliasExpansion, place);
+    }
+    let message = "not YAML as Kubernetes has it: a value does not fit its tag".to_owned();
+    syntax(raw, place, message)
 }
 
 /// Refuses a text whose nesting would keep libyaml busy: its time grows with the square of it.
@@ -87,56 +85,67 @@ pub(super) fn check_nesting(raw: &RawDocument<'_>) -> Result<(), Unreadable> {
     if deepest <= SUSPICIOUS_DEPTH {
         return Ok(());
     }
-    let error = granit_parser::Parser::new_from_str(raw.text).find_map(Result::err);
-    error.map_or(Ok(()), |error| {
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let marker = error.marker();
-        let position = raw.place(
-            number(marker.line()),
-            number(marker.col()).saturating_add(1),
-        );
-        let too_deep = matches!(
-            error.kind(),
-            granit_parser::ErrorKind::RecursionLimitExceeded
-        );
-        let code = if too_deep {
-            code::TOO_DEEP
-        } else {
-            code::SYNTAX
-        };
-        let message = if too_deep {
-            too_deep_message()
-        } else {
-            format!("not YAML: {}", error.info())
-        };
-        Err(Unreadable {
-            position,
-            code,
-            message,
-        })
-    })
+    first_error(raw).map_or(Ok(()), |error| Err(scan_error(raw, &error)))
 }
 
-fn too_deep_message() -> String {
-    format!("more than {MAX_DEPTH} mappings and lists are nested: flatten them")
+fn first_error(raw: &RawDocument<'_>) -> Option<ScanError> {
+    Parser::new_from_str(raw.text).find_map(Result::err)
 }
 
-/// The reader's words without its line numbers, which count from the document's start.
-fn without_places(error: &str) -> String {
-    let mut out = String::with_capacity(error.len());
-    let mut rest = error;
-    while let Some(at) = rest.find(" at line ") {
-        out.push_str(&rest[..at]);
-        let tail = &rest[at + " at line ".len()..];
-        rest = tail.trim_start_matches(|c: char| c.is_ascii_digit());
-        rest = rest.strip_prefix(" column ").map_or(rest, |tail| {
-            tail.trim_start_matches(|c: char| c.is_ascii_digit())
-        });
+fn scan_error(raw: &RawDocument<'_>, error: &ScanError) -> Unreadable {
+    let place = (error.marker().line(), error.marker().col() + 1);
+    if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+        return refused(raw, Refusal::TooDeep, place);
     }
-    out.push_str(rest);
-    out.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    if is_indented_with_a_tab(row(raw, place.0)) {
+        let message = "this line is indented with a tab, which YAML forbids: use spaces";
+        return syntax(raw, place, message.to_owned());
+    }
+    let words = error.info().replace(char::is_control, " ");
+    syntax(raw, place, format!("not YAML: {words}"))
+}
+
+fn refused(raw: &RawDocument<'_>, refusal: Refusal, place: (usize, usize)) -> Unreadable {
+    let (code, message) = match refusal {
+        Refusal::TooDeep => {
+            let message =
+                format!("more than {MAX_DEPTH} mappings and lists are nested: flatten them");
+            (code::TOO_DEEP, message)
+        }
+        Refusal::AliasExpansion => {
+            let message =
+                "the aliases unfold to far more than the document holds: write the values out";
+            // Where the allowance ends says nothing about what uses it up.
+            return Unreadable {
+                position: raw.start(),
+                code: code::ALIAS_EXPANSION,
+                message: message.to_owned(),
+            };
+        }
+        Refusal::Key => (code::SYNTAX, "a key is no text: write one".to_owned()),
+    };
+    Unreadable {
+        code,
+        ..syntax(raw, place, message)
+    }
+}
+
+fn syntax(raw: &RawDocument<'_>, (line, column): (usize, usize), message: String) -> Unreadable {
+    let number = |count: usize| u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+    Unreadable {
+        position: raw.place(number(line), number(column)),
+        code: code::SYNTAX,
+        message,
+    }
+}
+
+fn row<'t>(raw: &RawDocument<'t>, line: usize) -> &'t str {
+    let mut rows = raw.text.split('\n');
+    rows.nth(line.saturating_sub(1)).unwrap_or_default()
+}
+
+fn is_indented_with_a_tab(row: &str) -> bool {
+    row[..row.len() - row.trim_start().len()].contains('\t')
 }
 
 /// The place and character that YAML does not allow in a text, which libyaml's error does not tell.

@@ -31,6 +31,15 @@ const OPEN: usize = 32;
 /// How far in front of a scalar its tag is looked for, in bytes.
 const TAG_WINDOW: usize = 64;
 
+/// What a parser takes and the visitors refuse.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Refusal {
+    TooDeep,
+    AliasExpansion,
+    /// A key is a mapping or list.
+    Key,
+}
+
 /// What the visitors of one document share.
 pub(super) struct Reading<'t> {
     arena: &'t Bump,
@@ -42,7 +51,7 @@ pub(super) struct Reading<'t> {
     format: Format,
     next: Cell<u32>,
     budget: Cell<usize>,
-    broken_limit: Cell<Option<Code>>,
+    refusal: Cell<Option<Refusal>>,
     faults: RefCell<Vec<Fault>>,
 }
 
@@ -56,7 +65,7 @@ impl<'t> Reading<'t> {
             format,
             next: Cell::new(0),
             budget: Cell::new(2 * text.len() + ALIAS_ALLOWANCE),
-            broken_limit: Cell::new(None),
+            refusal: Cell::new(None),
             faults: RefCell::default(),
         }
     }
@@ -71,15 +80,15 @@ impl<'t> Reading<'t> {
         }
     }
 
-    /// The limit that ended the reading.
-    pub(super) fn broken_limit(&self) -> Option<Code> {
-        self.broken_limit.get()
+    /// What ended the reading here, and not in the parser.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.refusal.get()
     }
 
     /// The number of the value being read, which costs one and its own `bytes`.
     fn number<E: de::Error>(&self, bytes: usize) -> Result<NodeId, E> {
         let Some(budget) = self.budget.get().checked_sub(1 + bytes) else {
-            return Err(self.break_limit(code::ALIAS_EXPANSION));
+            return Err(self.refuse(Refusal::AliasExpansion));
         };
         self.budget.set(budget);
         Ok(self.next_id())
@@ -94,15 +103,15 @@ impl<'t> Reading<'t> {
 
     fn check_depth<E: de::Error>(&self, depth: usize) -> Result<(), E> {
         if depth >= MAX_DEPTH {
-            Err(self.break_limit(code::TOO_DEEP))
+            Err(self.refuse(Refusal::TooDeep))
         } else {
             Ok(())
         }
     }
 
-    fn break_limit<E: de::Error>(&self, limit: Code) -> E {
-        self.broken_limit.set(Some(limit));
-        E::custom("limit")
+    fn refuse<E: de::Error>(&self, refusal: Refusal) -> E {
+        self.refusal.set(Some(refusal));
+        E::custom("refused")
     }
 
     /// Where the items of a list begin that is read next.
@@ -181,6 +190,10 @@ impl<'t> Reading<'t> {
                 .iter()
                 .rposition(is_between)
                 .map_or(0, |at| at + 1);
+            if properties.ends_with(b">") && properties.windows(2).any(|bytes| bytes == b"!<") {
+                // A tag in full, with commas in it.
+                return false;
+            }
             match properties.get(start) {
                 Some(b'!') => return false,
                 // An anchor, in front of which a tag may stand.
@@ -372,6 +385,14 @@ impl<'t> Visitor<'t> for KeySeed<'_, 't> {
             id: self.0.number(text.len())?,
             text: self.0.alloc_text(text),
         })
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(self, _access: A) -> Result<Key<'t>, A::Error> {
+        Err(self.0.refuse(Refusal::Key))
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, _access: A) -> Result<Key<'t>, A::Error> {
+        Err(self.0.refuse(Refusal::Key))
     }
 }
 

@@ -1,0 +1,131 @@
+use super::{Forwarder, cache::Kept};
+use crate::{
+    answer::{Answer, Outcome, Query, answer},
+    dns::{Class, Name, Rcode, RecordType},
+    wire::{self, Age, Alias, UpstreamReply, Written},
+    zone::Snapshot,
+};
+
+/// What was written for a query.
+#[derive(Clone, Copy, Debug)]
+pub struct Passed {
+    /// The response code; `None` for one that we have no name for.
+    pub rcode: Option<Rcode>,
+    /// Whether records were left out because they did not fit.
+    pub truncated: bool,
+    /// How many bytes at the end of the answer are its OPT record's; 0 where there is none.
+    pub opt_bytes: usize,
+}
+
+/// One who asks, and how much it takes.
+pub(super) struct Client<'q> {
+    pub(super) query: &'q Query<'q>,
+    pub(super) message: &'q [u8],
+    pub(super) limit_bytes: usize,
+}
+
+impl Client<'_> {
+    /// Whether it asks over a stream: then there is no TC, and no other way to ask.
+    fn is_stream(&self) -> bool {
+        self.limit_bytes >= wire::MAX_TCP_BYTES
+    }
+
+    fn relay(&self, reply: &UpstreamReply, age: Age, out: &mut Vec<u8>) -> Passed {
+        let (query, message, limit_bytes) = (self.query, self.message, self.limit_bytes);
+        let relayed = wire::relay(query, message, reply, age, limit_bytes, out);
+        Passed {
+            rcode: Rcode::from_number(relayed.rcode),
+            truncated: relayed.truncated,
+            opt_bytes: relayed.opt_bytes,
+        }
+    }
+
+    fn complete(
+        &self,
+        aliases: &[Alias],
+        age: Age,
+        answer: &Answer<'_>,
+        out: &mut Vec<u8>,
+    ) -> Passed {
+        let (query, message, limit_bytes) = (self.query, self.message, self.limit_bytes);
+        let written = wire::write_aliased(query, message, aliases, age, answer, limit_bytes, out);
+        Passed::of(answer.outcome.rcode() as u16, written)
+    }
+}
+
+impl Forwarder {
+    /// Whether the mesh has the answer to a question for `name`.
+    pub(super) fn is_in_mesh(&self, name: &Name, record_type: RecordType) -> bool {
+        in_mesh(&self.mesh.load(), name, record_type, 0).is_some()
+    }
+
+    /// Writes `kept`, of this `age`, as the answer to a client: where an alias leads into the mesh, what the mesh says there.
+    pub(super) fn write(
+        &self,
+        kept: &Kept,
+        age: Age,
+        client: &Client<'_>,
+        out: &mut Vec<u8>,
+    ) -> Passed {
+        let start = out.len();
+        let passed = if kept.aliases.is_empty() {
+            client.relay(&kept.reply, age, out)
+        } else {
+            let snapshot = self.mesh.load();
+            match leads_into(&snapshot, &kept.aliases, client.query) {
+                Some((aliases, answer)) => client.complete(aliases, age, &answer, out),
+                None => client.relay(&kept.reply, age, out),
+            }
+        };
+        if passed.truncated && client.is_stream() {
+            // There is no other way to ask that could take more.
+            out.truncate(start);
+            return client.relay(&UpstreamReply::failed(), Age::Fresh(0), out);
+        }
+        passed
+    }
+}
+
+impl Passed {
+    pub(super) fn of(rcode: u16, written: Written) -> Self {
+        Self {
+            rcode: Rcode::from_number(rcode),
+            truncated: written.truncated,
+            opt_bytes: written.opt_bytes,
+        }
+    }
+}
+
+/// What the mesh answers for `name`; `None` where others do.
+fn in_mesh<'s>(
+    snapshot: &'s Snapshot,
+    name: &Name,
+    record_type: RecordType,
+    turn: u32,
+) -> Option<Answer<'s>> {
+    let query = Query {
+        id: 0,
+        recursion_desired: true,
+        question: &[],
+        name: name.as_wire(),
+        record_type,
+        class: Class::IN,
+        edns: None,
+        turn,
+    };
+    let answer = answer(snapshot, &query);
+    let is_others = answer.others.is_some() || matches!(answer.outcome, Outcome::NotReady);
+    (!is_others).then_some(answer)
+}
+
+/// The aliases up to the first that leads into the mesh, and what the mesh answers there.
+fn leads_into<'a, 's>(
+    snapshot: &'s Snapshot,
+    aliases: &'a [Alias],
+    query: &Query<'_>,
+) -> Option<(&'a [Alias], Answer<'s>)> {
+    aliases.iter().enumerate().find_map(|(at, alias)| {
+        let answer = in_mesh(snapshot, &alias.target, query.record_type, query.turn)?;
+        Some((&aliases[..=at], answer))
+    })
+}
