@@ -1,11 +1,12 @@
 //! Bytes: reads queries and writes answers, for every transport.
 //!
 //! [`parse()`] reads a message into a [`Query`](crate::answer::Query) or says how to refuse it; [`write()`] and
-//! [`write_refusal`] append a message to a buffer. For names that others answer, [`write_question`] and [`read_reply`] speak
-//! with an upstream server, [`relay`] passes its reply on, and [`find_addresses`] and [`aliases()`] look into it. [`write_aliased`] completes one that
-//! leads to a name of ours, and [`write_local`] answers what nobody is asked. [`add_transport_options`] adds
-//! what depends on the transport alone; [`clear_rcode`] makes a name exist that the mesh knows. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
-//! makes a query malformed, and truncation.
+//! [`write_refusal`] append a message to a buffer. For names that others answer, [`write_question`] asks an upstream server,
+//! [`read_reply`] and [`read_whole_reply`] check its reply and write the records anew, [`relay`] passes them on, and
+//! [`find_addresses`] and [`aliases()`] look into them. [`write_aliased`] completes a reply that leads to a name of ours,
+//! [`write_local`] answers what nobody is asked, and [`clear_rcode`] makes a name exist that the mesh knows.
+//! [`add_transport_options`] adds what depends on the transport alone. Owns the layout of messages ([RFC 1035 §4]), EDNS
+//! ([RFC 6891]), what makes a message malformed, compression and truncation.
 //!
 //! The reader takes what resolvers and stubs send without allocating; messages with other records than one OPT go through
 //! hickory-proto, whose types never leave this module. Never looks a name up and never sends anything.

@@ -381,7 +381,8 @@ fn extended_errors(options: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
     for (code, data) in walk(options) {
         let fits = kept.len() + OPTION_HEADER_LEN + data.len() <= MAX_EXTENDED_ERRORS;
-        if code == OPTION_EXTENDED_ERROR && fits {
+        let has_code = data.len() >= 2;
+        if code == OPTION_EXTENDED_ERROR && has_code && fits {
             push_option(&mut kept, code, data);
         }
     }

@@ -73,12 +73,12 @@ impl Forwarding {
         Self::start(&[], &configuration, &objects.join("---\n"), &[])
     }
 
-    /// Forwards to this upstream, and may have so many files open.
+    /// Forwards to this upstream, which is waited for very long, and may have so many files open.
     pub(crate) fn with_few_files(upstream: &Upstream, files: u32) -> Self {
         let limit = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", &limit, env!("CARGO_BIN_EXE_meshdns")]);
-        let configuration = format!("forward: {{{PATIENT}}}\n");
+        let configuration = format!("forward: {{{PATIENT}, timeout: 1m}}\n");
         Self::run(
             command,
             &["--upstream", &upstream.flag()],

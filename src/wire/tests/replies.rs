@@ -230,3 +230,12 @@ fn opt_records_are_passed_over_wherever_they_stand() {
         assert!(message.edns.is_some());
     }
 }
+
+#[test]
+fn an_extended_error_without_a_code_is_left_out() {
+    for (option, passed) in [(&b"\0\x0f\0\x01x"[..], 0), (b"\0\x0f\0\x03\0\x06x", 7)] {
+        let reply = read(0x8182, [0, 0, 1], &[&opt_with(option)]);
+        let out = passed_on(&reply, Age::Fresh(0), 512, OPT);
+        assert_eq!(out.len(), 12 + QUESTION.len() + OPT.len() + passed);
+    }
+}
