@@ -81,16 +81,14 @@ impl Choices {
             let port = ports.get(port).copied().unwrap_or_default();
             SocketAddr::from(([127, 0, 0, last], port)).to_string()
         };
-        let mut ways_in = self.listen.iter().map(|&(scheme, is_second, port)| {
+        let ways_in = self.listen.iter().map(|&(scheme, is_second, port)| {
             format!("'{}{}'", SCHEMES[scheme], at(is_second, port))
         });
-        let mut lines = vec![match ways_in.len() {
-            0 => "listen: '127.0.0.1:0'".to_owned(),
-            _ => {
-                let first = ways_in.next().unwrap_or_default();
-                let all = ways_in.fold(first, |all, next| format!("{all}, {next}"));
-                format!("listen: [{all}]")
-            }
+        let ways_in: Vec<String> = ways_in.collect();
+        let mut lines = vec![if ways_in.is_empty() {
+            "listen: '127.0.0.1:0'".to_owned()
+        } else {
+            format!("listen: [{}]", ways_in.join(", "))
         }];
         lines.push(match self.http {
             None => "http: off".to_owned(),

@@ -137,6 +137,26 @@ impl Mesh {
         }
     }
 
+    /// Checks that `name` has this address alone in the time after `since` in which the server waits, which is `patience`. An
+    /// answer that comes later, because this machine is busy, proves nothing.
+    #[track_caller]
+    pub(crate) fn holds_meanwhile(
+        &self,
+        name: &str,
+        address: &str,
+        since: Instant,
+        patience: Duration,
+    ) {
+        while since.elapsed() < patience / 3 {
+            let answer = self.answers(name);
+            let is_in_time = since.elapsed() < patience;
+            assert!(
+                !is_in_time || answer == Some(set_of(&[address])),
+                "{name} at {answer:?}"
+            );
+        }
+    }
+
     /// Waits until a number on the metrics page is `value`.
     #[track_caller]
     pub(crate) fn wait_for_metric(&self, name: &str, value: f64) {

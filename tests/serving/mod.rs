@@ -36,7 +36,7 @@ impl Server {
     pub(crate) fn start() -> Self {
         let has_ipv6 = UdpSocket::bind("[::1]:0").is_ok();
         let both = ["127.0.0.1:0", "[::1]:0"];
-        Self::on(&both[..1 + usize::from(has_ipv6)], TcpLimits::default())
+        Self::on(&both[..=usize::from(has_ipv6)], TcpLimits::default())
     }
 
     pub(crate) fn on(listen: &[&str], tcp: TcpLimits) -> Self {
