@@ -1,8 +1,8 @@
 //! `/health`, `/ready` and `/metrics`.
 //!
-//! `/health` lives while the process does. `/ready` names what is missing until queries are answered from a loaded mesh,
-//! stays ready on last good data, and turns unready when the process is asked to stop. Reads what others publish; owns
-//! nothing but its sockets.
+//! `/health` answers as long as the process lives. `/ready` names what is missing until queries are answered from a loaded
+//! mesh. It stays ready on last good data, and turns unready when the process is asked to stop. This module reads what others
+//! publish, and owns nothing but its sockets.
 //!
 //! Never changes anything: every page is a GET.
 
@@ -51,11 +51,11 @@ impl Lifecycle {
 /// What the pages show.
 #[derive(Debug)]
 pub struct Pages {
-    /// How far the process is.
+    /// Tells whether the sockets are bound and whether the process stops.
     pub lifecycle: Arc<Lifecycle>,
-    /// What the server knows about itself; the first one follows the first snapshot.
+    /// Tells whether the mesh is loaded.
     pub status: Arc<ArcSwap<Status>>,
-    /// The metrics.
+    /// What `/metrics` shows.
     pub metrics: Page,
 }
 
@@ -85,7 +85,7 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route("/health", get(|| async { "OK\n" }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .fallback(elsewhere)
+        .fallback(not_found)
         .with_state(pages)
 }
 
@@ -109,7 +109,7 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
     ([(header::CONTENT_TYPE, content_type)], page).into_response()
 }
 
-async fn elsewhere(uri: Uri) -> Response {
+async fn not_found(uri: Uri) -> Response {
     let text = format!(
         "nothing at {}; the pages are /health, /ready and /metrics\n",
         uri.path()
@@ -117,8 +117,7 @@ async fn elsewhere(uri: Uri) -> Response {
     (StatusCode::NOT_FOUND, text).into_response()
 }
 
-/// Whether an `Accept` header takes `OpenMetrics` 1.0 at least as willingly as plain text; Prometheus sends both, with
-/// weights.
+/// Whether an `Accept` header gives `OpenMetrics` 1.0 at least the weight of plain text; Prometheus sends both.
 fn wants_open_metrics(accept: &str) -> bool {
     let mut open_metrics = 0.0;
     let mut plain = 0.0;

@@ -1,4 +1,4 @@
-//! The HTTP sockets: accepts connections, no more than a machine's scrapers and probes need, and none for ever.
+//! The HTTP sockets. How many connections are served, and how long one may be idle, is limited.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,17 +16,17 @@ use tokio::{
 /// Connections served at a time; the next waits in the kernel's queue.
 const MAX_CONNECTIONS: usize = 128;
 
-/// How long a client may take to send a request's head, and how long a kept connection may rest.
+/// How long a client may take to send a request's head, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait when no connection can be accepted, as when file descriptors have run out.
+/// How long to wait before the next try when no connection can be accepted, as when file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An HTTP address can't be listened at.
 #[derive(Debug, thiserror::Error)]
 #[error("listen for HTTP at {address}")]
 pub struct BindError {
-    /// The address.
+    /// As it was given: with port 0 where any port would do.
     pub address: SocketAddr,
     /// What the operating system says.
     pub source: io::Error,
@@ -52,7 +52,7 @@ impl Sockets {
         Ok(Self { listeners })
     }
 
-    /// Where the sockets really are: the port too, where the kernel chose it.
+    /// The bound addresses, with the ports that the kernel chose for port 0.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let addresses = self.listeners.iter().map(|(address, _)| *address);
         addresses.collect()

@@ -1,7 +1,7 @@
 //! The metrics page.
 //!
-//! Owns what `/metrics` shows: build, process, reloads and, from `traffic`, queries. Everything is read when the page is
-//! asked for; nothing is counted here, so that a reload or a query pays nothing for it. `docs/metrics.md` lists every
+//! Owns what `/metrics` shows: build, process, reloads and, from `traffic`, queries. All numbers are read when the page is
+//! asked for, so that a reload or a query pays nothing for the page. `docs/metrics.md` lists every
 //! metric.
 //!
 //! Never listens: `http` does.

@@ -232,8 +232,8 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
     )
 }
 
-/// Objects of other kinds, by kind. A kind is whatever a manifest says: what does not look like one, and what comes after
-/// the first [`MAX_KINDS`], is counted together.
+/// Objects of other kinds, by kind. A manifest may claim any kind: those that don't look like one, and those after the first
+/// [`MAX_KINDS`], are counted together.
 fn shown_kinds(status: &Status) -> BTreeMap<&str, usize> {
     let mut shown = BTreeMap::new();
     for (kind, count) in &*status.ignored {

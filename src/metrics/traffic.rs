@@ -46,18 +46,18 @@ pub struct Traffic {
     connections_open: AtomicI64,
 }
 
-/// How a message travels.
+/// A transport, as the label `proto` names it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Protocol {
-    /// Datagrams.
+    /// DNS over UDP ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
     Udp,
-    /// A stream with lengths.
+    /// DNS over TCP ([RFC 7766](https://www.rfc-editor.org/rfc/rfc7766)).
     Tcp,
-    /// A stream with lengths, encrypted.
+    /// DNS over TLS ([RFC 7858](https://www.rfc-editor.org/rfc/rfc7858)).
     Tls,
-    /// Requests of HTTP.
+    /// DNS over HTTPS ([RFC 8484](https://www.rfc-editor.org/rfc/rfc8484)).
     Https,
-    /// A stream of QUIC for each query.
+    /// DNS over QUIC ([RFC 9250](https://www.rfc-editor.org/rfc/rfc9250)).
     Quic,
 }
 
@@ -72,7 +72,7 @@ impl Protocol {
         }
     }
 
-    /// What stands in front of an address where queries come in so.
+    /// The scheme of an address that is served over it, in the label `server`.
     fn scheme(self) -> &'static str {
         match self {
             Self::Udp | Self::Tcp => "dns",
@@ -81,7 +81,7 @@ impl Protocol {
     }
 }
 
-/// What tells one tally from another.
+/// The labels of one tally.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Labels {
     server: Arc<str>,
@@ -144,7 +144,7 @@ impl Traffic {
         self.unsent.fetch_add(answers, Relaxed);
     }
 
-    /// Counts a connection that is served from now on.
+    /// Counts a connection that was accepted and is served.
     pub fn connection_opened(&self) {
         self.connections_accepted.fetch_add(1, Relaxed);
         self.connections_open.fetch_add(1, Relaxed);
@@ -173,7 +173,7 @@ pub struct Recorder {
     server: Arc<str>,
     protocol: Protocol,
     family: &'static str,
-    /// Of the snapshot whose declared zones are known.
+    /// The generation of the snapshot whose declared zones are known.
     generation: Option<u64>,
     /// The declared zones in wire form, with the index of their tally.
     zones: HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>,
@@ -183,7 +183,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Makes itself familiar with the zones of `snapshot`: to be called before exchanges that it answers are recorded.
+    /// Learns the declared zones of `snapshot`. Call this before recording exchanges that `snapshot` answered.
     pub fn follow(&mut self, snapshot: &Snapshot) {
         if self.generation == Some(snapshot.generation()) {
             return;
@@ -227,15 +227,15 @@ impl Recorder {
         }
     }
 
-    /// Gives every exchange recorded since the last call `duration`: the time from reading their queries to the last
-    /// answer's leaving. One pair of clock readings serves a whole batch.
+    /// Counts `duration` for every exchange recorded since the last call: the time from reading their queries to sending the
+    /// last answer. So one pair of clock readings serves a whole batch.
     pub fn finish(&mut self, duration: Duration) {
         for (index, exchanges) in self.unfinished.drain(..) {
             self.tallies[index].1.count_durations(duration, exchanges);
         }
     }
 
-    /// Where counts go that are too rare to be kept per worker.
+    /// Counts what is too rare to be counted per worker.
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
     }

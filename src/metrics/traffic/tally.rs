@@ -29,7 +29,7 @@ pub(super) const TYPES: [(u16, &str); 18] = [
 ];
 pub(super) const OTHER_TYPE: &str = "other";
 
-/// What stands for a response code that has no name in [`Rcode`].
+/// The label of a response code that has no name in [`Rcode`].
 pub(super) const OTHER_RCODE: &str = "other";
 
 /// Upper bounds of the buckets for message sizes, in bytes.
