@@ -177,3 +177,22 @@ fn a_signature_by_a_key_that_nobody_knows_gets_the_same_as_from_us() {
     let message = Message::from_vec(&said).expect("a well-formed reply");
     assert_eq!(message.metadata.response_code, ResponseCode::NotAuth);
 }
+
+#[test]
+fn hickory_reads_some_messages_otherwise() {
+    let snapshots = mesh();
+    let theirs = Running::start(MeshHandler::new(snapshots.clone()));
+    let mut ours = (transport::UDP.start)(snapshots);
+    let rcode = |reply: &[u8]| reply[3] & 0xf;
+    let query = query("svc1.internal.com", 1, 1, 0, None);
+    // A byte behind the end.
+    let longer = [&*query, b"\0"].concat();
+    assert_eq!(rcode(&ask_over_udp(theirs.udp, &longer)), 0, "NOERROR");
+    assert_eq!(rcode(&ours.ask(&longer)), 1, "FORMERR");
+    // An additional record that is not there.
+    let mut shorter = query.clone();
+    shorter[11] = 1;
+    let (said, expected) = (ask_over_udp(theirs.udp, &shorter), ours.ask(&shorter));
+    assert_eq!((rcode(&said), said.len()), (1, 12), "FORMERR alone");
+    assert_eq!((rcode(&expected), expected.len()), (1, query.len()));
+}

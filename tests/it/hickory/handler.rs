@@ -16,12 +16,19 @@ mod example;
 use super::{Running, mesh, not_ready, other_zone};
 use crate::transport::ask_over_udp;
 
+/// Two zones, one of them of the name of the mesh's.
 fn other_zones() -> Catalog {
     let mut catalog = Catalog::new();
-    let names = ["www.other.test.", "svc1.internal.com.other.test."];
-    let zone = other_zone("other.test.", &names);
-    let origin = LowerName::from(Name::from_ascii("other.test.").expect("a valid name"));
-    catalog.upsert(origin, vec![Arc::new(zone)]);
+    for (apex, names) in [
+        ("other.test.", ["www.other.test.", "mail.other.test."]),
+        (
+            "internal.com.",
+            ["left.internal.com.", "svc1.internal.com."],
+        ),
+    ] {
+        let origin = LowerName::from(Name::from_ascii(apex).expect("a valid name"));
+        catalog.upsert(origin, vec![Arc::new(other_zone(apex, &names))]);
+    }
     catalog
 }
 
@@ -42,6 +49,11 @@ fn each_answers_its_own_names() {
     check(
         "www.other.test A",
         ";; NOERROR qr aa\nwww.other.test. 5 IN A 192.0.2.99\n",
+    );
+    // The mesh leaves it to others.
+    check(
+        "left.internal.com A",
+        ";; NOERROR qr aa\nleft.internal.com. 5 IN A 192.0.2.99\n",
     );
     check("elsewhere.example A", ";; REFUSED qr\n");
     // Theirs to give.
