@@ -82,9 +82,12 @@ pub(crate) const QUIC: Transport = Transport {
     },
 };
 
+/// Sends a query and returns the reply.
+type Ask = Box<dyn FnMut(&[u8]) -> Vec<u8>>;
+
 /// A server and a client of it. The drop ends the client first, then the server.
 pub(crate) struct Server {
-    ask: Box<dyn FnMut(&[u8]) -> Vec<u8>>,
+    ask: Ask,
     _running: Box<dyn Any>,
 }
 

@@ -103,13 +103,13 @@ const DIFFERENCES: [Difference; 4] = [
     Difference {
         reason: "Hosts outside of declared zones, and names of class CHAOS, are in no zone that a catalog could hold. It \
                  refuses them without a look at the class.",
-        apply: |asked, reply| match asked.zone() {
-            Some(_) => reply.to_owned(),
-            None => {
-                let lines = reply.split_inclusive('\n');
-                let kept = lines.filter(|line| line.starts_with(";; NSID"));
-                [";; REFUSED qr\n"].into_iter().chain(kept).collect()
+        apply: |asked, reply| {
+            if asked.zone().is_some() {
+                return reply.to_owned();
             }
+            let lines = reply.split_inclusive('\n');
+            let kept = lines.filter(|line| line.starts_with(";; NSID"));
+            [";; REFUSED qr\n"].into_iter().chain(kept).collect()
         },
     },
     Difference {
