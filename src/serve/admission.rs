@@ -18,11 +18,11 @@ pub(super) const IDLE_GRACE: Duration = Duration::from_secs(1);
 /// How long a connection waits for an idle one to make room.
 const ROOM_WAIT: Duration = Duration::from_millis(100);
 
-/// Who may connect: the connections of all addresses and transports, counted.
+/// Decides who may connect; counts the connections of all addresses and transports.
 #[derive(Debug)]
 pub(super) struct Admission {
     pub(super) limits: TcpLimits,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     clients: Mutex<HashMap<IpAddr, usize>>,
     /// Idle connections wait here, the longest idle first.
     make_room: Notify,
@@ -31,14 +31,14 @@ pub(super) struct Admission {
 
 /// Whether a connection may stay.
 pub(super) enum Admitted {
-    /// Yes, for as long as its place is held.
-    Yes(Place),
+    /// Yes, for as long as its slot is held.
+    Yes(Slot),
     /// No: a limit is reached.
     No,
 }
 
-/// A connection's place; free for another one when dropped.
-pub(super) struct Place {
+/// A connection's slot; free for another connection when dropped.
+pub(super) struct Slot {
     admission: Arc<Admission>,
     client: IpAddr,
     _permit: OwnedSemaphorePermit,
@@ -48,7 +48,7 @@ impl Admission {
     pub(super) fn new(limits: TcpLimits) -> Self {
         Self {
             limits,
-            places: Arc::new(Semaphore::new(
+            slots: Arc::new(Semaphore::new(
                 limits.connections.min(Semaphore::MAX_PERMITS),
             )),
             clients: Mutex::default(),
@@ -57,7 +57,7 @@ impl Admission {
         }
     }
 
-    /// Finds a place for a connection from `client`.
+    /// Finds a slot for a connection from `client`.
     pub(super) async fn admit(self: &Arc<Self>, client: IpAddr) -> Admitted {
         if !self.count_in(client) {
             return Admitted::No;
@@ -66,7 +66,7 @@ impl Admission {
             self.count_out(client);
             return Admitted::No;
         };
-        Admitted::Yes(Place {
+        Admitted::Yes(Slot {
             admission: Arc::clone(self),
             client,
             _permit: permit,
@@ -81,18 +81,18 @@ impl Admission {
         }
     }
 
-    /// Whether over half of the places are taken.
+    /// Whether over half of the slots are taken.
     pub(super) fn is_crowded(&self) -> bool {
-        self.places.available_permits() < self.limits.connections / 2
+        self.slots.available_permits() < self.limits.connections / 2
     }
 
-    /// Whether all places are taken.
+    /// Whether all slots are taken.
     pub(super) fn is_full(&self) -> bool {
-        self.places.available_permits() == 0
+        self.slots.available_permits() == 0
     }
 
-    /// Returns when the connection that waits here is to end in favour of another one.
-    pub(super) async fn wanted_elsewhere(&self) {
+    /// Waits until another connection needs the slot of the idle connection that calls this.
+    pub(super) async fn slot_wanted(&self) {
         struct Idle<'a>(&'a AtomicUsize);
         impl Drop for Idle<'_> {
             fn drop(&mut self) {
@@ -105,11 +105,11 @@ impl Admission {
     }
 
     async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             return Some(permit);
         }
         self.make_room();
-        let freed = Arc::clone(&self.places).acquire_owned();
+        let freed = Arc::clone(&self.slots).acquire_owned();
         tokio::time::timeout(ROOM_WAIT, freed).await.ok()?.ok()
     }
 
@@ -140,7 +140,7 @@ impl Admission {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.admission.count_out(self.client);
     }

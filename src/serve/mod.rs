@@ -11,17 +11,17 @@ mod amend;
 mod bind;
 mod certificate;
 mod https;
-mod late;
 mod limits;
 mod quic;
 mod responder;
 mod running;
+mod served_address;
 mod service;
 mod settings;
 mod tcp;
 mod tls;
 mod udp;
-mod way;
+mod upstream_answers;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -30,8 +30,8 @@ use arc_swap::ArcSwap;
 use self::{
     admission::Admission,
     bind::{EncryptedSockets, Endpoint},
-    tcp::Language,
-    way::Way,
+    served_address::ServedAddress,
+    tcp::StreamProtocol,
 };
 pub use self::{
     bind::{BindError, Sockets},
@@ -46,7 +46,7 @@ use crate::{
     zone::Snapshot,
 };
 
-/// What every server reads and counts into.
+/// What all servers read from and count into.
 #[derive(Clone, Debug)]
 struct Shared {
     snapshots: Arc<ArcSwap<Snapshot>>,
@@ -76,11 +76,16 @@ impl Sockets {
             forwarder,
             admission: Arc::new(Admission::new(limits)),
         };
-        let way = |address: SocketAddr, protocol| Way::new(address, protocol, limits);
+        let served = |address: SocketAddr, protocol| ServedAddress::new(address, protocol, limits);
         let mut running = Running::new();
         for Endpoint { address, udp, tcp } in self.plain {
-            running.serve_udp(udp, way(address, Protocol::Udp), &shared)?;
-            running.serve_tcp(tcp, Language::Dns, way(address, Protocol::Tcp), &shared)?;
+            running.serve_udp(udp, served(address, Protocol::Udp), &shared)?;
+            running.serve_tcp(
+                tcp,
+                StreamProtocol::Dns,
+                served(address, Protocol::Tcp),
+                &shared,
+            )?;
         }
         let Some(EncryptedSockets {
             sockets,
@@ -92,19 +97,19 @@ impl Sockets {
         for (Listener { transport, address }, socket) in sockets {
             match transport {
                 Transport::Tls => {
-                    let language = Language::DnsInTls(tls::acceptor(&certificates, tls::DNS));
-                    let way = way(address, Protocol::Tls);
-                    running.serve_tcp(socket.into(), language, way, &shared)?;
+                    let spoken = StreamProtocol::Tls(tls::acceptor(&certificates, tls::DNS));
+                    let served = served(address, Protocol::Tls);
+                    running.serve_tcp(socket.into(), spoken, served, &shared)?;
                 }
                 Transport::Https { path } => {
                     let acceptor = tls::acceptor(&certificates, tls::HTTP);
-                    let language = Language::Https { acceptor, path };
-                    let way = way(address, Protocol::Https);
-                    running.serve_tcp(socket.into(), language, way, &shared)?;
+                    let spoken = StreamProtocol::Https { acceptor, path };
+                    let served = served(address, Protocol::Https);
+                    running.serve_tcp(socket.into(), spoken, served, &shared)?;
                 }
                 Transport::Quic => {
-                    let way = way(address, Protocol::Quic);
-                    running.serve_quic(socket.into(), &certificates, way, &shared)?;
+                    let served = served(address, Protocol::Quic);
+                    running.serve_quic(socket.into(), &certificates, served, &shared)?;
                 }
             }
         }

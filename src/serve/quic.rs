@@ -1,6 +1,6 @@
 //! Queries over QUIC, each in a stream of its own ([RFC 9250]).
 //!
-//! QUIC itself is quinn's. Owns who may connect and for how long, and what breaks the rules of DNS in it.
+//! quinn speaks QUIC. This module decides who may connect and for how long, and what violates DNS over QUIC.
 //!
 //! [RFC 9250]: https://www.rfc-editor.org/rfc/rfc9250
 
@@ -27,7 +27,7 @@ use super::{
     admission::{Admission, Admitted, IDLE_GRACE},
     certificate::Certificates,
     service::{Service, Unanswered},
-    tcp::Open,
+    tcp::OpenConnection,
     tls,
 };
 use crate::wire::{self, HEADER_LEN, MAX_TCP_BYTES, NameBuffer};
@@ -39,18 +39,18 @@ const PROTOCOL_ERROR: VarInt = VarInt::from_u32(0x2);
 const UNSPECIFIED_ERROR: VarInt = VarInt::from_u32(0x5);
 
 /// How many queries of a connection may be under way at a time.
-const MOST_STREAMS: u8 = 100;
+const MAX_STREAMS: u8 = 100;
 
 /// The length in front of each message.
 const LENGTH_LEN: usize = 2;
 
-/// How much of a connection's queries is read ahead of being answered, and how many bytes of answers wait for it to take
-/// them.
+/// How many bytes of a connection's queries are read before they are answered, and how many bytes of answers may wait for
+/// the client to read them.
 const WINDOW_BYTES: u32 = 256 << 10;
 
-/// How many connections may wait to be accepted, and how much of what they send is kept meanwhile.
-const MOST_INCOMING: usize = 1024;
-const MOST_INCOMING_BYTES: u64 = 8 << 20;
+/// How many connections may wait to be accepted, and how many bytes of what they send are kept meanwhile.
+const MAX_INCOMING: usize = 1024;
+const MAX_INCOMING_BYTES: u64 = 8 << 20;
 
 /// An endpoint at `socket`, on the runtime that this is called from.
 pub(super) fn endpoint(
@@ -63,7 +63,7 @@ pub(super) fn endpoint(
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     let mut transport = TransportConfig::default();
     transport
-        .max_concurrent_bidi_streams(MOST_STREAMS.into())
+        .max_concurrent_bidi_streams(MAX_STREAMS.into())
         .max_concurrent_uni_streams(0_u8.into())
         .stream_receive_window(WINDOW_BYTES.into())
         .receive_window(WINDOW_BYTES.into())
@@ -72,9 +72,9 @@ pub(super) fn endpoint(
         .max_idle_timeout(IdleTimeout::try_from(limits.idle_timeout).ok());
     config
         .transport_config(Arc::new(transport))
-        .max_incoming(MOST_INCOMING)
+        .max_incoming(MAX_INCOMING)
         .incoming_buffer_size(WINDOW_BYTES.into())
-        .incoming_buffer_size_total(MOST_INCOMING_BYTES);
+        .incoming_buffer_size_total(MAX_INCOMING_BYTES);
     Endpoint::new(
         EndpointConfig::default(),
         Some(config),
@@ -89,47 +89,47 @@ pub(super) async fn accept(endpoint: Endpoint, service: Service, admission: Arc<
     let mut connections = JoinSet::new();
     while let Some(incoming) = endpoint.accept().await {
         while connections.try_join_next().is_some() {}
-        // Whoever has not shown yet that it is where it says shall not take a place that others are in want of.
-        let is_proven = incoming.remote_address_validated() || !incoming.may_retry();
-        if admission.is_crowded() && !is_proven {
+        // Where slots are scarce, a client gets one only after it has proved its address.
+        let has_proven_address = incoming.remote_address_validated() || !incoming.may_retry();
+        if admission.is_crowded() && !has_proven_address {
             if incoming.retry().is_err() {
-                tracing::debug!("a QUIC client can't be asked to show where it is");
+                tracing::debug!("ask a QUIC client to prove its address");
             }
             continue;
         }
         let client = incoming.remote_address().ip();
-        let Admitted::Yes(place) = admission.admit(client).await else {
+        let Admitted::Yes(slot) = admission.admit(client).await else {
             service.traffic().connection_refused();
             incoming.refuse();
             continue;
         };
         let (service, admission) = (Arc::clone(&service), Arc::clone(&admission));
         connections.spawn(async move {
-            let _open = Open::new(service.traffic());
-            let greeting = timeout(admission.limits.message_timeout, greet(incoming));
-            if let Ok(Some(connection)) = greeting.await {
+            let _open = OpenConnection::new(service.traffic());
+            let handshake = timeout(admission.limits.message_timeout, handshake(incoming));
+            if let Ok(Some(connection)) = handshake.await {
                 serve(&connection, client, &service, &admission).await;
                 connection.close(NO_ERROR, b"");
             }
-            drop(place);
+            drop(slot);
         });
     }
 }
 
 /// Does the handshake; `None` where it fails.
-async fn greet(incoming: Incoming) -> Option<Connection> {
-    let greeted = async { incoming.accept()?.await };
-    match greeted.await {
+async fn handshake(incoming: Incoming) -> Option<Connection> {
+    let handshake = async { incoming.accept()?.await };
+    match handshake.await {
         Ok(connection) => Some(connection),
         Err(error) => {
-            tracing::debug!(%error, "greet a client over QUIC");
+            tracing::debug!(%error, "QUIC handshake with a client");
             None
         }
     }
 }
 
-/// Answers the streams of a connection until the client ends it or is idle for too long, or another connection is in want
-/// of its place.
+/// Answers the streams of a connection until the client ends it, it is idle for too long, or another connection needs its
+/// slot.
 async fn serve(
     connection: &Connection,
     client: IpAddr,
@@ -137,10 +137,10 @@ async fn serve(
     admission: &Admission,
 ) {
     let limits = admission.limits;
-    let mut exchanges = JoinSet::new();
+    let mut streams = JoinSet::new();
     let mut since = Instant::now();
     loop {
-        let is_idle = exchanges.is_empty();
+        let is_idle = streams.is_empty();
         let may_yield = is_idle && since.elapsed() >= IDLE_GRACE;
         let idle_end = since + limits.idle_timeout;
         let next = if may_yield {
@@ -153,17 +153,17 @@ async fn serve(
                 let Ok((send, receive)) = stream else {
                     return;
                 };
-                let mut exchange = Exchange { send, receive, client, limits };
+                let mut stream = QueryStream { send, receive, client, limits };
                 let (connection, service) = (connection.clone(), Arc::clone(service));
-                exchanges.spawn(async move {
-                    // Before the stream goes, which would end it as if all were well.
-                    if let Err(Broken) = exchange.run(&service).await {
+                streams.spawn(async move {
+                    // Before the stream is dropped, which would end it as if all were well.
+                    if let Err(ProtocolViolation) = stream.run(&service).await {
                         connection.close(PROTOCOL_ERROR, b"");
                     }
                 });
             }
-            Some(_) = exchanges.join_next() => since = Instant::now(),
-            () = admission.wanted_elsewhere(), if may_yield => return,
+            Some(_) = streams.join_next() => since = Instant::now(),
+            () = admission.slot_wanted(), if may_yield => return,
             () = sleep_until(next), if is_idle => {
                 if Instant::now() >= idle_end {
                     return;
@@ -174,39 +174,39 @@ async fn serve(
 }
 
 /// One query and its answer.
-struct Exchange {
+struct QueryStream {
     send: SendStream,
     receive: RecvStream,
     client: IpAddr,
     limits: TcpLimits,
 }
 
-/// The client breaks the rules of DNS over QUIC, which ends the connection.
-struct Broken;
+/// The client violates DNS over QUIC, which ends the connection.
+struct ProtocolViolation;
 
-impl Exchange {
-    async fn run(&mut self, service: &Service) -> Result<(), Broken> {
+impl QueryStream {
+    async fn run(&mut self, service: &Service) -> Result<(), ProtocolViolation> {
         let most = LENGTH_LEN + MAX_TCP_BYTES;
         let read = timeout(self.limits.message_timeout, self.receive.read_to_end(most));
         let framed = match read.await {
             Ok(Ok(framed)) => framed,
-            Ok(Err(ReadToEndError::TooLong)) => return Err(Broken),
+            Ok(Err(ReadToEndError::TooLong)) => return Err(ProtocolViolation),
             // The client wants no answer any more, or takes too long to ask.
             Ok(Err(ReadToEndError::Read(_))) | Err(_) => {
                 self.give_up(UNSPECIFIED_ERROR);
                 return Ok(());
             }
         };
-        let message = only_message(&framed).ok_or(Broken)?;
+        let message = single_message(&framed).ok_or(ProtocolViolation)?;
         match service.answer(message, self.client).await {
             Ok(answer) => self.send(&answer).await,
-            Err(Unanswered::NotAQuery) => return Err(Broken),
+            Err(Unanswered::NotAQuery) => return Err(ProtocolViolation),
             Err(Unanswered::Panicked) => self.give_up(INTERNAL_ERROR),
         }
         Ok(())
     }
 
-    /// Sends the answer, unless the client goes or does not take it in time.
+    /// Sends the answer; gives up where the client goes or does not read it in time.
     async fn send(&mut self, answer: &[u8]) {
         let length = u16::try_from(answer.len()).expect("answers are limited to 65,535 bytes");
         let framed = [&length.to_be_bytes(), answer].concat();
@@ -225,9 +225,9 @@ impl Exchange {
     }
 }
 
-/// The message behind its length, where it is the only one and as it may be over QUIC: with id 0, and without asking how
-/// long a connection is kept ([RFC 9250 §4.2.1, §5.5.2](https://www.rfc-editor.org/rfc/rfc9250#section-4.2.1)).
-fn only_message(framed: &[u8]) -> Option<&[u8]> {
+/// The message behind its length. `None` where it is not the only one, has another id than 0 or asks how long a connection
+/// is kept ([RFC 9250 §4.2.1, §5.5.2](https://www.rfc-editor.org/rfc/rfc9250#section-4.2.1)).
+fn single_message(framed: &[u8]) -> Option<&[u8]> {
     let (length, message) = framed.split_first_chunk::<LENGTH_LEN>()?;
     let is_whole = usize::from(u16::from_be_bytes(*length)) == message.len();
     if !is_whole || message.len() < HEADER_LEN || message[..2] != [0, 0] {

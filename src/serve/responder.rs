@@ -8,12 +8,12 @@ use std::{
 use arc_swap::cache::Cache;
 use smallvec::SmallVec;
 
-use super::{Way, amend::amend};
+use super::{ServedAddress, amend::amend};
 use crate::{
     answer::{Query, answer},
     forward::{Deferred, Forwarder, InForce, Now},
     metrics::{Exchange, Protocol, Recorder, Traffic},
-    wire::{self, Hop, NameBuffer, Refusal},
+    wire::{self, NameBuffer, Refusal, TransportOptions},
     zone::Snapshot,
 };
 
@@ -32,33 +32,37 @@ pub(super) struct Responder {
 /// A message, as it was read and as it came, and who sent it, where that matters.
 type Read<'m> = (Result<Query<'m>, Refusal<'m>>, &'m [u8], Option<IpAddr>);
 
-/// What is still to do for a message.
+/// How far the handling of a message is.
 #[derive(Debug)]
-pub(super) enum Due {
-    /// Nothing.
-    Nothing,
+pub(super) enum Handled {
+    /// The answer is written, where one is due.
+    Done,
     /// An upstream has to be asked for the answer.
-    Later(Deferred),
+    Deferred(Deferred),
 }
 
 /// Writes and counts what messages get.
 #[derive(Debug)]
 struct Replies {
     protocol: Protocol,
-    hop: Hop,
+    transport_options: TransportOptions,
     recorder: Recorder,
     forwarder: Cache<Arc<InForce>, Option<Arc<Forwarder>>>,
 }
 
 impl Responder {
-    pub(super) fn new(way: Way, traffic: &Arc<Traffic>, forwarder: Arc<InForce>) -> Self {
+    pub(super) fn new(
+        served: ServedAddress,
+        traffic: &Arc<Traffic>,
+        forwarder: Arc<InForce>,
+    ) -> Self {
         Self {
             names: Default::default(),
             turns: Turns::seeded(),
             replies: Replies {
-                protocol: way.protocol,
-                hop: way.hop,
-                recorder: traffic.recorder(way.address, way.protocol),
+                protocol: served.protocol,
+                transport_options: served.transport_options,
+                recorder: traffic.recorder(served.address, served.protocol),
                 forwarder: Cache::new(forwarder),
             },
         }
@@ -78,13 +82,13 @@ impl Responder {
         message: &[u8],
         client: Option<IpAddr>,
         out: &mut Vec<u8>,
-    ) -> Due {
+    ) -> Handled {
         let query = wire::parse(message, self.turns.next(), &mut self.names[0]);
         self.replies.write(snapshot, &(query, message, client), out)
     }
 
-    /// Answers each of at most [`GROUP`] messages as [`Responder::respond`] does, and faster. Calls `later` with the place
-    /// of each for which an upstream has to be asked.
+    /// Answers each of at most [`GROUP`] messages as [`Responder::respond`] does, and faster. Calls `later` with the index
+    /// of each message that an upstream has to be asked for.
     pub(super) fn respond_to_each<'b>(
         &mut self,
         snapshot: &Snapshot,
@@ -104,9 +108,9 @@ impl Responder {
             .iter()
             .filter_map(|((query, ..), _)| query.as_ref().ok());
         snapshot.fetch(names.map(|query| query.name));
-        for (place, (read, out)) in read.into_iter().enumerate() {
-            if let Due::Later(deferred) = self.replies.write(snapshot, &read, out) {
-                later(place, read.1, deferred);
+        for (index, (read, out)) in read.into_iter().enumerate() {
+            if let Handled::Deferred(deferred) = self.replies.write(snapshot, &read, out) {
+                later(index, read.1, deferred);
             }
         }
     }
@@ -128,13 +132,13 @@ impl Replies {
         snapshot: &Snapshot,
         (query, message, client): &Read<'_>,
         out: &mut Vec<u8>,
-    ) -> Due {
+    ) -> Handled {
         let start = out.len();
         let query = match query {
             Ok(query) => query,
             Err(refusal) => {
                 self.refuse(refusal, message.len(), out);
-                return Due::Nothing;
+                return Handled::Done;
             }
         };
         let answer = answer(snapshot, query);
@@ -146,7 +150,7 @@ impl Replies {
             (Some(forwarder), Some(_)) => match forwarder.now(query, message, limit_bytes, out) {
                 Now::Passed(passed) => Some(amend(query, &answer, passed, limit_bytes, start, out)),
                 Now::Refused => None,
-                Now::Later(deferred) => return Due::Later(deferred),
+                Now::Later(deferred) => return Handled::Deferred(deferred),
             },
             _ => None,
         };
@@ -162,7 +166,7 @@ impl Replies {
         if self.protocol != Protocol::Udp
             && let Some(edns) = query.edns
         {
-            wire::add_hop_options(edns, self.hop, start, opt_bytes, out);
+            wire::add_transport_options(edns, self.transport_options, start, opt_bytes, out);
         }
         if recursion_available {
             wire::set_recursion_available(&mut out[start..]);
@@ -177,7 +181,7 @@ impl Replies {
             request_bytes: message.len(),
             response_bytes: out.len() - start,
         });
-        Due::Nothing
+        Handled::Done
     }
 
     fn refuse(&mut self, refusal: &Refusal<'_>, request_bytes: usize, out: &mut Vec<u8>) {

@@ -13,13 +13,13 @@ use quinn::Endpoint;
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    BindError, Shared, Way,
+    BindError, ServedAddress, Shared,
     certificate::Certificates,
-    late::Late,
     quic,
     service::Service,
-    tcp::{self, Language},
+    tcp::{self, StreamProtocol},
     udp,
+    upstream_answers::UpstreamAnswers,
 };
 
 /// How long clients over QUIC have to hear that the server stops.
@@ -47,16 +47,17 @@ impl Running {
     pub(super) fn serve_udp(
         &mut self,
         sockets: Vec<UdpSocket>,
-        way: Way,
+        served: ServedAddress,
         shared: &Shared,
     ) -> Result<(), BindError> {
-        let late = Late::of(shared, way);
+        let upstream_answers = UpstreamAnswers::of(shared, served);
         for (number, socket) in sockets.into_iter().enumerate() {
-            let worker = udp::Worker::new(socket, way, shared, late.clone(), &self.stop);
+            let worker =
+                udp::Worker::new(socket, served, shared, upstream_answers.clone(), &self.stop);
             let thread = thread::Builder::new()
                 .name(format!("udp-{number}"))
                 .spawn(move || worker.run())
-                .map_err(|source| failed(way, source))?;
+                .map_err(|source| failed(served, source))?;
             self.udp.push(thread);
         }
         Ok(())
@@ -65,14 +66,14 @@ impl Running {
     pub(super) fn serve_tcp(
         &mut self,
         listener: TcpListener,
-        language: Language,
-        way: Way,
+        spoken: StreamProtocol,
+        served: ServedAddress,
         shared: &Shared,
     ) -> Result<(), BindError> {
         let listener = tokio::net::TcpListener::from_std(listener);
-        let listener = listener.map_err(|source| failed(way, source))?;
-        let (service, admission) = (Service::new(way, shared), Arc::clone(&shared.admission));
-        let accepting = tcp::accept(listener, language, service, admission);
+        let listener = listener.map_err(|source| failed(served, source))?;
+        let (service, admission) = (Service::new(served, shared), Arc::clone(&shared.admission));
+        let accepting = tcp::accept(listener, spoken, service, admission);
         self.tasks.spawn(accepting);
         Ok(())
     }
@@ -81,13 +82,13 @@ impl Running {
         &mut self,
         socket: UdpSocket,
         certificates: &Arc<Certificates>,
-        way: Way,
+        served: ServedAddress,
         shared: &Shared,
     ) -> Result<(), BindError> {
         let endpoint = quic::endpoint(socket, certificates, shared.admission.limits);
-        let endpoint = endpoint.map_err(|source| failed(way, source))?;
+        let endpoint = endpoint.map_err(|source| failed(served, source))?;
         self.quic.push(endpoint.clone());
-        let (service, admission) = (Service::new(way, shared), Arc::clone(&shared.admission));
+        let (service, admission) = (Service::new(served, shared), Arc::clone(&shared.admission));
         self.tasks.spawn(quic::accept(endpoint, service, admission));
         Ok(())
     }
@@ -131,7 +132,7 @@ impl Drop for Running {
     }
 }
 
-fn failed(way: Way, source: io::Error) -> BindError {
-    let address = way.address;
+fn failed(served: ServedAddress, source: io::Error) -> BindError {
+    let address = served.address;
     BindError::Start { address, source }
 }

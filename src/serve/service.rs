@@ -8,18 +8,18 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::{
-    Shared, Way,
-    late::Late,
-    responder::{Due, Responder},
+    ServedAddress, Shared,
+    responder::{Handled, Responder},
+    upstream_answers::UpstreamAnswers,
 };
 use crate::{metrics::Traffic, zone::Snapshot};
 
 /// What the connections to one address are answered from.
 pub(super) struct Service {
-    pub(super) way: Way,
+    pub(super) served: ServedAddress,
     shared: Shared,
-    late: Arc<Late>,
-    /// One more than threads use at a time, so that a free one is always found and nobody waits.
+    upstream_answers: Arc<UpstreamAnswers>,
+    /// One more than there are threads, so that a thread always finds a free one.
     responders: Box<[Mutex<Responder>]>,
 }
 
@@ -33,45 +33,45 @@ pub(super) enum Unanswered {
 }
 
 impl Service {
-    /// For the connections that come in this way, on the runtime that this is called from.
-    pub(super) fn new(way: Way, shared: &Shared) -> Self {
+    /// For the connections to `served`, on the runtime that this is called from.
+    pub(super) fn new(served: ServedAddress, shared: &Shared) -> Self {
         let threads = Handle::current().metrics().num_workers();
-        let responder = || Responder::new(way, &shared.traffic, shared.forwarder.clone());
+        let responder = || Responder::new(served, &shared.traffic, shared.forwarder.clone());
         Self {
-            way,
-            late: Late::of(shared, way),
+            served,
+            upstream_answers: UpstreamAnswers::of(shared, served),
             responders: (0..=threads).map(|_| Mutex::new(responder())).collect(),
             shared: shared.clone(),
         }
     }
 
-    /// What everyone counts into.
+    /// Where all workers count.
     pub(super) fn traffic(&self) -> &Traffic {
         &self.shared.traffic
     }
 
-    /// Who waits for upstreams.
-    pub(super) fn late(&self) -> &Arc<Late> {
-        &self.late
+    /// Makes the answers that wait for an upstream.
+    pub(super) fn upstream_answers(&self) -> &Arc<UpstreamAnswers> {
+        &self.upstream_answers
     }
 
-    /// The answer to one message of `client`, when it is there.
+    /// Answers one message of `client`; waits for an upstream where one has to be asked.
     pub(super) async fn answer(
         &self,
         message: &[u8],
         client: IpAddr,
     ) -> Result<Vec<u8>, Unanswered> {
         let mut out = Vec::new();
-        let due = self.with_responder(|responder, snapshot| {
+        let handled = self.with_responder(|responder, snapshot| {
             let start = Instant::now();
             let client = responder.forwards().then_some(client);
-            let due = responder.respond(snapshot, message, client, &mut out);
+            let handled = responder.respond(snapshot, message, client, &mut out);
             responder.finish(start.elapsed());
-            due
+            handled
         });
-        let due = due.ok_or(Unanswered::Panicked)?;
-        if let Due::Later(deferred) = due {
-            out = self.late.answer(message, deferred).await;
+        let handled = handled.ok_or(Unanswered::Panicked)?;
+        if let Handled::Deferred(deferred) = handled {
+            out = self.upstream_answers.answer(message, deferred).await;
         }
         if out.is_empty() {
             return Err(Unanswered::NotAQuery);

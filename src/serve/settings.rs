@@ -2,7 +2,7 @@ use std::{fmt, net::SocketAddr, num::NonZeroUsize, sync::Arc};
 
 use super::{Certificates, TcpLimits};
 
-/// Where and how to serve.
+/// The addresses to serve, and how.
 #[derive(Clone, Debug)]
 pub struct ServeSettings {
     /// The addresses, each for UDP and TCP. Port 0 takes a port that is free for both.
@@ -15,7 +15,7 @@ pub struct ServeSettings {
     pub encrypted: Option<Encrypted>,
 }
 
-/// Where to serve encrypted, and with which certificate.
+/// The addresses to serve encrypted, and the certificate.
 #[derive(Clone, Debug)]
 pub struct Encrypted {
     /// The addresses, each for one transport. Port 0 takes a free one.
@@ -27,13 +27,13 @@ pub struct Encrypted {
 /// An address that is served encrypted.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Listener {
-    /// What is spoken there.
+    /// The transport there.
     pub transport: Transport,
-    /// The address.
+    /// With the port that was taken, where a bound socket tells it.
     pub address: SocketAddr,
 }
 
-/// What is spoken where nobody else can read it.
+/// An encrypted transport.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Transport {
     /// DNS over TLS ([RFC 7858](https://www.rfc-editor.org/rfc/rfc7858)).

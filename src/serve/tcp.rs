@@ -1,6 +1,6 @@
-//! Streams of messages, each behind its length ([RFC 7766]), and what is spoken in TLS.
+//! TCP connections: DNS messages, each behind its length ([RFC 7766]), and the protocols inside of TLS.
 //!
-//! [`accept`] lets connections in as far as [`TcpLimits`](super::TcpLimits) allow; `connection` serves one of them, over any
+//! [`accept`] accepts as many connections as [`TcpLimits`](super::TcpLimits) allow. `connection` serves one of them, over any
 //! stream.
 //!
 //! [RFC 7766]: https://www.rfc-editor.org/rfc/rfc7766
@@ -25,19 +25,19 @@ use super::{
 };
 use crate::metrics::Traffic;
 
-/// How long to leave the listener alone when the process has no file descriptor left, or similar.
+/// How long to wait before the next try when no connection can be accepted, as when file descriptors have run out.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// How long a client may go on sending when nothing more is read.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What is spoken in the connections to an address.
+/// The protocol of the connections to an address.
 #[derive(Clone)]
-pub(super) enum Language {
+pub(super) enum StreamProtocol {
     /// Messages behind their lengths.
     Dns,
     /// The same in TLS ([RFC 7858](https://www.rfc-editor.org/rfc/rfc7858)).
-    DnsInTls(TlsAcceptor),
+    Tls(TlsAcceptor),
     /// HTTP in TLS ([RFC 8484](https://www.rfc-editor.org/rfc/rfc8484)).
     Https {
         acceptor: TlsAcceptor,
@@ -48,7 +48,7 @@ pub(super) enum Language {
 /// Accepts connections until the task is ended, which ends them too.
 pub(super) async fn accept(
     listener: TcpListener,
-    language: Language,
+    spoken: StreamProtocol,
     service: Service,
     admission: Arc<Admission>,
 ) {
@@ -62,7 +62,7 @@ pub(super) async fn accept(
             Err(error) if concerns_one_connection(&error) => continue,
             Err(error) => {
                 if !is_failing {
-                    let address = service.way.address;
+                    let address = service.served.address;
                     tracing::warn!(%address, %error, "accept a TCP connection");
                 }
                 is_failing = true;
@@ -72,19 +72,19 @@ pub(super) async fn accept(
             }
         };
         is_failing = false;
-        let Admitted::Yes(place) = admission.admit(peer.ip()).await else {
+        let Admitted::Yes(slot) = admission.admit(peer.ip()).await else {
             service.traffic().connection_refused();
             continue;
         };
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "a TCP connection answers with delay");
+            tracing::debug!(%peer, %error, "turn off delays of small TCP segments");
         }
         let (service, admission) = (Arc::clone(&service), Arc::clone(&admission));
-        let language = language.clone();
+        let spoken = spoken.clone();
         connections.spawn(async move {
-            let _open = Open::new(service.traffic());
-            serve(stream, peer.ip(), language, &service, &admission).await;
-            drop(place);
+            let _open = OpenConnection::new(service.traffic());
+            serve(stream, peer.ip(), spoken, &service, &admission).await;
+            drop(slot);
         });
     }
 }
@@ -92,20 +92,20 @@ pub(super) async fn accept(
 async fn serve(
     mut stream: TcpStream,
     client: IpAddr,
-    language: Language,
+    spoken: StreamProtocol,
     service: &Arc<Service>,
     admission: &Admission,
 ) {
-    match language {
-        Language::Dns => connection::serve(&mut stream, client, service, admission).await,
-        Language::DnsInTls(acceptor) => {
-            if let Some(mut stream) = tls::greet(&acceptor, &mut stream, admission).await {
+    match spoken {
+        StreamProtocol::Dns => connection::serve(&mut stream, client, service, admission).await,
+        StreamProtocol::Tls(acceptor) => {
+            if let Some(mut stream) = tls::handshake(&acceptor, &mut stream, admission).await {
                 connection::serve(&mut stream, client, service, admission).await;
-                tls::end(stream, admission).await;
+                tls::close(stream, admission).await;
             }
         }
-        Language::Https { acceptor, path } => {
-            if let Some(stream) = tls::greet(&acceptor, &mut stream, admission).await {
+        StreamProtocol::Https { acceptor, path } => {
+            if let Some(stream) = tls::handshake(&acceptor, &mut stream, admission).await {
                 https::serve(stream, client, &path, service, admission).await;
             }
         }
@@ -113,7 +113,7 @@ async fn serve(
     if !admission.is_full() {
         select! {
             _ = timeout(LINGER_TIMEOUT, drain(&mut stream)) => {}
-            () = admission.wanted_elsewhere() => {}
+            () = admission.slot_wanted() => {}
         }
     }
 }
@@ -137,16 +137,16 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 }
 
 /// Counts a connection as open for as long as it lives.
-pub(super) struct Open<'t>(&'t Traffic);
+pub(super) struct OpenConnection<'t>(&'t Traffic);
 
-impl<'t> Open<'t> {
+impl<'t> OpenConnection<'t> {
     pub(super) fn new(traffic: &'t Traffic) -> Self {
         traffic.connection_opened();
         Self(traffic)
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for OpenConnection<'_> {
     fn drop(&mut self) {
         self.0.connection_closed();
     }

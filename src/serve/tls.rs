@@ -1,4 +1,4 @@
-//! TLS 1.2 and 1.3 in front of what is spoken in it.
+//! TLS 1.2 and 1.3: handshakes, and the protocols that clients may name in them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,23 +19,23 @@ use super::{
     certificate::Certificates,
 };
 
-/// How long a client may take to hear that a connection ends.
+/// How long a client may take to read that a connection ends.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Protocols by their names in the handshake ([RFC 7301](https://www.rfc-editor.org/rfc/rfc7301)): a client that names
-/// others alone is turned away, one that names none is served.
+/// Names of protocols in the handshake ([RFC 7301](https://www.rfc-editor.org/rfc/rfc7301)). A client that names only others
+/// is refused; a client that names none is served.
 pub(super) const DNS: &[&[u8]] = &[b"dot"];
 pub(super) const HTTP: &[&[u8]] = &[HTTP_2, b"http/1.1"];
 pub(super) const HTTP_2: &[u8] = b"h2";
 pub(super) const QUIC: &[&[u8]] = &[b"doq"];
 
-/// What takes connections in: each with the certificate that `certificates` hold when it begins.
+/// Accepts connections, each with the certificate that `certificates` hold when it begins.
 pub(super) fn acceptor(certificates: &Arc<Certificates>, protocols: &[&[u8]]) -> TlsAcceptor {
     let versions = &[&version::TLS13, &version::TLS12];
     TlsAcceptor::from(Arc::new(config(certificates, protocols, versions)))
 }
 
-/// What a handshake is made with.
+/// The configuration of handshakes.
 pub(super) fn config(
     certificates: &Arc<Certificates>,
     protocols: &[&[u8]],
@@ -51,34 +51,33 @@ pub(super) fn config(
     config
 }
 
-/// Does the handshake; `None` where it fails or takes longer than a message may, or where another connection is in want of
-/// the place.
-pub(super) async fn greet<'s>(
+/// Does the handshake; `None` where it fails or takes longer than a message may, or where another connection needs its slot.
+pub(super) async fn handshake<'s>(
     acceptor: &TlsAcceptor,
     stream: &'s mut TcpStream,
     admission: &Admission,
 ) -> Option<TlsStream<&'s mut TcpStream>> {
-    let unwanted = async {
+    let slot_wanted = async {
         sleep(IDLE_GRACE).await;
-        admission.wanted_elsewhere().await;
+        admission.slot_wanted().await;
     };
     let handshake = timeout(admission.limits.message_timeout, acceptor.accept(stream));
     select! {
-        greeted = handshake => match greeted {
+        done = handshake => match done {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
-                tracing::debug!(%error, "greet a client over TLS");
+                tracing::debug!(%error, "TLS handshake with a client");
                 None
             }
             Err(_) => None,
         },
-        () = unwanted => None,
+        () = slot_wanted => None,
     }
 }
 
-/// Tells the client that nothing more comes, so that it can tell this from a connection that was cut.
-pub(super) async fn end(mut stream: TlsStream<&mut TcpStream>, admission: &Admission) {
+/// Tells the client that nothing more comes, so that it does not take the end for a cut connection.
+pub(super) async fn close(mut stream: TlsStream<&mut TcpStream>, admission: &Admission) {
     let limit = END_TIMEOUT.min(admission.limits.write_timeout);
-    // Whoever has gone already can't be told.
+    // A client that has gone can't be told.
     let _ = timeout(limit, stream.shutdown()).await;
 }

@@ -20,9 +20,9 @@ use arc_swap::{ArcSwap, cache::Cache};
 pub(super) use self::batch::ask_for_destinations;
 use self::batch::{Batch, WayBack};
 use super::{
-    Shared, Way,
-    late::Late,
+    ServedAddress, Shared,
     responder::{GROUP, Responder},
+    upstream_answers::UpstreamAnswers,
 };
 use crate::{forward::Deferred, precedence, zone::Snapshot};
 
@@ -35,24 +35,24 @@ pub(super) struct Worker {
     address: SocketAddr,
     snapshots: Arc<ArcSwap<Snapshot>>,
     responder: Responder,
-    late: Arc<Late>,
+    upstream_answers: Arc<UpstreamAnswers>,
     stop: Arc<AtomicBool>,
 }
 
 impl Worker {
     pub(super) fn new(
         socket: UdpSocket,
-        way: Way,
+        served: ServedAddress,
         shared: &Shared,
-        late: Arc<Late>,
+        upstream_answers: Arc<UpstreamAnswers>,
         stop: &Arc<AtomicBool>,
     ) -> Self {
         Self {
             socket: Arc::new(socket),
-            address: way.address,
+            address: served.address,
             snapshots: Arc::clone(&shared.snapshots),
-            responder: Responder::new(way, &shared.traffic, shared.forwarder.clone()),
-            late,
+            responder: Responder::new(served, &shared.traffic, shared.forwarder.clone()),
+            upstream_answers,
             stop: Arc::clone(stop),
         }
     }
@@ -116,15 +116,15 @@ impl Worker {
                     *client = Some(batch.client(index));
                 }
             }
-            let mut late: Vec<(usize, Vec<u8>, Deferred)> = Vec::new();
+            let mut deferrals: Vec<(usize, Vec<u8>, Deferred)> = Vec::new();
             self.responder.respond_to_each(
                 snapshot,
                 batch.exchanges(group.clone()),
                 clients,
-                |place, message, deferred| late.push((place, message.to_vec(), deferred)),
+                |index, message, deferred| deferrals.push((index, message.to_vec(), deferred)),
             );
-            for (place, message, deferred) in late {
-                self.answer_later(message, deferred, batch.way_back(group.start + place));
+            for (index, message, deferred) in deferrals {
+                self.answer_later(message, deferred, batch.way_back(group.start + index));
             }
         }))
         .is_ok()
@@ -133,8 +133,8 @@ impl Worker {
     /// Has `message` answered by an upstream, and the answer sent from the socket that received it. How many wait is
     /// limited by the places of those who wait.
     fn answer_later(&self, message: Vec<u8>, deferred: Deferred, way_back: WayBack) {
-        let (waiting, socket) = (Arc::clone(&self.late), Arc::clone(&self.socket));
-        self.late.runtime().spawn(async move {
+        let (waiting, socket) = (Arc::clone(&self.upstream_answers), Arc::clone(&self.socket));
+        self.upstream_answers.runtime().spawn(async move {
             let reply = waiting.answer(&message, deferred).await;
             if let Err(error) = way_back.send(&socket, &reply) {
                 tracing::debug!(%error, "send an upstream's answer over UDP");

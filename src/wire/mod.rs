@@ -3,8 +3,8 @@
 //! [`parse()`] reads a message into a [`Query`](crate::answer::Query) or says how to refuse it; [`write()`] and
 //! [`write_refusal`] append a message to a buffer. For names that others answer, [`write_question`] and [`read_reply`] speak
 //! with an upstream server, [`relay`] passes its reply on, and [`find_addresses`] and [`aliases()`] look into it. [`write_aliased`] completes one that
-//! leads to a name of ours, and [`write_local`] answers what nobody is asked. [`add_hop_options`] adds what
-//! concerns the way to the client alone; [`clear_rcode`] makes a name exist that the mesh knows. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
+//! leads to a name of ours, and [`write_local`] answers what nobody is asked. [`add_transport_options`] adds
+//! what depends on the transport alone; [`clear_rcode`] makes a name exist that the mesh knows. Owns the layout of messages ([RFC 1035 §4]), EDNS ([RFC 6891]), what
 //! makes a query malformed, and truncation.
 //!
 //! The reader takes what resolvers and stubs send without allocating; messages with other records than one OPT go through
@@ -19,7 +19,6 @@ mod aliases;
 mod amend;
 mod composed;
 mod freshness;
-mod hop;
 mod local;
 mod name;
 mod odd;
@@ -28,6 +27,7 @@ mod refusal;
 mod relay;
 #[cfg(test)]
 mod tests;
+mod transport_options;
 mod upstream;
 mod write;
 
@@ -36,11 +36,11 @@ pub use aliased::write_aliased;
 pub use aliases::{Alias, MOST_ALIASES, aliases, behind_aliases};
 pub use amend::{answers_with_alias, clear_rcode};
 pub use freshness::freshness_seconds;
-pub use hop::{Hop, add_hop_options};
 pub use local::{Local, local_reply, write_local};
 pub use parse::{NameBuffer, parse};
 pub use refusal::{Refusal, write_refusal};
 pub use relay::{Age, relay, set_recursion_available};
+pub use transport_options::{TransportOptions, add_transport_options};
 pub use upstream::{
     Content, MARK_LEN, NotTheReply, UpstreamQuestion, UpstreamReply, checking_disabled, marks,
     read_reply, write_question,

@@ -1,5 +1,5 @@
-mod hops;
 mod laws;
+mod transport_options;
 mod upstreams;
 
 use hickory_proto::{

@@ -1,7 +1,7 @@
 //! Queries in requests of HTTP/1.1 and HTTP/2 ([RFC 8484]).
 //!
-//! [`serve`] serves one connection; `request` reads queries from requests, `response` puts answers and refusals into HTTP's
-//! terms, `activity` knows when a connection is idle.
+//! [`serve`] serves one connection; `request` reads queries from requests, `response` makes responses of answers and refusals,
+//! and `activity` tells when a connection is idle.
 //!
 //! [RFC 8484]: https://www.rfc-editor.org/rfc/rfc8484
 
@@ -34,15 +34,15 @@ use super::{
     tls,
 };
 
-/// How many requests of a connection may be under way at a time: the least that HTTP/2 thinks of ([RFC 9113 §5.1.2]).
+/// How many requests of a connection may be under way at a time: the least that HTTP/2 recommends ([RFC 9113 §6.5.2]).
 ///
-/// [RFC 9113 §5.1.2]: https://www.rfc-editor.org/rfc/rfc9113#section-5.1.2
-const MOST_STREAMS: u32 = 100;
+/// [RFC 9113 §6.5.2]: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2
+const MAX_STREAMS: u32 = 100;
 
-/// How much a request's head may take: far more than any query in a URL.
+/// How many bytes a request's head may have: far more than any query in a URL.
 const MAX_HEAD_BYTES: u32 = 16 << 10;
 
-/// How much of a connection's bodies is read ahead of being asked for.
+/// How many bytes of a connection's bodies are read before they are needed.
 const WINDOW_BYTES: u32 = 128 << 10;
 
 /// Serves the requests of a connection until the client ends it, breaks the protocol or takes longer than the limits
@@ -74,12 +74,12 @@ pub(super) async fn serve(
     if is_http2 {
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_concurrent_streams(MOST_STREAMS)
+            .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEAD_BYTES)
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
             .serve_connection(stream, handler);
-        look_after(
+        drive(
             connection,
             http2::Connection::graceful_shutdown,
             &activity,
@@ -92,7 +92,7 @@ pub(super) async fn serve(
             .header_read_timeout(limits.idle_timeout)
             .max_buf_size(MAX_HEAD_BYTES as usize)
             .serve_connection(stream, handler);
-        look_after(
+        drive(
             connection,
             http1::Connection::graceful_shutdown,
             &activity,
@@ -102,8 +102,8 @@ pub(super) async fn serve(
     }
 }
 
-/// Drives a connection to its end, which comes when it is idle for too long or another one is in want of its place.
-async fn look_after<C: Future<Output = hyper::Result<()>>>(
+/// Drives a connection to its end; ends it where it is idle for too long or another connection needs its slot.
+async fn drive<C: Future<Output = hyper::Result<()>>>(
     connection: C,
     end: impl FnOnce(Pin<&mut C>),
     activity: &Activity,
@@ -129,12 +129,12 @@ async fn look_after<C: Future<Output = hyper::Result<()>>>(
                 }
                 return;
             }
-            () = admission.wanted_elsewhere(), if may_yield => break,
+            () = admission.slot_wanted(), if may_yield => break,
             () = sleep_until(next) => {}
         }
     }
     end(connection.as_mut());
-    // A client that takes nothing is left.
+    // A client that reads nothing is left.
     let _ = timeout(limits.write_timeout, connection).await;
 }
 
@@ -152,6 +152,6 @@ async fn answer(
     match service.answer(&query, client).await {
         Ok(answer) => response::answer(answer),
         Err(Unanswered::NotAQuery) => response::refusal(request::Refused::NotAQuery),
-        Err(Unanswered::Panicked) => response::refusal(request::Refused::Ourselves),
+        Err(Unanswered::Panicked) => response::refusal(request::Refused::Panicked),
     }
 }

@@ -11,19 +11,19 @@ use tokio::time::timeout;
 
 use crate::wire::MAX_TCP_BYTES;
 
-/// What a body with a DNS message says of itself.
+/// The media type of a DNS message.
 pub(super) const DNS_MESSAGE: &str = "application/dns-message";
 
-/// Why a request gets no answer of DNS.
+/// Why a request gets no DNS answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refused {
-    /// Another path than that of queries.
+    /// The path is not that of queries.
     Path,
     /// Neither GET nor POST.
     Method,
     /// GET without a query in the URL, or with one that is not base64url.
     NoQuery,
-    /// POST with a body that says it is something else.
+    /// POST with a body of another media type.
     MediaType,
     /// A body longer than a message can be.
     TooLarge,
@@ -31,10 +31,10 @@ pub(super) enum Refused {
     TooSlow,
     /// A body that broke off.
     Broken,
-    /// What was sent is no query.
+    /// The message is no query.
     NotAQuery,
     /// The code panicked.
-    Ourselves,
+    Panicked,
 }
 
 /// The message in a request for `path`, whose body comes within `limit`.
@@ -70,7 +70,7 @@ async fn body(body: Incoming) -> Result<Bytes, Refused> {
     }
 }
 
-/// Whether the body is a DNS message, says the request; parameters mean nothing.
+/// Whether the request says that its body is a DNS message, with whatever parameters.
 fn is_dns_message(headers: &HeaderMap) -> bool {
     let value = headers
         .get(CONTENT_TYPE)

@@ -8,7 +8,7 @@ use hyper::{
 use super::request::{DNS_MESSAGE, Refused};
 use crate::wire::freshness_seconds;
 
-/// A message as a response that caches may keep as long as what is in it.
+/// A response with `message`, which caches may keep as long as its records.
 pub(super) fn answer(message: Vec<u8>) -> Response<Full<Bytes>> {
     let max_age = format!("max-age={}", freshness_seconds(&message));
     let max_age = HeaderValue::try_from(max_age).expect("digits can stand in a header");
@@ -42,7 +42,7 @@ pub(super) fn refusal(refused: Refused) -> Response<Full<Bytes>> {
         Refused::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
         Refused::Broken => (StatusCode::BAD_REQUEST, "the body broke off"),
         Refused::NotAQuery => (StatusCode::BAD_REQUEST, "this is no DNS query"),
-        Refused::Ourselves => (StatusCode::INTERNAL_SERVER_ERROR, "a bug of the server"),
+        Refused::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "a bug of the server"),
     };
     let mut response = Response::new(Full::from(format!("{text}\n")));
     *response.status_mut() = status;

@@ -11,7 +11,7 @@ use crate::{
     serve::{
         TcpLimits,
         admission::{Admission, IDLE_GRACE},
-        responder::{Due, Responder},
+        responder::{Handled, Responder},
         service::Service,
     },
     wire::HEADER_LEN,
@@ -31,14 +31,13 @@ const KEEP_BYTES: usize = 32 << 10;
 const LENGTH_LEN: usize = 2;
 
 /// How many queries of a connection may wait for upstreams at a time; nothing more is read until one is answered.
-const MOST_LATE: usize = 64;
+const MAX_WAITING: usize = 64;
 
-/// Answers the messages of `stream` in the order that they come in, those that wait for an upstream when it has answered,
-/// until the client ends it, breaks the framing or
-/// takes longer than the limits allow.
+/// Answers the messages of `stream` until the client ends it, breaks the framing or takes longer than the limits allow.
+/// Answers go out in the order of the messages; those that wait for an upstream, when it has answered.
 ///
 /// Holds at most one message and what was read behind it, [`GATHER_BYTES`] of answers and one more answer, and
-/// [`MOST_LATE`] queries.
+/// [`MAX_WAITING`] queries.
 pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     client: IpAddr,
@@ -52,13 +51,13 @@ pub(super) async fn serve(
         limits: admission.limits,
         inbox: Vec::with_capacity(READ_BYTES),
         outbox: Vec::new(),
-        late: JoinSet::new(),
+        waiting: JoinSet::new(),
         since: now,
         alarm: Box::pin(sleep_until(now + IDLE_GRACE)),
     };
     while connection.read(admission).await && connection.answer(service).await {}
     // The client may have ended its side alone.
-    while connection.send_late().await {}
+    while connection.send_waiting().await {}
 }
 
 struct Connection<S> {
@@ -69,21 +68,21 @@ struct Connection<S> {
     inbox: Vec<u8>,
     /// Answers that are not sent.
     outbox: Vec<u8>,
-    /// Queries that wait for upstreams, and end in their answers.
-    late: JoinSet<Vec<u8>>,
+    /// Queries that wait for upstreams; each task ends with its answer.
+    waiting: JoinSet<Vec<u8>>,
     /// When the connection turned idle, or when the message that is being read began.
     since: Instant,
-    /// Set anew when it goes off, not with every message: it may go off early and then is only set again.
+    /// Set when it goes off, not with every message: it may go off early, and is set again then.
     alarm: Pin<Box<Sleep>>,
 }
 
-/// What stands behind the messages that were answered.
+/// What follows the messages that were answered.
 enum Rest {
     /// More whole messages, maybe.
     Messages,
     /// Nothing, or the beginning of a message.
     Incomplete,
-    /// Something that is no message.
+    /// A length that no message has.
     Garbage,
 }
 
@@ -114,17 +113,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                     return matches!(read, Ok(1..));
                 }
-                Some(reply) = self.late.join_next() => {
+                Some(reply) = self.waiting.join_next() => {
                     push_framed(&mut self.outbox, |out| out.extend(reply.unwrap_or_default()));
                     if is_idle {
                         self.since = Instant::now();
                     }
                     return self.send().await;
                 }
-                () = admission.wanted_elsewhere(), if may_yield => return false,
+                () = admission.slot_wanted(), if may_yield => return false,
                 () = &mut self.alarm => {
                     let now = Instant::now();
-                    if is_idle && !self.late.is_empty() {
+                    if is_idle && !self.waiting.is_empty() {
                         self.since = now;
                         self.alarm.as_mut().reset(now + IDLE_GRACE);
                         return true;
@@ -158,9 +157,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return false;
             }
             match rest {
-                Rest::Messages if self.late.len() < MOST_LATE => {}
+                Rest::Messages if self.waiting.len() < MAX_WAITING => {}
                 Rest::Messages => {
-                    if !self.send_late().await {
+                    if !self.send_waiting().await {
                         return false;
                     }
                 }
@@ -186,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         responder: &mut Responder,
         snapshot: &Snapshot,
     ) -> Rest {
-        while self.outbox.len() < GATHER_BYTES && self.late.len() < MOST_LATE {
+        while self.outbox.len() < GATHER_BYTES && self.waiting.len() < MAX_WAITING {
             let Some((length, rest)) = self.inbox[*answered..].split_first_chunk::<LENGTH_LEN>()
             else {
                 return Rest::Incomplete;
@@ -200,22 +199,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             *answered += LENGTH_LEN + length;
             let client = responder.forwards().then_some(self.client);
-            let mut due = Due::Nothing;
+            let mut handled = Handled::Done;
             push_framed(&mut self.outbox, |out| {
-                due = responder.respond(snapshot, message, client, out);
+                handled = responder.respond(snapshot, message, client, out);
             });
-            if let Due::Later(deferred) = due {
-                let (late, message) = (Arc::clone(service.late()), message.to_vec());
-                self.late
-                    .spawn(async move { late.answer(&message, deferred).await });
+            if let Handled::Deferred(deferred) = handled {
+                let (upstream_answers, message) =
+                    (Arc::clone(service.upstream_answers()), message.to_vec());
+                self.waiting
+                    .spawn(async move { upstream_answers.answer(&message, deferred).await });
             }
         }
         Rest::Messages
     }
 
     /// Sends the next answer that waits for an upstream; `false` where none does, or the client does not take it.
-    async fn send_late(&mut self) -> bool {
-        let Some(reply) = self.late.join_next().await else {
+    async fn send_waiting(&mut self) -> bool {
+        let Some(reply) = self.waiting.join_next().await else {
             return false;
         };
         push_framed(&mut self.outbox, |out| {
@@ -242,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Appends the answer that `write` appends behind its length; nothing where that writes none.
+/// Appends the answer that `write` appends, behind its length; nothing where `write` appends nothing.
 fn push_framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; LENGTH_LEN]);

@@ -12,28 +12,35 @@ const PADDING_BLOCK: usize = 468;
 /// The length of the time in the option that tells how long a connection is kept.
 const KEEPALIVE_LEN: usize = 2;
 
-/// What answers say that depends on the way to the client, and on nothing else.
+/// What answers say that depends on the transport to the client, and on nothing else.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Hop {
+pub struct TransportOptions {
     /// How long an idle connection is kept, in tenths of a second, for those who ask; `None` where nothing is said.
     pub keepalive_tenths: Option<u16>,
-    /// Whether nobody but the client can read the answer: then its length is hidden too, from those who hide that of the
-    /// query.
+    /// Whether nobody but the client can read the answer. Then a padded query gets a padded answer.
     pub is_private: bool,
 }
 
-/// Adds options to the message that stands at the end of `out`, from `start` on, of which the last `opt_bytes` are the OPT
-/// record. `edns` is what the query says.
+/// Adds options to the message in `out` that begins at `start` and ends with an OPT record of `opt_bytes`. `edns` is what
+/// the query says.
 ///
-/// The time that a connection is kept ([RFC 7828]) comes first and the padding ([RFC 7830], [RFC 8467]) last, so that it
-/// counts everything. Each is left out where it does not fit a message over TCP; the last block of that is shorter.
+/// The time that a connection is kept ([RFC 7828]) comes first and the padding ([RFC 7830], [RFC 8467]) last, so that the
+/// padding counts everything. An option is left out where it does not fit a message over TCP, whose last block is shorter.
 ///
 /// [RFC 7828]: https://www.rfc-editor.org/rfc/rfc7828
 /// [RFC 7830]: https://www.rfc-editor.org/rfc/rfc7830
 /// [RFC 8467]: https://www.rfc-editor.org/rfc/rfc8467
-pub fn add_hop_options(edns: Edns, hop: Hop, start: usize, opt_bytes: usize, out: &mut Vec<u8>) {
-    let pads = edns.padding && hop.is_private;
-    let keepalive = hop.keepalive_tenths.filter(|_| edns.keepalive);
+pub fn add_transport_options(
+    edns: Edns,
+    transport_options: TransportOptions,
+    start: usize,
+    opt_bytes: usize,
+    out: &mut Vec<u8>,
+) {
+    let pads = edns.padding && transport_options.is_private;
+    let keepalive = transport_options
+        .keepalive_tenths
+        .filter(|_| edns.keepalive);
     if opt_bytes == 0 || !pads && keepalive.is_none() {
         return;
     }

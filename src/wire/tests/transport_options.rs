@@ -1,4 +1,4 @@
-//! What answers say of the way to the client, and how long HTTP may keep them.
+//! What answers say of the transport to the client, and how long HTTP may keep them.
 
 use hickory_proto::rr::rdata::opt::EdnsCode;
 
@@ -6,28 +6,28 @@ use super::{MAX_TCP_BYTES, OPT, QUESTION, check, decode, message, opt_with};
 use crate::{
     answer::{answer, sample},
     dns::RecordType,
-    wire::{Hop, NameBuffer, add_hop_options, freshness_seconds, parse, write},
+    wire::{NameBuffer, TransportOptions, add_transport_options, freshness_seconds, parse, write},
 };
 
 const KEEPALIVE: &[u8] = b"\0\x0b\0\0";
 const PADDING: &[u8] = b"\0\x0c\0\x03\0\0\0";
 const NSID: &[u8] = b"\0\x03\0\0";
 
-const STREAM: Hop = Hop {
+const STREAM: TransportOptions = TransportOptions {
     keepalive_tenths: Some(300),
     is_private: false,
 };
-const PRIVATE: Hop = Hop {
+const PRIVATE: TransportOptions = TransportOptions {
     keepalive_tenths: None,
     is_private: true,
 };
-const PRIVATE_STREAM: Hop = Hop {
+const PRIVATE_STREAM: TransportOptions = TransportOptions {
     keepalive_tenths: Some(300),
     is_private: true,
 };
 
-/// The answer to a query for `question` with an OPT record of these options, over this hop.
-fn answered(question: &[u8], options: &[u8], hop: Hop) -> Vec<u8> {
+/// The answer to a query for `question` with an OPT record of these options, over this transport.
+fn answered(question: &[u8], options: &[u8], transport_options: TransportOptions) -> Vec<u8> {
     let query = message(0, [1, 0, 0, 1], &[question, &opt_with(options)]);
     let mut buffer = NameBuffer::default();
     let query = parse(&query, 0, &mut buffer).expect("a query");
@@ -35,14 +35,14 @@ fn answered(question: &[u8], options: &[u8], hop: Hop) -> Vec<u8> {
     let answer = answer(sample::snapshot(), &query);
     let written = write(&query, &answer, MAX_TCP_BYTES, &mut out);
     let edns = query.edns.expect("it has an OPT record");
-    add_hop_options(edns, hop, 6, written.opt_bytes, &mut out);
+    add_transport_options(edns, transport_options, 6, written.opt_bytes, &mut out);
     out.split_off(6)
 }
 
 /// Compares the options of the answer with `expected`: code and length of each.
 #[track_caller]
-fn check_options(options: &[u8], hop: Hop, expected: &[(u16, usize)]) {
-    let answer = answered(QUESTION, options, hop);
+fn check_options(options: &[u8], transport_options: TransportOptions, expected: &[(u16, usize)]) {
+    let answer = answered(QUESTION, options, transport_options);
     let decoded = decode(&answer);
     let edns = decoded.edns.expect("an OPT record");
     let mut found: Vec<_> = edns.options().as_ref().iter().collect();
@@ -55,7 +55,7 @@ fn check_options(options: &[u8], hop: Hop, expected: &[(u16, usize)]) {
         })
         .collect();
     assert_eq!(found, expected);
-    if hop.is_private && expected.iter().any(|&(code, _)| code == 12) {
+    if transport_options.is_private && expected.iter().any(|&(code, _)| code == 12) {
         assert_eq!(answer.len(), 468);
     }
 }

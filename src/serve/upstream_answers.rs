@@ -6,34 +6,34 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::{Shared, Way, amend::amend, responder::limit_bytes};
+use super::{ServedAddress, Shared, amend::amend, responder::limit_bytes};
 use crate::{
     answer::answer,
     forward::Deferred,
     metrics::{Exchange, Protocol, Recorder},
-    wire::{self, Hop, NameBuffer},
+    wire::{self, NameBuffer, TransportOptions},
     zone::Snapshot,
 };
 
-/// Answers that wait for an upstream, apart from the worker that read their queries.
+/// Makes the answers that wait for an upstream, so that the worker that read the query goes on.
 #[derive(Debug)]
-pub(super) struct Late {
+pub(super) struct UpstreamAnswers {
     runtime: Handle,
     protocol: Protocol,
-    hop: Hop,
+    transport_options: TransportOptions,
     recorder: Mutex<Recorder>,
     snapshots: Arc<ArcSwap<Snapshot>>,
 }
 
-impl Late {
-    /// For the queries that come in this way; they wait on the tokio runtime that this is called from.
-    pub(super) fn of(shared: &Shared, way: Way) -> Arc<Self> {
+impl UpstreamAnswers {
+    /// For the queries at one address; they wait on the tokio runtime that this is called from.
+    pub(super) fn of(shared: &Shared, served: ServedAddress) -> Arc<Self> {
         Arc::new(Self {
             runtime: Handle::current(),
-            protocol: way.protocol,
-            hop: way.hop,
+            protocol: served.protocol,
+            transport_options: served.transport_options,
             snapshots: shared.snapshots.clone(),
-            recorder: Mutex::new(shared.traffic.recorder(way.address, way.protocol)),
+            recorder: Mutex::new(shared.traffic.recorder(served.address, served.protocol)),
         })
     }
 
@@ -42,7 +42,7 @@ impl Late {
         &self.runtime
     }
 
-    /// The answer to the query that stands in `message` and that `deferred` is for.
+    /// The answer to the query in `message`, which `deferred` is for.
     pub(super) async fn answer(&self, message: &[u8], deferred: Deferred) -> Vec<u8> {
         let start = Instant::now();
         let mut out = Vec::new();
@@ -59,7 +59,13 @@ impl Late {
         let passed = amend(&query, &own, passed, limit_bytes, 0, &mut out);
         wire::set_recursion_available(&mut out);
         if let Some(edns) = query.edns {
-            wire::add_hop_options(edns, self.hop, 0, passed.opt_bytes, &mut out);
+            wire::add_transport_options(
+                edns,
+                self.transport_options,
+                0,
+                passed.opt_bytes,
+                &mut out,
+            );
         }
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         recorder.record(&Exchange {
