@@ -130,33 +130,33 @@ impl Traffic {
     }
 
     /// Counts a panic that was caught while a message was answered.
-    pub fn panicked(&self) {
+    pub fn count_panic(&self) {
         self.panics.fetch_add(1, Relaxed);
     }
 
     /// Counts a message that gets no reply: no header, or itself a response.
-    pub fn ignored(&self) {
+    pub fn count_ignored(&self) {
         self.ignored.fetch_add(1, Relaxed);
     }
 
     /// Counts answers that the operating system did not take.
-    pub fn unsent(&self, answers: u64) {
+    pub fn count_unsent(&self, answers: u64) {
         self.unsent.fetch_add(answers, Relaxed);
     }
 
     /// Counts a connection that was accepted and is served.
-    pub fn connection_opened(&self) {
+    pub fn count_opened_connection(&self) {
         self.connections_accepted.fetch_add(1, Relaxed);
         self.connections_open.fetch_add(1, Relaxed);
     }
 
     /// Counts the end of a connection that was served.
-    pub fn connection_closed(&self) {
+    pub fn count_closed_connection(&self) {
         self.connections_open.fetch_sub(1, Relaxed);
     }
 
     /// Counts a connection that was closed at once because a limit was reached.
-    pub fn connection_refused(&self) {
+    pub fn count_refused_connection(&self) {
         self.connections_refused.fetch_add(1, Relaxed);
     }
 

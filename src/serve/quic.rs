@@ -99,7 +99,7 @@ pub(super) async fn accept(endpoint: Endpoint, service: Service, admission: Arc<
         }
         let client = incoming.remote_address().ip();
         let Admitted::Yes(slot) = admission.admit(client).await else {
-            service.traffic().connection_refused();
+            service.traffic().count_refused_connection();
             incoming.refuse();
             continue;
         };

@@ -187,7 +187,7 @@ impl Replies {
     fn refuse(&mut self, refusal: &Refusal<'_>, request_bytes: usize, out: &mut Vec<u8>) {
         let start = out.len();
         let Some(rcode) = wire::write_refusal(refusal, out) else {
-            self.recorder.traffic().ignored();
+            self.recorder.traffic().count_ignored();
             return;
         };
         self.recorder.record(&Exchange {

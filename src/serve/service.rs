@@ -88,7 +88,7 @@ impl Service {
         let mut responder = self.free_responder();
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut responder, &snapshot)));
         if done.is_err() {
-            self.shared.traffic.panicked();
+            self.shared.traffic.count_panic();
         }
         done.ok()
     }

@@ -73,7 +73,7 @@ pub(super) async fn accept(
         };
         is_failing = false;
         let Admitted::Yes(slot) = admission.admit(peer.ip()).await else {
-            service.traffic().connection_refused();
+            service.traffic().count_refused_connection();
             continue;
         };
         if let Err(error) = stream.set_nodelay(true) {
@@ -141,13 +141,13 @@ pub(super) struct OpenConnection<'t>(&'t Traffic);
 
 impl<'t> OpenConnection<'t> {
     pub(super) fn new(traffic: &'t Traffic) -> Self {
-        traffic.connection_opened();
+        traffic.count_opened_connection();
         Self(traffic)
     }
 }
 
 impl Drop for OpenConnection<'_> {
     fn drop(&mut self) {
-        self.0.connection_closed();
+        self.0.count_closed_connection();
     }
 }

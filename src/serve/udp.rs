@@ -75,7 +75,7 @@ impl Worker {
                     self.answer_all(snapshot, &mut batch);
                     let unsent = batch.send(&self.socket);
                     if unsent > 0 {
-                        self.responder.traffic().unsent(unsent);
+                        self.responder.traffic().count_unsent(unsent);
                     }
                     self.responder.finish(start.elapsed());
                 }
@@ -100,7 +100,7 @@ impl Worker {
             }
             for index in group {
                 if !self.answers(snapshot, batch, index..index + 1) {
-                    self.responder.traffic().panicked();
+                    self.responder.traffic().count_panic();
                     batch.withhold(index);
                 }
             }
@@ -138,7 +138,7 @@ impl Worker {
             let reply = waiting.answer(&message, deferred).await;
             if let Err(error) = way_back.send(&socket, &reply) {
                 tracing::debug!(%error, "send an upstream's answer over UDP");
-                waiting.unsent();
+                waiting.count_unsent();
             }
         });
     }

@@ -82,8 +82,8 @@ impl UpstreamAnswers {
     }
 
     /// Counts an answer that the operating system did not take.
-    pub(super) fn unsent(&self) {
+    pub(super) fn count_unsent(&self) {
         let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
-        recorder.traffic().unsent(1);
+        recorder.traffic().count_unsent(1);
     }
 }
