@@ -148,7 +148,7 @@ impl Upstream {
         question: &Question,
         marks: &[u8],
     ) -> io::Result<UpstreamReply> {
-        let patience = self.health().patience();
+        let patience = self.health().patience(question.record_type);
         let mut edns = self.tolerance().choose(Instant::now(), patience);
         let mut reply = self.exchange_with(question, edns.of(marks)).await?;
         let Some(less) = self.tolerance().less(edns, &reply) else {

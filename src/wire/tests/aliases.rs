@@ -69,11 +69,14 @@ fn replies_are_told_apart_by_their_records() {
     check_content(0x8183, &[alias()], &[], negative(true));
     check_content(0x8180, &[], &[soa(), ns()], negative(false));
     check_content(0x8180, &[], &[], negative(false));
-    check_content(0x8180, &[], &[ns()], Content::Referral);
-    check_content(0x8100, &[], &[ns()], Content::Referral);
+    check_content(0x8100, &[], &[], Content::Nothing);
     check_content(0x8580, &[], &[ns()], negative(false));
     check_content(0x8380, &[alias()], &[], data(false));
     check_content(0x8182, &[], &[ns()], data(false));
+    for flags in [0x8180, 0x8100] {
+        let referral = read(flags, &[], &[ns()]);
+        assert_eq!((referral.rcode, referral.settles()), (2, false));
+    }
 }
 
 /// An alias of `<from>.test` to `<to>.test`.
