@@ -48,17 +48,13 @@ fn action_column(row: &str, opens: &[&str]) -> Option<u32> {
     let mut before = ' ';
     for (column, (at, character)) in (1..).zip(row.char_indices()) {
         match quote {
-            Some(open) => {
-                if character == open && before != '\\' {
-                    quote = None;
-                }
-            }
+            Some(open) if character == open && before != '\\' => quote = None,
             None if matches!(character, '"' | '\'') && " \t[{,(".contains(before) => {
                 quote = Some(character);
             }
             None if character == '#' && before == ' ' => return None,
             None if opens.iter().any(|open| row[at..].starts_with(open)) => return Some(column),
-            None => {}
+            _ => {}
         }
         before = character;
     }
