@@ -54,7 +54,8 @@ impl<N: RequestHandler> MeshHandler<N> {
     /// Answers from the newest of `snapshots`, and hands to `next` all questions for names that are in no zone of the mesh,
     /// and all requests that are no questions (such as updates).
     ///
-    /// Before the first load nobody can tell which names those are: until then `next` gets no question in class IN.
+    /// Before the first load it is not known which names those are: until then `next` gets no question, and questions get
+    /// SERVFAIL.
     pub fn before(snapshots: Arc<ArcSwap<Snapshot>>, next: N) -> Self {
         Self {
             snapshots,
@@ -88,7 +89,7 @@ impl<N: RequestHandler> MeshHandler<N> {
     }
 }
 
-/// Whether nobody else may answer.
+/// Whether the mesh has the last word on the question.
 fn is_of_the_mesh(snapshot: &Snapshot, query: &Query<'_>, outcome: &Outcome<'_>) -> bool {
     match outcome {
         Outcome::NotOurs => false,

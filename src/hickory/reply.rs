@@ -79,7 +79,7 @@ impl Reply {
         }
     }
 
-    /// What a request gets that is signed by a key that nobody knows here
+    /// The reply to a request that is signed with an unknown key
     /// ([RFC 8945 §5.2.1](https://www.rfc-editor.org/rfc/rfc8945#section-5.2.1)).
     pub(super) fn unknown_key(request: &Request, mut signature: Record<TSIG>) -> Self {
         signature.data.mac = Vec::new();
@@ -155,7 +155,7 @@ impl Reply {
     }
 }
 
-/// Tells hickory of a reply that nobody got.
+/// What hickory is told where no reply was sent.
 pub(super) fn nothing_sent(metadata: Metadata) -> ResponseInfo {
     ResponseInfo::from(Header {
         metadata,
