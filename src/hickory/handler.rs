@@ -16,7 +16,7 @@ use super::{
     reply::{Reply, nothing_sent},
 };
 use crate::{
-    answer::{Outcome, Query, answer},
+    answer::{Answer, Outcome, Query, answer},
     dns::{Class, Rcode, RecordType},
     zone::Snapshot,
 };
@@ -51,8 +51,9 @@ impl MeshHandler {
 }
 
 impl<N: RequestHandler> MeshHandler<N> {
-    /// Answers from the newest of `snapshots`, and hands to `next` all questions for names that are in no zone of the mesh,
-    /// and all requests that are no questions (such as updates).
+    /// Answers from the newest of `snapshots`, and hands to `next` all questions for names that are in no zone of the mesh
+    /// or that it leaves to others, and all requests that are no questions (such as updates). A name that exists for the
+    /// mesh stays the mesh's for all types.
     ///
     /// Before the first load it is not known which names those are: until then `next` gets no question, and questions get
     /// SERVFAIL.
@@ -79,7 +80,7 @@ impl<N: RequestHandler> MeshHandler<N> {
         let snapshot = self.snapshots.load();
         let query = question.query();
         let answer = answer(&snapshot, &query);
-        if self.next.is_some() && !is_of_the_mesh(&snapshot, &query, &answer.outcome) {
+        if self.next.is_some() && !is_of_the_mesh(&snapshot, &query, &answer) {
             return Decision::PassOn;
         }
         Decision::Answer(match signature(request) {
@@ -90,9 +91,14 @@ impl<N: RequestHandler> MeshHandler<N> {
 }
 
 /// Whether the mesh has the last word on the question.
-fn is_of_the_mesh(snapshot: &Snapshot, query: &Query<'_>, outcome: &Outcome<'_>) -> bool {
-    match outcome {
-        Outcome::NotOurs => false,
+fn is_of_the_mesh(snapshot: &Snapshot, query: &Query<'_>, answered: &Answer<'_>) -> bool {
+    // Where the name exists for the mesh, `next` could deny it, and caches would keep that for its addresses too.
+    let is_left = |answer: &Answer<'_>| {
+        let others = answer.others.is_some_and(|others| !others.name_exists);
+        others || matches!(answer.outcome, Outcome::NotOurs)
+    };
+    match answered.outcome {
+        _ if is_left(answered) => false,
         // These say nothing of the name.
         Outcome::OtherClass | Outcome::Transfer | Outcome::MetaType | Outcome::MailType => {
             let address_query = Query {
@@ -100,7 +106,7 @@ fn is_of_the_mesh(snapshot: &Snapshot, query: &Query<'_>, outcome: &Outcome<'_>)
                 class: Class::IN,
                 ..*query
             };
-            !matches!(answer(snapshot, &address_query).outcome, Outcome::NotOurs)
+            !is_left(&answer(snapshot, &address_query))
         }
         _ => true,
     }

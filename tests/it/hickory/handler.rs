@@ -55,6 +55,14 @@ fn each_answers_its_own_names() {
         "left.internal.com A",
         ";; NOERROR qr aa\nleft.internal.com. 5 IN A 192.0.2.99\n",
     );
+    // Below a host there may be names of others; at a host, no type is theirs, for they could deny its name.
+    check("below.solo.test A", ";; REFUSED qr\n");
+    let soa =
+        "solo.test. 5 IN SOA ns.meshdns.invalid. hostmaster.meshdns.invalid. SERIAL 60 10 86400 5";
+    check(
+        "solo.test TXT",
+        &format!(";; NOERROR qr aa\n;; AUTHORITY\n{soa}\n"),
+    );
     check("elsewhere.example A", ";; REFUSED qr\n");
     // Theirs to give.
     let transfer = server.dig("other.test TYPE252");
