@@ -42,3 +42,5 @@ pub use object::{
     ServiceEntry, WorkloadEntry,
 };
 pub use raw::{RawDocument, split};
+#[cfg(fuzzing)]
+pub use read::fuzzing::check_readers;
