@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin:$(HOME)/.cargo/bin
 FOLDER ?= zones
 BENCH ?=
 
-.PHONY: help run test bench bench-scale instructions lint fmt clippy features doc deny hadolint kubernetes shellcheck
+.PHONY: help run test fuzz bench bench-scale instructions lint fmt clippy features doc circles deny hadolint kubernetes shellcheck
 
 help: ## Lists these words
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -22,6 +22,10 @@ test: ## Installs what the tests need (a C compiler, dig and friends), runs all 
 	scripts/install-tools.sh build test
 	scripts/build-coredns.sh || echo "going on without CoreDNS" >&2
 	scripts/test.sh --features hickory
+
+fuzz: ## Feeds each reader of foreign bytes with what a fuzzer thinks of, for a minute each (or SECONDS_EACH=20)
+	scripts/install-tools.sh build fuzz
+	scripts/fuzz.sh
 
 bench: ## Installs Knot, NSD, BIND, unbound, CoreDNS and dnsperf, and measures beside them; BENCH='--mix a' passes options on
 	scripts/install-tools.sh build bench
@@ -37,7 +41,7 @@ instructions: ## Counts the instructions a query takes and compares them with be
 	scripts/install-tools.sh build instructions
 	scripts/instructions.sh
 
-lint: fmt clippy features doc deny hadolint kubernetes shellcheck ## Everything that CI checks besides the tests
+lint: fmt clippy features doc circles deny hadolint kubernetes shellcheck ## Everything that CI checks besides the tests
 
 fmt:
 	cargo fmt --check
@@ -54,6 +58,10 @@ features:
 
 doc:
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --features hickory
+
+circles:
+	scripts/install-tools.sh circles
+	scripts/circles.py src/lib.rs benches/load/main.rs
 
 deny:
 	scripts/deny.sh

@@ -37,6 +37,8 @@ bench nsd nsd is measured beside meshdns
 bench named bind9 is measured beside meshdns
 bench unbound unbound is measured beside meshdns
 instructions valgrind valgrind counts the instructions of a query
+fuzz c++ g++ compiles libFuzzer
+circles python3 python3 looks for circles between files
 lint shellcheck shellcheck reads the scripts
 TABLE
 }

@@ -6,6 +6,8 @@
 //!
 //! Never changes anything: every page is a GET.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod server;
 
 use std::sync::{

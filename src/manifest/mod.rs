@@ -47,4 +47,6 @@ pub use object::{
     Resolution, ServiceEntry, WorkloadEntry,
 };
 pub use raw::{RawDocument, split};
+#[cfg(fuzzing)]
+pub use read::fuzzing::check_readers;
 pub use stray::{Draft, DraftMark};

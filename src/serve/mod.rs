@@ -27,6 +27,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 
+#[cfg(fuzzing)]
+pub use self::https::fuzzing::queries;
 use self::{
     admission::Admission,
     bind::{EncryptedSockets, Endpoint},

@@ -305,7 +305,7 @@ pub fn read_reply(
         if is_echo && sections.is_empty() && !reply.truncated {
             return Ok(UpstreamReply::empty(Rcode::FormErr as u16));
         }
-        if reply.rcode == 0 && flags & AA == 0 && sections.refer() {
+        if reply.rcode == 0 && !speaks && sections.refer() {
             reply.rcode = Rcode::ServFail as u16;
             return Ok(reply);
         }

@@ -321,7 +321,12 @@ fn an_upstream_that_refers_to_others_leaves_the_word_to_the_next() {
     const NS: u16 = 2;
     let refers = |owner: &'static [u8]| {
         Upstream::answering(move |asked| {
-            Reply::to(asked).record(1, owner, NS, 300, b"\x02ns\x04test\0")
+            let referral = Reply::to(asked).record(1, owner, NS, 300, b"\x02ns\x04test\0");
+            // Neither AA nor RA.
+            Reply {
+                flags: 0x8100,
+                ..referral
+            }
         })
     };
     let good = Upstream::with_address(2);

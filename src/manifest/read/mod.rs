@@ -5,6 +5,8 @@
 //! for YAML takes what is plain and right, which is nearly everything, the one for JSON all that is right. Whatever is
 //! wrong is told by the others.
 
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod json;
 mod plain;
 mod plain_scalar;

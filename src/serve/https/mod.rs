@@ -6,6 +6,8 @@
 //! [RFC 8484]: https://www.rfc-editor.org/rfc/rfc8484
 
 mod activity;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod request;
 mod response;
 
