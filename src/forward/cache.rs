@@ -16,7 +16,7 @@ use quick_cache::{
 };
 
 use super::{
-    along::Answered,
+    answered::Answered,
     decide::{Held, Life, RENEWAL_PAUSE},
     question::{AskedQuestion, Question},
 };

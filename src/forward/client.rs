@@ -1,4 +1,8 @@
-use super::{Forwarder, cache::Kept};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::cache::Kept;
 use crate::{
     answer::{Answer, Outcome, Query, answer},
     dns::{Class, Name, Rcode, RecordType},
@@ -24,7 +28,30 @@ pub(super) struct Client<'q> {
     pub(super) limit_bytes: usize,
 }
 
+/// The snapshot in force.
+pub type Mesh = Arc<ArcSwap<Snapshot>>;
+
 impl Client<'_> {
+    /// Writes `kept`, of this `age`, as the answer: where an alias leads into the mesh, what the mesh says there.
+    pub(super) fn write(&self, mesh: &Mesh, kept: &Kept, age: Age, out: &mut Vec<u8>) -> Passed {
+        let start = out.len();
+        let passed = if kept.aliases.is_empty() {
+            self.relay(&kept.reply, age, out)
+        } else {
+            let snapshot = mesh.load();
+            match leads_into(&snapshot, &kept.aliases, self.query) {
+                Some((aliases, answer)) => self.complete(aliases, age, &answer, out),
+                None => self.relay(&kept.reply, age, out),
+            }
+        };
+        if passed.truncated && self.is_stream() {
+            // There is no other way to ask that could take more.
+            out.truncate(start);
+            return self.relay(&UpstreamReply::failed(), Age::Fresh(0), out);
+        }
+        passed
+    }
+
     /// Whether it asks over a stream: then there is no TC, and no other way to ask.
     fn is_stream(&self) -> bool {
         self.limit_bytes >= wire::MAX_TCP_BYTES
@@ -53,39 +80,6 @@ impl Client<'_> {
     }
 }
 
-impl Forwarder {
-    /// Whether the mesh has the answer to a question for `name`.
-    pub(super) fn is_in_mesh(&self, name: &Name, record_type: RecordType) -> bool {
-        in_mesh(&self.mesh.load(), name, record_type, 0).is_some()
-    }
-
-    /// Writes `kept`, of this `age`, as the answer to a client: where an alias leads into the mesh, what the mesh says there.
-    pub(super) fn write(
-        &self,
-        kept: &Kept,
-        age: Age,
-        client: &Client<'_>,
-        out: &mut Vec<u8>,
-    ) -> Passed {
-        let start = out.len();
-        let passed = if kept.aliases.is_empty() {
-            client.relay(&kept.reply, age, out)
-        } else {
-            let snapshot = self.mesh.load();
-            match leads_into(&snapshot, &kept.aliases, client.query) {
-                Some((aliases, answer)) => client.complete(aliases, age, &answer, out),
-                None => client.relay(&kept.reply, age, out),
-            }
-        };
-        if passed.truncated && client.is_stream() {
-            // There is no other way to ask that could take more.
-            out.truncate(start);
-            return client.relay(&UpstreamReply::failed(), Age::Fresh(0), out);
-        }
-        passed
-    }
-}
-
 impl Passed {
     pub(super) fn of(rcode: u16, written: Written) -> Self {
         Self {
@@ -94,6 +88,11 @@ impl Passed {
             opt_bytes: written.opt_bytes,
         }
     }
+}
+
+/// Whether the mesh has the answer to a question for `name`.
+pub(super) fn is_in_mesh(mesh: &Mesh, name: &Name, record_type: RecordType) -> bool {
+    in_mesh(&mesh.load(), name, record_type, 0).is_some()
 }
 
 /// What the mesh answers for `name`; `None` where others do.

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -13,13 +13,13 @@ use tokio::{
 
 use super::{
     Settings,
-    along::Answered,
+    answered::Answered,
     cache::{Cache, Kept},
-    client::{Client, Passed},
+    client::{Client, Mesh, Passed, is_in_mesh},
     decide::{Decision, Facts, Held, Path, decide},
+    error::{ResolutionError, StartError},
     figures::Figures,
     in_flight::{InFlight, Leader},
-    names::ResolutionError,
     pool::Pool,
     question::{AskedQuestion, Mark, Question},
     routes::Routes,
@@ -29,7 +29,6 @@ use crate::{
     answer::Query,
     dns::Name,
     wire::{self, Age, MARK_LEN},
-    zone::Snapshot,
 };
 
 /// How long a client waits for what it asks before it gets what is too old
@@ -52,34 +51,12 @@ pub struct Forwarder {
     in_flight: Arc<InFlight>,
     places: Arc<Semaphore>,
     /// What aliases may lead into.
-    pub(super) mesh: Mesh,
+    mesh: Mesh,
     runtime: Handle,
 }
 
-/// The snapshot in force.
-pub type Mesh = Arc<ArcSwap<Snapshot>>;
-
 /// The forwarder in force, none where nothing is forwarded: replaced as a whole when the settings change.
 pub type InForce = ArcSwapOption<Forwarder>;
-
-/// Forwarding can't begin.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An upstream is this server.
-    #[error("upstream {upstream}: that is where this server itself answers; name another one")]
-    Itself {
-        /// The upstream.
-        upstream: SocketAddr,
-    },
-    /// No certificate of an upstream could be checked.
-    #[error(
-        "trust upstreams over TLS: this machine has no certificates of authorities; name a file of them in the variable SSL_CERT_FILE"
-    )]
-    NoAuthorities,
-    /// The operating system has no random numbers.
-    #[error("get random numbers to ask upstreams with")]
-    Random(#[source] getrandom::Error),
-}
 
 /// What becomes of a query at once.
 #[derive(Debug)]
@@ -238,7 +215,7 @@ impl Forwarder {
         }
         self.figures.misses.fetch_add(1, Relaxed);
         let none = Kept::new(Answered::nothing(), now);
-        Now::Passed(self.write(&none, Age::Fresh(0), &client, out))
+        Now::Passed(client.write(&self.mesh, &none, Age::Fresh(0), out))
     }
 
     /// What is kept for `question`, and what that is worth at `now`.
@@ -253,7 +230,7 @@ impl Forwarder {
         };
         let is_useless = kept.is_open && {
             let mut targets = kept.aliases.iter().map(|alias| &alias.target);
-            !targets.any(|target| self.is_in_mesh(target, question.record_type))
+            !targets.any(|target| is_in_mesh(&self.mesh, target, question.record_type))
         };
         if is_useless {
             return (Held::Nothing, None);
@@ -266,7 +243,7 @@ impl Forwarder {
     fn give(&self, kept: &Kept, now: Instant, client: &Client<'_>, out: &mut Vec<u8>) -> Passed {
         let age = kept.age(now);
         self.figures.hit(age);
-        self.write(kept, age, client, out)
+        client.write(&self.mesh, kept, age, out)
     }
 
     /// What answers the question of a [`DeferredQuery`]: the upstreams, or what is too old if they take too long.
@@ -332,7 +309,7 @@ impl Forwarder {
         let this = Arc::clone(self);
         self.runtime.spawn(async move {
             let question = &leader.question;
-            let is_ours = |name: &Name| this.is_in_mesh(name, question.record_type);
+            let is_ours = |name: &Name| is_in_mesh(&this.mesh, name, question.record_type);
             let answered = match this.ask_along(question, &marks, is_ours).await {
                 Ok(answered) => Some(answered),
                 Err(ResolutionError::NoUpstream | ResolutionError::NoReply) => None,
@@ -373,7 +350,7 @@ impl DeferredQuery {
             message,
             limit_bytes,
         };
-        forwarder.write(&kept, age, &client, out)
+        client.write(&forwarder.mesh, &kept, age, out)
     }
 }
 

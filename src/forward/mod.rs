@@ -12,12 +12,14 @@
 
 mod address;
 mod along;
+mod answered;
 mod cache;
 mod client;
 mod connection;
 mod decide;
 mod dial;
 mod edns;
+mod error;
 mod exchange;
 mod figures;
 mod forwarder;
@@ -27,6 +29,7 @@ mod in_flight;
 mod members;
 mod names;
 mod own;
+mod page;
 mod pool;
 mod question;
 mod routes;
@@ -37,8 +40,9 @@ mod tls;
 mod upstream;
 
 pub use address::{AddressError, socket_address};
-pub use client::Passed;
-pub use figures::Page;
-pub use forwarder::{DeferredQuery, Forwarder, InForce, Mesh, Now, StartError};
-pub use names::{Resolution, ResolutionError};
+pub use client::{Mesh, Passed};
+pub use error::{ResolutionError, StartError};
+pub use forwarder::{DeferredQuery, Forwarder, InForce, Now};
+pub use names::Resolution;
+pub use page::Page;
 pub use settings::{Endpoint, Policy, Route, Settings, Source, Transport};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Forwarder, question::Question};
+use super::{Forwarder, error::ResolutionError, question::Question};
 use crate::{
     dns::{Name, Rcode, RecordType},
     wire,
@@ -17,29 +17,6 @@ pub struct Resolution {
     pub alias: Option<Name>,
     /// For how many seconds that holds; 0 where upstreams do not say.
     pub ttl_seconds: u32,
-}
-
-/// Why a name could not be resolved.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ResolutionError {
-    /// No upstream is asked for such a name.
-    #[error("no upstream answers for it")]
-    NoUpstream,
-    /// No upstream replied in time.
-    #[error("no upstream replied in time")]
-    NoReply,
-    /// The upstreams could not tell.
-    #[error("the upstreams say {}", .0.map_or("something without a name", |rcode| rcode.as_str()))]
-    Failed(Option<Rcode>),
-    /// A reply was cut, or could not be read.
-    #[error("the reply of the upstream is not whole")]
-    Broken,
-    /// One alias leads to another without end.
-    #[error("its aliases lead nowhere")]
-    Endless,
-    /// The lookup ended by a mistake in this program.
-    #[error("the lookup panicked, which is a bug in meshdns")]
-    Panicked,
 }
 
 impl Forwarder {

@@ -1,8 +1,8 @@
 //! Counts workloads and inline endpoints by state, each once, whichever host they serve.
 
 use super::{
-    objects::Slot,
     service::{Endpoints, InlineEndpoint, Service},
+    slot::Slot,
     workload::{Exclusion, Workload},
 };
 

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use super::{
-    entry::Entry,
-    objects::{Objects, Slot},
-};
+use super::{entry::Entry, objects::Objects, slot::Slot};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {

@@ -16,9 +16,10 @@ use super::{
     labels::Labels,
     namespace::{Namespace, SelectorId},
     namespaces::Namespaces,
-    objects::{Objects, Slot},
+    objects::Objects,
     posting::Posting,
     service::Service,
+    slot::Slot,
     workload::Workload,
 };
 use crate::{dns::Name, manifest::LabelMap, parallel};

@@ -15,8 +15,9 @@ use super::{
     entry::Entry,
     index::Index,
     news::News,
-    objects::{Objects, Slot},
+    objects::Objects,
     revision::{Claim, KeptObject, KeptObjects, Revision, Strays, Version},
+    slot::Slot,
 };
 use crate::diagnostic::{Diagnostic, Kind, ObjectKey, Origin, Position, Severity, code};
 

@@ -23,6 +23,8 @@ mod posting;
 mod resolved;
 mod revision;
 mod service;
+mod slot;
+mod translate;
 mod workload;
 
 use std::{
@@ -38,9 +40,9 @@ pub use change::{FileChange, Kept, KeptCounts, Reading};
 use entry::Entry;
 pub use labels::{Label, Labels};
 pub use news::News;
-pub(crate) use objects::Slot;
 pub use resolved::{Resolved, Told};
 pub use service::{Endpoints, InlineEndpoint, Service};
+pub(crate) use slot::Slot;
 pub use workload::{Addresses, Exclusion, Workload};
 
 use crate::{

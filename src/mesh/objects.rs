@@ -8,12 +8,10 @@ use super::{
     entry::Entry,
     half_hash::{half, whole},
     namespaces::Namespaces,
+    slot::Slot,
     workload::Workload,
 };
 use crate::diagnostic::ObjectKey;
-
-/// The number of an object, given out again when the object goes.
-pub(crate) type Slot = u32;
 
 /// The version of each object that is served, by its key and by a number that index and ledger name it with.
 #[derive(Clone, Debug, Default)]

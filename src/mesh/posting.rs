@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use smallvec::SmallVec;
 
-use super::objects::Slot;
+use super::slot::Slot;
 
 /// Up to this many slots stand in a row, which is quick to read and takes little memory; from there on, moving the rest of
 /// the row for one that comes or goes would cost more than the change itself.

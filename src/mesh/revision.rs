@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use smallvec::SmallVec;
 
-use super::{claims::Claims, entry::Entry, index::Index, objects::Slot};
+use super::{claims::Claims, entry::Entry, index::Index, slot::Slot, translate::translate};
 use crate::{
     diagnostic::Diagnostic,
     manifest::{Contents, DocumentOutcome},
@@ -151,7 +151,7 @@ impl<'f> Revision<'f> {
             }
             match document.outcome {
                 DocumentOutcome::Object(object) => {
-                    let entry = Entry::new(object, document.origin, index);
+                    let entry = translate(object, document.origin, index);
                     let (slot, version) = match stored.objects.find(entry.key()) {
                         Some(slot) => (slot, Version::Other(entry)),
                         None => (stored.objects.insert(entry), Version::First),

@@ -8,6 +8,7 @@
 
 mod compile;
 mod editor;
+mod node;
 mod records;
 mod shard;
 mod snapshot;
@@ -15,5 +16,6 @@ mod snapshot;
 pub use crate::authority::Authority;
 pub use compile::{Compiled, compile, oversize};
 pub use editor::{Change, Editor};
+pub use node::{Below, Here, Node};
 pub use records::{HostRecords, RRset, RRsets, Rotated};
-pub use snapshot::{Below, Found, Here, Identity, Node, Owner, Settings, Snapshot};
+pub use snapshot::{Found, Identity, Owner, Settings, Snapshot};

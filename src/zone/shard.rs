@@ -18,7 +18,7 @@
 use std::{hint::black_box, sync::Arc};
 
 use super::{
-    Below, Here, Node,
+    node::{Below, Here, Node},
     records::{Octets, RRsets},
 };
 use crate::dns::{Name, Ttl};

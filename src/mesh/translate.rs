@@ -1,0 +1,74 @@
+//! From manifests to what answers are made from.
+
+use std::sync::Arc;
+
+use super::{
+    entry::Entry,
+    index::Index,
+    service::{Endpoints, Service},
+    workload::{self, Addresses, Workload},
+};
+use crate::{
+    diagnostic::{ObjectKey, Origin},
+    manifest::{EndpointSource, Metadata, Object},
+};
+
+/// Translates a manifest. Its labels are acquired: the entry has to be [released](Index::release).
+pub(super) fn translate(object: Object, origin: Origin, index: &mut Index) -> Entry {
+    let kind = object.kind();
+    let key = |metadata: Metadata, index: &mut Index| ObjectKey {
+        kind,
+        namespace: index.share(&metadata.namespace),
+        // The reader's own: texts of this size are nearly all kept, and so none of them keeps a page in use for little.
+        name: metadata.name,
+    };
+    match object {
+        Object::ServiceEntry(entry) => {
+            let mut hosts = entry.hosts;
+            hosts.sort_unstable();
+            hosts.dedup();
+            let created = entry.metadata.created;
+            let key = key(entry.metadata, index);
+            let endpoints = match entry.endpoints {
+                EndpointSource::Neither => Endpoints::Neither,
+                EndpointSource::Inline(addresses) => Endpoints::inline(addresses),
+                EndpointSource::Selector(labels) => {
+                    Endpoints::Selector(index.acquire(&key.namespace, &labels))
+                }
+            };
+            Entry::Service(Arc::new(Service {
+                key,
+                hosts: hosts.into(),
+                addresses: entry.addresses.into(),
+                resolution: entry.resolution,
+                endpoints,
+                export: entry.export,
+                created,
+                origin,
+            }))
+        }
+        Object::WorkloadEntry(entry) => {
+            let excluded = workload::workload_entry_exclusion(&entry).map(Box::new);
+            let key = key(entry.metadata, index);
+            Entry::Workload(Arc::new(Workload {
+                labels: index.acquire(&key.namespace, &entry.labels),
+                key,
+                excluded,
+                addresses: Addresses::from(&entry.address),
+                origin,
+            }))
+        }
+        Object::Pod(pod) => {
+            let excluded = workload::pod_exclusion(&pod).map(Box::new);
+            let key = key(pod.metadata, index);
+            Entry::Workload(Arc::new(Workload {
+                labels: index.acquire(&key.namespace, &pod.labels),
+                key,
+                excluded,
+                addresses: pod.addresses.into(),
+                origin,
+            }))
+        }
+        Object::WorkloadGroup(metadata) => Entry::Group(Arc::new((key(metadata, index), origin))),
+    }
+}
