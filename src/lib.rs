@@ -12,9 +12,22 @@
 //!
 //! ```text
 //!  source ──▶ manifest ──▶ mesh ──▶ select ──▶ zone ──▶ answer ──▶ wire ──▶ serve
-//!  folder     documents    Service  who is in  Snapshot sections   bytes    udp tcp
-//!             +diagnostics Workload and why not                             tls https quic
+//!  batches    documents    Service  who is in  Snapshot sections   bytes    udp tcp
+//!             +diagnostics Workload and why                                 tls https quic
+//!                                      ▲          ▲
+//!                        authority ────┴──────────┘
+//!                        who answers for a name
 //! ```
+//!
+//! One change of a file, by the types that it passes through:
+//!
+//! ```text
+//!  notify::Event ─▶ Wakeup ─▶ Batch ─▶ FileChange ─▶ Affected ─▶ Choice, Gathering ─▶ Compiled ─▶ Report ─▶ Snapshot
+//!       source                         manifest      mesh        select               zone        pipeline  Status
+//! ```
+//!
+//! And one query: bytes ─▶ [`answer::Query`] ─▶ [`zone::Found`] ─▶ [`authority::Verdict`] ─▶ [`answer::Answer`] ─▶ bytes; where
+//! the verdict is that others answer, [`forward::Now`] comes before the answer.
 //!
 //! # The map
 //!
@@ -23,17 +36,35 @@
 //! | Module | Owns |
 //! | --- | --- |
 //! | `parallel` | work on many values, on all cores where that is worth it |
+//! | `chain` | an error with all that caused it, in one line |
 //! | [`diagnostic`] | what is wrong with the user's input, and where |
 //! | [`dns`] | the RFCs' vocabulary: names, types, TTLs, serials |
 //! | [`manifest`] | what the YAML says: reading, and every validation rule |
 //! | [`mesh`] | what it means: services, workloads, which version of an object counts, the incremental index |
+//! | [`authority`] | which zone owns a name, and who answers for it: the mesh, or others |
 //! | [`select`] | the endpoints each host answers with, and why not the others |
 //! | [`zone`] | which records exist: the snapshot, and how a change reaches it |
 //! | [`answer`] | a question against a snapshot |
 //! | [`wire`] | bytes: parsing queries, writing replies, EDNS, truncation |
 //! | [`pipeline`] | the line as one value: file changes in, snapshot out |
+//! | [`explain`] | why a name answers what it does |
 //!
 //! Above this line the code does no I/O and reads no clock. Below it is the shell: files, sockets, clocks.
+//!
+//! | Module | Owns |
+//! | --- | --- |
+//! | [`status`] | what `/ready` and `/metrics` show of the loop |
+//! | [`metrics`] | what is counted, and the page that shows it |
+//! | `precedence` | which threads the scheduler prefers |
+//! | [`source`] | batches of changes from files; when to look, and how far to trust what is found |
+//! | [`control`] | the loop over batches that ends in publish |
+//! | [`forward`] | names that are not ours: upstreams, what is kept of them, aliases into the mesh |
+//! | [`resolve`] | endpoints that are names, looked up again by TTL |
+//! | [`serve`] | sockets over every transport: batches, framing, limits, certificates |
+//! | [`http`] | `/metrics`, `/health` and `/ready` |
+//! | `hickory` | the mesh inside of a program that uses hickory-server (feature `hickory`) |
+//! | [`config`] | settings from flags, variables and the configuration file |
+//! | [`cli`] | what people type, and what they read |
 //!
 //! # Invariants
 //!
@@ -41,13 +72,19 @@
 //! 2. [`answer::answer`] is total: no `Result`, no `.await`, no clock, no I/O. Variation comes in with the query.
 //! 3. Every transport and every command reads the same [`zone::Snapshot`] and the same [`select::Selection`].
 //! 4. NODATA, NXDOMAIN and "not ours" are outcomes, never errors.
-//! 5. A bad document never hides a good one; what can't be read never replaces what is served.
+//! 5. A bad document never hides a good one; what can't be read never replaces what is served. An object that is gone is gone
+//!    at once: a document that names no object keeps nothing alive but what it may have been.
 //! 6. After `mesh`, a Pod and a VM differ only in what `explain` prints.
-//! 7. Only `control` publishes. A change costs in proportion to what it touches, and the result equals a full rebuild
-//!    (`tests/it/properties.rs` says so).
-//! 8. One reader and one writer of DNS messages serve every transport: [`wire`]. hickory is named there alone.
+//! 7. Only `control` publishes. A change costs in proportion to what it touches, diagnostics and status included, and the
+//!    result equals a full rebuild (`tests/it/properties.rs` says so).
+//! 8. One reader and one writer of DNS messages serve every transport of ours: [`wire`]. Only `hickory`, for programs that use
+//!    hickory-server, leaves both to that.
 //! 9. Equal inputs give equal snapshots.
 //! 10. Every queue, buffer, cache and table has a limit.
+//! 11. One function says who answers for a name and type: [`authority::Place::verdict`]. Answers, endpoints that are names,
+//!     `explain`, `list`, `check` and the forwarder ask it (`tests/it/properties.rs` holds answers to it).
+//! 12. Ready means that the first batch was complete and nothing in it pends, or that its patience ended and the log says what
+//!     is missing.
 //!
 //! # Decisions
 //!
@@ -68,23 +105,57 @@
 //! **The order of addresses is random per query**, not counted: a client that asks A and AAAA in turn would always meet
 //! the same parity of a counter.
 //!
-//! **A name whose lookup Istio leaves to others is not ours.** Resolution `DNS`, `DNS_ROUND_ROBIN` and `DYNAMIC_DNS`
-//! without endpoints and addresses mean the host's own DNS name; `NONE` without them means the address that the client
-//! has looked up already (Istio's agent forwards both: `pkg/dns/client/dns.go`). Where an upstream answers for it, such a
-//! name is forwarded, a hole in whatever zone is around it; without one it is NODATA in a zone that is ours as a whole, and
-//! REFUSED elsewhere.
+//! **A ServiceEntry takes one name, not the names below it.** Where an upstream answers, a host has its addresses here and
+//! its other types there, and names below it, or above it, are the upstream's; but what exists in the mesh exists, whatever the
+//! upstream says of it. Types that can lead to addresses (HTTPS, SVCB, CNAME) stay here. Without an upstream a host is a zone
+//! of its own, so that resolvers get SOA, NXDOMAIN and "no data" as of any zone. Cost: the same name may answer another type
+//! with or without an upstream, and where upstreams are asked, a name above hosts is a node of the snapshot.
+//!
+//! **A host that the mesh leaves to DNS is not ours.** Resolution `DNS`, `DNS_ROUND_ROBIN` and `DYNAMIC_DNS` without endpoints
+//! mean the host's own DNS name, and so does an endpoint of that name; `NONE` without addresses means the address that the
+//! client has looked up already (Istio's agent forwards all of them: `pkg/dns/client/dns.go`). Where an upstream answers for
+//! it, such a name is forwarded, a hole in whatever zone or wildcard is around it; without one it is "no data" in a zone that
+//! is ours as a whole, and REFUSED elsewhere.
 //!
 //! **An endpoint that is a name means what a client of this server gets for that name.** What others say of it is an input
 //! of the core, told from outside as files are ([`pipeline::Pipeline::take_in_names`]); what the mesh says of it is the
-//! union of all that is reached by going from name to name ([`select::gather()`]), which has a meaning where names run in a
-//! circle, too. Each host remembers the names that it was compiled with, and only the hosts of a name that means something
-//! else are compiled again. An upstream's "no such name" takes addresses away, a failure does not. Cost: an upstream that
-//! wrongly says that a name does not exist takes it out of service.
+//! union of all that is reached by going from name to name ([`select::gather()`]). A name that leads back to its host is
+//! looked up outside, as Envoy does: hosts that lead to each other are found as strongly connected components, so that the
+//! answer does not depend on where the walk begins. Each host remembers the names that it was compiled with, and only the
+//! hosts of a name that means something else are compiled again. An upstream's "no such name" takes addresses away, a failure
+//! does not. Cost: an upstream that wrongly says that a name does not exist takes it out of service.
 //!
-//! **Forwarding keeps messages in wire form** ([`forward`]). What an upstream says is passed on as it came but for ids, flags,
-//! TTLs and EDNS, so that types nobody here knows come through; the cache holds those bytes and the places of the TTLs, and a
-//! UDP worker answers from it without waiting. A query that has to wait leaves the worker with a place of a limited
-//! number. Cost: what an upstream lies is passed on as well; an upstream is trusted as a machine's own resolver is.
+//! **What can't be read at the start is unknown, not absent.** Nothing is published before a source's first batch that is
+//! complete and has nothing pending; after 5 s what is pending is told as unreadable. Cost: a file that nobody may read delays
+//! each start by 5 s.
+//!
+//! **YAML means what Kubernetes takes it for.** A scalar without quotes is read as `sigs.k8s.io/yaml` does
+//! (`manifest/read/plain_scalar`): `yes` is a boolean, `010` is eight. What the API server would refuse is refused here.
+//!
+//! **What a file is, it is as a whole** (`manifest/stray`). A document that is no object is a mistake beside an object of
+//! ours, and a note in a file that names none. Cost: a new file whose every object is misspelt beyond recognition is a note.
+//!
+//! **Forwarding writes records anew, in wire form** ([`forward`]). What an upstream says is checked for the form of names and
+//! data, compressed, and ordered by need: answers, what a negative answer needs, the rest of the authority section, the
+//! additional one. Types that nobody here knows come through as bytes. The cache holds those bytes, the places of the TTLs and
+//! three lengths to cut at, and a UDP worker answers from it without waiting. A query that has to wait leaves the worker with a
+//! place of a limited number. Cost: some 500 lines of our own, held to hickory-proto by property tests.
+//!
+//! **What becomes of a forwarded question is one pure function** (`forward/decide`) over what is kept, who is up, which way
+//! the question came and whether there is a place; a table test names every case.
+//!
+//! **Our loop mark costs no answer.** An upstream is asked with as much EDNS as it is known to bear; silence teaches only until
+//! it has answered. Cost: an upstream that turns deaf to options after its first answer is slow until it is down.
+//!
+//! **One task owns the connection to a TCP or TLS upstream**, and questions are pipelined (RFC 7766). Cost: a connection that
+//! dies delays what is on it by 0.7 to 3 s.
+//!
+//! **An alias that leads into the mesh is completed when it is answered** (RFC 1034 §4.3.2, step 3a), so that the cache keeps
+//! the upstream's part and the addresses follow the mesh. Cost: signatures of the alias are left out.
+//!
+//! **hickory-server is a second opinion, and a place in other people's servers.** Its listener and encoder serve the same
+//! answers in tests, and every field must be equal. Cost: six crates behind a feature, and some lines anew with each of its
+//! minor versions.
 //!
 //! **QUIC is quinn's, not hickory-server's** ([`serve`]). A handler of hickory-server's listener answers in records, which
 //! are encoded anew: other bytes than over TCP, padded to other lengths, and a large answer that no longer fits. And while one

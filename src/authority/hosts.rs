@@ -29,17 +29,14 @@ impl Hosts {
     pub(super) fn set_each(&mut self, changes: &[(&Name, Standing)]) {
         for &(host, standing) in changes {
             let parent = host.is_wildcard().then(|| host.parent()).flatten();
-            let before = match standing {
-                Standing::Absent => {
-                    if let Some(parent) = parent {
-                        self.wildcard_parents.remove(&parent);
-                    }
-                    self.standings.remove(host)
+            let before = if standing == Standing::Absent {
+                if let Some(parent) = parent {
+                    self.wildcard_parents.remove(&parent);
                 }
-                _ => {
-                    self.wildcard_parents.extend(parent);
-                    self.standings.insert(host.clone(), standing)
-                }
+                self.standings.remove(host)
+            } else {
+                self.wildcard_parents.extend(parent);
+                self.standings.insert(host.clone(), standing)
             };
             match before {
                 Some(Standing::Answers) => self.answering.remove(host),

@@ -211,7 +211,7 @@ impl<'v, 'm> Walk<'v, 'm> {
                 is_others: meaning == Meaning::Others,
             });
             match meaning {
-                Meaning::Host(reached) => self.reach(reached),
+                Meaning::Host(reached) => self.reach(&reached),
                 Meaning::NoHost => {}
                 Meaning::DeadEnd => self.dead_ends.push(name),
                 Meaning::Others => {
@@ -242,13 +242,13 @@ impl<'v, 'm> Walk<'v, 'm> {
         }
     }
 
-    fn reach(&mut self, host: Name) {
-        let Some(choice) = choose(self.view.mesh, &host) else {
+    fn reach(&mut self, host: &Name) {
+        let Some(choice) = choose(self.view.mesh, host) else {
             return;
         };
         if self.hosts.insert(host.clone()) {
             for service in choice.chosen {
-                self.take(service, &host);
+                self.take(service, host);
             }
         }
     }

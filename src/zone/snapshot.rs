@@ -434,6 +434,7 @@ fn encode_ns(settings: &Settings) -> Arc<[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zone::Here;
 
     #[test]
     fn a_change_of_a_name_copies_one_page_and_leaves_the_snapshot_before_alone() {

@@ -44,19 +44,20 @@ pub(super) fn decode<'a>(
         };
         addresses.stated.push(Stated { at: node.id, text });
         findings.check_length(node.id, text, 64, "an entry of `addresses`");
-        match usable(findings, node.id, text) {
-            Some(address) if !is_routed(address) => {
-                // Where there are endpoints, or the host is looked up, no address is asked for.
-                if is_answer {
-                    let message = format!(
-                        "the address {} is of class E (240.0.0.0/4), which nobody routes: it is a virtual one for proxies, and never an answer",
-                        quoted(text)
-                    );
-                    findings.info(node.id, code::VIP_UNROUTED, message);
-                }
+        let address = usable(findings, node.id, text);
+        if address.is_some_and(|address| !is_routed(address)) {
+            // Where there are endpoints, or the host is looked up, no address is asked for.
+            if is_answer {
+                let message = format!(
+                    "the address {} is of class E (240.0.0.0/4), which nobody routes: it is a virtual one for proxies, and never an answer",
+                    quoted(text)
+                );
+                findings.info(node.id, code::VIP_UNROUTED, message);
             }
-            Some(address) if !addresses.usable.contains(&address) => addresses.usable.push(address),
-            _ => {}
+        } else if let Some(address) = address
+            && !addresses.usable.contains(&address)
+        {
+            addresses.usable.push(address);
         }
         if text.contains('/')
             && !matches!(
