@@ -118,8 +118,28 @@ fn files_that_are_no_manifests_come_last_and_fail_only_if_asked_to() {
     let place = Place::new();
     place.write("zones/values.yaml", "replicas: 2\n");
     let ran = place.run(&["check", "zones"]);
-    let summary = "✔ no problems in 1 file, of which none is a manifest, 0 objects (1 note)\n";
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("warning[MDNS021]"), "{}", ran.stdout);
+    let summary = "1 warning, 1 note in 1 file, of which none is a manifest\n";
     assert!(ran.stdout.ends_with(summary), "{}", ran.stdout);
+}
+
+#[test]
+fn a_workload_entry_that_nobody_selects_is_worth_a_note() {
+    let place = Place::with_svc1();
+    place.write(
+        "zones/alone.yaml",
+        "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: alone, namespace: ns1, labels: {app: nobody}}\nspec: {address: 192.0.2.9}\n",
+    );
+    let ran = place.run(&["check", "zones"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for part in [
+        "info[MDNS609]: no ServiceEntry of namespace ns1 selects it",
+        " --> zones/alone.yaml:1:1",
+        "= note: in WorkloadEntry ns1/alone",
+    ] {
+        assert!(ran.stdout.contains(part), "{part:?} in {}", ran.stdout);
+    }
 }
 
 #[test]
