@@ -27,21 +27,24 @@ fn says(asked: &Asked) -> Reply {
     if name.contains("none.") {
         return reply.rcode(3).soa(60, 60);
     }
+    let record_type = asked.record_type();
+    let data: &[u8] = match record_type {
+        A => &[192, 0, 2, address_of(&name)],
+        AAAA => return reply.soa(60, 60),
+        MX => b"\0\x0a\x04mail\x04test\0",
+        NS => b"\x02ns\x04test\0",
+        SOA => &[0; 22],
+        SRV => b"\0\x01\0\x02\0\x50\x03srv\x04test\0",
+        HTTPS => b"\0\x01\0",
+        CAA => b"\0\x05issueca.test",
+        _ => b"\x02up",
+    };
     if name.starts_with("alias") {
-        return reply.answer(CNAME, 60, b"\x05other\x04test\0").record(
-            0,
-            b"\x05other\x04test\0",
-            asked.record_type(),
-            60,
-            &[192, 0, 2, 99],
-        );
+        const OTHER: &[u8] = b"\x05other\x04test\0";
+        let alias = reply.answer(CNAME, 60, OTHER);
+        return alias.record(0, OTHER, record_type, 60, data);
     }
-    match asked.record_type() {
-        A => reply.a(60, [192, 0, 2, address_of(&name)]),
-        AAAA => reply.soa(60, 60),
-        MX => reply.answer(MX, 60, b"\0\x0a\x04mail\x04test\0"),
-        record_type => reply.answer(record_type, 60, b"\x02up"),
-    }
+    reply.answer(record_type, 60, data)
 }
 
 /// The last byte of the upstream's address of a name with a dot at its end.

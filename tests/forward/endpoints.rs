@@ -253,10 +253,6 @@ fn names_of_the_mesh_never_leave() {
     let objects = [
         service("front.internal.com", &["back.internal.com", "10.0.0.2"]),
         service("back.internal.com", &["svc1.internal.com", "10.0.0.3"]),
-        service("below.internal.com", &["nobody.svc1.internal.com"]),
-        service("self.internal.com", &["self.internal.com"]),
-        service("one.internal.com", &["other.internal.com", "10.0.0.4"]),
-        service("other.internal.com", &["one.internal.com", "10.0.0.5"]),
     ];
     let forwarding = Forwarding::in_mesh(&upstream, &objects);
     for (host, addresses) in [
@@ -265,19 +261,9 @@ fn names_of_the_mesh_never_leave() {
             &["10.0.0.1", "10.0.0.2", "10.0.0.3"][..],
         ),
         ("back.internal.com", &["10.0.0.1", "10.0.0.3"]),
-        ("below.internal.com", &[]),
-        ("self.internal.com", &[]),
-        ("one.internal.com", &["10.0.0.4", "10.0.0.5"]),
-        ("other.internal.com", &["10.0.0.4", "10.0.0.5"]),
     ] {
         assert_eq!(forwarding.addresses(host, A), addresses, "{host}");
     }
-    for looping in ["self", "one", "other"] {
-        let host = format!("host {looping}.internal.com");
-        forwarding.server.wait_for_log(&["MDNS607", &host]);
-    }
-    assert_eq!(forwarding.server.log_lines(&["MDNS607"]), 3);
-
     // What the host at the end of the chain has, the one at its start has as well.
     let mesh = std::fs::read_to_string(forwarding.path("zones/mesh.yaml")).expect("it is there");
     forwarding.write("zones/mesh.yaml", &mesh.replace("10.0.0.1", "10.0.0.7"));
