@@ -89,19 +89,41 @@ pub enum Outcome<'s> {
 pub fn answer<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'s> {
     let identity = &snapshot.settings().identity;
     let asks_nsid = query.edns.is_some_and(|edns| edns.nsid);
-    let nsid = identity.nsid.as_deref().filter(|_| asks_nsid);
-    let of = |outcome, apex_at, others| Answer {
+    let (outcome, apex_at, others) = outcome(snapshot, query);
+    Answer {
         outcome,
         apex_at,
-        nsid,
+        nsid: identity.nsid.as_deref().filter(|_| asks_nsid),
         others,
-    };
-    if let Some(outcome) = without_looking(snapshot, query) {
-        return of(outcome, None, None);
+    }
+}
+
+fn outcome<'s>(
+    snapshot: &'s Snapshot,
+    query: &Query<'_>,
+) -> (Outcome<'s>, Option<usize>, Option<Others>) {
+    if query.edns.is_some_and(|edns| edns.version > 0) {
+        return (Outcome::BadVersion, None, None);
+    }
+    if query.class != Class::IN {
+        let text = (query.class == Class::CH)
+            .then(|| chaos::text(&snapshot.settings().identity, query))
+            .flatten();
+        let outcome = text.map_or(Outcome::OtherClass, Outcome::Identity);
+        return (outcome, None, None);
+    }
+    if let Some(refused) = refused_type(query.record_type) {
+        return (refused, None, None);
+    }
+    if !snapshot.is_ready() {
+        return (Outcome::NotReady, None, None);
     }
     let found = snapshot.find(query.name);
-    let verdict = snapshot.verdict(query.name, query.record_type, &found);
-    let others = (verdict == Verdict::Others).then(|| Others::of(&found));
+    let others = if snapshot.answers_alone() {
+        None
+    } else {
+        others(snapshot, query, &found)
+    };
     match found {
         Found::Name(Owner {
             records: None,
@@ -110,51 +132,38 @@ pub fn answer<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'s> {
         | Found::NoName { apex_at }
             if others.is_some() && snapshot.is_partial(&query.name[apex_at..]) =>
         {
-            of(Outcome::NotOurs, None, others)
+            (Outcome::NotOurs, None, others)
         }
         Found::Name(owner) => {
             let outcome = at_name(snapshot, owner, query);
-            of(outcome, Some(owner.apex_at), others)
+            (outcome, Some(owner.apex_at), others)
         }
         Found::NoName { apex_at } => {
             let outcome = Outcome::NoName(snapshot.soa_behind_owner());
-            of(outcome, Some(apex_at), others)
+            (outcome, Some(apex_at), others)
         }
-        Found::NotOurs { .. } => of(Outcome::NotOurs, None, others),
+        Found::NotOurs { has_hosts_below } => {
+            let others = Others {
+                name_exists: has_hosts_below,
+                is_host: false,
+            };
+            (Outcome::NotOurs, None, Some(others))
+        }
     }
 }
 
-/// What a query gets for which no name is looked up.
-fn without_looking<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Option<Outcome<'s>> {
-    if query.edns.is_some_and(|edns| edns.version > 0) {
-        return Some(Outcome::BadVersion);
-    }
-    if query.class != Class::IN {
-        let text = (query.class == Class::CH)
-            .then(|| chaos::text(&snapshot.settings().identity, query))
-            .flatten();
-        return Some(text.map_or(Outcome::OtherClass, Outcome::Identity));
-    }
-    refused_type(query.record_type).or_else(|| (!snapshot.is_ready()).then_some(Outcome::NotReady))
-}
-
-impl Others {
-    fn of(found: &Found<'_>) -> Self {
-        match found {
-            Found::Name(owner) => Self {
-                name_exists: true,
-                is_host: owner.records.is_some(),
-            },
-            Found::NoName { .. } => Self {
-                name_exists: false,
-                is_host: false,
-            },
-            Found::NotOurs { has_hosts_below } => Self {
-                name_exists: *has_hosts_below,
-                is_host: false,
-            },
-        }
-    }
+/// What the mesh knows of a name in one of our zones, where others answer.
+#[inline(never)] // Most servers ask nobody else: they don't pay for this.
+fn others(snapshot: &Snapshot, query: &Query<'_>, found: &Found<'_>) -> Option<Others> {
+    let verdict = snapshot.verdict(query.name, query.record_type, found);
+    let (name_exists, is_host) = match found {
+        Found::Name(owner) => (true, owner.records.is_some()),
+        Found::NoName { .. } | Found::NotOurs { .. } => (false, false),
+    };
+    (verdict == Verdict::Others).then_some(Others {
+        name_exists,
+        is_host,
+    })
 }
 
 /// What a type gets that no name can have, following BIND: 128 to 255 are meta types, of which ANY alone can be had

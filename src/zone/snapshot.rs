@@ -93,6 +93,7 @@ pub struct Snapshot {
     pub(super) soa: Arc<[u8]>,
     ns: Arc<[u8]>,
     hasher: FixedState,
+    answers_alone: bool,
     pages: Box<[Page; PAGES]>,
 }
 
@@ -139,6 +140,7 @@ impl Snapshot {
             soa: encode_soa(&settings, serial),
             ns: encode_ns(&settings),
             hasher: FixedState::with_seed(settings.seed),
+            answers_alone: settings.forwarded.is_empty() && settings.partial_zones.is_empty(),
             pages: Box::new(array::from_fn(|_| Page::default())),
             settings,
         }
@@ -208,17 +210,19 @@ impl Snapshot {
         Found::Name(Owner { records, apex_at })
     }
 
+    /// Whether nobody else is ever asked for what is in a zone of ours.
+    pub fn answers_alone(&self) -> bool {
+        self.answers_alone
+    }
+
     /// Who answers a question of type `record_type` for `name`, in lower-case wire form, for which `found` was found.
     pub fn verdict(&self, name: &[u8], record_type: RecordType, found: &Found<'_>) -> Verdict {
-        let settings = &self.settings;
-        let is_alone = settings.forwarded.is_empty() && settings.partial_zones.is_empty();
         let place = match found {
             Found::NotOurs { .. } => return Verdict::Others,
-            // Where nobody else is ever asked, the kind of the zone makes no difference.
+            // Whatever the zone is.
             Found::Name(Owner {
                 records: Some(_), ..
-            }) if is_alone || record_type.is_address() => return Verdict::Ours,
-            _ if is_alone => return Verdict::Empty,
+            }) if record_type.is_address() => return Verdict::Ours,
             Found::Name(Owner { records, apex_at }) => {
                 let zone = self.zone_at(&name[*apex_at..]);
                 if records.is_some() {
@@ -229,7 +233,7 @@ impl Snapshot {
             }
             Found::NoName { apex_at } => Place::Zone(self.zone_at(&name[*apex_at..])),
         };
-        let mut forwarded = settings.forwarded.iter();
+        let mut forwarded = self.settings.forwarded.iter();
         let has_upstream = forwarded.any(|domain| domain.holds(name));
         place.verdict(record_type, has_upstream)
     }
