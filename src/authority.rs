@@ -214,10 +214,8 @@ impl Authority {
     }
 
     fn declared_zone(&self, name: &Name) -> Option<Zone> {
-        let above = std::iter::once(name.clone()).chain(name.ancestors());
-        above
-            .into_iter()
-            .find_map(|apex| self.declared.get(&apex).copied())
+        let mut candidates = std::iter::once(name.clone()).chain(name.ancestors());
+        candidates.find_map(|apex| self.declared.get(&apex).copied())
     }
 
     /// Whether `name` is the apex of a declared zone.

@@ -1,13 +1,19 @@
 #![no_main]
 //! Any resolv.conf names upstreams or none.
 
-use std::{fs, path::PathBuf, sync::LazyLock};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+};
 
+use arc_swap::ArcSwap;
 use libfuzzer_sys::fuzz_target;
 use meshdns::{
     config::{Config, File, Overrides},
     dns::Name,
     forward::Forwarder,
+    zone::Snapshot,
 };
 use tempfile::TempDir;
 use tokio::runtime;
@@ -34,7 +40,8 @@ fuzz_target!(|bytes: &[u8]| {
     let runtime = runtime::Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime");
     let _inside = runtime.enter();
-    let forwarder = Forwarder::start(settings.expect("it forwards"), &[]);
+    let mesh = ArcSwap::from_pointee(Snapshot::not_ready(Arc::default()));
+    let forwarder = Forwarder::start(settings.expect("it forwards"), &[], Arc::new(mesh));
     let forwarder = forwarder.expect("no upstream over TLS");
     let asked = Name::from_text("www.example.org").expect("a name");
     if let Some((_, upstreams)) = forwarder.upstreams_for(&asked) {

@@ -119,10 +119,11 @@ fn outcome<'s>(
         return (Outcome::NotReady, None, None);
     }
     let found = snapshot.find(query.name);
-    let others = if snapshot.answers_alone() {
-        None
-    } else {
-        others(snapshot, query, &found)
+    let others = match &found {
+        _ if snapshot.answers_alone() => None,
+        // Whatever zone the host is in.
+        Found::Name(owner) if owner.records.is_some() && query.record_type.is_address() => None,
+        found => others(snapshot, query, found),
     };
     match found {
         Found::Name(Owner {

@@ -1,14 +1,15 @@
 //! Names that are not ours, answered by upstream servers.
 //!
-//! A [`Forwarder`] takes queries for names that the snapshot does not hold, from clients that it looks names up for, and
+//! A [`Forwarder`] takes queries for names that the snapshot leaves to others, from clients that it looks names up for, and
 //! writes what an upstream says. [`Forwarder::now`] is for the threads that read sockets: it never waits, and either writes
-//! the answer from the cache or hands out a [`DeferredQuery`], to be [answered](DeferredQuery::answer) on tokio. When the settings change,
-//! [another one](Forwarder::succeeded_by) takes its place and its cache. [`Forwarder::addresses`] is for endpoints that are
-//! names.
+//! the answer from the cache or hands out a [`DeferredQuery`], to be [answered](DeferredQuery::answer) on tokio. When the
+//! settings change, [another one](Forwarder::succeeded_by) takes its place and its cache. [`Forwarder::addresses`] is for
+//! endpoints that are names.
 //!
 //! What becomes of a question is decided in one place (`decide`), from what is kept, who is there and which way the question
-//! came; the rest carries that out. Owns which upstream is asked, how long it is waited for, what is kept, and what a reply must have to be believed. The
-//! bytes of messages are `wire`'s. What reaches this module is not in the mesh; it looks there only for where aliases lead.
+//! came; the rest carries that out. Owns which upstream is asked, how long it is waited for, what is kept, and what a reply
+//! must have to be believed. The bytes of messages are `wire`'s. What reaches this module is not in the mesh; it looks there
+//! only for where aliases lead.
 
 mod address;
 mod along;

@@ -219,10 +219,6 @@ impl Snapshot {
     pub fn verdict(&self, name: &[u8], record_type: RecordType, found: &Found<'_>) -> Verdict {
         let place = match found {
             Found::NotOurs { .. } => return Verdict::Others,
-            // Whatever the zone is.
-            Found::Name(Owner {
-                records: Some(_), ..
-            }) if record_type.is_address() => return Verdict::Ours,
             Found::Name(Owner { records, apex_at }) => {
                 let zone = self.zone_at(&name[*apex_at..]);
                 if records.is_some() {
