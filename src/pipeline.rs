@@ -1,7 +1,7 @@
 //! The line as one value: file changes in, snapshot out.
 //!
-//! What names mean that stand in the place of addresses is the other input: [`Report::names`] tells which names others are
-//! to be asked about, and [`Pipeline::take_in_names`] takes in what they say.
+//! What endpoints mean that are names is the other input: [`Report::names`] tells which names others are to be asked about,
+//! and [`Pipeline::take_in_names`] takes in what they say.
 //!
 //! `serve` feeds it for ever, `check`, `list` and `explain` feed it once; they can't differ in what a folder means.
 //!

@@ -310,8 +310,8 @@ pub fn remarks(host: &Name, choice: &Choice<'_>, gathering: &Gathering) -> Vec<D
             match loss {
                 // It makes no difference which of them leaves the host to DNS.
                 _ if is_left && leaves_to_dns(loser, host) => {}
-                Loss::OtherNamespace => remarks.push(taken(host, loser, "older", winner)),
-                Loss::NotPublic => remarks.push(taken(host, loser, "public", winner)),
+                Loss::OtherNamespace => remarks.push(taken(host, loser, "older", winner, is_left)),
+                Loss::NotPublic => remarks.push(taken(host, loser, "public", winner, is_left)),
                 Loss::RoundRobin => remarks.push(is_not_first(host, loser, winner)),
                 Loss::Hidden => {}
             }
@@ -331,11 +331,15 @@ pub fn remarks(host: &Name, choice: &Choice<'_>, gathering: &Gathering) -> Vec<D
     remarks
 }
 
-fn taken(host: &Name, loser: &Service, why: &str, winner: &Service) -> Diagnostic {
-    let message = format!(
-        "host {host} is answered by the {why} {} ({}), not by this one",
-        winner.key, winner.origin
-    );
+fn taken(host: &Name, loser: &Service, why: &str, winner: &Service, is_left: bool) -> Diagnostic {
+    let (key, origin) = (&winner.key, &winner.origin);
+    let message = if is_left {
+        format!(
+            "host {host} is left to DNS by the {why} {key} ({origin}): this one does not answer for it"
+        )
+    } else {
+        format!("host {host} is answered by the {why} {key} ({origin}), not by this one")
+    };
     remark(loser, Severity::Warning, code::HOST_TAKEN, message)
 }
 

@@ -4,7 +4,7 @@
 //! of a [`Snapshot`] that every query loads, and then one of the [`Status`] that `/ready` and `/metrics` load. Both are
 //! there from the start, not ready, so that sockets can be served before the first load is done.
 //!
-//! Names that stand in the place of addresses go out through [`Names`], and what is told of them comes back so.
+//! Endpoints that are names go out through [`Names`], and what is told of them comes back so.
 //!
 //! Never answers a query and never looks a name up.
 
@@ -95,7 +95,7 @@ impl Control {
         &self.shared.status
     }
 
-    /// The names that stand in the place of addresses: somebody has to look them up.
+    /// The endpoints that are names: somebody has to look them up.
     pub fn names(&self) -> &Arc<Names> {
         &self.shared.names
     }

@@ -4,7 +4,7 @@ use foldhash::HashMap;
 
 use crate::dns::Name;
 
-/// What was told of the names that stand in the place of addresses: an input from outside, as files are.
+/// What was told of endpoints that are names: an input from outside, as files are.
 #[derive(Clone, Debug, Default)]
 pub struct Resolved(HashMap<Name, Told>);
 

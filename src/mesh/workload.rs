@@ -25,7 +25,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The name that stands in the place of an address.
+    /// Its name, where it has that in place of an address.
     pub fn name(&self) -> Option<&Name> {
         match &self.addresses {
             Addresses::Name(name) => Some(name),
