@@ -18,7 +18,7 @@ pub use records::Record;
 
 use crate::{
     answer::{self, Query},
-    dns::{Class, Name, Rcode, RecordType},
+    dns::{Name, Rcode, RecordType},
     mesh::{Endpoints, Mesh, Service},
     pipeline::Pipeline,
     select::{Candidate, Loss, Selection, Source},
@@ -183,7 +183,7 @@ pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Exp
     } else {
         near::hosts(pipeline.mesh(), name)
     };
-    let answer = answer::answer(snapshot, &query(name, record_type));
+    let answer = answer::answer(snapshot, &Query::of(name, record_type));
     let (answers, authority) = records::sections(&answer, name);
     let outcome = Outcome::from(answer.outcome);
     let is_others = answer.others.is_some();
@@ -206,20 +206,6 @@ pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Exp
         authority,
         near,
         hosts_below,
-    }
-}
-
-/// The question as a client without EDNS asks it; with turn 0 the addresses stand in their order.
-fn query(name: &Name, record_type: RecordType) -> Query<'_> {
-    Query {
-        id: 0,
-        recursion_desired: false,
-        question: &[],
-        name: name.as_wire(),
-        record_type,
-        class: Class::IN,
-        edns: None,
-        turn: 0,
     }
 }
 

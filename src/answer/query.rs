@@ -1,4 +1,4 @@
-use crate::dns::{Class, RecordType};
+use crate::dns::{Class, Name, RecordType};
 
 /// One question to an authoritative server, and what its sender can take.
 ///
@@ -22,6 +22,23 @@ pub struct Query<'m> {
     /// Chooses the record that comes first. Evenly random over `0..=u32::MAX` and not derived from the message: ids are 0
     /// over HTTPS and QUIC, and a plain counter keeps step with clients that ask A and AAAA by turns.
     pub turn: u32,
+}
+
+impl<'m> Query<'m> {
+    /// The question of somebody in this process, who needs its answer and no message: without id and EDNS, in class IN. With
+    /// turn 0 the addresses stand in their order.
+    pub fn of(name: &'m Name, record_type: RecordType) -> Self {
+        Self {
+            id: 0,
+            recursion_desired: false,
+            question: &[],
+            name: name.as_wire(),
+            record_type,
+            class: Class::IN,
+            edns: None,
+            turn: 0,
+        }
+    }
 }
 
 /// What a query's OPT record says.

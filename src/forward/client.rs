@@ -5,7 +5,7 @@ use arc_swap::ArcSwap;
 use super::cache::Kept;
 use crate::{
     answer::{Answer, Outcome, Query, answer},
-    dns::{Class, Name, Rcode, RecordType},
+    dns::{Name, Rcode, RecordType},
     wire::{self, Age, Alias, UpstreamReply, Written},
     zone::Snapshot,
 };
@@ -103,14 +103,8 @@ fn in_mesh<'s>(
     turn: u32,
 ) -> Option<Answer<'s>> {
     let query = Query {
-        id: 0,
-        recursion_desired: true,
-        question: &[],
-        name: name.as_wire(),
-        record_type,
-        class: Class::IN,
-        edns: None,
         turn,
+        ..Query::of(name, record_type)
     };
     let answer = answer(snapshot, &query);
     let is_others = answer.others.is_some() || matches!(answer.outcome, Outcome::NotReady);

@@ -11,7 +11,7 @@ use meshdns::{
     answer::{Outcome, Query, answer},
     authority::{Holder, Place, Standing, Verdict},
     diagnostic::{Kind, ObjectKey, Origin, Position},
-    dns::{Class, Name, RecordType, Serial},
+    dns::{Name, RecordType, Serial},
     manifest::{
         Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
         Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
@@ -381,7 +381,7 @@ fn check_authority(pipeline: &Pipeline) -> Result<(), TestCaseError> {
         let (place, host) = authority.place(&name);
         for record_type in [1, 28, 65, 5, 16, 6, 255].map(RecordType) {
             let verdict = place.verdict(record_type, authority.forwards(&name));
-            let answer = answer(snapshot, &query(&name, record_type));
+            let answer = answer(snapshot, &Query::of(&name, record_type));
             let context = || format!("{name} {record_type}: {place:?}, {verdict:?}, {answer:?}");
             let is_others = answer.others.is_some();
             prop_assert_eq!(is_others, verdict == Verdict::Others, "{}", context());
@@ -422,19 +422,6 @@ fn check_authority(pipeline: &Pipeline) -> Result<(), TestCaseError> {
         );
     }
     Ok(())
-}
-
-fn query(name: &Name, record_type: RecordType) -> Query<'_> {
-    Query {
-        id: 0,
-        recursion_desired: true,
-        question: &[],
-        name: name.as_wire(),
-        record_type,
-        class: Class::IN,
-        edns: None,
-        turn: 0,
-    }
 }
 
 proptest! {
