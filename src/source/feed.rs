@@ -40,7 +40,10 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 /// How often to list again where folders appear or vanish while they are listed, before others get the processor.
 const MAX_LISTINGS: usize = 8;
 
-/// When to try again after that.
+/// How often to look again because events came during a look, so that changes without end are served all the same.
+const MAX_FOLLOWING: usize = 8;
+
+/// When to try again where nothing could be listed whole.
 const BREATH: Duration = Duration::from_millis(5);
 
 /// How long links may be swapped faster than their folders can be read, before what is found is taken as it is.
@@ -136,7 +139,7 @@ impl Feed {
             self.overflows += overflows;
             self.distrust_until = Some(Instant::now() + DISTRUST);
         }
-        let Some(mut scan) = self.scan(&mut take_in) else {
+        let Some(mut scan) = self.settled_scan(&mut take_in) else {
             self.again_at = Some(Instant::now() + BREATH);
             take_in(Batch {
                 together: true,
@@ -147,19 +150,36 @@ impl Feed {
         self.rereads = false;
         self.again_at = scan.again_at;
         self.missing = mem::take(&mut scan.missing);
-        let changes = if self.end_start() {
-            self.folder.give_up(&mut scan)
+        let (changes, together) = if self.end_start() {
+            (self.folder.give_up(&mut scan), false)
         } else {
-            Vec::new()
+            (Vec::new(), scan.is_half)
         };
         take_in(Batch {
             changes,
             complete: true,
             pending: self.folder.pending().cloned().collect(),
-            together: false,
+            together,
             files: scan.files,
             work: scan.work,
         });
+    }
+
+    /// Scans until no event came meanwhile: the events of one change come one by one, and what a scan found may be half of
+    /// it.
+    fn settled_scan(&mut self, take_in: &mut impl FnMut(Batch)) -> Option<Scan> {
+        let mut scan = self.scan(take_in);
+        for _ in 0..MAX_FOLLOWING {
+            self.watch.catch_up();
+            if !self.signals.has_extent() {
+                break;
+            }
+            if let Some(half) = scan {
+                take_in(Batch::of(Vec::new(), half.files, half.work));
+            }
+            scan = self.scan(take_in);
+        }
+        scan
     }
 
     /// Notes that everything was looked at. Tells whether what is pending is to be waited for no longer.
@@ -196,6 +216,7 @@ impl Feed {
         let strict = torn_since.elapsed() < TORN_PATIENCE;
         for _ in 0..MAX_LISTINGS {
             self.signals.take_extent();
+            let look = Look::begin(Trust::Everything);
             let listing = self.folder.list();
             if self.watch.arm(&listing) {
                 continue;
@@ -204,8 +225,9 @@ impl Feed {
             self.signals.add_to(&mut self.evidence);
             let look = Look {
                 every_file: self.rereads,
+                trust: self.trust(),
                 strict,
-                ..Look::now(self.trust())
+                ..look
             };
             let scan = self.read(&listing, &look, take_in);
             if !scan.is_torn {
@@ -228,9 +250,10 @@ impl Feed {
         if !self.folder.knows_all() {
             return None;
         }
+        let look = Look::begin(Trust::Everything);
+        self.watch.catch_up();
         let extent = self.signals.take_extent();
         let only = listing.refresh(&extent)?;
-        self.watch.catch_up();
         self.signals.add_to(&mut self.evidence);
         let trust = self.trust();
         if !self.watch.is_told() || matches!(trust, Trust::Everything | Trust::Stillness(_)) {
@@ -238,7 +261,8 @@ impl Feed {
         }
         let look = Look {
             only: Some(only),
-            ..Look::now(trust)
+            trust,
+            ..look
         };
         let scan = self.read(&listing, &look, take_in);
         if scan.is_torn {

@@ -163,6 +163,9 @@ impl Folder {
                     _ => candidates.push(candidate),
                 },
                 Verdict::Wait(stamp, until) => {
+                    let known = self.files.get(name);
+                    scan.is_half |=
+                        held_until.is_some() && known.is_some_and(KnownFile::is_restless);
                     let until = held_until.map_or(until, |held| held.max(until));
                     self.wait(name, root, stamp, look.now, until, &mut scan);
                 }
@@ -307,7 +310,9 @@ impl Folder {
             ReadOutcome::Restless | ReadOutcome::Vanished => {
                 let until = look.now + RESTLESS_PATIENCE;
                 self.wait(&name, root, stamp, look.now, until, scan);
-                self.files.entry(name).or_default().restless += 1;
+                let known = self.files.entry(name).or_default();
+                known.restless += 1;
+                scan.is_half |= known.is_restless();
                 None
             }
             ReadOutcome::Refused(diagnostic) => {

@@ -3,16 +3,13 @@
 use std::{io, sync::Arc, time::Instant};
 
 use super::{
-    known::{KnownFile, wait_until},
+    known::{KnownFile, MAX_RESTLESS, wait_until},
     look::{Look, Trust},
     reading::Candidate,
     stamp::Stamp,
     walk::{EntryKind, Listed},
 };
 use crate::{diagnostic::Diagnostic, manifest};
-
-/// How many looks in a row may find a file in motion before it is taken as it is at the moment.
-const MAX_RESTLESS: u32 = 10;
 
 /// What to do with a file.
 pub(super) enum Verdict {

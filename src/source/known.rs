@@ -29,6 +29,9 @@ const CLEARANCE_PATIENCE: Duration = Duration::from_millis(60);
 /// How long a burst of changes is waited for at most, where no event tells its end.
 const BURST_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How many looks in a row may find a file in motion before it is taken as it is at the moment.
+pub(super) const MAX_RESTLESS: u32 = 10;
+
 /// How long a folder that was away must be still before the files that did not come back with it count as removed.
 const RETURN_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -118,6 +121,11 @@ impl KnownFile {
     /// Whether the mesh was never told what it says, nor that it can't be read.
     pub(super) fn is_new(&self) -> bool {
         self.announced == Announced::Nothing
+    }
+
+    /// Whether it was in motion when it was to be read, and what changed with it may wait for it.
+    pub(super) fn is_restless(&self) -> bool {
+        (1..MAX_RESTLESS).contains(&self.restless)
     }
 
     /// Notes which of the given paths led to it, and whether somebody meant it for a mesh.

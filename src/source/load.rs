@@ -28,12 +28,12 @@ pub fn load(paths: Vec<PathBuf>, mut take_in: impl FnMut(Batch)) -> Result<(), L
     let patience_until = Instant::now() + PATIENCE;
     let (mut strict, mut is_first) = (true, true);
     loop {
-        let listing = folder.list();
-        folder.check(&listing)?;
         let look = Look {
             strict,
-            ..Look::now(Trust::Everything)
+            ..Look::begin(Trust::Everything)
         };
+        let listing = folder.list();
+        folder.check(&listing)?;
         let mut told = Work::default();
         let mut scan = folder.read(&listing, &look, |change, scan| {
             let work = scan.work - mem::replace(&mut told, scan.work);

@@ -24,6 +24,9 @@ pub(super) struct Scan {
     /// Whether the look was given up because something was swapped on the way: the changes that it handed on may be half
     /// of what changed together.
     pub(super) is_torn: bool,
+    /// Whether a file changed between the listing and the reading: what was read of others may be half of what changed
+    /// together.
+    pub(super) is_half: bool,
 }
 
 /// The work of one look, or of several.
@@ -74,8 +77,9 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// A strict look at everything that seems to have changed.
-    pub(super) fn now(trust: Trust) -> Self {
+    /// A strict look at everything that seems to have changed. Begins with the listing: a file can't have been still for
+    /// longer than from one listing to the next, however long it takes until the files are read.
+    pub(super) fn begin(trust: Trust) -> Self {
         Self {
             now: Instant::now(),
             clock: SystemTime::now(),

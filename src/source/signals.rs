@@ -120,6 +120,11 @@ impl Signals {
         std::mem::take(&mut self.lock().extent)
     }
 
+    /// Whether something may have changed since [`take_extent`](Self::take_extent).
+    pub(super) fn has_extent(&self) -> bool {
+        self.lock().extent != Extent::default()
+    }
+
     /// How often the kernel dropped events since this was last asked.
     pub(super) fn take_overflows(&self) -> u64 {
         std::mem::take(&mut self.lock().overflows)

@@ -77,7 +77,7 @@ impl Place {
     fn look(&mut self, trust: Trust, now: Instant) -> Found {
         let look = Look {
             now,
-            ..Look::now(trust)
+            ..Look::begin(trust)
         };
         let listing = self.folder.list();
         self.read(&listing, &look)
@@ -266,13 +266,41 @@ fn without_events_a_change_is_taken_when_it_was_still() {
     assert_eq!(place.told(&found), ["+a.yaml"]);
 }
 
+#[test]
+fn what_is_read_beside_a_file_in_motion_is_half_of_a_change() {
+    let mut place = Place::new(&["a.yaml", "b.yaml"]);
+    place.load();
+    let patience = Duration::from_millis(250);
+    let now = Instant::now();
+    place.write("b.yaml", "10.0.0.22");
+    fs::remove_file(place.path("a.yaml")).expect("it is there");
+    let found = place.look(Trust::Stillness(patience), now);
+    assert_eq!(place.told(&found), [""; 0]);
+    let at = |now| Look {
+        now,
+        ..Look::begin(Trust::Stillness(patience))
+    };
+    let listing = place.folder.list();
+    place.write("c.yaml", "10.0.0.1");
+    place.write("b.yaml", "10.0.0.333");
+    let found = place.read(&listing, &at(now + patience));
+    assert_eq!(place.told(&found), ["-a.yaml"]);
+    assert!(found.scan.is_half, "b.yaml changed since it was listed");
+    let found = place.look(Trust::Stillness(patience), now + 2 * patience);
+    assert_eq!(place.told(&found), [""; 0]);
+    assert!(found.scan.is_half, "what goes with b.yaml is still to come");
+    let found = place.look(Trust::Stillness(patience), now + 3 * patience);
+    assert_eq!(place.told(&found), ["+b.yaml", "+c.yaml"]);
+    assert!(!found.scan.is_half);
+}
+
 /// Looks where `entries` are, and nowhere else; `None` where that is not enough.
 fn look_at(place: &mut Place, listing: &mut Listing, entries: &[&str]) -> Option<Vec<String>> {
     let entries = entries.iter().map(|entry| place.path(entry)).collect();
     let only = listing.refresh(&Extent::Entries(entries))?;
     let look = Look {
         only: Some(only),
-        ..Look::now(Trust::Events(Evidence::default()))
+        ..Look::begin(Trust::Events(Evidence::default()))
     };
     let found = place.read(listing, &look);
     Some(place.told(&found))
