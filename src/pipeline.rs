@@ -20,7 +20,10 @@ use crate::{
     authority::{Authority, Holder, Standing, Zone},
     diagnostic::{Diagnostic, DiagnosticChanges, Diagnostics, SeverityCounts},
     dns::{Name, Serial},
-    mesh::{Affected, FileChange, Kept, Labels, Mesh, News, Resolved, Slot, Told, Unresolvable},
+    mesh::{
+        Affected, FileChange, Kept, Labels, Mesh, News, ResolvedName, ResolvedNames, Slot,
+        Unresolvable,
+    },
     parallel,
     select::{self, Choice, Gathering, NameUse, Selection, View, WhenAllUnhealthy},
     zone::{self, Compiled, Editor, Settings, Snapshot},
@@ -45,7 +48,7 @@ pub struct Pipeline {
     policy: Policy,
     mesh: Mesh,
     /// What was told of names.
-    resolved: Resolved,
+    resolved: ResolvedNames,
     /// The names that hosts were compiled with.
     uses: Uses,
     editor: Editor,
@@ -55,7 +58,7 @@ pub struct Pipeline {
     remarks: HashMap<Name, Vec<Diagnostic>>,
     /// What is noteworthy about endpoints of single objects that are names.
     name_remarks: HashMap<Slot, Vec<Diagnostic>>,
-    /// The objects of which something else may be noteworthy.
+    /// The objects whose remarks may have changed.
     renamed: BTreeSet<Slot>,
     /// What is no longer noteworthy, and is still among the diagnostics.
     outdated: Vec<Diagnostic>,
@@ -108,7 +111,7 @@ impl Pipeline {
         Self {
             policy,
             mesh: Mesh::default(),
-            resolved: Resolved::default(),
+            resolved: ResolvedNames::default(),
             uses: Uses::default(),
             editor,
             large: HashMap::default(),
@@ -135,7 +138,7 @@ impl Pipeline {
 
     /// Takes in what others say of names, `None` where nothing is known any more. No answer changes before
     /// [`Pipeline::compile`].
-    pub fn take_in_names(&mut self, told: impl IntoIterator<Item = (Name, Option<Told>)>) {
+    pub fn take_in_names(&mut self, told: impl IntoIterator<Item = (Name, Option<ResolvedName>)>) {
         for (name, told) in told {
             if self.resolved.set(&name, told) {
                 self.uses.touch(&name);

@@ -21,7 +21,10 @@ use crate::{
     diagnostic::{Code, Diagnostic, Severity, code},
     dns::Name,
     manifest::Resolution,
-    mesh::{Endpoints, Exclusion, InlineEndpoint, Labels, Mesh, Resolved, Service, Told, Workload},
+    mesh::{
+        Endpoints, Exclusion, InlineEndpoint, Labels, Mesh, ResolvedName, ResolvedNames, Service,
+        Workload,
+    },
 };
 use gather::Meaning;
 
@@ -50,7 +53,7 @@ pub struct View<'v> {
     /// The mesh.
     pub mesh: &'v Mesh,
     /// What was told of endpoints that are names.
-    pub resolved: &'v Resolved,
+    pub resolved: &'v ResolvedNames,
     /// Who answers for names.
     pub authority: &'v Authority,
     /// What a host answers when every candidate is left out for its health.
@@ -134,7 +137,7 @@ pub enum Lookup {
     /// Nothing was told of it so far.
     Unknown,
     /// This was told.
-    Told(Told),
+    Resolved(ResolvedName),
 }
 
 impl Lookup {
@@ -147,7 +150,7 @@ impl Lookup {
             Self::NoHost => "NoSuchHost",
             Self::NoUpstream => "NoUpstream",
             Self::Unknown => "NotResolved",
-            Self::Told(_) => "Resolved",
+            Self::Resolved(_) => "Resolved",
         }
     }
 }
@@ -205,7 +208,7 @@ fn look_up(view: &View<'_>, host: &Name, service: &Service, name: &Name) -> (Vec
         Meaning::NoHost => Lookup::NoHost,
         Meaning::DeadEnd => Lookup::LeadsBack,
         Meaning::Others => match view.resolved.get(name) {
-            Some(told) => Lookup::Told(told.clone()),
+            Some(told) => Lookup::Resolved(told.clone()),
             None if view.authority.forwards(name) => Lookup::Unknown,
             None => Lookup::NoUpstream,
         },

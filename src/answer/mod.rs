@@ -167,7 +167,7 @@ fn others(snapshot: &Snapshot, query: &Query<'_>, found: &Found<'_>) -> Option<O
     })
 }
 
-/// What a type gets that no name can have, following BIND: 128 to 255 are meta types, of which ANY alone can be had
+/// What a type gets that no name can have, following BIND: 128 to 255 are meta types, and only ANY among them can be had
 /// ([RFC 6895 §3.1](https://www.rfc-editor.org/rfc/rfc6895#section-3.1)), and so is OPT.
 fn refused_type(record_type: RecordType) -> Option<Outcome<'static>> {
     match record_type {

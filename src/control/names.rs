@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{dns::Name, mesh::Told, pipeline::NameChanges, source::Waker};
+use crate::{dns::Name, mesh::ResolvedName, pipeline::NameChanges, source::Waker};
 
 /// The endpoints that are names, on their way to who looks them up, and what is told of them on its way
 /// back. Holds each name once in each direction.
@@ -25,7 +25,7 @@ pub struct Names {
 struct State {
     /// Names that are to be looked up, or no longer, since that was last asked.
     wanted: HashMap<Name, bool>,
-    told: HashMap<Name, Option<Told>>,
+    told: HashMap<Name, Option<ResolvedName>>,
     /// Whether names that failed may be worth another try.
     retry: bool,
     /// Whether something was found out about every name that was wanted, be it that nobody knows.
@@ -75,7 +75,7 @@ impl Names {
     }
 
     /// Hands the loop what is known of names, `None` for nothing any more.
-    pub fn tell(&self, told: impl IntoIterator<Item = (Name, Option<Told>)>) {
+    pub fn tell(&self, told: impl IntoIterator<Item = (Name, Option<ResolvedName>)>) {
         let mut state = self.lock();
         state.told.extend(told);
         if !state.told.is_empty() {
@@ -106,7 +106,7 @@ impl Names {
     }
 
     /// What was told since the last time.
-    pub(super) fn take_told(&self) -> HashMap<Name, Option<Told>> {
+    pub(super) fn take_resolved(&self) -> HashMap<Name, Option<ResolvedName>> {
         mem::take(&mut self.lock().told)
     }
 

@@ -182,7 +182,7 @@ impl Worker {
         self.shared.names.wait_until_settled(FIRST_NAMES);
         self.intake
             .pipeline
-            .take_in_names(self.shared.names.take_told());
+            .take_in_names(self.shared.names.take_resolved());
         self.pace();
         let report = self.intake.pipeline.compile(SystemTime::now());
         self.publish(&report);
@@ -192,7 +192,7 @@ impl Worker {
 
     /// Compiles and publishes what was told of names, and nothing else: no look is unfinished.
     fn take_in_names(&mut self) {
-        let told = self.shared.names.take_told();
+        let told = self.shared.names.take_resolved();
         if told.is_empty() {
             return;
         }

@@ -31,7 +31,7 @@ pub fn about_name(candidate: &Candidate, now: SystemTime) -> Option<String> {
             format!("address {name} is a name, which needs an upstream to resolve it")
         }
         Lookup::Unknown => format!("{name} could not be resolved so far"),
-        Lookup::Told(told) => {
+        Lookup::Resolved(told) => {
             let age = age(told.at, now);
             let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
             match &told.alias {
@@ -46,7 +46,7 @@ pub fn about_name(candidate: &Candidate, now: SystemTime) -> Option<String> {
 /// How long ago what is known was told; `None` where nobody else was to tell it.
 pub fn age_of(lookup: &Lookup, now: SystemTime) -> Option<Duration> {
     match lookup {
-        Lookup::Told(told) => Some(age(told.at, now)),
+        Lookup::Resolved(told) => Some(age(told.at, now)),
         _ => None,
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// `own` is where this server answers. The upstreams of those in the place of which these come stay what they are.
+    /// `own` is where this server answers. The upstreams of the routes that these replace stay what they are.
     pub(super) fn new(
         settings: &Settings,
         mark: Mark,

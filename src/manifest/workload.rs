@@ -1,6 +1,6 @@
 //! The fields that `WorkloadEntries`, inline endpoints and `WorkloadGroup` templates share, with the CRD's rules for them.
 //!
-//! What differs (whether an address is needed, and of which form) is for the object that holds them.
+//! What differs (whether an address is needed, and in what form) is for the object that holds them.
 
 use std::borrow::Cow;
 

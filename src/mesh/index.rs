@@ -199,7 +199,7 @@ impl Index {
         self.census.is_picked(slot)
     }
 
-    /// The objects of which [`Index::names`] knows otherwise, or that are picked otherwise, than at the last call.
+    /// The objects that [`Index::names`] describes otherwise, or that are picked otherwise, than at the last call.
     pub(super) fn take_other_names(&mut self) -> BTreeSet<Slot> {
         std::mem::take(&mut self.other_names)
     }

@@ -1,4 +1,4 @@
-//! Which version of which object counts.
+//! Decides which version of an object counts.
 //!
 //! Files claim objects. Where two claim the same one, the last in path order wins, and when it goes the other serves
 //! again. Where the newest version of an object can't be used, the last good one stays.

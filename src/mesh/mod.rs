@@ -40,7 +40,7 @@ pub use change::{FileChange, Kept, KeptCounts, Reading};
 use entry::Entry;
 pub use labels::{Label, Labels};
 pub use news::News;
-pub use resolved::{Resolved, Told};
+pub use resolved::{ResolvedName, ResolvedNames};
 pub use service::{Endpoints, InlineEndpoint, Service};
 pub(crate) use slot::Slot;
 pub use workload::{Addresses, Exclusion, Workload};
@@ -204,7 +204,7 @@ impl Mesh {
         self.ledger.take_news()
     }
 
-    /// The objects of which [`Mesh::name_remarks`] may say otherwise than at the last call, as far as that is in the mesh.
+    /// The objects whose [`Mesh::name_remarks`] may differ from those of the last call, as far as that is in the mesh.
     pub(crate) fn take_other_names(&mut self) -> BTreeSet<Slot> {
         self.index.take_other_names()
     }

@@ -44,7 +44,7 @@ impl Namespace {
             .copied()
     }
 
-    /// Makes a selector of `labels`, of which there must be one at least. It has no service.
+    /// Makes a selector of `labels`, at least one. It has no service.
     pub(super) fn insert(&mut self, labels: &Labels) -> SelectorId {
         // Where the fewest selectors are looked for, the fewest workloads meet this one in vain.
         let anchor = labels

@@ -87,8 +87,8 @@ pub async fn run(
     }
 }
 
-/// Takes in which names are looked up from now on. Returns those of which nothing is known any more.
-fn take_in(table: &mut Table, changes: Changes) -> Vec<(Name, Option<crate::mesh::Told>)> {
+/// Takes in which names are looked up from now on. Returns those that nothing is known of any more.
+fn take_in(table: &mut Table, changes: Changes) -> Vec<(Name, Option<crate::mesh::ResolvedName>)> {
     if changes.retry {
         table.retry(Instant::now());
     }

@@ -7,7 +7,7 @@ use super::{Family, PerFamily};
 use crate::{
     dns::Name,
     forward::{Resolution, ResolutionError},
-    mesh::Told,
+    mesh::ResolvedName,
 };
 
 /// A name is asked for once in this time at most, whatever its TTL says, and once in that time at least.
@@ -43,7 +43,7 @@ pub(super) struct Table {
 struct Entry {
     halves: PerFamily<Half>,
     /// What was handed on.
-    told: Option<Told>,
+    told: Option<ResolvedName>,
     failing_since: Option<SystemTime>,
 }
 
@@ -166,7 +166,7 @@ impl Table {
         family: Family,
         found: Result<Resolution, ResolutionError>,
         now: Instant,
-    ) -> Option<Told> {
+    ) -> Option<ResolvedName> {
         // It may have gone meanwhile.
         let entry = self.entries.get_mut(name)?;
         let at = SystemTime::now();
@@ -259,7 +259,7 @@ impl Half {
 
 impl Entry {
     /// What is to be told, where it is another thing than before.
-    fn news(&mut self, at: SystemTime) -> Option<Told> {
+    fn news(&mut self, at: SystemTime) -> Option<ResolvedName> {
         let halves = self.halves.both();
         let found: Vec<_> = halves
             .into_iter()
@@ -269,9 +269,9 @@ impl Entry {
             return None;
         }
         let addresses = found.iter().flat_map(|found| &found.addresses);
-        let told = Told {
+        let told = ResolvedName {
             alias: found.iter().find_map(|found| found.alias.clone()),
-            ..Told::new(addresses.copied().collect(), at)
+            ..ResolvedName::new(addresses.copied().collect(), at)
         };
         let is_known = self.told.as_ref().is_some_and(|known| known.means(&told));
         self.told = Some(told.clone());

@@ -26,7 +26,7 @@ const DOCUMENTS_IN_PART: usize = 500;
 /// What is remembered of a file's documents.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
-    /// A digest of the text and place of each; 0 for a list of which not every item is an object.
+    /// A digest of the text and place of each; 0 for a list that holds anything but objects.
     digests: Box<[u64]>,
     /// What those said that hold no object, by their index.
     without_object: HashMap<usize, Draft>,
@@ -117,7 +117,7 @@ struct Part {
 }
 
 impl Part {
-    /// Parses `raw`, of which the first is the file's document with index `start`.
+    /// Parses `raw`, whose first is the file's document with index `start`.
     fn parse(
         file: &Arc<str>,
         start: usize,

@@ -42,7 +42,7 @@ impl Verdict {
     }
 }
 
-/// What to do with the file `name`, of which this is `known`.
+/// What to do with the file `name`, given what is known of it.
 pub(super) fn judge(
     name: &Arc<str>,
     listed: &Listed,

@@ -17,7 +17,7 @@ use super::{
 /// How long a file may change whenever it is read before it is told as unreadable.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reads what is at `paths` and hands it on in batches, of which the last is complete and has nothing pending: a file that
+/// Reads what is at `paths` and hands it on in batches; the last is complete and has nothing pending. A file that
 /// changes while it is read is read again, and told as unreadable where that does not end.
 ///
 /// # Errors

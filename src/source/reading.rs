@@ -132,7 +132,7 @@ impl Candidate {
 }
 
 /// The file's bytes; `None` where it was in motion. A file that was removed since it was opened is not found: a swap may
-/// be under way, of which nothing must be taken in alone.
+/// be under way, and half of it must not be taken in alone.
 fn content(path: &Path, listed: Option<Stamp>) -> io::Result<Option<Vec<u8>>> {
     // A pipe may have taken the file's place: opening that must not block.
     let mut file = OpenOptions::new()

@@ -20,7 +20,7 @@ pub(super) fn closed(folder: &Arc<str>, error: &io::Error) -> Diagnostic {
     whole(folder, Severity::Error, code::FILE_UNREADABLE, message)
 }
 
-/// A folder with files of which none is meant for a mesh.
+/// A folder with files, none of them meant for a mesh.
 fn bare(folder: &Arc<str>) -> Diagnostic {
     let message = "no file here is a manifest that meshdns reads: give the folder with the ServiceEntry, WorkloadEntry, \
                    WorkloadGroup or Pod manifests, in files that end with .yaml, .yml or .json";
@@ -32,7 +32,7 @@ fn bare(folder: &Arc<str>) -> Diagnostic {
     )
 }
 
-/// What changed about the folders among `paths` that have files of which none is meant for a mesh.
+/// What changed about the folders among `paths` that have files, none of them meant for a mesh.
 pub(super) fn renew_bare(
     roots: &mut [Root],
     paths: &[PathBuf],

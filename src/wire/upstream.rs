@@ -208,7 +208,7 @@ pub fn checking_disabled(message: &[u8]) -> bool {
     u16::from_be_bytes([message[2], message[3]]) & CD != 0
 }
 
-/// The marks in `message`, of which `query` was read: of whom the question has come through already.
+/// The marks in `message`, the one that `query` was read from: the servers that the question has come through already.
 pub fn marks<'m>(query: &Query<'_>, message: &'m [u8]) -> &'m [u8] {
     let opt = &message[HEADER_LEN + query.question.len()..];
     let options = match opt.get(OPT_FIXED_LEN..) {

@@ -120,7 +120,7 @@ fn files_that_are_no_manifests_come_last_and_fail_only_if_asked_to() {
     let ran = place.run(&["check", "zones"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("warning[MDNS021]"), "{}", ran.stdout);
-    let summary = "1 warning, 1 note in 1 file, of which none is a manifest\n";
+    let summary = "1 warning, 1 note in 1 file, none of them a manifest\n";
     assert!(ran.stdout.ends_with(summary), "{}", ran.stdout);
 }
 

@@ -46,7 +46,7 @@ fn world(asked: &Asked) -> Reply {
     match asked.record_type() {
         1 => reply.a(300, [198, 51, 100, number]),
         15 => reply.answer(15, 300, b"\x00\x0a\x04mail\x04test\x00"),
-        // One letter, of which there are enough to tell most names apart.
+        // One letter: there are enough to tell most names apart.
         16 => reply.answer(16, 300, &[1, b'a' + number % 26]),
         28 => {
             let mut address = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];

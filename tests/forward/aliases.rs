@@ -21,7 +21,7 @@ const CNAME: u16 = 5;
 const MX: u16 = 15;
 const AAAA: u16 = 28;
 
-/// The mesh's host, of which upstreams know nothing good.
+/// The mesh's host; upstreams know nothing good of it.
 const HOST: &[u8] = b"\x04svc1\x08internal\x03com\0";
 
 /// A name of a label below `test`, in wire form.

@@ -32,7 +32,7 @@ use arc_swap::ArcSwap;
 use meshdns::{
     dns::Name,
     manifest,
-    mesh::{FileChange, Reading, Told},
+    mesh::{FileChange, Reading, ResolvedName},
     pipeline::{Pipeline, Policy},
     select::WhenAllUnhealthy,
     zone::{Identity, Settings, Snapshot},
@@ -77,7 +77,7 @@ impl Mesh {
         let name = words.next().expect("$ told NAME");
         let name = Name::from_text(name).expect("a valid name");
         let addresses = words.map(|word| word.parse().expect("an address"));
-        let told = Told::new(addresses.collect(), self.now);
+        let told = ResolvedName::new(addresses.collect(), self.now);
         self.pipeline.take_in_names([(name, Some(told))]);
         let report = self.pipeline.compile(self.now);
         self.snapshots.store(report.snapshot);

@@ -16,7 +16,7 @@ use meshdns::{
         Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
         Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
     },
-    mesh::{FileChange, Reading, Told},
+    mesh::{FileChange, Reading, ResolvedName},
     pipeline::{Pipeline, Policy},
     select::WhenAllUnhealthy,
     zone::{Compiled, Editor, Found, HostRecords, Settings, Snapshot},
@@ -118,13 +118,14 @@ fn ip_or_name() -> impl Strategy<Value = Address> {
 }
 
 /// What is told of names: addresses, that there are none, an alias, or nothing any more.
-fn told() -> impl Strategy<Value = BTreeMap<Name, Option<Told>>> {
+fn told() -> impl Strategy<Value = BTreeMap<Name, Option<ResolvedName>>> {
     let alias = prop::option::weighted(0.1, prop::sample::select(&NAMES[..]));
-    let told =
-        (prop::collection::vec(address(), 0..3), alias).prop_map(|(addresses, alias)| Told {
+    let told = (prop::collection::vec(address(), 0..3), alias).prop_map(|(addresses, alias)| {
+        ResolvedName {
             alias: alias.map(name),
-            ..Told::new(addresses, at(0))
-        });
+            ..ResolvedName::new(addresses, at(0))
+        }
+    });
     let names = prop::sample::select(&NAMES[..]).prop_map(name);
     prop::collection::btree_map(names, prop::option::weighted(0.8, told), 0..3)
 }

@@ -156,7 +156,7 @@ fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic]) -> String {
         .count();
     let mut files = count(file_count, "file");
     if strays == file_count && strays > 0 && objects == 0 {
-        files.push_str(", of which none is a manifest");
+        files.push_str(", none of them a manifest");
     } else if strays > 0 {
         let _ = write!(files, ", {strays} of them no manifests");
     }

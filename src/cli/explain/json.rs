@@ -244,7 +244,7 @@ fn named(name: &Name, lookup: &Lookup, now: SystemTime) -> Named {
             _ => None,
         },
         alias: match lookup {
-            Lookup::Told(told) => told.alias.as_ref().map(host),
+            Lookup::Resolved(told) => told.alias.as_ref().map(host),
             _ => None,
         },
         age_seconds: explain::age_of(lookup, now).map(|age| age.as_secs_f64()),

@@ -196,7 +196,7 @@ impl<'t> Reading<'t> {
             }
             match properties.get(start) {
                 Some(b'!') => return false,
-                // An anchor, in front of which a tag may stand.
+                // An anchor; a tag may stand before it.
                 Some(b'&') => row = &properties[..start],
                 _ => return true,
             }

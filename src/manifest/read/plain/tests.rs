@@ -259,7 +259,7 @@ fn declines_what_is_special() {
     check(&format!("{}: 1\n", "k".repeat(1_001)), false);
 }
 
-/// Every example of the repository, most of which are plain enough.
+/// Every example of the repository; most are plain enough.
 #[test]
 fn reads_the_examples_alike() {
     let mut folders = vec![
