@@ -141,6 +141,12 @@ impl Forwarder {
         self.routes.of(name)
     }
 
+    /// The RFC that has `name` answered here rather than asked upstream, such as `RFC 6761` for `localhost`; `None` for
+    /// other names.
+    pub fn special_rfc(&self, name: &Name) -> Option<&'static str> {
+        special::rfc(name.as_wire(), self.routes.domains())
+    }
+
     /// Whether names are looked up for `client`: what RA says.
     pub fn serves(&self, client: IpAddr) -> bool {
         let clients = &self.settings.clients;

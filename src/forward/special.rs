@@ -33,11 +33,12 @@ enum Kind {
     NoName,
 }
 
-const SPECIAL: [(&[u8], Kind); 4] = [
-    (b"\x09localhost\0", Kind::Loopback),
-    (b"\x08resolver\x04arpa\0", Kind::NoData),
-    (b"\x07invalid\0", Kind::NoName),
-    (b"\x05onion\0", Kind::NoName),
+/// The names in wire form, and the RFC that says so.
+const SPECIAL: [(&[u8], Kind, &str); 4] = [
+    (b"\x09localhost\0", Kind::Loopback, "RFC 6761"),
+    (b"\x08resolver\x04arpa\0", Kind::NoData, "RFC 9462"),
+    (b"\x07invalid\0", Kind::NoName, "RFC 6761"),
+    (b"\x05onion\0", Kind::NoName, "RFC 7686"),
 ];
 
 /// What is answered for `name`, in lower-case wire form, and where in it the name of the table begins; `None` for all that
@@ -48,24 +49,34 @@ pub(super) fn answer<'d>(
     record_type: RecordType,
     domains: impl Iterator<Item = &'d Name>,
 ) -> Option<(Local<'static>, usize)> {
-    let (apex, kind) = SPECIAL.iter().find(|(apex, _)| name.ends_with(apex))?;
-    let apex_at = name.len() - apex.len();
-    if !begins_label(name, apex_at) {
-        return None;
-    }
+    let (apex, kind, _) = find(name, domains)?;
     let local = match (kind, record_type) {
         (Kind::Loopback, RecordType::A) => Local::Data(LOOPBACK_V4),
         (Kind::Loopback, RecordType::AAAA) => Local::Data(LOOPBACK_V6),
         (Kind::Loopback | Kind::NoData, _) => Local::NoData,
-        (Kind::NoName, _) => {
-            let mut domains = domains.map(Name::as_wire);
-            if domains.any(|domain| domain.ends_with(apex) && is_below(name, domain)) {
-                return None;
-            }
-            Local::NoName
-        }
+        (Kind::NoName, _) => Local::NoName,
     };
-    Some((local, apex_at))
+    Some((local, name.len() - apex.len()))
+}
+
+/// The RFC that keeps `name` from upstreams; `None` where they are asked about it.
+pub(super) fn rfc<'d>(
+    name: &[u8],
+    domains: impl Iterator<Item = &'d Name>,
+) -> Option<&'static str> {
+    find(name, domains).map(|(_, _, rfc)| rfc)
+}
+
+fn find<'d>(
+    name: &[u8],
+    domains: impl Iterator<Item = &'d Name>,
+) -> Option<(&'static [u8], Kind, &'static str)> {
+    let is_at = |(apex, _, _): &&(&[u8], Kind, &str)| is_below(name, apex);
+    let &(apex, kind, rfc) = SPECIAL.iter().find(is_at)?;
+    let is_asked =
+        |domain: &Name| is_below(domain.as_wire(), apex) && is_below(name, domain.as_wire());
+    let is_special = kind != Kind::NoName || !{ domains }.any(is_asked);
+    is_special.then_some((apex, kind, rfc))
 }
 
 /// Whether a label begins at `at`, and not only a byte like its length.

@@ -168,6 +168,23 @@ fn explain_tells_who_is_asked_for_other_names() {
 }
 
 #[test]
+fn explain_tells_that_special_names_are_not_forwarded() {
+    let (mesh, upstream) = (mesh(), upstream());
+    for (name, rfc) in [
+        ("localhost", "RFC 6761"),
+        ("_dns.resolver.arpa", "RFC 9462"),
+    ] {
+        let arguments = ["explain", name, "--upstream", &upstream.flag()];
+        let told = mesh.run(&arguments);
+        let expected = format!("answered here and never forwarded ({rfc};");
+        assert!(told.contains(&expected), "{told}");
+        assert!(!told.contains("asks "), "{told}");
+        let json = mesh.json(&arguments);
+        assert_eq!(json["outcome"], "special");
+    }
+}
+
+#[test]
 fn a_name_that_can_not_be_looked_up_is_told() {
     let upstream = upstream();
     let mesh = Mesh::new(&[service("db.internal.com", &["broken.corp.test"])]);

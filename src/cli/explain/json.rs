@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::SystemTime};
 
 use serde::Serialize;
 
-use super::{super::output::host, Asked};
+use super::super::{load::Others, output::host};
 use crate::{
     diagnostic::Origin,
     dns::Name,
@@ -19,7 +19,7 @@ pub(super) struct Explanation<'e> {
     name: String,
     r#type: String,
     outcome: &'static str,
-    /// `null` where upstreams decide.
+    /// `null` where others answer.
     rcode: Option<&'static str>,
     forward: Option<Forward<'e>>,
     via: &'static str,
@@ -126,34 +126,41 @@ struct Record<'e> {
 }
 
 impl<'e> Explanation<'e> {
-    /// The story, and for a name that is not ours who is asked for it.
-    pub(super) fn new(told: &'e explain::Explanation, asked: Option<&'e Asked<'_>>) -> Self {
+    /// The story, and for a name that is not ours which others answer for it.
+    pub(super) fn new(told: &'e explain::Explanation, others: Option<&'e Others<'_>>) -> Self {
         Self {
             name: told.name.to_string(),
             r#type: told.record_type.to_string(),
-            outcome: asked.map_or(told.outcome.as_str(), |_| "forwarded"),
-            rcode: asked.is_none().then(|| told.rcode.as_str()),
-            forward: asked.map(|(domain, upstreams)| Forward {
-                domain: domain.to_string(),
-                upstreams,
-            }),
+            outcome: match others {
+                Some(Others::Upstreams { .. }) => "forwarded",
+                Some(Others::Special(_)) => "special",
+                None => told.outcome.as_str(),
+            },
+            rcode: others.is_none().then(|| told.rcode.as_str()),
+            forward: match others {
+                Some(Others::Upstreams { domain, addresses }) => Some(Forward {
+                    domain: domain.to_string(),
+                    upstreams: addresses,
+                }),
+                Some(Others::Special(_)) | None => None,
+            },
             via: told.via.as_str(),
             zone: told.zone.as_ref().map(|zone| Zone {
                 apex: zone.apex.to_string(),
                 declared: zone.is_declared,
             }),
             hosts: told.hosts.iter().map(Host::from).collect(),
-            answer: records(&told.answer, asked),
-            authority: records(&told.authority, asked),
+            answer: records(&told.answer, others),
+            authority: records(&told.authority, others),
             near: told.near.iter().map(host).collect(),
             hosts_below: told.hosts_below,
         }
     }
 }
 
-/// None where others are asked: what they say takes the place of these.
-fn records<'e>(records: &'e [explain::Record], asked: Option<&Asked<'_>>) -> Vec<Record<'e>> {
-    let records = records.iter().filter(|_| asked.is_none());
+/// None where others answer: what they say takes the place of these.
+fn records<'e>(records: &'e [explain::Record], others: Option<&Others<'_>>) -> Vec<Record<'e>> {
+    let records = records.iter().filter(|_| others.is_none());
     records.map(Record::from).collect()
 }
 

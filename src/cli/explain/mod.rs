@@ -64,9 +64,6 @@ enum Format {
     Json,
 }
 
-/// The domain of a route, and its upstreams.
-type Asked<'a> = (&'a Name, Vec<String>);
-
 /// A record type as `dig` takes it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct QueryType(RecordType);
@@ -107,14 +104,14 @@ impl ExplainArgs {
             upstreams.resolve(&mut loaded.pipeline, Some(&hosts));
         }
         let explanation = explain::explain(&loaded.pipeline, &name, self.record_type.0);
-        let asked = upstreams
+        let others = upstreams
             .as_ref()
             .filter(|_| explanation.is_others)
             .and_then(|upstreams| upstreams.of(&name));
         output::data(|out| match self.output {
-            Format::Text => text::write(out, &explanation, asked.as_ref()),
+            Format::Text => text::write(out, &explanation, others.as_ref()),
             Format::Json => {
-                let story = json::Explanation::new(&explanation, asked.as_ref());
+                let story = json::Explanation::new(&explanation, others.as_ref());
                 serde_json::to_writer_pretty(&mut *out, &story)?;
                 writeln!(out)
             }

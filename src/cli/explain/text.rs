@@ -5,12 +5,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::{
-    super::{
-        output::{count, host},
-        table,
-    },
-    Asked,
+use super::super::{
+    load::Others,
+    output::{count, host},
+    table,
 };
 use crate::{
     authority::Standing,
@@ -19,25 +17,28 @@ use crate::{
     select::{Candidate, Loss, Source},
 };
 
-/// Tells the story, and for a name that is not ours who is `asked` for it.
+/// Tells the story, and for a name that is not ours which `others` answer for it.
 pub(super) fn write(
     out: &mut dyn Write,
     told: &Explanation,
-    asked: Option<&Asked<'_>>,
+    others: Option<&Others<'_>>,
 ) -> io::Result<()> {
     let Explanation {
         name, record_type, ..
     } = told;
-    let headline = match asked {
-        Some(_) => forwarded(told).to_owned(),
+    let headline = match others {
+        Some(Others::Upstreams { .. }) => forwarded(told).to_owned(),
+        Some(Others::Special(rfc)) => {
+            format!("answered here and never forwarded ({rfc}; docs/configuration.md#forwarding)")
+        }
         None => headline(told),
     };
     writeln!(out, "{name} {record_type}: {headline}")?;
     writeln!(out)?;
     writeln!(out, "name   {}", existence(told))?;
     writeln!(out, "zone   {}", zone(told))?;
-    if let Some((domain, upstreams)) = asked {
-        let upstreams = match &**upstreams {
+    if let Some(Others::Upstreams { domain, addresses }) = others {
+        let upstreams = match &**addresses {
             [] => "nobody: there is no upstream at present".to_owned(),
             upstreams => upstreams.join(", "),
         };
@@ -62,7 +63,7 @@ pub(super) fn write(
     }
     // What others say takes the place of these.
     let sections = [("ANSWER", &told.answer), ("AUTHORITY", &told.authority)];
-    for (section, records) in sections.into_iter().filter(|_| asked.is_none()) {
+    for (section, records) in sections.into_iter().filter(|_| others.is_none()) {
         if !records.is_empty() {
             writeln!(out, "\n;; {section} SECTION:")?;
         }
