@@ -1,5 +1,5 @@
 #![no_main]
-//! Any file is read, and told about in places that are there; the quick readers read as the others do.
+//! Any file is read, and told about in places that are there; the quick reader reads as `serde_yaml` does.
 
 use std::sync::Arc;
 

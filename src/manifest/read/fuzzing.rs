@@ -1,22 +1,20 @@
-//! The law of the quick readers, for any text that a fuzz target thinks of.
+//! The law of the quick reader, for any text that a fuzz target thinks of.
 
 use bumpalo::Bump;
 
-use super::{Format, json, plain, read_any_json, read_any_yaml, seed::Reading};
+use super::{Format, plain, read_any_yaml, read_json, seed::Reading};
 use crate::manifest::raw::split;
 
 /// Reads each document of `text` by every reader.
 ///
 /// # Panics
 ///
-/// Where a quick reader reads something else than `serde_yaml` or `serde_json`.
+/// Where the quick reader reads something else than `serde_yaml`.
 pub fn check_readers(text: &str) {
     for raw in split(text) {
         let (quick, slow) = (Bump::new(), Bump::new());
         if raw.looks_like_json() {
-            let tree = json::read(raw.text, &Reading::new(&quick, raw.text, Format::Json));
-            let expected = read_any_json(&slow, &raw).ok();
-            assert_eq!(format!("{tree:?}"), format!("{expected:?}"));
+            let _ = read_json(&slow, &raw);
         } else if let Some(tree) =
             plain::read(raw.text, &Reading::new(&quick, raw.text, Format::Yaml))
         {

@@ -1,13 +1,11 @@
 //! Reads one document's text into a tree of values, once and fast, whatever it means.
 //!
 //! Owns the two readers (`serde_yaml` and `serde_json`), what they can't do (equal keys, merge keys) and the limits that
-//! keep a hostile document cheap: nesting, and what aliases unfold to. Before each stands a quick reader of our own: the one
-//! for YAML takes what is plain and right, which is nearly everything, the one for JSON all that is right. Whatever is
-//! wrong is told by the others.
+//! keep a hostile document cheap: nesting, and what aliases unfold to. Before `serde_yaml` stands a quick reader of our own,
+//! which takes what is plain and right, nearly everything. Whatever is wrong is told by `serde_yaml`.
 
 #[cfg(fuzzing)]
 pub(super) mod fuzzing;
-mod json;
 mod plain;
 mod plain_scalar;
 mod refusal;
@@ -104,13 +102,6 @@ fn read_any_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>,
 }
 
 fn read_json<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
-    if let Some(tree) = json::read(raw.text, &Reading::new(arena, raw.text, Format::Json)) {
-        return Ok(tree);
-    }
-    read_any_json(arena, raw)
-}
-
-fn read_any_json<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
     let reading = Reading::new(arena, raw.text, Format::Json);
     let mut deserializer = serde_json::Deserializer::from_str(raw.text);
     let root = NodeSeed {

@@ -7,7 +7,7 @@
 mod flow;
 mod scalar;
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;
 
 use memchr::memchr;
 

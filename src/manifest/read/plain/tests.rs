@@ -288,7 +288,7 @@ fn reads_the_examples_alike() {
 }
 
 /// The text with each part in the place of some of its bytes.
-pub(in super::super) fn edited(text: &str, edits: &[(Index, usize, &str)]) -> String {
+fn edited(text: &str, edits: &[(Index, usize, &str)]) -> String {
     let mut text = text.to_owned();
     for (at, length, part) in edits {
         let at = text.floor_char_boundary(at.index(text.len() + 1));
