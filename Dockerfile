@@ -9,7 +9,9 @@
 # the sysctl net.ipv4.ip_unprivileged_port_start to 0, or where the runtime does so by itself (containerd 2). Elsewhere
 # listen on a higher port, which a Service maps to 53: `serve /zones --listen 0.0.0.0:5300`.
 
-FROM rust:1.95-slim-bookworm AS build
+# By digest, so that the same commit builds from the same compiler and libraries for ever; the tag is for people. Another
+# one: docker buildx imagetools inspect rust:1.95-slim-bookworm
+FROM rust:1.95-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 WORKDIR /src
 COPY Cargo.toml Cargo.lock build.rs ./

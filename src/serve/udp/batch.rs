@@ -1,6 +1,6 @@
 //! `recvmmsg` and `sendmmsg`: up to [`CAPACITY`] datagrams per system call, in buffers that are made once.
 //!
-//! The only unsafe code of the crate. No safe crate offers these calls with buffers that outlive one call: rustix has no
+//! Unsafe, as otherwise only two calls of `precedence` are. No safe crate offers these calls with buffers that outlive one call: rustix has no
 //! `recvmmsg`, and nix borrows every buffer anew for each.
 #![allow(unsafe_code)]
 
