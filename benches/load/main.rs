@@ -5,6 +5,7 @@
 //! make bench-scale                                 # cargo bench --bench load -- scale
 //! cargo bench --bench load -- compare --rounds 9 --mix a,cookie
 //! cargo bench --bench load -- scale --quick
+//! make torture                                     # cargo bench --bench load -- soak, after the hostile tests
 //! ```
 //!
 //! Prints Markdown, with the goals beside the figures. Stays on loopback, ends every process that it started and removes
@@ -23,6 +24,7 @@ mod compare;
 mod data;
 mod dnsperf;
 mod flood;
+mod generator;
 mod machine;
 mod median;
 mod mix;
@@ -31,10 +33,13 @@ mod pages;
 mod process;
 mod query;
 mod reflector;
+mod report;
 mod scale;
 mod servers;
+mod soak;
 mod sys;
 mod table;
+mod usage;
 
 use std::net::SocketAddr;
 
@@ -58,6 +63,8 @@ enum Command {
     Compare(bench::Options),
     /// Loading, changing and serving a mesh of a million endpoints
     Scale(scale::Options),
+    /// Serving for a long time beside reloads and forwarding: what is lost, and what grows
+    Soak(soak::Options),
     /// Be the reflector on these sockets, for ever
     #[command(hide = true)]
     Reflect {
@@ -79,6 +86,7 @@ fn main() -> Result<()> {
             scale::run(&options);
             Ok(())
         }
+        Some(Command::Soak(options)) => soak::run(&options),
         Some(Command::Reflect {
             addresses,
             append,

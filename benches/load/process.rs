@@ -76,11 +76,7 @@ impl Process {
 
     /// The memory of the process alone.
     pub(crate) fn memory(&self) -> Result<Memory> {
-        let file = format!("/proc/{}/status", self.child.id());
-        Ok(Memory {
-            resident: kibibytes(&file, "VmRSS:")?,
-            peak: kibibytes(&file, "VmHWM:")?,
-        })
+        memory_of(self.child.id())
     }
 
     /// Lets the peak of memory begin again at what is held at present.
@@ -105,6 +101,15 @@ impl Process {
         }
         Ok(family)
     }
+}
+
+/// The memory of the process with this number.
+pub(crate) fn memory_of(id: u32) -> Result<Memory> {
+    let file = format!("/proc/{id}/status");
+    Ok(Memory {
+        resident: kibibytes(&file, "VmRSS:")?,
+        peak: kibibytes(&file, "VmHWM:")?,
+    })
 }
 
 /// Asks the process to end, and ends it where it does not. Failures are left alone: the process is gone then.

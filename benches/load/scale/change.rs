@@ -8,10 +8,8 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::{
-    Mesh, Meshdns, Report, folder, queries::shuffled, report::milliseconds, server::Client,
-};
-use crate::median::median;
+use super::{Mesh, Meshdns, Report, folder, queries::shuffled, server::Client};
+use crate::{median::median, report::milliseconds};
 
 /// How long `src/control/pace.rs` waits for quiet after a change: what lands together is published together.
 const DEBOUNCE: Duration = Duration::from_millis(10);

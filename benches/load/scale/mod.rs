@@ -7,10 +7,8 @@
 mod big_mesh;
 mod change;
 mod folder;
-mod generator;
 mod overlap;
 mod queries;
-mod report;
 mod rolling;
 mod server;
 
@@ -21,10 +19,13 @@ use tempfile::TempDir;
 
 use self::{
     big_mesh::{Format, Mesh, Selects},
-    report::{Report, mebibytes},
     server::{Meshdns, Start},
 };
-use crate::{machine, median::median};
+use crate::{
+    machine,
+    median::median,
+    report::{Report, mebibytes},
+};
 
 /// How large, and how carefully.
 #[derive(clap::Args)]

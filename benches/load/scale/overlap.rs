@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Format, Mesh, Meshdns, Options, Report, Selects, folder, report::mebibytes, scratch};
+use super::{Format, Mesh, Meshdns, Options, Report, Selects, folder, mebibytes, scratch};
 
 /// An answer of this length or more is as full as 64 KiB allow: meshdns keeps room for a question and for EDNS.
 const FULL_BYTES: usize = 63 << 10;

@@ -1,8 +1,7 @@
 //! What queries notice of many changes.
 
 use std::{
-    fmt, mem,
-    ops::AddAssign,
+    fmt,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -11,14 +10,14 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{
-    Mesh, Meshdns, Options, Report,
-    change::is_answered,
-    folder,
-    generator::{self, Replies, Turns},
-    queries::shuffled,
-    server::Client,
+    Mesh, Meshdns, Options, Report, change::is_answered, folder, queries::shuffled, server::Client,
 };
-use crate::{machine, mix::Type, query::query, sys};
+use crate::{
+    generator::{self, Replies, Turns},
+    mix::Type,
+    query::query,
+    usage::{Meter, Usage},
+};
 
 /// How many files change in a turn of a rolling change, after as long a rest.
 const FILES_A_TURN: usize = 4;
@@ -191,63 +190,6 @@ impl fmt::Display for Side {
             "{half:.0} µs, {most:.0} µs, {nearly_all:.0} µs, {}",
             self.usage
         )
-    }
-}
-
-/// What the process used, and what the machine's host took away, in some time.
-#[derive(Clone, Copy, Default)]
-struct Usage {
-    time: Duration,
-    cpu: Duration,
-    stolen: Duration,
-}
-
-impl AddAssign for Usage {
-    fn add_assign(&mut self, other: Self) {
-        self.time += other.time;
-        self.cpu += other.cpu;
-        self.stolen += other.stolen;
-    }
-}
-
-impl fmt::Display for Usage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let share = |part: Duration| part.as_secs_f64() / self.time.as_secs_f64() * 100.0;
-        write!(
-            formatter,
-            "CPU {:.0} % of a core, {:.1} % stolen by the host",
-            share(self.cpu),
-            share(self.stolen)
-        )
-    }
-}
-
-/// Reads usage from one time to the next.
-struct Meter {
-    process: u32,
-    since: Instant,
-    cpu: Duration,
-    stolen: Duration,
-}
-
-impl Meter {
-    fn start(process: u32) -> Result<Self> {
-        Ok(Self {
-            process,
-            since: Instant::now(),
-            cpu: sys::cpu_time(process)?,
-            stolen: machine::stolen()?,
-        })
-    }
-
-    /// What was used since the last time.
-    fn lap(&mut self) -> Result<Usage> {
-        let before = mem::replace(self, Self::start(self.process)?);
-        Ok(Usage {
-            time: self.since - before.since,
-            cpu: self.cpu.saturating_sub(before.cpu),
-            stolen: self.stolen.saturating_sub(before.stolen),
-        })
     }
 }
 

@@ -25,17 +25,17 @@ const LAST_REPLIES: Duration = Duration::from_secs(1);
 
 /// What came back of the queries of a turn, or of several.
 #[derive(Clone, Default)]
-pub(super) struct Replies {
-    pub(super) sent: usize,
+pub(crate) struct Replies {
+    pub(crate) sent: usize,
     /// Replies with another code than NOERROR.
-    pub(super) refused: usize,
+    pub(crate) refused: usize,
     /// Of each reply, in microseconds; the shortest first where it is of [several turns](Replies::of).
     latencies: Vec<u32>,
 }
 
 impl Replies {
     /// Those of several turns.
-    pub(super) fn of<'t>(turns: impl Iterator<Item = &'t Self>) -> Self {
+    pub(crate) fn of<'t>(turns: impl Iterator<Item = &'t Self>) -> Self {
         let mut all = Self::default();
         for turn in turns {
             all.sent += turn.sent;
@@ -53,12 +53,12 @@ impl Replies {
     }
 
     /// Queries whose replies the generator never saw.
-    pub(super) fn missing(&self) -> usize {
+    pub(crate) fn missing(&self) -> usize {
         self.sent - self.latencies.len()
     }
 
     /// The latency, in microseconds, that `percent` of all replies stay below.
-    pub(super) fn percentile(&self, percent: f64) -> f64 {
+    pub(crate) fn percentile(&self, percent: f64) -> f64 {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -80,21 +80,21 @@ struct Lane {
 
 /// The turns that a load goes through.
 #[derive(Clone, Copy)]
-pub(super) struct Turns {
-    pub(super) count: u32,
-    pub(super) length: Duration,
+pub(crate) struct Turns {
+    pub(crate) count: u32,
+    pub(crate) length: Duration,
 }
 
 /// What came back.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// By the turn in which the query left.
-    pub(super) turns: Vec<Replies>,
+    pub(crate) turns: Vec<Replies>,
     /// Replies that the generator itself was too late to take, of whatever turn: its sockets were full.
-    pub(super) spilt: usize,
+    pub(crate) spilt: usize,
 }
 
 /// Sends `queries` over and over, `rate` a second, for as long as the turns take; calls `meanwhile` as each turn begins.
-pub(super) fn run(
+pub(crate) fn run(
     server: SocketAddr,
     queries: &[Vec<u8>],
     rate: u32,

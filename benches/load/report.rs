@@ -1,4 +1,4 @@
-//! What was measured at a million endpoints, as Markdown.
+//! What was measured, as Markdown: a row each, with its goal.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use crate::table::mark;
 
 /// The rows of one table.
 #[derive(Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     rows: Vec<String>,
 }
 
 impl Report {
     /// A figure without a goal.
-    pub(super) fn tell(&mut self, what: &str, figure: &str) {
+    pub(crate) fn tell(&mut self, what: &str, figure: &str) {
         self.rows.push(format!("| {what} | {figure} | | |"));
     }
 
     /// A figure that is at most `most`, in a unit.
-    pub(super) fn hold(&mut self, what: &str, figure: f64, most: f64, unit: &str, more: &str) {
+    pub(crate) fn hold(&mut self, what: &str, figure: f64, most: f64, unit: &str, more: &str) {
         self.judge(
             what,
             &format!("{}{more}", number(figure, unit)),
@@ -29,14 +29,14 @@ impl Report {
     }
 
     /// A figure with a goal in words.
-    pub(super) fn judge(&mut self, what: &str, figure: &str, goal: &str, met: bool) {
+    pub(crate) fn judge(&mut self, what: &str, figure: &str, goal: &str, met: bool) {
         let mark = mark(met);
         self.rows
             .push(format!("| {what} | {figure} | {goal} | {mark} |"));
     }
 
     /// Takes a step; where it fails, says so in the table and on stderr, and goes on.
-    pub(super) fn step(&mut self, what: &str, step: impl FnOnce(&mut Self) -> Result<()>) {
+    pub(crate) fn step(&mut self, what: &str, step: impl FnOnce(&mut Self) -> Result<()>) {
         eprintln!("{what}");
         if let Err(error) = step(self) {
             eprintln!("{what} failed: {error:#}");
@@ -47,7 +47,7 @@ impl Report {
     }
 
     /// Prints the table.
-    pub(super) fn print(&self, title: &str) {
+    pub(crate) fn print(&self, title: &str) {
         println!("\n### {title}\n\n| | | goal | |\n| --- | ---: | ---: | --- |");
         for row in &self.rows {
             println!("{row}");
@@ -65,11 +65,11 @@ fn number(figure: f64, unit: &str) -> String {
 
 /// In mebibytes.
 #[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52 bytes")]
-pub(super) fn mebibytes(bytes: u64) -> f64 {
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
 /// In milliseconds.
-pub(super) fn milliseconds(time: Duration) -> f64 {
+pub(crate) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
