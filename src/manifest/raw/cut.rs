@@ -38,6 +38,11 @@ impl Open {
             is_fresh: true,
         }
     }
+
+    /// Whether content was seen: then only a marker, or what begins another file, makes a difference.
+    fn has_content(&self) -> bool {
+        !self.is_bare && !self.is_fresh
+    }
 }
 
 impl<'t> Cut<'t> {
@@ -50,6 +55,10 @@ impl<'t> Cut<'t> {
         let mut offset = 0;
         let ends = memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1);
         for (end, line) in ends.chain([text.len()]).zip(1..) {
+            if open.has_content() && !may_be_marker(text.as_bytes().get(offset)) {
+                offset = end;
+                continue;
+            }
             let row = &text[offset..end];
             let unmarked = row.strip_prefix(BYTE_ORDER_MARK).unwrap_or(row);
             let row_start = end - unmarked.len();
@@ -163,6 +172,12 @@ impl Row {
             _ => Self::Content,
         }
     }
+}
+
+/// Whether a row with this first byte may be more than content: a marker, a directive, or a byte order mark.
+fn may_be_marker(first: Option<&u8>) -> bool {
+    // A byte order mark is EF BB BF.
+    matches!(first, Some(b'-' | b'.' | b'%' | 0xef))
 }
 
 /// Whether `row` is `---` or `...` and nothing or white space follows.

@@ -156,13 +156,14 @@ impl<'t> Reading<'t> {
     /// The key that the plain scalar `text` is.
     pub(super) fn plain_key(&self, id: NodeId, text: &'t str) -> Key<'t> {
         let text = match plain_scalar::key(text) {
-            Cow::Borrowed(text) => text,
-            Cow::Owned(other) => self.alloc_text(&other),
+            Some(Cow::Borrowed(text)) => text,
+            Some(Cow::Owned(other)) => self.alloc_text(&other),
+            None => {
+                let message = "a key is null: write a text".to_owned();
+                self.fault(id, code::NULL, message);
+                text
+            }
         };
-        if plain_scalar::value(text) == Value::Null {
-            let message = "a key is null: write a text".to_owned();
-            self.fault(id, code::NULL, message);
-        }
         Key { id, text }
     }
 
