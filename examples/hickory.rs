@@ -29,6 +29,9 @@ use tokio::net::{TcpListener, UdpSocket};
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// How long what can't be read at the start is waited for.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How many answers of a connection may wait to be written.
 const WAITING_ANSWERS: usize = 32;
 
@@ -51,6 +54,8 @@ async fn main() -> anyhow::Result<()> {
                 when_all_unhealthy: WhenAllUnhealthy::None,
             },
             wish: Wish::Events,
+            start_patience: START_PATIENCE,
+            state_dir: None,
         },
         Box::new(|_| {}),
     )?;

@@ -48,6 +48,10 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr
 /// Where the HTTP pages are where nothing is said: CoreDNS's metrics port, on this machine only.
 const DEFAULT_HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
 
+/// How long what can't be read at the start is waited for where nothing is said: long enough that a rollout stops and is seen,
+/// short enough that one broken file is no outage of a node that starts again.
+const DEFAULT_START_PATIENCE: Duration = Duration::from_secs(30);
+
 /// What flags and variables say; each wins over the file.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs, reason = "docs/configuration.md describes each flag")]
@@ -62,6 +66,8 @@ pub struct Overrides {
     pub http: Option<Http>,
     pub workers: Option<Workers>,
     pub poll: Option<Wait>,
+    pub start_patience: Option<Period>,
+    pub state_dir: Option<PathBuf>,
     pub lameduck: Option<Period>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<LogLevel>,
@@ -86,6 +92,10 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// How often to look for changes, instead of waiting for events; `None` for events.
     pub poll: Option<Duration>,
+    /// How long to wait for what can't be read at the start.
+    pub start_patience: Duration,
+    /// Where the last good state is kept; `None` for nowhere.
+    pub state_dir: Option<PathBuf>,
     /// How long to keep answering after SIGTERM.
     pub lameduck: Duration,
     /// Limits on TCP connections.
@@ -156,6 +166,11 @@ impl Config {
                 .or(file.workers)
                 .map_or_else(one_per_core, |workers| workers.0),
             poll: flags.poll.or(file.poll).map(|wait| wait.0),
+            start_patience: flags
+                .start_patience
+                .or(file.start_patience)
+                .map_or(DEFAULT_START_PATIENCE, |period| period.0),
+            state_dir: flags.state_dir.or(file.state_dir.map(|path| path.0)),
             lameduck: flags
                 .lameduck
                 .or(file.lameduck)
@@ -234,6 +249,8 @@ impl Config {
             ("http", self.http != next.http),
             ("workers", self.workers != next.workers),
             ("poll", self.poll != next.poll),
+            ("stateDir", self.state_dir != next.state_dir),
+            ("startPatience", self.start_patience != next.start_patience),
             ("tcp", self.tcp != next.tcp),
             ("logFormat", self.log_format != next.log_format),
         ];
@@ -318,6 +335,7 @@ mod tests {
         assert_eq!(config.folders, [PathBuf::from("zones")]);
         assert_eq!(config.listen, [DEFAULT_LISTEN]);
         assert_eq!(config.http, [DEFAULT_HTTP]);
+        assert_eq!(config.start_patience, Duration::from_secs(30));
         assert_eq!(config.policy(0).settings, Arc::new(Settings::default()));
     }
 

@@ -56,6 +56,7 @@
 //! | [`status`] | what `/ready` and `/metrics` show of the loop |
 //! | [`metrics`] | what is counted, and the page that shows it |
 //! | `precedence` | which threads the scheduler prefers |
+//! | [`state`] | the last good state on disk, for a start at which files can't be read |
 //! | [`source`] | batches of changes from files; when to look, and how far to trust what is found |
 //! | [`control`] | the loop over batches that ends in publish |
 //! | [`forward`] | names that are not ours: upstreams, what is kept of them, aliases into the mesh |
@@ -83,8 +84,8 @@
 //! 10. Every queue, buffer, cache and table has a limit.
 //! 11. One function says who answers for a name and type: [`authority::Place::verdict`]. Answers, endpoints that are names,
 //!     `explain`, `list`, `check` and the forwarder ask it (`tests/it/properties.rs` holds answers to it).
-//! 12. Ready means that the first batch was complete and nothing in it pends, or that its patience ended and the log says what
-//!     is missing.
+//! 12. Ready means that the first batch was complete and nothing in it is unread, that the last good state stands in for what is,
+//!     or that the patience with it ended; `/ready` says what is missing. Until then nothing is denied.
 //!
 //! # Decisions
 //!
@@ -125,9 +126,14 @@
 //! hosts of a name that means something else are compiled again. An upstream's "no such name" takes addresses away, a failure
 //! does not. Cost: an upstream that wrongly says that a name does not exist takes it out of service.
 //!
-//! **What can't be read at the start is unknown, not absent.** Nothing is published before a source's first batch that is
-//! complete and has nothing pending; after 5 s what is pending is told as unreadable. Cost: a file that nobody may read delays
-//! each start by 5 s.
+//! **What can't be read at the start is unknown, not absent.** The first snapshot is published without it and knows that it does
+//! not know all ([`zone::Snapshot::knows_all`]): its negative answers are SERVFAIL, which costs the others nothing. After 30 s it
+//! counts as absent. Cost: a file that nobody may read keeps each start from being ready for 30 s, unless a state folder is set.
+//!
+//! **The last good state is a mesh file** ([`state`]): the objects of each file as manifests again, as little of each as gives the
+//! same answers. It is taken in before the first look, as if it had been read, and the first look does to it what any look does
+//! to what was read: no rule is there twice. Cost: a writer of manifests, held to the reader by a law over all cases; and a change in
+//! a file of many objects writes all of them, every 10 s at most.
 //!
 //! **YAML means what Kubernetes takes it for.** A scalar without quotes is read as `sigs.k8s.io/yaml` does
 //! (`manifest/read/plain_scalar`): `yes` is a boolean, `010` is eight. What the API server would refuse is refused here.
@@ -216,6 +222,8 @@ pub mod status;
 pub mod metrics;
 
 mod precedence;
+
+pub mod state;
 
 pub mod source;
 

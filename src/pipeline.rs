@@ -146,6 +146,12 @@ impl Pipeline {
         }
     }
 
+    /// Notes whether everything that the sources hold was taken in, as far as anyone can tell. Where not, the next snapshot
+    /// denies no name and no address.
+    pub fn set_knows_all(&mut self, knows_all: bool) {
+        self.editor.set_knows_all(knows_all);
+    }
+
     /// Recompiles the hosts that are affected by what was taken in since the last time.
     ///
     /// The first call makes the snapshot ready, even without a change.

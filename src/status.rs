@@ -3,7 +3,8 @@
 //! Only `control` writes it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -45,8 +46,67 @@ pub struct Status {
     pub diagnostics: SeverityCounts,
     /// Mesh folders that are not there at present; what they last held is served.
     pub missing_folders: Vec<PathBuf>,
+    /// What could not be read at the start, and not since.
+    pub unread: Unread,
+    /// Whether that is waited for: until then the server is not ready, and denies no name.
+    pub waits: bool,
+    /// What is kept on disk of the last good state, where there is a folder for it.
+    pub state: Option<StateStatus>,
     /// How changes are noticed.
     pub watching: Watching,
+}
+
+/// What is kept on disk of the last good state, and whether it is in use.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct StateStatus {
+    /// When the disk last had everything.
+    pub saved: Option<SystemTime>,
+    /// How often it could not take something.
+    pub failures: u64,
+    /// The files that can't be read since the start, and for which what an earlier process kept stands in.
+    pub in_use: Unread,
+    /// When the first of these could last be read.
+    pub in_use_since: Option<SystemTime>,
+}
+
+impl Status {
+    /// Whether queries are answered as they should be: from all that there is, or from what there is after a while.
+    pub fn is_ready(&self) -> bool {
+        self.generation > 0 && !self.waits
+    }
+}
+
+/// Files, folders and given paths that could not be read at the start, and never since: nobody knows what they hold.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Unread {
+    /// How many there are.
+    pub count: usize,
+    /// The first [`Unread::MOST_NAMED`] of them by name.
+    pub first: Vec<Arc<str>>,
+}
+
+impl Unread {
+    /// How many are named at most.
+    pub const MOST_NAMED: usize = 10;
+
+    /// Counts `names` and names the first of them.
+    pub fn of(names: &BTreeSet<Arc<str>>) -> Self {
+        Self {
+            count: names.len(),
+            first: names.iter().take(Self::MOST_NAMED).cloned().collect(),
+        }
+    }
+}
+
+/// The names, separated by commas, and how many more there are.
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.first.join(", "))?;
+        match self.count.saturating_sub(self.first.len()) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
 }
 
 /// Work done since the start of the process.

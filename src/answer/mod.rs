@@ -44,6 +44,9 @@ pub struct Others {
     /// Whether it is a host of the mesh, asked for another type than addresses: what an upstream says of where the name
     /// leads is not passed on.
     pub is_host: bool,
+    /// Whether it may be a host of the mesh that could not be read, for it is in a zone that is ours in part: that an upstream
+    /// has nothing there is not passed on.
+    pub may_be_ours: bool,
 }
 
 /// The kinds of answer.
@@ -81,7 +84,7 @@ pub enum Outcome<'s> {
     MailType,
     /// An EDNS version that is not spoken here.
     BadVersion,
-    /// No mesh is loaded yet, so that nobody can tell which names exist.
+    /// No mesh is loaded yet, or a part of it can't be read, so that nobody can tell whether there is an answer.
     NotReady,
 }
 
@@ -133,23 +136,37 @@ fn outcome<'s>(
         | Found::NoName { apex_at }
             if others.is_some() && snapshot.is_partial(&query.name[apex_at..]) =>
         {
-            (Outcome::NotOurs, None, others)
+            (not_ours(snapshot), None, others)
         }
         Found::Name(owner) => {
             let outcome = at_name(snapshot, owner, query);
             (outcome, Some(owner.apex_at), others)
         }
         Found::NoName { apex_at } => {
-            let outcome = Outcome::NoName(snapshot.soa_behind_owner());
+            let outcome = if snapshot.knows_all() {
+                Outcome::NoName(snapshot.soa_behind_owner())
+            } else {
+                Outcome::NotReady
+            };
             (outcome, Some(apex_at), others)
         }
         Found::NotOurs { has_hosts_below } => {
             let others = Others {
                 name_exists: has_hosts_below,
                 is_host: false,
+                may_be_ours: false,
             };
-            (Outcome::NotOurs, None, Some(others))
+            (not_ours(snapshot), None, Some(others))
         }
+    }
+}
+
+/// What a name gets that is not ours, as far as anyone can tell.
+fn not_ours(snapshot: &Snapshot) -> Outcome<'_> {
+    if snapshot.knows_all() {
+        Outcome::NotOurs
+    } else {
+        Outcome::NotReady
     }
 }
 
@@ -161,9 +178,18 @@ fn others(snapshot: &Snapshot, query: &Query<'_>, found: &Found<'_>) -> Option<O
         Found::Name(owner) => (true, owner.records.is_some()),
         Found::NoName { .. } | Found::NotOurs { .. } => (false, false),
     };
+    let may_be_ours = !snapshot.knows_all()
+        && !is_host
+        && match *found {
+            Found::Name(Owner { apex_at, .. }) | Found::NoName { apex_at } => {
+                snapshot.is_partial(&query.name[apex_at..])
+            }
+            Found::NotOurs { .. } => false,
+        };
     (verdict == Verdict::Others).then_some(Others {
         name_exists,
         is_host,
+        may_be_ours,
     })
 }
 
@@ -197,7 +223,24 @@ fn at_name<'s>(snapshot: &'s Snapshot, owner: Owner<'s>, query: &Query<'_>) -> O
         }
         _ => None,
     };
-    positive.unwrap_or(Outcome::NoData(snapshot.soa_behind_owner()))
+    positive.unwrap_or_else(|| {
+        let is_known = snapshot.knows_all() || has_no_more(owner, query.record_type);
+        if is_known {
+            Outcome::NoData(snapshot.soa_behind_owner())
+        } else {
+            Outcome::NotReady
+        }
+    })
+}
+
+/// Whether a name has no records of a type whatever else there is to read.
+///
+/// A host with addresses of one family answers "no data" for the other one, as most do for good: SERVFAIL for AAAA takes the
+/// A record along in musl.
+fn has_no_more(owner: Owner<'_>, record_type: RecordType) -> bool {
+    let is_served = owner.records.is_some_and(|records| !records.is_empty());
+    let may_be_had = record_type.is_address() || record_type == RecordType::ANY;
+    is_served || !may_be_had
 }
 
 /// Info codes of Extended DNS Errors ([RFC 8914 §4](https://www.rfc-editor.org/rfc/rfc8914#section-4)).

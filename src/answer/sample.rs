@@ -14,11 +14,17 @@ use crate::{
 
 /// `internal.com` is a declared zone, `solo.test` and `*.open.test` are hosts of their own.
 pub(crate) fn snapshot() -> &'static Snapshot {
-    static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(compile);
+    static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| compile(true));
     &SNAPSHOT
 }
 
-fn compile() -> Arc<Snapshot> {
+/// The same where something else can't be read.
+pub(crate) fn in_part() -> &'static Snapshot {
+    static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| compile(false));
+    &SNAPSHOT
+}
+
+fn compile(knows_all: bool) -> Arc<Snapshot> {
     let host = |text: &str, addresses: &[&str]| {
         let addresses = addresses
             .iter()
@@ -41,6 +47,7 @@ fn compile() -> Arc<Snapshot> {
         host("*.open.test", &["2001:db8::2"]),
     ]);
     let mut editor = Editor::new(Arc::new(settings()));
+    editor.set_knows_all(knows_all);
     editor.apply(hosts, Serial(7)).snapshot
 }
 

@@ -1,10 +1,17 @@
 use super::{Answer, Edns, Outcome, answer, sample};
-use crate::dns::{Class, RecordType};
+use crate::{
+    dns::{Class, RecordType},
+    zone::Snapshot,
+};
 
 /// Asks for `name` and compares response code, AA, what is in the sections and where the zone's apex begins.
 #[track_caller]
 fn check(name: &str, record_type: RecordType, expected: &str) {
-    let snapshot = sample::snapshot();
+    check_in(sample::snapshot(), name, record_type, expected);
+}
+
+#[track_caller]
+fn check_in(snapshot: &Snapshot, name: &str, record_type: RecordType, expected: &str) {
     let mut question = Vec::new();
     let query = sample::query(name, record_type, &mut question);
     assert_eq!(text(&answer(snapshot, &query)), expected);
@@ -69,6 +76,40 @@ fn says_no_data_where_the_name_exists() {
         "NOERROR aa authority soa apex 2",
     );
     check("wild.internal.com", RecordType::A, no_data);
+}
+
+#[test]
+fn denies_nothing_that_may_stand_where_nothing_can_be_read() {
+    let unknown = [
+        ("none.internal.com", RecordType::A, " apex 5"),
+        ("none.internal.com", RecordType::ANY, " apex 5"),
+        ("b.internal.com", RecordType::AAAA, " apex 2"),
+        ("internal.com", RecordType::A, " apex 0"),
+        ("other.internal.com", RecordType::A, " apex 6"),
+        ("other.internal.com", RecordType::TXT, " apex 6"),
+        ("elsewhere.test", RecordType::A, ""),
+    ];
+    for (name, record_type, apex) in unknown {
+        let expected = format!("SERVFAIL{apex} ede 14");
+        check_in(sample::in_part(), name, record_type, &expected);
+    }
+    // What stands stands, and what no host has it has neither.
+    let known = [
+        ("svc1.internal.com", RecordType::A),
+        ("svc1.internal.com", RecordType::TXT),
+        ("a.b.internal.com", RecordType::AAAA),
+        ("none.internal.com", RecordType::TXT),
+        ("b.internal.com", RecordType::HTTPS),
+        ("internal.com", RecordType::SOA),
+        ("internal.com", RecordType::NS),
+        ("solo.test", RecordType::ANY),
+    ];
+    for (name, record_type) in known {
+        let mut question = Vec::new();
+        let query = sample::query(name, record_type, &mut question);
+        let expected = text(&answer(sample::snapshot(), &query));
+        check_in(sample::in_part(), name, record_type, &expected);
+    }
 }
 
 #[test]

@@ -122,6 +122,30 @@ pub(super) struct ServeArgs {
     )]
     poll: Option<Wait>,
 
+    /// How long to wait for what can't be read at the start [default: 30s]
+    ///
+    /// Until then the rest is answered, a name or address that may be in there gets SERVFAIL, so that clients ask another
+    /// server, and /ready says what is missing. Then it counts as absent.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "MESHDNS_START_PATIENCE",
+        hide_env_values = true
+    )]
+    start_patience: Option<Period>,
+
+    /// Folder to keep the last good state in, for a start at which files can't be read [default: none]
+    ///
+    /// It is written every 10 s at most, where something changed, and at the end. What is in it stands in for what can't be
+    /// read, for a week at most, and /ready says so.
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        env = "MESHDNS_STATE_DIR",
+        hide_env_values = true
+    )]
+    state_dir: Option<PathBuf>,
+
     /// How long to keep answering after SIGTERM, so that clients can turn away [default: 0s]
     #[arg(
         long,
@@ -163,6 +187,8 @@ impl ServeArgs {
             http: self.http,
             workers: self.workers,
             poll: self.poll,
+            start_patience: self.start_patience,
+            state_dir: self.state_dir,
             lameduck: self.lameduck,
             log_format: self.log_format,
             log_level: self.log_level,

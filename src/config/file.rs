@@ -61,6 +61,8 @@ pub struct File {
     pub http: Option<Http>,
     pub workers: Option<Workers>,
     pub poll: Option<Wait>,
+    pub start_patience: Option<Period>,
+    pub state_dir: Option<Folder>,
     pub lameduck: Option<Period>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<LogLevel>,

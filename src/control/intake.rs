@@ -9,6 +9,7 @@ use super::{
 use crate::{
     pipeline::Pipeline,
     source::{Batch, Work},
+    status::Unread,
 };
 
 /// How long the first load waits for files before it says so.
@@ -24,10 +25,13 @@ pub(super) struct Intake {
     has_changes: bool,
     /// Whether what was taken in is half of what belongs together.
     is_half: bool,
-    /// Whether a source told everything that it holds.
-    is_whole: bool,
-    /// Since when that is all that the first load waits for.
-    pending_since: Option<Instant>,
+    /// Whether a source told everything that it holds, but for what can't be read.
+    has_all: bool,
+    /// What could not be read at the start, and not since.
+    unread: Unread,
+    /// Whether that is waited for, and since when.
+    waits: bool,
+    waits_since: Option<Instant>,
 }
 
 impl Intake {
@@ -39,21 +43,19 @@ impl Intake {
             work: Work::default(),
             has_changes: false,
             is_half: false,
-            is_whole: false,
-            pending_since: None,
+            has_all: false,
+            unread: Unread::default(),
+            waits: false,
+            waits_since: None,
         }
     }
 
     /// Takes in one batch, without a publish.
     pub(super) fn take_in(&mut self, batch: Batch) {
         self.is_half = batch.together;
-        if batch.is_whole() {
-            self.is_whole = true;
-        } else if batch.complete && !self.is_whole {
-            let since = *self.pending_since.get_or_insert_with(Instant::now);
-            if since.elapsed() >= TOLD_AFTER {
-                self.log.pending(&batch.pending);
-            }
+        self.has_all |= batch.can_be_served();
+        if batch.complete {
+            self.note_unread(batch.unread, batch.waits);
         }
         self.work += batch.work;
         self.has_changes |= !batch.changes.is_empty();
@@ -68,15 +70,31 @@ impl Intake {
         }
     }
 
+    fn note_unread(&mut self, unread: Unread, waits: bool) {
+        if waits {
+            let since = *self.waits_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= TOLD_AFTER {
+                self.log.waits(&unread);
+            }
+        }
+        (self.unread, self.waits) = (unread, waits);
+        self.pipeline.set_knows_all(!waits);
+    }
+
+    /// What could not be read at the start, and whether that is waited for.
+    pub(super) fn unread(&self) -> (&Unread, bool) {
+        (&self.unread, self.waits)
+    }
+
     /// Whether what was taken in may be published: a source told everything once, and nothing that belongs to it is still to
     /// come.
     pub(super) fn may_publish(&self) -> bool {
-        self.is_whole && !self.is_half
+        self.has_all && !self.is_half
     }
 
-    /// Whether something changed since the last time.
+    /// Whether something changed since the last time, be it what is known of names that no host has.
     pub(super) fn has_changes(&self) -> bool {
-        self.has_changes
+        self.has_changes || self.pipeline.snapshot().knows_all() == self.waits
     }
 
     /// The work of what is about to be published; the first load is over with it.

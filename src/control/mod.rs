@@ -9,6 +9,7 @@
 //! Never answers a query and never looks a name up.
 
 mod intake;
+mod last_good;
 mod names;
 mod pace;
 mod reload_log;
@@ -30,7 +31,7 @@ use tracing::error;
 
 use crate::{
     pipeline::Policy,
-    source::{self, LoadError},
+    source::LoadError,
     status::{Status, Watching},
     zone::Snapshot,
 };
@@ -57,11 +58,12 @@ pub struct Control {
 ///
 /// # Errors
 ///
-/// Fails where a folder is not there or can't be listed, or where there is no thread to be had.
+/// Fails where a folder is not there or can't be listed and no last good state stands in for it, or where there is no thread to
+/// be had.
 pub fn start(options: Options, progress: ShowProgress) -> Result<Control, StartError> {
-    source::probe(&options.folders)?;
+    let stored = last_good::open(&options)?;
     let shared = Shared::new(&options.policy);
-    let worker = worker::Worker::new(options, progress, shared.clone());
+    let worker = worker::Worker::new(options, stored, progress, shared.clone());
     let status = shared.status.clone();
     let thread = thread::Builder::new()
         .name("control".to_owned())

@@ -18,14 +18,11 @@ use crate::{
     mesh::Kept,
     pipeline::Report,
     source::{AS_ASKED_FOR, Work},
-    status::{Status, Watching},
+    status::{Status, Unread, Watching},
 };
 
 /// How many diagnostics one reload logs one by one.
 const MAX_DIAGNOSTICS: usize = 20;
-
-/// How many files one line names that the first load waits for.
-const MAX_PENDING: usize = 10;
 
 /// Remembers what was said, so that each piece of news is logged once.
 #[derive(Debug, Default)]
@@ -35,7 +32,11 @@ pub(super) struct ReloadLog {
     missing: Vec<PathBuf>,
     watching: Watching,
     overflows: u64,
-    has_told_pending: bool,
+    has_told_waits: bool,
+    /// What could not be read at the start, as the last line about it had it.
+    unread: Unread,
+    /// What the last good state stood in for then.
+    last_good: Unread,
 }
 
 /// A digest of a diagnostic without its place in the file, which moves with every line above it.
@@ -73,25 +74,19 @@ pub(super) fn reload(work: Work, status: &Status, report: &Report) {
 }
 
 impl ReloadLog {
-    /// Says once what the first load waits for.
-    pub(super) fn pending(&mut self, files: &[Arc<str>]) {
-        if std::mem::replace(&mut self.has_told_pending, true) {
-            return;
+    /// Says once what the start waits for.
+    pub(super) fn waits(&mut self, unread: &Unread) {
+        if !std::mem::replace(&mut self.has_told_waits, true) {
+            warn!("waiting for what can't be read at this moment: {unread}");
         }
-        let shown = files.iter().take(MAX_PENDING);
-        let shown: Vec<&str> = shown.map(|file| &**file).collect();
-        let shown = shown.join(", ");
-        let more = match files.len().saturating_sub(MAX_PENDING) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        warn!("waiting for files that can't be read at this moment: {shown}{more}");
     }
 
     /// What else is new: problems, objects that are well again, folders that went or came back, how changes are noticed.
     pub(super) fn news(&mut self, status: &Status, report: &Report) {
         self.watching(status);
         self.folders(status);
+        self.unread(status);
+        self.last_good(status);
         self.problems(&report.diagnostics);
         recoveries(&report.mended);
     }
@@ -138,6 +133,40 @@ impl ReloadLog {
             }
         }
         self.missing.clone_from(&status.missing_folders);
+    }
+
+    /// Says when what an earlier process kept comes into use, and when no longer.
+    fn last_good(&mut self, status: &Status) {
+        let Some(state) = &status.state else {
+            return;
+        };
+        if state.in_use == self.last_good {
+            return;
+        }
+        self.last_good.clone_from(&state.in_use);
+        match state.in_use_since.filter(|_| state.in_use.count > 0) {
+            Some(since) => warn!(
+                "the last good state, of {}, stands in for what can't be read: {}",
+                humantime::format_rfc3339_seconds(since),
+                state.in_use
+            ),
+            None => info!("everything can be read again that the last good state stood in for"),
+        }
+    }
+
+    fn unread(&mut self, status: &Status) {
+        if status.waits || status.unread == self.unread {
+            return;
+        }
+        self.unread.clone_from(&status.unread);
+        if self.unread.count > 0 {
+            warn!(
+                "ready without what could not be read since the start: {}; names that only this holds do not exist for clients",
+                self.unread
+            );
+        } else {
+            info!("everything is read that could not be read at the start");
+        }
     }
 
     /// Logs the problems that read unlike those that were there before.

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -27,6 +28,10 @@ pub struct Options {
     pub policy: Policy,
     /// How changes are to be noticed.
     pub wish: Wish,
+    /// How long what can't be read at the start is waited for.
+    pub start_patience: Duration,
+    /// Where the last good state is kept.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// How far the first load is.

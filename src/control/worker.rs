@@ -14,14 +14,15 @@ use tracing::{debug, info};
 
 use super::{
     intake::Intake,
-    pace, reload_log,
+    last_good, pace, reload_log,
     shared::{Options, Shared, ShowProgress},
 };
 use crate::{
     pipeline::{Pipeline, Policy, Report},
     precedence::give_way,
-    source::{Feed, Work},
-    status::{Status, Totals},
+    source::{Feed, Wakeup, Work},
+    state::{Saver, Stored},
+    status::{StateStatus, Status, Totals},
     zone::Snapshot,
 };
 
@@ -35,6 +36,10 @@ const FIRST_NAMES: Duration = Duration::from_secs(1);
 pub(super) struct Worker {
     feed: Feed,
     intake: Intake,
+    options: Options,
+    /// What an earlier process kept, until it is taken in.
+    stored: Stored,
+    saver: Option<Saver>,
     shared: Shared,
     status: Status,
     /// Snapshots that were replaced and may still be read: freeing one takes time that a query should not have to wait.
@@ -46,10 +51,25 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(options: Options, progress: ShowProgress, shared: Shared) -> Self {
+    pub(super) fn new(
+        options: Options,
+        stored: Stored,
+        progress: ShowProgress,
+        shared: Shared,
+    ) -> Self {
+        let feed = Feed::new(
+            options.folders.clone(),
+            options.wish,
+            options.start_patience,
+            shared.waker.clone(),
+        );
+        let pipeline = Pipeline::new(options.policy.clone());
         Self {
-            feed: Feed::new(options.folders, options.wish, shared.waker.clone()),
-            intake: Intake::new(Pipeline::new(options.policy), progress),
+            feed,
+            intake: Intake::new(pipeline, progress),
+            options,
+            stored,
+            saver: None,
             shared,
             status: Status::default(),
             retired: VecDeque::new(),
@@ -60,15 +80,22 @@ impl Worker {
     }
 
     pub(super) fn run(mut self) {
+        self.begin();
         self.look(false);
         loop {
-            let next_look = self.next_look();
-            self.shared.waker.wait(|wakeup| {
-                let woken = wakeup.map(|wakeup| pace::after_wakeup(wakeup, self.last_publish));
-                Some(woken.map_or(next_look, |woken| woken.min(next_look)))
+            // What is half of a change is kept by nobody.
+            let saver = self.saver.as_ref().filter(|_| self.intake.may_publish());
+            let next_save = saver.map(Saver::next);
+            let is_nudged = self.shared.waker.wait(|wakeup| {
+                let due = self.due(wakeup);
+                Some(next_save.map_or(due, |save| save.min(due)))
             });
             if self.shared.orders.is_stopped() {
-                return;
+                return self.end();
+            }
+            self.save();
+            if !is_nudged && Instant::now() < self.due(self.shared.waker.wakeup()) {
+                continue;
             }
             self.free_retired();
             // A policy would publish what belongs to what is still to come.
@@ -82,6 +109,54 @@ impl Worker {
             let every_file = self.shared.orders.take_reload();
             self.pace();
             self.look(every_file);
+        }
+    }
+
+    /// Takes in what an earlier process kept.
+    fn begin(&mut self) {
+        let stored = std::mem::take(&mut self.stored);
+        let pipeline = &mut self.intake.pipeline;
+        self.saver = last_good::begin(&self.options, stored, &mut self.feed, pipeline);
+        self.status.state = self.saver.as_ref().map(|_| StateStatus::default());
+    }
+
+    /// When to look, with what may have changed so far.
+    fn due(&self, wakeup: Option<Wakeup>) -> Instant {
+        let woken = wakeup.map(|wakeup| pace::after_wakeup(wakeup, self.last_publish));
+        let next_look = self.next_look();
+        woken.map_or(next_look, |woken| woken.min(next_look))
+    }
+
+    /// Keeps a little of the last good state, where that is due.
+    fn save(&mut self) {
+        if let Some(saver) = &mut self.saver
+            && Instant::now() >= saver.next()
+            && self.intake.may_publish()
+        {
+            last_good::go_on(saver, self.intake.pipeline.mesh(), &self.feed);
+            if self.note_state() {
+                self.shared.status.store(Arc::new(self.status.clone()));
+            }
+        }
+    }
+
+    /// Brings into the status what is kept of the last good state. Tells whether that is news.
+    fn note_state(&mut self) -> bool {
+        let Some(saver) = &self.saver else {
+            return false;
+        };
+        let state = Some(last_good::status(saver, &self.feed));
+        let has_news = state != self.status.state;
+        self.status.state = state;
+        has_news
+    }
+
+    /// Keeps what is not kept yet, at the end.
+    fn end(self) {
+        if let Some(saver) = self.saver
+            && self.intake.may_publish()
+        {
+            saver.finish(self.intake.pipeline.mesh(), self.feed.earlier());
         }
     }
 
@@ -108,14 +183,24 @@ impl Worker {
             .or(wakeup.map(|wakeup| wakeup.first))
             .unwrap_or_else(Instant::now);
         self.was_asked |= every_file;
-        let Self { feed, intake, .. } = self;
-        feed.look(every_file, |batch| intake.take_in(batch));
+        let Self {
+            feed,
+            intake,
+            saver,
+            ..
+        } = self;
+        feed.look(every_file, |batch| {
+            if let Some(saver) = saver {
+                batch.changes.iter().for_each(|change| saver.note(change));
+            }
+            intake.take_in(batch);
+        });
         if !self.intake.may_publish() {
             self.began = Some(began);
             return;
         }
         let was_asked = std::mem::take(&mut self.was_asked);
-        let has_news = self.note_feed();
+        let has_news = self.note_feed() | self.note_state();
         let is_first = !self.intake.pipeline.snapshot().is_ready();
         if is_first || was_asked || has_news || self.intake.has_changes() {
             self.compile(began, was_asked);
@@ -127,13 +212,22 @@ impl Worker {
 
     /// Brings into the status how the feed is. Tells whether that is news.
     fn note_feed(&mut self) -> bool {
-        let Self { feed, status, .. } = self;
+        let Self {
+            feed,
+            intake,
+            status,
+            ..
+        } = self;
         let overflows = feed.overflows();
         let has_news = status.missing_folders != feed.missing()
             || status.watching != feed.watching()
-            || status.totals.event_overflows != overflows;
+            || status.totals.event_overflows != overflows
+            || (&status.unread, status.waits) != intake.unread();
         status.missing_folders = feed.missing().to_vec();
         status.watching = feed.watching();
+        let (unread, waits) = intake.unread();
+        status.unread.clone_from(unread);
+        status.waits = waits;
         status.totals.event_overflows = overflows;
         has_news
     }

@@ -107,7 +107,8 @@ fn in_mesh<'s>(
         ..Query::of(name, record_type)
     };
     let answer = answer(snapshot, &query);
-    let is_others = answer.others.is_some() || matches!(answer.outcome, Outcome::NotReady);
+    let is_loading = matches!(answer.outcome, Outcome::NotReady) && !snapshot.is_ready();
+    let is_others = answer.others.is_some() || is_loading;
     (!is_others).then_some(answer)
 }
 

@@ -1,7 +1,7 @@
 //! `/health`, `/ready` and `/metrics`.
 //!
 //! `/health` answers as long as the process lives. `/ready` names what is missing until queries are answered from a loaded
-//! mesh. It stays ready on last good data, and turns unready when the process is asked to stop. This module reads what others
+//! mesh, and for a while what can't be read at the start. It stays ready on last good data, and turns unready when the process is asked to stop. This module reads what others
 //! publish, and owns nothing but its sockets.
 //!
 //! Never changes anything: every page is a GET.
@@ -10,9 +10,12 @@
 pub mod fuzzing;
 mod server;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
@@ -63,22 +66,42 @@ pub struct Pages {
 
 impl Pages {
     /// What is missing before queries are answered as they should be; nothing where all is well.
-    fn missing(&self) -> Vec<&'static str> {
+    fn missing(&self, status: &Status) -> Vec<String> {
         let Lifecycle { bound, stopping } = &*self.lifecycle;
-        let pieces = [
-            (
-                !bound.load(Ordering::Acquire),
-                "the DNS sockets are not bound yet",
-            ),
-            (
-                self.status.load().generation == 0,
-                "the first load of the mesh is not done yet",
-            ),
-            (stopping.load(Ordering::Acquire), "shutting down"),
-        ];
-        let missing = pieces.into_iter().filter(|(is_missing, _)| *is_missing);
-        missing.map(|(_, piece)| piece).collect()
+        let mut missing = Vec::new();
+        if !bound.load(Ordering::Acquire) {
+            missing.push("the DNS sockets are not bound yet".to_owned());
+        }
+        if status.generation == 0 {
+            missing.push("the first load of the mesh is not done yet".to_owned());
+        } else if status.waits {
+            missing.push(format!("not everything can be read: {}", status.unread));
+        }
+        if stopping.load(Ordering::Acquire) {
+            missing.push("shutting down".to_owned());
+        }
+        missing
     }
+}
+
+/// What is worth a note although queries are answered.
+fn notes(status: &Status) -> Vec<String> {
+    let mut notes = Vec::new();
+    if status.unread.count > 0 {
+        let unread = &status.unread;
+        notes.push(format!("could not be read since the start: {unread}"));
+    }
+    if let Some(state) = &status.state
+        && state.in_use.count > 0
+    {
+        let since = state.in_use_since.unwrap_or(SystemTime::UNIX_EPOCH);
+        notes.push(format!(
+            "the last good state, of {}, stands in for what can't be read: {}",
+            humantime::format_rfc3339_seconds(since),
+            state.in_use
+        ));
+    }
+    notes
 }
 
 /// The pages by path. A HEAD request gets a GET's headers; another method gets 405.
@@ -92,12 +115,15 @@ pub fn router(pages: Arc<Pages>) -> Router {
 }
 
 async fn ready(State(pages): State<Arc<Pages>>) -> Response {
-    let missing = pages.missing();
-    if missing.is_empty() {
-        return "OK\n".into_response();
+    let status = pages.status.load();
+    let missing = pages.missing(&status);
+    if !missing.is_empty() {
+        let text = format!("{}\n", missing.join("\n"));
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
-    let text = format!("{}\n", missing.join("\n"));
-    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    let mut lines = vec!["OK".to_owned()];
+    lines.extend(notes(&status));
+    format!("{}\n", lines.join("\n")).into_response()
 }
 
 async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {

@@ -54,6 +54,9 @@ impl<'f> Decoder<'f> {
         match read::read(&self.arena, raw, self.as_json) {
             Ok(tree) if tree.root.value == Value::Null => {}
             Ok(tree) => {
+                if !matches!(tree.root.value, Value::Map(_) | Value::List(_)) {
+                    draft.garbled += usize::from(template::first_action(raw.text).is_none());
+                }
                 let mut unfolding = Unfolding {
                     faults: tree.faults.iter().peekable(),
                     items: &mut self.items,
@@ -95,7 +98,9 @@ fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, draft:
         }],
         sort,
     };
-    draft.strays.push(match template::first_action(raw.text) {
+    let action = template::first_action(raw.text);
+    draft.garbled += usize::from(action.is_none());
+    draft.strays.push(match action {
         Some((line, column)) => stray(
             Severity::Info,
             code::TEMPLATE,
@@ -184,6 +189,7 @@ fn add(
         contents,
         strays,
         ours,
+        garbled: _,
     } = draft;
     let first_diagnostic = contents.diagnostics.len();
     contents.documents.reserve(items.len());

@@ -38,6 +38,8 @@ pub struct Draft {
     pub(super) strays: Vec<Stray>,
     /// How many objects of our kinds there are, rejected ones included.
     pub(super) ours: usize,
+    /// How many documents are no YAML or JSON, or a mere text, and no template.
+    pub(super) garbled: usize,
 }
 
 /// How much a draft held at some time.
@@ -47,6 +49,7 @@ pub struct DraftMark {
     diagnostics: usize,
     strays: usize,
     ours: usize,
+    garbled: usize,
 }
 
 impl Draft {
@@ -57,7 +60,14 @@ impl Draft {
             diagnostics: self.contents.diagnostics.len(),
             strays: self.strays.len(),
             ours: self.ours,
+            garbled: self.garbled,
         }
+    }
+
+    /// Whether a document says nothing that any file of YAML or JSON would: the file may have been another a moment ago, as one
+    /// that was cut, or that a web page took the place of.
+    pub fn is_garbled(&self) -> bool {
+        self.garbled > 0
     }
 
     /// The documents that came since `mark`.
@@ -75,6 +85,7 @@ impl Draft {
             },
             strays: self.strays[mark.strays..].to_vec(),
             ours: self.ours - mark.ours,
+            garbled: self.garbled - mark.garbled,
         }
     }
 
@@ -86,6 +97,7 @@ impl Draft {
             .append(&mut next.contents.diagnostics);
         self.strays.append(&mut next.strays);
         self.ours += next.ours;
+        self.garbled += next.garbled;
     }
 
     /// What the file holds; `has_more` where it has objects of our kinds that this draft does not hold.
@@ -94,6 +106,7 @@ impl Draft {
             mut contents,
             mut strays,
             ours,
+            garbled: _,
         } = self;
         let is = |sort| move |stray: &Stray| stray.sort == sort;
         let template = strays.iter().position(is(StraySort::Template));

@@ -143,6 +143,19 @@ impl Ledger {
         self.files.len()
     }
 
+    pub(super) fn files_with_objects(&self) -> impl Iterator<Item = &Arc<str>> {
+        let has_objects = |(_, record): &(&Arc<str>, &FileRecord)| !record.slots.is_empty();
+        self.files.iter().filter(has_objects).map(|(file, _)| file)
+    }
+
+    /// The objects that the file claims, each in the version that it last had, whether or not that is served.
+    pub(super) fn entries_of<'a>(&'a self, file: &'a Arc<str>) -> impl Iterator<Item = &'a Entry> {
+        let slots = self.files.get(file).map_or(&[][..], |record| &record.slots);
+        slots
+            .iter()
+            .filter_map(|slot| self.claims.of_file(*slot, file).next())
+    }
+
     pub(super) fn kept(&self) -> Vec<Kept> {
         let of_file = |(file, kept): (&Arc<str>, &KeptObjects)| {
             let kept = kept.iter().map(|kept| self.kept_object(file, kept));

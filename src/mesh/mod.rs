@@ -15,6 +15,7 @@ mod half_hash;
 mod index;
 mod labels;
 mod ledger;
+mod manifests;
 mod namespace;
 mod namespaces;
 mod news;
@@ -150,6 +151,43 @@ impl Mesh {
     /// How many files are held.
     pub fn file_count(&self) -> usize {
         self.ledger.file_count()
+    }
+
+    /// The files that hold objects, or held them and can't be read, in no order.
+    pub fn files_with_objects(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.ledger.files_with_objects()
+    }
+
+    /// Appends the objects of `file`, each in its last version that can be used, as manifests in JSON with commas between them:
+    /// as much of each as gives the same answers. Returns how many there are.
+    pub fn write_objects(&self, file: &Arc<str>, out: &mut String) -> usize {
+        let mut count = 0;
+        for entry in self.ledger.entries_of(file) {
+            let end = out.len();
+            if count > 0 {
+                out.push(',');
+            }
+            let is_written = match entry {
+                Entry::Service(service) => {
+                    let selector = service.selector();
+                    let labels =
+                        selector.map(|labels| self.label_texts(&service.key.namespace, labels));
+                    manifests::push_service(service, &labels.unwrap_or_default(), out)
+                }
+                Entry::Workload(workload) => {
+                    let labels = self.label_texts(&workload.key.namespace, &workload.labels);
+                    manifests::push_workload(workload, &labels, out);
+                    true
+                }
+                Entry::Group(_) => false,
+            };
+            if is_written {
+                count += 1;
+            } else {
+                out.truncate(end);
+            }
+        }
+        count
     }
 
     /// The objects whose newest version can't be used, with the time since when an older one serves.

@@ -16,7 +16,7 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use super::write::{counter, gauge, gauges};
 use crate::{
     diagnostic::{Kind, Severity, SeverityCounts},
-    status::{Status, Watching},
+    status::{StateStatus, Status, Watching},
     zone::Snapshot,
 };
 
@@ -69,6 +69,9 @@ impl Collector for Reloads {
         )?;
         mesh(page, &status)?;
         trouble(page, &status)?;
+        if let Some(state) = &status.state {
+            last_good(page, state)?;
+        }
         let failed = self.configuration.failed.load(Relaxed);
         counter(
             page,
@@ -220,6 +223,12 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
     )?;
     gauge(
         page,
+        "unread",
+        "Files and folders that could not be read at the start, and not since.",
+        status.unread.count,
+    )?;
+    gauge(
+        page,
         "watch_polling",
         "1 where changes are noticed by looking again, 0 where the operating system tells.",
         u32::from(matches!(status.watching, Watching::Polling { .. })),
@@ -229,6 +238,28 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
         "watch_stopped",
         "1 where a bug has ended the following of changes and only a restart helps, else 0.",
         u32::from(status.watching == Watching::Stopped),
+    )
+}
+
+/// What is kept on disk, where something is.
+fn last_good(page: &mut DescriptorEncoder<'_>, state: &StateStatus) -> fmt::Result {
+    gauge(
+        page,
+        "state_saved_timestamp_seconds",
+        "When the last good state was last written to the disk; 0 before the first time.",
+        seconds_since_1970(state.saved),
+    )?;
+    counter(
+        page,
+        "state_save_failed",
+        "Times that the last good state could not be written.",
+        state.failures,
+    )?;
+    gauge(
+        page,
+        "state_in_use",
+        "Files that can't be read since the start: the last good state stands in for them.",
+        state.in_use.count,
     )
 }
 

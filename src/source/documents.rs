@@ -42,6 +42,8 @@ pub(super) struct Parsed {
     pub(super) fresh: u64,
     /// Whether somebody meant it for a mesh: it holds an object of a mesh, a problem, or a template of some.
     pub(super) is_meant: bool,
+    /// Whether a document of it says nothing that YAML or JSON says: what the file was to say is not known.
+    pub(super) is_garbled: bool,
 }
 
 /// Parses a file, but not the documents that are `known`.
@@ -64,6 +66,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str, known: Option<&Documents>) -> P
         without_object,
         fresh,
     } = part;
+    let is_garbled = draft.is_garbled();
     let contents = draft.finish(!unchanged.is_empty());
     let reading = if unchanged.is_empty() {
         Reading::Read(contents)
@@ -84,6 +87,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str, known: Option<&Documents>) -> P
         documents,
         fresh,
         is_meant,
+        is_garbled,
     }
 }
 

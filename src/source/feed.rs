@@ -6,6 +6,7 @@
 //! Never publishes and never waits: [`Feed::next_look`] says when a look is worth it.
 
 use std::{
+    collections::BTreeSet,
     mem,
     path::PathBuf,
     sync::Arc,
@@ -21,7 +22,7 @@ use super::{
     walk::Listing,
     watch::{Watch, Wish},
 };
-use crate::status::Watching;
+use crate::status::{Unread, Watching};
 
 /// How often everything is looked at although no event asked for it.
 const RESCAN_INTERVAL: Duration = Duration::from_secs(30);
@@ -34,8 +35,8 @@ const STILLNESS: Duration = Duration::from_millis(250);
 const STILLNESS_IN_DOUBT: Duration = Duration::from_millis(100);
 const DISTRUST: Duration = Duration::from_secs(1);
 
-/// How long the first complete batch waits for files that can't be read.
-const FIRST_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the start waits for files that are being written, before what else there is is served: less than the questions wait.
+const FIRST_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How often to list again where folders appear or vanish while they are listed, before others get the processor.
 const MAX_LISTINGS: usize = 8;
@@ -67,8 +68,25 @@ pub struct Feed {
     /// Whether every file is to be read, and no look was finished that did.
     rereads: bool,
     start: Start,
+    begun: Instant,
+    /// Whether every file is known that was there when the first look began: one listing may miss those that are renamed over.
+    knows_names: bool,
+    /// How many files were known after the last listing.
+    known_files: Option<usize>,
+    /// How long what can't be read at the start is waited for.
+    patience: Duration,
     missing: Vec<PathBuf>,
     overflows: u64,
+}
+
+/// What a look at everything means for the start.
+enum Step {
+    /// Nothing.
+    None,
+    /// What is missing may be there in a moment: it is too early to serve the rest.
+    Early,
+    /// What is missing is not waited for any longer.
+    Over,
 }
 
 /// How far the feed is.
@@ -76,7 +94,7 @@ pub struct Feed {
 enum Start {
     /// Nothing was looked at as a whole.
     Nothing,
-    /// Some files can't be read, and are waited for until then.
+    /// Something can't be read, and is waited for since then.
     Waiting(Instant),
     /// Everything was told once.
     Over,
@@ -84,7 +102,9 @@ enum Start {
 
 impl Feed {
     /// A feed of mesh folders, or single files, that nobody has looked at. It wakes `waker` when a look is worth it.
-    pub fn new(paths: Vec<PathBuf>, wish: Wish, waker: Arc<Waker>) -> Self {
+    ///
+    /// What can't be read at the start it waits for as long as `patience`.
+    pub fn new(paths: Vec<PathBuf>, wish: Wish, patience: Duration, waker: Arc<Waker>) -> Self {
         let signals = Arc::new(Signals::new(waker));
         Self {
             folder: Folder::new(paths),
@@ -98,9 +118,27 @@ impl Feed {
             torn_since: None,
             rereads: false,
             start: Start::Nothing,
+            begun: Instant::now(),
+            knows_names: false,
+            known_files: None,
+            patience,
             missing: Vec::new(),
             overflows: 0,
         }
+    }
+
+    /// Notes that the mesh knows what `file` said to an earlier process, before the first look. Tells whether it is in, or is, one
+    /// of the given paths.
+    ///
+    /// What can't be read and was not known then is hardly waited for: it is no worse off than without the restart.
+    pub fn note_earlier(&mut self, file: &Arc<str>) -> bool {
+        self.patience = self.patience.min(FIRST_PATIENCE);
+        self.folder.note_earlier(file)
+    }
+
+    /// The files of which the mesh knows what they said to an earlier process, and nothing else, ascending.
+    pub fn earlier(&self) -> &BTreeSet<Arc<str>> {
+        self.folder.earlier()
     }
 
     /// When to look even if nothing wakes: for everything, and for what a look waits for.
@@ -150,15 +188,16 @@ impl Feed {
         self.rereads = false;
         self.again_at = scan.again_at;
         self.missing = mem::take(&mut scan.missing);
-        let (changes, together) = if self.end_start() {
-            (self.folder.give_up(&mut scan), false)
-        } else {
-            (Vec::new(), scan.is_half)
+        let (changes, together) = match self.go_on() {
+            Step::Over => (self.folder.give_up(&mut scan), false),
+            Step::Early => (Vec::new(), true),
+            Step::None => (Vec::new(), scan.is_half),
         };
         take_in(Batch {
             changes,
             complete: true,
-            pending: self.folder.pending().cloned().collect(),
+            unread: Unread::of(self.folder.unread()),
+            waits: self.start != Start::Over,
             together,
             files: scan.files,
             work: scan.work,
@@ -172,6 +211,7 @@ impl Feed {
         for _ in 0..MAX_FOLLOWING {
             self.watch.catch_up();
             if !self.signals.has_extent() {
+                self.note_names(scan.is_some());
                 break;
             }
             if let Some(half) = scan {
@@ -182,22 +222,40 @@ impl Feed {
         scan
     }
 
-    /// Notes that everything was looked at. Tells whether what is pending is to be waited for no longer.
-    fn end_start(&mut self) -> bool {
-        let has_pending = self.folder.pending().next().is_some();
+    /// Notes that no event came since the last scan, which was `whole` or not.
+    fn note_names(&mut self, whole: bool) {
+        let count = self.folder.file_count();
+        let found_no_more = self.known_files.replace(count) == Some(count);
+        self.knows_names |= whole && (self.watch.is_told() || found_no_more);
+    }
+
+    /// Notes that everything was looked at.
+    fn go_on(&mut self) -> Step {
         let now = Instant::now();
-        let until = match self.start {
-            Start::Over => return false,
-            Start::Nothing => now + FIRST_PATIENCE,
-            Start::Waiting(until) => until,
+        if !self.knows_names && now < self.begun + TORN_PATIENCE {
+            self.again_at = Some(now + BREATH);
+            return Step::Early;
+        }
+        let since = match self.start {
+            Start::Over => return Step::None,
+            Start::Nothing => now,
+            Start::Waiting(since) => since,
         };
-        self.start = if has_pending && now < until {
-            self.again_at = Some(self.again_at.map_or(until, |again| again.min(until)));
-            Start::Waiting(until)
+        let early_until = since + FIRST_PATIENCE.min(self.patience);
+        let is_early = now < early_until && self.folder.is_in_motion();
+        let is_over = self.folder.unread().is_empty() || now >= since + self.patience;
+        if is_over && !is_early {
+            self.start = Start::Over;
+            return Step::Over;
+        }
+        self.start = Start::Waiting(since);
+        let until = if is_early {
+            early_until
         } else {
-            Start::Over
+            since + self.patience
         };
-        self.start == Start::Over
+        self.again_at = Some(self.again_at.map_or(until, |again| again.min(until)));
+        if is_early { Step::Early } else { Step::None }
     }
 
     /// Looks until nothing was swapped on the way; `None` where that takes too long.
@@ -226,6 +284,7 @@ impl Feed {
             let look = Look {
                 every_file: self.rereads,
                 trust: self.trust(),
+                first_age: self.first_age(),
                 strict,
                 ..look
             };
@@ -262,6 +321,7 @@ impl Feed {
         let look = Look {
             only: Some(only),
             trust,
+            first_age: self.first_age(),
             ..look
         };
         let scan = self.read(&listing, &look, take_in);
@@ -270,6 +330,8 @@ impl Feed {
         }
         self.evidence.use_up(&extent);
         self.listing = Some(listing);
+        // What the listing missed, the events told.
+        self.knows_names = true;
         Some(scan)
     }
 
@@ -293,20 +355,21 @@ impl Feed {
             .is_some_and(|until| until > Instant::now());
         let is_told = self.watch.is_told();
         match self.start {
-            Start::Waiting(until) if until <= Instant::now() => Trust::Everything,
-            Start::Nothing | Start::Waiting(_) => {
-                let age = if is_told {
-                    STILLNESS_IN_DOUBT
-                } else {
-                    STILLNESS
-                };
-                Trust::Age(self.evidence.clone(), age)
-            }
             // Who asks for every file says that they are complete.
             Start::Over if !is_told && self.rereads => Trust::Everything,
-            Start::Over if !is_told => Trust::Stillness(STILLNESS),
-            Start::Over if distrusts => Trust::Stillness(STILLNESS_IN_DOUBT),
-            Start::Over => Trust::Events(self.evidence.clone()),
+            _ if !is_told => Trust::Stillness(STILLNESS),
+            Start::Waiting(_) | Start::Over if distrusts => Trust::Stillness(STILLNESS_IN_DOUBT),
+            _ => Trust::Events(self.evidence.clone()),
         }
+    }
+
+    /// How old a file must be that was never read.
+    fn first_age(&self) -> Option<Duration> {
+        let age = if self.watch.is_told() {
+            STILLNESS_IN_DOUBT
+        } else {
+            STILLNESS
+        };
+        (self.start != Start::Over).then_some(age)
     }
 }

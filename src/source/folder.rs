@@ -17,9 +17,9 @@ use std::{
 use super::{
     error::LoadError,
     judge::{Refusal, Verdict, judge},
-    known::{Announced, Burst, KnownFile, Root, gone_at},
+    known::{Announced, Burst, KnownFile, Root, gone_at, is_unseen},
     look::{Look, Scan, Trust},
-    naming::prefix_of,
+    naming::{is_below, name_of, prefix_of},
     reading::{self, Candidate, ReadOutcome},
     remarks,
     stamp::{Identity, Stamp},
@@ -33,8 +33,10 @@ use crate::{
 /// When to look again at a file that changed while it was read.
 const RESTLESS_PATIENCE: Duration = Duration::from_millis(5);
 
-/// When to try again what the operating system refused at the start.
+/// When to try again what the operating system refused at the start, at first; and how much of the time since the start to
+/// let pass when it goes on refusing, for a look at a large folder is not cheap.
 const REFUSAL_PATIENCE: Duration = Duration::from_millis(250);
+const REFUSAL_BACKOFF: u32 = 4;
 
 /// The mesh folders, and what was read from them.
 #[derive(Debug)]
@@ -44,8 +46,14 @@ pub(super) struct Folder {
     files: BTreeMap<Arc<str>, KnownFile>,
     /// Files to look at next time, whether or not something is said about them.
     awaited: BTreeSet<Arc<str>>,
-    /// Files that are there, were never read, and may be read in a moment.
-    untold: BTreeSet<Arc<str>>,
+    /// Files, folders and given paths that could not be read at the start, and never since: nobody knows what they hold.
+    unread: BTreeSet<Arc<str>>,
+    /// Files of which the mesh knows what they said to an earlier process, and nothing else.
+    earlier: BTreeSet<Arc<str>>,
+    /// Whether what can't be read belongs to the start.
+    is_start: bool,
+    /// When the first look began.
+    begun: Option<Instant>,
     burst: Option<Burst>,
 }
 
@@ -57,9 +65,30 @@ impl Folder {
             paths,
             files: BTreeMap::new(),
             awaited: BTreeSet::new(),
-            untold: BTreeSet::new(),
+            unread: BTreeSet::new(),
+            earlier: BTreeSet::new(),
+            is_start: true,
+            begun: None,
             burst: None,
         }
+    }
+
+    /// Notes that the mesh knows what `file` said to an earlier process: that stays until it is clear what became of the file.
+    /// Tells whether it is in, or is, one of the given paths.
+    pub(super) fn note_earlier(&mut self, file: &Arc<str>) -> bool {
+        let root = self.paths.iter().position(|path| is_below(file, path));
+        if let Some(root) = root {
+            self.files.insert(file.clone(), KnownFile::of_earlier(root));
+            self.earlier.insert(file.clone());
+            self.roots[root].meant += 1;
+            self.roots[root].was_there = true;
+        }
+        root.is_some()
+    }
+
+    /// The files of which the mesh knows what they said to an earlier process, and nothing else, ascending.
+    pub(super) fn earlier(&self) -> &BTreeSet<Arc<str>> {
+        &self.earlier
     }
 
     /// Lists the files that are there.
@@ -89,21 +118,31 @@ impl Folder {
         !self.roots.iter().any(|root| root.is_returning)
     }
 
-    /// The files that are there, were never read, and may be read in a moment, ascending.
-    pub(super) fn pending(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.untold.iter()
+    /// How many files are known, those included that were never read.
+    pub(super) fn file_count(&self) -> usize {
+        self.files.len()
     }
 
-    /// Whether one of them is in motion, rather than refused.
+    /// The files, folders and given paths that could not be read at the start, and never since, ascending.
+    pub(super) fn unread(&self) -> &BTreeSet<Arc<str>> {
+        &self.unread
+    }
+
+    /// Those of them that are in motion, rather than refused.
+    fn in_motion(&self) -> impl Iterator<Item = &Arc<str>> {
+        let is_new = |name: &&Arc<str>| self.files.get(*name).is_some_and(KnownFile::is_new);
+        self.unread.iter().filter(is_new)
+    }
+
+    /// Whether more may be known of a file in a moment: of one of them, or of one that an earlier process knew.
     pub(super) fn is_in_motion(&self) -> bool {
-        self.untold.iter().any(|name| self.files[name].is_new())
+        let is_open = |name| self.files.get(name).is_some_and(KnownFile::is_open);
+        self.in_motion().next().is_some() || self.earlier.iter().any(is_open)
     }
 
-    /// Tells of each pending file that it can't be read.
+    /// Ends the start: tells of each file in motion that it can't be read.
     pub(super) fn give_up(&mut self, scan: &mut Scan) -> Vec<FileChange> {
-        let untold = std::mem::take(&mut self.untold);
-        let in_motion = untold.into_iter().filter(|name| self.files[name].is_new());
-        let in_motion: Vec<_> = in_motion.collect();
+        let in_motion: Vec<_> = self.in_motion().cloned().collect();
         let mut changes = Vec::with_capacity(in_motion.len());
         for name in in_motion {
             let root = self.files[&name].root;
@@ -111,6 +150,7 @@ impl Folder {
             changes.extend(self.trouble(&name, root, refusal, scan));
             self.awaited.insert(name);
         }
+        self.is_start = false;
         changes
     }
 
@@ -137,6 +177,8 @@ impl Folder {
         if scan.is_torn {
             return scan;
         }
+        self.begun.get_or_insert(look.now);
+        self.note_roots(listing);
         let listed = self.listed(listing, look);
         let unlisted = self.unlisted(listing, look);
         self.awaited.clear();
@@ -157,7 +199,7 @@ impl Folder {
             match verdict {
                 Verdict::Unchanged => {}
                 Verdict::Read(candidate) => match held_until {
-                    Some(until) if !self.is_as_read(name, candidate.stamp) => {
+                    Some(until) if self.waits_for_others(name, candidate.stamp, look) => {
                         self.wait(name, root, candidate.stamp, look.now, until, &mut scan);
                     }
                     _ => candidates.push(candidate),
@@ -288,6 +330,25 @@ impl Folder {
         until
     }
 
+    /// Whether what the file says belongs to what changed with it: the first thing that it says does not.
+    fn waits_for_others(&self, name: &str, stamp: Stamp, look: &Look) -> bool {
+        let is_first = look.first_age.is_some() && is_unseen(self.files.get(name));
+        !is_first && !self.is_as_read(name, stamp)
+    }
+
+    /// Notes which of the given paths are there.
+    fn note_roots(&mut self, listing: &Listing) {
+        for (index, (root, path)) in self.roots.iter_mut().zip(&self.paths).enumerate() {
+            if !listing.missing.contains_key(&index) {
+                if !std::mem::replace(&mut root.was_there, true) {
+                    self.unread.remove(&name_of(path));
+                }
+            } else if self.is_start && !root.was_there {
+                self.unread.insert(name_of(path));
+            }
+        }
+    }
+
     fn is_as_read(&self, name: &str, stamp: Stamp) -> bool {
         let known = self.files.get(name);
         known.is_some_and(|known| known.stamp == Some(stamp))
@@ -327,12 +388,17 @@ impl Folder {
                 let known = self.files.entry(name.clone()).or_default();
                 known.settle(stamp, is_racy);
                 known.belongs_to(root, known.is_meant, &mut self.roots);
-                self.untold.remove(&name);
                 None
             }
             ReadOutcome::Changed { digest, parsed } => {
                 let known = self.files.entry(name.clone()).or_default();
                 let is_added = known.is_new();
+                if !parsed.is_garbled {
+                    self.earlier.remove(&name);
+                    self.unread.remove(&name);
+                } else if self.is_start && !known.was_read() {
+                    self.unread.insert(name.clone());
+                }
                 known.settle(stamp, is_racy);
                 known.belongs_to(root, parsed.is_meant, &mut self.roots);
                 known.digest = Some(digest);
@@ -344,7 +410,6 @@ impl Folder {
                 }) += 1;
                 scan.work.documents_parsed += parsed.fresh;
                 self.roots[root].last_change = Some(look.now);
-                self.untold.remove(&name);
                 Some(FileChange {
                     file: name,
                     reading: parsed.reading,
@@ -366,8 +431,8 @@ impl Folder {
         let known = self.files.entry(name.clone()).or_default();
         known.wait(stamp, now);
         known.belongs_to(root, known.is_meant, &mut self.roots);
-        if known.is_new() {
-            self.untold.insert(name.clone());
+        if self.is_start && known.is_new() {
+            self.unread.insert(name.clone());
         }
         self.roots[root].last_change = Some(now);
         self.awaited.insert(name.clone());
@@ -376,13 +441,13 @@ impl Folder {
 
     /// At the start, tries again soon what was refused for now.
     fn retry(&mut self, name: &Arc<str>, refusal: &Refusal, look: &Look, scan: &mut Scan) {
-        let known = self.files.get(name);
-        let was_read = known.is_some_and(|known| known.announced == Announced::Read);
-        let is_start = matches!(look.trust, Trust::Age(..));
-        if is_start && !was_read && matches!(refusal, Refusal::ForNow(_)) {
-            self.untold.insert(name.clone());
+        let was_read = self.files.get(name).is_some_and(KnownFile::was_read);
+        if look.first_age.is_some() && !was_read && matches!(refusal, Refusal::ForNow(_)) {
             self.awaited.insert(name.clone());
-            scan.look_again(look.now + REFUSAL_PATIENCE);
+            let since = look
+                .now
+                .saturating_duration_since(self.begun.unwrap_or(look.now));
+            scan.look_again(look.now + REFUSAL_PATIENCE.max(since / REFUSAL_BACKOFF));
         }
     }
 
@@ -394,14 +459,11 @@ impl Folder {
         refusal: Refusal,
         scan: &mut Scan,
     ) -> Option<FileChange> {
-        let diagnostic = match refusal {
-            Refusal::ForNow(diagnostic) => diagnostic,
-            Refusal::ForGood(diagnostic) => {
-                self.untold.remove(name);
-                diagnostic
-            }
-        };
+        let (Refusal::ForNow(diagnostic) | Refusal::ForGood(diagnostic)) = refusal;
         let known = self.files.entry(name.clone()).or_default();
+        if self.is_start && !known.was_read() {
+            self.unread.insert(name.clone());
+        }
         if known.problem.as_deref() == Some(&*diagnostic.message) {
             known.missing_since = None;
             return None;
@@ -486,7 +548,8 @@ impl Folder {
 
     /// Forgets a file; tells whether the mesh has heard of it.
     fn forget(&mut self, name: &Arc<str>) -> bool {
-        self.untold.remove(name);
+        self.unread.remove(name);
+        self.earlier.remove(name);
         self.files.remove(name).is_some_and(|mut known| {
             known.belongs_to(known.root, false, &mut self.roots);
             !known.is_new()

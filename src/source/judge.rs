@@ -69,9 +69,7 @@ pub(super) fn judge(
         return Verdict::Refused(Refusal::ForGood(diagnostic));
     }
     let is_touched = match &look.trust {
-        Trust::Events(evidence) | Trust::Age(evidence, _) => {
-            evidence.touched.contains(&listed.real)
-        }
+        Trust::Events(evidence) => evidence.touched.contains(&listed.real),
         Trust::Everything | Trust::Stillness(_) => false,
     };
     let unchanged = known.is_some_and(|known| known.stamp == Some(stamp) && !known.is_racy);

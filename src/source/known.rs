@@ -40,6 +40,8 @@ const EMPTY_RETURN_PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Root {
+    /// Whether it was there once.
+    pub(super) was_there: bool,
     /// Whether it is there again, and not all of its files are yet.
     pub(super) is_returning: bool,
     /// When its files last changed.
@@ -123,6 +125,26 @@ impl KnownFile {
         self.announced == Announced::Nothing
     }
 
+    /// A file that this process has not looked at, and the mesh knows what it last said.
+    pub(super) fn of_earlier(root: usize) -> Self {
+        Self {
+            root,
+            announced: Announced::Read,
+            is_meant: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the mesh knows what it says, or last said.
+    pub(super) fn was_read(&self) -> bool {
+        self.announced == Announced::Read
+    }
+
+    /// Whether a change to it, or that it is missing, is left alone for a moment.
+    pub(super) fn is_open(&self) -> bool {
+        self.waiting.is_some() || self.missing_since.is_some()
+    }
+
     /// Whether it was in motion when it was to be read, and what changed with it may wait for it.
     pub(super) fn is_restless(&self) -> bool {
         (1..MAX_RESTLESS).contains(&self.restless)
@@ -162,6 +184,11 @@ impl KnownFile {
     }
 }
 
+/// Whether this process never read what the file says.
+pub(super) fn is_unseen(known: Option<&KnownFile>) -> bool {
+    known.is_none_or(|known| known.digest.is_none())
+}
+
 /// When a changed file, `real` by its path, may be complete; `None` where it is to be taken as it is.
 pub(super) fn wait_until(
     known: Option<&KnownFile>,
@@ -170,33 +197,30 @@ pub(super) fn wait_until(
     look: &Look,
 ) -> Option<Instant> {
     let is_as_read = known.is_some_and(|known| known.stamp == Some(stamp));
-    if is_as_read && matches!(look.trust, Trust::Stillness(_) | Trust::Age(..)) {
+    if is_as_read && matches!(look.trust, Trust::Stillness(_)) {
         return None;
     }
+    let first_age = look.first_age.filter(|_| is_unseen(known));
     let waiting = known.and_then(|known| known.waiting);
     let same_since = waiting
         .filter(|waiting| waiting.stamp == stamp)
         .map_or(look.now, |waiting| waiting.since);
-    let complete_at = match &look.trust {
-        Trust::Everything => return None,
-        Trust::Events(evidence) => evidence
-            .being_written
-            .get(real)
-            .map(|last_write| *last_write + WRITER_PATIENCE),
-        Trust::Stillness(patience) => Some(same_since + *patience),
-        Trust::Age(evidence, _) if evidence.touched.contains(real) => None,
-        Trust::Age(evidence, patience) => {
-            let patience = if stamp.size == 0 {
-                EMPTY_PATIENCE
-            } else {
-                *patience
-            };
-            let written = evidence.being_written.get(real);
-            let young = stamp.age(look.clock).filter(|age| *age < patience);
-            written
-                .map(|last_write| *last_write + WRITER_PATIENCE)
-                .or(young.map(|age| look.now + patience.saturating_sub(age)))
+    let old_enough_at = |age: Duration| {
+        let age = if stamp.size == 0 { EMPTY_PATIENCE } else { age };
+        let young = stamp.age(look.clock).filter(|has| *has < age)?;
+        Some(look.now + age.saturating_sub(young))
+    };
+    let complete_at = match (&look.trust, first_age) {
+        (Trust::Everything, _) => return None,
+        (Trust::Events(evidence), _) if evidence.being_written.contains_key(real) => {
+            Some(evidence.being_written[real] + WRITER_PATIENCE)
         }
+        (Trust::Events(evidence), Some(age)) if !evidence.touched.contains(real) => {
+            old_enough_at(age)
+        }
+        (Trust::Events(_), _) => None,
+        (Trust::Stillness(_), Some(age)) => old_enough_at(age),
+        (Trust::Stillness(patience), None) => Some(same_since + *patience),
     };
     let had_content = known
         .and_then(|known| known.stamp)
@@ -207,7 +231,7 @@ pub(super) fn wait_until(
     let at_the_latest = waiting.map_or(look.now, |waiting| waiting.first) + WRITER_PATIENCE;
     let until = match look.trust {
         Trust::Stillness(_) => until.min(at_the_latest),
-        Trust::Everything | Trust::Events(_) | Trust::Age(..) => until,
+        Trust::Everything | Trust::Events(_) => until,
     };
     (until > look.now).then_some(until)
 }
@@ -215,7 +239,7 @@ pub(super) fn wait_until(
 /// When a file that is missing `since` counts as removed.
 pub(super) fn gone_at(since: Instant, root: &Root, left_in_root: usize, trust: &Trust) -> Instant {
     let settled = match trust {
-        Trust::Everything | Trust::Age(..) => return since,
+        Trust::Everything => return since,
         Trust::Stillness(patience) => since + *patience,
         Trust::Events(evidence) => {
             let patience = if left_in_root == 0 {

@@ -55,8 +55,6 @@ pub(super) enum Trust {
     Events(Evidence),
     /// Without events: what was the same for this long is complete.
     Stillness(Duration),
-    /// At the first look: what nobody is known to write and was not changed for this long is complete.
-    Age(Evidence, Duration),
 }
 
 /// How to look.
@@ -72,6 +70,8 @@ pub(super) struct Look {
     pub(super) every_file: bool,
     /// How far to trust what is found.
     pub(super) trust: Trust,
+    /// While the start is not over: how old a file that was never read must be, where no event tells that it is complete.
+    pub(super) first_age: Option<Duration>,
     /// Whether to give up where something was swapped on the way, so that one can list again.
     pub(super) strict: bool,
 }
@@ -86,6 +86,7 @@ impl Look {
             only: None,
             every_file: false,
             trust,
+            first_age: None,
             strict: true,
         }
     }

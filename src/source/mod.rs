@@ -38,7 +38,7 @@ pub use error::{LoadError, probe};
 pub use feed::Feed;
 pub use load::load;
 pub use look::Work;
-pub use naming::path_of;
+pub use naming::{is_below, path_of};
 pub(crate) use stamp::Stamp;
 pub use waker::{Waker, Wakeup};
 pub use watch::{AS_ASKED_FOR, FALLBACK_INTERVAL, Wish};

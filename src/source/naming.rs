@@ -38,6 +38,11 @@ pub(super) fn prefix_of(folder: &Path) -> Arc<str> {
     name_of(&folder.join(""))
 }
 
+/// Whether the file of this name in diagnostics is below `path`, a folder, or is `path`.
+pub fn is_below(file: &str, path: &Path) -> bool {
+    *file == *name_of(path) || file.starts_with(&*prefix_of(path))
+}
+
 /// The path of the file with this name in diagnostics.
 pub fn path_of(name: &str) -> PathBuf {
     if !name.contains('\\') {

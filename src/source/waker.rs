@@ -44,8 +44,9 @@ impl Waker {
         self.wake.notify_all();
     }
 
-    /// Waits until a nudge, or until the time that `due` tells from what may have changed so far; `None` is for ever.
-    pub fn wait(&self, due: impl Fn(Option<Wakeup>) -> Option<Instant>) {
+    /// Waits until a nudge, or until the time that `due` tells from what may have changed so far; `None` is for ever. Tells
+    /// whether there was a nudge.
+    pub fn wait(&self, due: impl Fn(Option<Wakeup>) -> Option<Instant>) -> bool {
         let mut state = self.lock();
         while !std::mem::take(&mut state.has_order) {
             let left = match due(state.wakeup) {
@@ -53,11 +54,17 @@ impl Waker {
                 None => Duration::from_hours(1),
             };
             if left.is_zero() {
-                return;
+                return false;
             }
             let waited = self.wake.wait_timeout(state, left);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
+        true
+    }
+
+    /// When something may have changed since the last [`take`](Self::take).
+    pub fn wakeup(&self) -> Option<Wakeup> {
+        self.lock().wakeup
     }
 
     /// When something may have changed since the last time that this was asked.

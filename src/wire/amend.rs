@@ -1,6 +1,6 @@
 //! Looks into a message that was written for a client, and changes what the mesh knows better.
 
-use super::HEADER_LEN;
+use super::{HEADER_LEN, TC};
 use crate::dns::RecordType;
 
 /// Behind a record's owner: type, class, TTL, RDATA length.
@@ -25,6 +25,15 @@ pub fn answers_with_alias(message: &[u8]) -> bool {
         Some(false)
     };
     find().unwrap_or(false)
+}
+
+/// Whether the answer section of `message` is empty, and not because it was cut.
+pub fn answers_nothing(message: &[u8]) -> bool {
+    let [_, _, flags, _, _, _, high, low, ..] = message else {
+        return false;
+    };
+    let is_cut = u16::from_be_bytes([*flags, 0]) & TC != 0;
+    !is_cut && [*high, *low] == [0, 0]
 }
 
 /// Sets the response code of `message` to NOERROR. The upper bits, in an OPT record, have to be zero already.

@@ -36,7 +36,7 @@ mod write;
 pub use addresses::{FoundAddresses, find_addresses};
 pub use aliased::write_aliased;
 pub use aliases::{Alias, MOST_ALIASES, aliases, behind_aliases};
-pub use amend::{answers_with_alias, clear_rcode};
+pub use amend::{answers_nothing, answers_with_alias, clear_rcode};
 pub use freshness::freshness_seconds;
 pub use local::{Local, local_reply, write_local};
 pub use parse::{NameBuffer, parse};

@@ -26,6 +26,8 @@ pub struct Editor {
     /// The names at which a host came, went or became another's since the last snapshot.
     moved: Vec<Name>,
     latest: Arc<Snapshot>,
+    /// Whether a name that no host has does not exist.
+    knows_all: bool,
     /// Whether nothing was applied yet: then even an empty mesh makes a snapshot, with the declared zones.
     is_new: bool,
 }
@@ -42,7 +44,7 @@ struct Dirty {
 /// What [`Editor::apply`] did.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// The newest snapshot; the same as before where no answer changed.
+    /// The newest snapshot; the same as before where no answer changed, nor what is known of other names.
     pub snapshot: Arc<Snapshot>,
     /// How many names answer otherwise than before.
     pub names_changed: usize,
@@ -55,6 +57,7 @@ impl Editor {
             authority: settings.authority(),
             moved: Vec::new(),
             latest: Arc::new(Snapshot::not_ready(settings)),
+            knows_all: true,
             is_new: true,
         }
     }
@@ -65,7 +68,13 @@ impl Editor {
         let mut latest = Snapshot::clone(&editor.latest);
         latest.stamp(before.generation(), before.serial());
         editor.latest = Arc::new(latest);
+        editor.knows_all = before.knows_all();
         editor
+    }
+
+    /// Notes whether everything there is was read: where not, the next snapshot answers for what it has and denies nothing.
+    pub fn set_knows_all(&mut self, knows_all: bool) {
+        self.knows_all = knows_all;
     }
 
     /// The newest snapshot.
@@ -153,8 +162,9 @@ impl Editor {
         let node = |name: &Name, held: Option<&Node>| self.node(name, held, fresh);
         let edit = self.latest.edit(dirty, node);
         let names_changed = edit.names_changed;
-        if first || names_changed > 0 {
+        if first || names_changed > 0 || self.knows_all != self.latest.knows_all() {
             let mut next = self.latest.with(edit);
+            next.knows_all = self.knows_all;
             next.stamp(self.latest.generation() + 1, serial);
             self.latest = Arc::new(next);
         }

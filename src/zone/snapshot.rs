@@ -94,6 +94,8 @@ pub struct Snapshot {
     ns: Arc<[u8]>,
     hasher: FixedState,
     answers_alone: bool,
+    /// Whether the sources hold nothing that was never read.
+    pub(super) knows_all: bool,
     pages: Box<[Page; PAGES]>,
 }
 
@@ -141,6 +143,7 @@ impl Snapshot {
             ns: encode_ns(&settings),
             hasher: FixedState::with_seed(settings.seed),
             answers_alone: settings.forwarded.is_empty() && settings.partial_zones.is_empty(),
+            knows_all: true,
             pages: Box::new(array::from_fn(|_| Page::default())),
             settings,
         }
@@ -149,6 +152,11 @@ impl Snapshot {
     /// Whether a mesh was loaded; until then nobody can tell which names exist.
     pub fn is_ready(&self) -> bool {
         self.generation > 0
+    }
+
+    /// Whether a name without a host has none: not while something can't be read that may hold one.
+    pub fn knows_all(&self) -> bool {
+        self.knows_all
     }
 
     /// How many snapshots this process has made, this one included.
@@ -383,6 +391,7 @@ impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
         let count = |snapshot: &Self| snapshot.shards().map(Shard::len).sum::<usize>();
         self.settings == other.settings
+            && self.knows_all == other.knows_all
             && count(self) == count(other)
             && self
                 .nodes()

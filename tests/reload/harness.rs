@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, Permissions},
     net::{IpAddr, Ipv4Addr, UdpSocket},
-    ops::Deref,
+    ops::{Deref, DerefMut},
     os::unix::{
         fs::{MetadataExt, PermissionsExt},
         process::CommandExt,
@@ -45,6 +45,13 @@ impl Mesh {
     /// Serves `folder` as a user whom permissions bind, whoever runs the test.
     pub(crate) fn start_unprivileged(folder: &Path) -> Self {
         Self::spawn(Self::unprivileged(folder))
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_unprivileged_with(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Self::unprivileged(folder);
+        command.args(arguments);
+        Self::spawn(command)
     }
 
     /// What serves `folder` as a user whom permissions bind.
@@ -174,6 +181,12 @@ impl Mesh {
     /// How many snapshots were published.
     pub(crate) fn generation(&self) -> f64 {
         self.metric("meshdns_generation")
+    }
+}
+
+impl DerefMut for Mesh {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
     }
 }
 

@@ -5,12 +5,14 @@
 mod files;
 mod folders;
 mod harness;
+mod kills;
 #[path = "../needs/mod.rs"]
 mod needs;
 #[path = "../program/mod.rs"]
 mod program;
 mod renames;
 mod start;
+mod state;
 mod storms;
 mod swaps;
 mod watching;

@@ -18,7 +18,7 @@ use crate::{
     forward::{self, Forwarder, InForce},
     metrics::ConfigReloads,
     serve::{Certificates, Running},
-    status::Watching,
+    status::{Status, Watching},
 };
 
 /// What `serve` was asked to do.
@@ -53,7 +53,7 @@ impl Reloading<'_> {
         loop {
             tokio::select! {
                 () = stop.signalled() => return current.lameduck,
-                () = first_load(self.control), if !is_ready => {
+                () = ready(self.control), if !is_ready => {
                     is_ready = true;
                     supervisor::tell_ready();
                     continue;
@@ -158,10 +158,19 @@ impl Reloading<'_> {
     }
 }
 
-/// Waits until the first load is done.
-pub(super) async fn first_load(control: &Control) {
+/// Waits until a mesh is published, be it that a part of it can't be read.
+pub(super) async fn published(control: &Control) {
+    until(control, |status| status.generation > 0).await;
+}
+
+/// Waits until `/ready` says so.
+async fn ready(control: &Control) {
+    until(control, Status::is_ready).await;
+}
+
+async fn until(control: &Control, condition: impl Fn(&Status) -> bool) {
     const STEP: Duration = Duration::from_millis(5);
-    while control.status().load().generation == 0 {
+    while !condition(&control.status().load()) {
         time::sleep(STEP).await;
     }
 }

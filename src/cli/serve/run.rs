@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 use super::{
     super::{Exit, Failure},
     listen, progress,
-    reload::{Plan, Reloading, first_load},
+    reload::{Plan, Reloading, published},
     signals::Stop,
     supervisor,
 };
@@ -72,6 +72,8 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             folders: config.folders.clone(),
             policy: config.policy(seed),
             wish: config.poll.map_or(Wish::Events, Wish::Poll),
+            start_patience: config.start_patience,
+            state_dir: config.state_dir.clone(),
         },
         progress::show(config.log_format, &plan.log.lines),
     )?;
@@ -118,7 +120,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     })));
     let listening = listen::Listening::of(&sockets);
     // A mesh that takes longer is not worth waiting for: questions get SERVFAIL until it is loaded.
-    let _ = time::timeout(HOLD, first_load(&control)).await;
+    let _ = time::timeout(HOLD, published(&control)).await;
     let running = sockets.serve(control.snapshots().clone(), traffic, forwarding.clone())?;
     lifecycle.mark_bound();
     listening.tell();

@@ -104,9 +104,14 @@ fn at_the_start_a_file_that_changed_just_now_is_pending() {
     evidence
         .being_written
         .insert(real("written.yaml"), Instant::now());
-    let found = place.look(Trust::Age(evidence, age), Instant::now());
+    let look = Look {
+        first_age: Some(age),
+        ..Look::begin(Trust::Events(evidence))
+    };
+    let listing = place.folder.list();
+    let found = place.read(&listing, &look);
     assert_eq!(place.told(&found), ["+old.yaml"]);
-    assert_eq!(place.folder.pending().count(), 3);
+    assert_eq!(place.folder.unread().len(), 3);
     assert!(place.folder.is_in_motion());
     let mut scan = Scan::default();
     let changes = place.folder.give_up(&mut scan);
@@ -115,12 +120,57 @@ fn at_the_start_a_file_that_changed_just_now_is_pending() {
         place.told(&found),
         ["!empty.yaml", "!written.yaml", "!young.yaml"]
     );
-    assert_eq!(place.folder.pending().count(), 0);
+    assert!(!place.folder.is_in_motion());
     let found = place.load();
     assert_eq!(
         place.told(&found),
         ["+empty.yaml", "+written.yaml", "+young.yaml"]
     );
+    assert!(place.folder.unread().is_empty());
+}
+
+#[test]
+fn at_the_start_what_says_nothing_is_unread_and_what_says_something_else_is_not() {
+    let garbled: [(&str, &[u8]); 6] = [
+        ("html.yaml", b"<!DOCTYPE html>\n<p>502 Bad Gateway\n"),
+        ("style.yaml", b"<html><style>a {b: c}</style>\n<p>x: y: z\n"),
+        ("half.json", b"{\"kind\": \"ServiceEntry\", \"metada"),
+        ("half.yaml", b"kind: ServiceEntry\nmetadata: {name: a\n"),
+        ("nul.yaml", &[0; 100]),
+        ("latin.yaml", b"name: \xe4\n"),
+    ];
+    let strange: [(&str, &[u8]); 6] = [
+        ("values.yaml", b"replicas: 2\n"),
+        (
+            "template.yaml",
+            b"{{- if .Values.a }}\nkind: ServiceEntry\n{{ end }}\n",
+        ),
+        ("list.json", b"[1, 2]\n"),
+        ("none.yaml", b"# nothing\n"),
+        (
+            "rejected.yaml",
+            b"kind: WorkloadEntry\napiVersion: networking.istio.io/v1\nmetadata: {name: b}\n",
+        ),
+        (
+            "service.yaml",
+            b"apiVersion: v1\nkind: Service\nmetadata: {name: a}\n",
+        ),
+    ];
+    let mut place = Place::new(&["a.yaml"]);
+    for (name, bytes) in garbled.iter().chain(&strange) {
+        fs::write(place.path(name), bytes).expect("a file");
+    }
+    place.load();
+    let path = |(name, _): &(&str, _)| place.path(name).display().to_string();
+    let mut expected: Vec<String> = garbled.iter().map(path).collect();
+    expected.sort_unstable();
+    let unread = place.folder.unread().iter().map(ToString::to_string);
+    assert_eq!(unread.collect::<Vec<_>>(), expected);
+    for (name, _) in garbled {
+        place.write(name, "10.0.0.1");
+    }
+    place.load();
+    assert!(place.folder.unread().is_empty());
 }
 
 #[test]
@@ -190,7 +240,7 @@ fn taken_in(folder: &Path, mut meanwhile: impl FnMut()) -> Mesh {
     let mut mesh = Mesh::default();
     let mut last = None;
     let loaded = crate::source::load(vec![folder.to_owned()], |batch| {
-        let is_whole = batch.is_whole();
+        let is_whole = batch.can_be_served();
         last = Some(is_whole);
         mesh.apply(batch.changes, SystemTime::UNIX_EPOCH);
         if !is_whole {

@@ -153,9 +153,19 @@ fn the_pods_would_serve_the_config_map() {
         let is_port = argument.starts_with("--listen") || argument.starts_with("--http");
         !is_port && !argument.starts_with("--log-format") && *argument != "serve"
     };
-    let mut arguments: Vec<&str> = arguments.filter(is_ours).collect();
-    assert_eq!(arguments[0], "/zones");
-    arguments[0] = "zones";
+    // What is mounted there is a folder of the test's here.
+    let here = arguments.filter(is_ours).map(|argument| match argument {
+        "/zones" => "zones",
+        "--state-dir=/state" => "--state-dir=state",
+        other => other,
+    });
+    let arguments: Vec<&str> = here.collect();
+    assert_eq!(arguments[0], "zones");
+    let volumes = deployment["spec"]["template"]["spec"]["volumes"].as_array();
+    let state = &volumes.expect("a list")[1];
+    assert_eq!(container["volumeMounts"][1]["name"], state["name"]);
+    assert_eq!(container["volumeMounts"][1]["mountPath"], "/state");
+    assert!(state["emptyDir"].is_object(), "it may write there");
     let server = serve(folder.path(), &arguments);
     let port = format!("-p{}", server.dns.port());
     let asked = Command::new("dig")
