@@ -48,7 +48,12 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(options: Options, progress: ShowProgress, shared: Shared) -> Self {
         Self {
-            feed: Feed::new(options.folders, options.wish, shared.waker.clone()),
+            feed: Feed::new(
+                options.folders,
+                options.follow_links,
+                options.wish,
+                shared.waker.clone(),
+            ),
             intake: Intake::new(Pipeline::new(options.policy), progress),
             shared,
             status: Status::default(),

@@ -5,6 +5,8 @@
 mod files;
 mod folders;
 mod harness;
+mod hostile;
+mod links;
 #[path = "../needs/mod.rs"]
 mod needs;
 #[path = "../program/mod.rs"]
