@@ -36,6 +36,7 @@ use crate::{
     pipeline::Policy,
     select::WhenAllUnhealthy,
     serve::{CertificateFiles, Listener, TcpLimits},
+    source::FollowLinks,
     zone::{Identity, Settings},
 };
 
@@ -78,6 +79,8 @@ pub struct Overrides {
 pub struct Config {
     /// The mesh folders or files.
     pub folders: Vec<PathBuf>,
+    /// How far links in them are followed.
+    pub follow_links: FollowLinks,
     /// Where DNS is answered, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
     /// Where DNS is answered encrypted.
@@ -148,6 +151,9 @@ impl Config {
                 }),
             )
             .unwrap_or_else(|| vec![DEFAULT_FOLDER.into()]),
+            follow_links: file
+                .follow_links
+                .map_or(FollowLinks::default(), |links| links.0),
             listen: entrances
                 .iter()
                 .flat_map(Entrance::plain)
@@ -241,6 +247,7 @@ impl Config {
     pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
         let differences = [
             ("folders", self.folders != next.folders),
+            ("followLinks", self.follow_links != next.follow_links),
             (
                 "listen",
                 self.listen != next.listen || self.encrypted != next.encrypted,

@@ -34,7 +34,7 @@ pub(super) fn load(config: &Config) -> Result<Loaded, Failure> {
     let mut pipeline = Pipeline::new(config.policy(0));
     let now = SystemTime::now();
     let mut has_unreadable = false;
-    source::load(config.folders.clone(), |batch| {
+    source::load(config.folders.clone(), config.follow_links, |batch| {
         let mut readings = batch.changes.iter().map(|change| &change.reading);
         has_unreadable |= readings.any(|reading| matches!(reading, Reading::Unreadable(_)));
         pipeline.take_in(batch.changes, now);

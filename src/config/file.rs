@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     value::{
-        AllUnhealthy, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http, Limit,
+        AllUnhealthy, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http, Limit, Links,
         LogFormat, LogLevel, Memory, Network, Period, TtlPeriod, Upstream, Wait, Workers, Zone,
     },
     yaml::OneOrMore,
@@ -53,6 +53,7 @@ pub enum FileError {
 #[allow(missing_docs, reason = "docs/configuration.md describes each key")]
 pub struct File {
     pub folders: Option<OneOrMore<Folder>>,
+    pub follow_links: Option<Links>,
     pub listen: Option<OneOrMore<Entrance>>,
     pub zones: Option<OneOrMore<Zone>>,
     pub ttl: Option<TtlPeriod>,

@@ -17,6 +17,7 @@ use crate::{
     dns::{Name, NameError, Ttl, TtlOutOfRange},
     forward::AddressError,
     select::WhenAllUnhealthy,
+    source::FollowLinks,
 };
 
 /// The port of an address that names none: DNS's own.
@@ -367,6 +368,22 @@ impl FromStr for CharacterString {
         match text.len() {
             1..=255 => Ok(Self(text.into())),
             _ => Err(ValueError::CharacterString),
+        }
+    }
+}
+
+/// How far links in mesh folders are followed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Links(pub FollowLinks);
+
+impl FromStr for Links {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "anywhere" => Ok(Self(FollowLinks::Anywhere)),
+            "inside" => Ok(Self(FollowLinks::Inside)),
+            _ => Err(ValueError::Word("anywhere or inside")),
         }
     }
 }

@@ -11,9 +11,9 @@ use serde::{
 };
 
 use super::value::{
-    AllUnhealthy, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http, Limit, LogFormat,
-    LogLevel, Memory, Network, Period, TtlPeriod, Unmatched, Upstream, ValueError, Wait, Workers,
-    Zone,
+    AllUnhealthy, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http, Limit, Links,
+    LogFormat, LogLevel, Memory, Network, Period, TtlPeriod, Unmatched, Upstream, ValueError, Wait,
+    Workers, Zone,
 };
 use crate::chain::Chain;
 
@@ -153,6 +153,7 @@ reads_as_text!(
     ForwardPolicy,
     Http,
     Limit,
+    Links,
     LogFormat,
     LogLevel,
     Memory,

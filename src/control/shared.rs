@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use super::names::Names;
 use crate::{
     pipeline::Policy,
-    source::{Waker, Wish},
+    source::{FollowLinks, Waker, Wish},
     status::Status,
     zone::Snapshot,
 };
@@ -24,6 +24,8 @@ use crate::{
 pub struct Options {
     /// The mesh folders, or single files.
     pub folders: Vec<PathBuf>,
+    /// How far links in them are followed.
+    pub follow_links: FollowLinks,
     /// How they are answered.
     pub policy: Policy,
     /// How changes are to be noticed.

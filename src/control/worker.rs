@@ -59,6 +59,7 @@ impl Worker {
     ) -> Self {
         let feed = Feed::new(
             options.folders.clone(),
+            options.follow_links,
             options.wish,
             options.start_patience,
             shared.waker.clone(),

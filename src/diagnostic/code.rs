@@ -67,10 +67,14 @@ codes! {
     NO_MANIFEST = "MDNS012";
     /// The file is a template, which has to be rendered first.
     TEMPLATE = "MDNS013";
+    /// More is wrong in the file than is told.
+    MORE_IN_FILE = "MDNS014";
     /// The file changed whenever it was read.
     FILE_IN_MOTION = "MDNS020";
     /// A folder has files, and none is a manifest that meshdns reads.
     NO_MANIFESTS = "MDNS021";
+    /// A link is not followed, or a folder is not listed: a rule or a limit is against it.
+    NOT_FOLLOWED = "MDNS022";
 
     /// The `apiVersion` is one that meshdns does not read (for this kind).
     API_VERSION = "MDNS101";

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    ops::AddAssign,
     sync::Arc,
 };
 
@@ -48,7 +49,7 @@ impl Diagnostics {
                 *count += 1;
                 continue;
             }
-            *self.counts.of(diagnostic.severity) += 1;
+            self.counts.add(diagnostic.severity);
             let diagnostic = Arc::new(diagnostic);
             self.said.insert(diagnostic.clone(), 1);
             appeared.push(diagnostic);
@@ -91,7 +92,20 @@ impl Diagnostics {
     }
 }
 
+impl AddAssign for SeverityCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.errors += more.errors;
+        self.warnings += more.warnings;
+        self.infos += more.infos;
+    }
+}
+
 impl SeverityCounts {
+    /// Counts one more.
+    pub(crate) fn add(&mut self, severity: Severity) {
+        *self.of(severity) += 1;
+    }
+
     fn of(&mut self, severity: Severity) -> &mut usize {
         match severity {
             Severity::Error => &mut self.errors,

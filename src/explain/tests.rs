@@ -76,7 +76,7 @@ fn pipeline(zones: &[&str], objects: Vec<Object>) -> Pipeline {
         file: origin.file.clone(),
         reading: Reading::Read(Contents {
             documents: documents.collect(),
-            diagnostics: Vec::new(),
+            ..Contents::default()
         }),
     };
     let settings = Settings {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 
-use self::unfold::{Item, Membership, Unfolding};
+use self::unfold::{Item, LeftOut, Membership, Unfolding};
 use super::{
+    draft::{Draft, Nameless},
     locate::{self, Places},
     metadata::Namespaces,
     object::{Document, DocumentOutcome},
     raw::RawDocument,
     read::{self, Format, Tree, Unreadable},
-    stray::{self, Draft, Stray, StraySort},
+    stray::{self, Stray, StraySort},
     template,
     value::{NodeId, Value},
 };
@@ -55,17 +56,31 @@ impl<'f> Decoder<'f> {
             Ok(tree) if tree.root.value == Value::Null => {}
             Ok(tree) => {
                 if !matches!(tree.root.value, Value::Map(_) | Value::List(_)) {
-                    draft.garbled += usize::from(template::first_action(raw.text).is_none());
+                    if template::first_action(raw.text).is_none() {
+                        draft.count_garbled();
+                    }
                 }
                 let mut unfolding = Unfolding {
                     faults: tree.faults.iter().peekable(),
                     items: &mut self.items,
+                    nameless: 0,
+                    left_out: LeftOut::default(),
                     namespaces: &mut self.namespaces,
                 };
                 unfolding.visit(&tree.root, None, 0, NodeId(u32::MAX));
                 unfolding.digest(&tree.root);
+                let left_out = unfolding.left_out;
                 let places = places(raw, &tree, &self.items);
                 add(file, raw, self.items.drain(..), &places, draft);
+                if left_out.items > 0 {
+                    let origin = Origin {
+                        file: file.clone(),
+                        document: raw.number,
+                        position: raw.start(),
+                    };
+                    let digest = left_out.digest;
+                    draft.leave_out(Nameless { origin, digest }, left_out.problems);
+                }
             }
             Err(unreadable) => refuse(file, raw, unreadable, draft),
         }
@@ -83,7 +98,7 @@ fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, draft:
         code,
         message,
     } = unreadable;
-    draft.contents.documents.push(Document {
+    draft.document(Document {
         origin: origin(raw.start()),
         outcome: DocumentOutcome::Rejected(None),
         digest: raw.digest(),
@@ -99,8 +114,10 @@ fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, draft:
         sort,
     };
     let action = template::first_action(raw.text);
-    draft.garbled += usize::from(action.is_none());
-    draft.strays.push(match action {
+    if action.is_none() {
+        draft.count_garbled();
+    }
+    draft.stray(match action {
         Some((line, column)) => stray(
             Severity::Info,
             code::TEMPLATE,
@@ -141,6 +158,9 @@ fn places(raw: &RawDocument<'_>, tree: &Tree<'_>, items: &[Item]) -> ItemPlaces 
         .chain(items.iter().map(|item| item.at))
         .max()
         .unwrap_or(tree.root.id);
+    if last == NodeId::ROOT {
+        return ItemPlaces::Single;
+    }
     ItemPlaces::Any(Places::find(raw, tree.format, last))
 }
 
@@ -167,7 +187,7 @@ fn plain_list(
 fn add(
     file: &Arc<str>,
     raw: &RawDocument<'_>,
-    items: impl ExactSizeIterator<Item = Item>,
+    items: impl Iterator<Item = Item>,
     places: &ItemPlaces,
     draft: &mut Draft,
 ) {
@@ -185,14 +205,6 @@ fn add(
         document: raw.number,
         position: place(id),
     };
-    let Draft {
-        contents,
-        strays,
-        ours,
-        garbled: _,
-    } = draft;
-    let first_diagnostic = contents.diagnostics.len();
-    contents.documents.reserve(items.len());
     for item in items {
         let object = match &item.outcome {
             Some(DocumentOutcome::Object(object)) if !item.problems.is_empty() => {
@@ -209,22 +221,23 @@ fn add(
             object: object.clone(),
         });
         match item.membership {
-            Membership::Stray(sort) => strays.push(Stray {
+            Membership::Stray(sort) => draft.stray(Stray {
                 diagnostics: diagnostics.collect(),
                 sort,
             }),
             membership => {
-                *ours += usize::from(membership == Membership::Ours);
-                contents.diagnostics.extend(diagnostics);
+                if membership == Membership::Ours {
+                    draft.count_ours();
+                }
+                draft.diagnostics(diagnostics);
             }
         }
         if let Some(outcome) = item.outcome {
-            contents.documents.push(Document {
+            draft.document(Document {
                 origin: origin(item.at),
                 outcome,
                 digest: item.digest,
             });
         }
     }
-    contents.diagnostics[first_diagnostic..].sort();
 }

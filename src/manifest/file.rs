@@ -1,19 +1,27 @@
 //! Whole files: bytes to text, and the problems that a file has before anyone reads a document.
 
-use std::{io, str, sync::Arc};
+use std::{fmt, str, sync::Arc};
 
-use super::{document::Decoder, object::Contents, raw::split, stray::Draft};
+use super::{document::Decoder, draft::Draft, object::Contents, raw::split};
 use crate::diagnostic::{Code, Diagnostic, Origin, Position, Severity, code};
 
 /// The largest file that is read, in bytes: about 140 000 `WorkloadEntries`.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
-/// Reads every document of `text`: what `file` (the name in diagnostics) holds.
+/// How many documents of one file are read: no file of [`MAX_FILE_BYTES`] holds as many objects.
+pub const MAX_DOCUMENTS: usize = 600_000;
+
+/// Reads every document of `text`, [`MAX_DOCUMENTS`] at most: what `file` (the name in diagnostics) holds.
 pub fn parse(file: &Arc<str>, text: &str) -> Contents {
     let mut draft = Draft::default();
+    let mut next = Draft::default();
     let mut decoder = Decoder::new(file);
-    for raw in split(text) {
-        decoder.read(&raw, &mut draft);
+    for (count, raw) in split(text).enumerate() {
+        if count == MAX_DOCUMENTS {
+            return refused(too_many_documents(file));
+        }
+        decoder.read(&raw, &mut next);
+        draft.append(&mut next);
     }
     draft.finish(false)
 }
@@ -21,17 +29,19 @@ pub fn parse(file: &Arc<str>, text: &str) -> Contents {
 /// Reads a file's bytes, which must be UTF-8 and [`MAX_FILE_BYTES`] at most.
 pub fn parse_bytes(file: &Arc<str>, bytes: &[u8]) -> Contents {
     let size_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let refused = if size_bytes > MAX_FILE_BYTES {
-        too_large(file, size_bytes)
-    } else {
-        match text_of(file, bytes) {
-            Ok(text) => return parse(file, text),
-            Err(refused) => refused,
-        }
-    };
+    if size_bytes > MAX_FILE_BYTES {
+        return refused(too_large(file, size_bytes));
+    }
+    match text_of(file, bytes) {
+        Ok(text) => parse(file, text),
+        Err(diagnostic) => refused(diagnostic),
+    }
+}
+
+fn refused(diagnostic: Diagnostic) -> Contents {
     Contents {
-        documents: Vec::new(),
-        diagnostics: vec![refused],
+        diagnostics: vec![diagnostic],
+        ..Contents::default()
     }
 }
 
@@ -78,13 +88,19 @@ pub fn too_large(file: &Arc<str>, size_bytes: u64) -> Diagnostic {
     whole_file(file, Position::START, code::FILE_TOO_LARGE, message)
 }
 
+/// The diagnostic for a file of more than [`MAX_DOCUMENTS`].
+pub fn too_many_documents(file: &Arc<str>) -> Diagnostic {
+    let message = format!("the file has more than {MAX_DOCUMENTS} documents: split it");
+    whole_file(file, Position::START, code::FILE_TOO_LARGE, message)
+}
+
 /// The diagnostic for a file that can't be opened or read.
-pub fn unreadable(file: &Arc<str>, error: &io::Error) -> Diagnostic {
+pub fn unreadable(file: &Arc<str>, why: &impl fmt::Display) -> Diagnostic {
     whole_file(
         file,
         Position::START,
         code::FILE_UNREADABLE,
-        format!("the file can't be read: {error}"),
+        format!("the file can't be read: {why}"),
     )
 }
 

@@ -235,7 +235,7 @@ mod tests {
     /// Compares the place of each value and key, in reading order, and that the reader counts as many.
     #[track_caller]
     fn check(text: &str, expected: &[(u32, u32)]) {
-        let raw = split(text)[0];
+        let raw = split(text).next().expect("a document");
         let arena = Bump::new();
         let tree = read::read(&arena, &raw, false).expect("a document that can be read");
         let last = last_id(&tree.root);
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn finds_the_items_of_a_plain_list() {
         let places = |text: &str, count| {
-            let places = item_places(&split(text)[0], count)?;
+            let places = item_places(&split(text).next()?, count)?;
             Some(
                 places
                     .iter()

@@ -37,6 +37,9 @@ impl Namespaces {
     }
 }
 
+/// How many labels of one object are taken: far more than anybody gives, and few enough for an index over them.
+const MAX_LABELS: usize = 4_096;
+
 /// The fields of Kubernetes' `ObjectMeta`, past ones included.
 const FIELDS: &[&str] = &[
     "name",
@@ -118,6 +121,7 @@ pub(super) fn decode<'a>(
     if let Some(node) = fields.get_set("labels") {
         let labels = texts_or_null(findings, node, "`metadata.labels`");
         labels::check(findings, labels, Judge::Kubernetes);
+        findings.check_count(node.id, labels.len(), MAX_LABELS, "`metadata.labels`");
         decoded.labels = labels;
     }
     metadata.created = timestamp(findings, fields, "creationTimestamp").unwrap_or_default();

@@ -10,12 +10,13 @@
 //! ```
 //!
 //! Whether a document that is no object is a mistake or belongs to a file of another kind is decided for the file as a
-//! whole: a [`Draft`] holds what its documents say until then.
+//! whole: a [`Draft`] holds what its documents say until then, within limits.
 //!
 //! One bad document, list item or value never hides its neighbours. Never opens a file and never joins two objects.
 
 mod address;
 mod document;
+mod draft;
 mod file;
 mod findings;
 mod host;
@@ -40,13 +41,16 @@ mod workload_entry;
 mod workload_group;
 
 pub use document::Decoder;
-pub use file::{MAX_FILE_BYTES, parse, parse_bytes, text_of, too_large, unreadable};
+pub use draft::Draft;
+pub use file::{
+    MAX_DOCUMENTS, MAX_FILE_BYTES, parse, parse_bytes, text_of, too_large, too_many_documents,
+    unreadable,
+};
 pub use label_map::LabelMap;
 pub use object::{
     Address, Contents, Document, DocumentOutcome, EndpointSource, Export, Metadata, Object, Pod,
     Resolution, ServiceEntry, WorkloadEntry,
 };
-pub use raw::{RawDocument, split};
+pub use raw::{RawDocument, Split, split};
 #[cfg(fuzzing)]
 pub use read::fuzzing::check_readers;
-pub use stray::{Draft, DraftMark};

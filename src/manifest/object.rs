@@ -36,8 +36,11 @@ pub enum DocumentOutcome {
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Contents {
-    /// Every object in the file's order; empty documents leave none.
+    /// Every object in the file's order; empty documents leave none. Of those that can't be used and name no object the first
+    /// 1000, and the others as one behind all others; of other kinds the first 1000.
     pub documents: Vec<Document>,
+    /// How many more objects of other kinds there are than documents of the outcome [`DocumentOutcome::Ignored`].
+    pub more_ignored: usize,
     /// What is wrong with them, in the file's order.
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -1,4 +1,5 @@
-//! Documents that may belong to no manifest at all, and what becomes of them once the whole file is known.
+//! Documents that may belong to no manifest at all; what becomes of them is decided once the whole file is known, by
+//! [`Draft::finish`](super::draft::Draft::finish).
 //!
 //! A folder of manifests mostly is a part of a repository, in which other YAML and JSON lie about: values, kustomizations,
 //! patches, lock files, templates. None of it is an error of the mesh. A manifest with a mistake in it is one. The rule:
@@ -8,7 +9,6 @@
 use super::{
     findings::nearest,
     kind::{ISTIO_GROUP, ISTIO_KINDS, known_kind},
-    object::{Contents, Document},
     value::{Fields, Node, Value},
 };
 use crate::diagnostic::{Diagnostic, Severity, code};
@@ -21,6 +21,24 @@ pub(super) struct Stray {
     pub(super) sort: StraySort,
 }
 
+impl Stray {
+    /// Says, once and as a note, that its file is no manifest.
+    pub(super) fn tell_no_manifest(&mut self) {
+        self.diagnostics.truncate(1);
+        for diagnostic in &mut self.diagnostics {
+            diagnostic.severity = Severity::Info;
+            diagnostic.message = format!(
+                "the file is no manifest: {}",
+                match diagnostic.code {
+                    code::NO_KIND => "nothing in it names an object that meshdns reads",
+                    _ => &*diagnostic.message,
+                }
+            );
+            diagnostic.code = code::NO_MANIFEST;
+        }
+    }
+}
+
 /// What a stray document looks like.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum StraySort {
@@ -29,120 +47,6 @@ pub(super) enum StraySort {
     /// It has to be rendered first; its diagnostic says so.
     Template,
     Other,
-}
-
-/// What documents of a file say, while it is open what the file as a whole is.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Draft {
-    pub(super) contents: Contents,
-    pub(super) strays: Vec<Stray>,
-    /// How many objects of our kinds there are, rejected ones included.
-    pub(super) ours: usize,
-    /// How many documents are no YAML or JSON, or a mere text, and no template.
-    pub(super) garbled: usize,
-}
-
-/// How much a draft held at some time.
-#[derive(Clone, Copy, Debug)]
-pub struct DraftMark {
-    documents: usize,
-    diagnostics: usize,
-    strays: usize,
-    ours: usize,
-    garbled: usize,
-}
-
-impl Draft {
-    /// What it holds so far.
-    pub fn mark(&self) -> DraftMark {
-        DraftMark {
-            documents: self.contents.documents.len(),
-            diagnostics: self.contents.diagnostics.len(),
-            strays: self.strays.len(),
-            ours: self.ours,
-            garbled: self.garbled,
-        }
-    }
-
-    /// Whether a document says nothing that any file of YAML or JSON would: the file may have been another a moment ago, as one
-    /// that was cut, or that a web page took the place of.
-    pub fn is_garbled(&self) -> bool {
-        self.garbled > 0
-    }
-
-    /// The documents that came since `mark`.
-    pub fn documents_since(&self, mark: DraftMark) -> &[Document] {
-        &self.contents.documents[mark.documents..]
-    }
-
-    /// A copy of what came since `mark`.
-    #[must_use]
-    pub fn since(&self, mark: DraftMark) -> Self {
-        Self {
-            contents: Contents {
-                documents: self.contents.documents[mark.documents..].to_vec(),
-                diagnostics: self.contents.diagnostics[mark.diagnostics..].to_vec(),
-            },
-            strays: self.strays[mark.strays..].to_vec(),
-            ours: self.ours - mark.ours,
-            garbled: self.garbled - mark.garbled,
-        }
-    }
-
-    /// Adds what documents further down in the file say.
-    pub fn append(&mut self, mut next: Self) {
-        self.contents.documents.append(&mut next.contents.documents);
-        self.contents
-            .diagnostics
-            .append(&mut next.contents.diagnostics);
-        self.strays.append(&mut next.strays);
-        self.ours += next.ours;
-        self.garbled += next.garbled;
-    }
-
-    /// What the file holds; `has_more` where it has objects of our kinds that this draft does not hold.
-    pub fn finish(self, has_more: bool) -> Contents {
-        let Self {
-            mut contents,
-            mut strays,
-            ours,
-            garbled: _,
-        } = self;
-        let is = |sort| move |stray: &Stray| stray.sort == sort;
-        let template = strays.iter().position(is(StraySort::Template));
-        let told = if let Some(template) = template {
-            // In a template nothing else is to be expected than parts of it.
-            let template = strays.swap_remove(template);
-            strays.retain(is(StraySort::Ours));
-            strays.push(template);
-            strays
-        } else if has_more || ours > 0 || strays.iter().any(is(StraySort::Ours)) {
-            strays
-        } else {
-            strays.truncate(1);
-            for diagnostic in strays.iter_mut().flat_map(|stray| &mut stray.diagnostics) {
-                diagnostic.severity = Severity::Info;
-                diagnostic.message = format!(
-                    "the file is no manifest: {}",
-                    match diagnostic.code {
-                        code::NO_KIND => "nothing in it names an object that meshdns reads",
-                        _ => &*diagnostic.message,
-                    }
-                );
-                diagnostic.code = code::NO_MANIFEST;
-            }
-            for stray in &mut strays {
-                stray.diagnostics.truncate(1);
-            }
-            strays
-        };
-        if !told.is_empty() {
-            let told = told.into_iter().flat_map(|stray| stray.diagnostics);
-            contents.diagnostics.extend(told);
-            contents.diagnostics.sort();
-        }
-        contents
-    }
 }
 
 /// Whether a value without `apiVersion` or `kind` seems to be meant as an object of ours, or as a list of them.

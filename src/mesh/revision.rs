@@ -10,6 +10,14 @@ use crate::{
     manifest::{Contents, DocumentOutcome},
 };
 
+/// How many other kinds of one file are counted one by one, and how long their names may be, in bytes; the objects of all
+/// others are counted together.
+const MAX_KINDS: usize = 64;
+const MAX_KIND_BYTES: usize = 128;
+
+/// What those are counted as; no kind of Kubernetes' begins with a small letter.
+const OTHER_KINDS: &str = "other";
+
 /// An object whose newest version can't be used.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct KeptObject {
@@ -170,8 +178,11 @@ impl<'f> Revision<'f> {
                     }
                 }
                 DocumentOutcome::Rejected(None) => strays.push(document.digest),
-                DocumentOutcome::Ignored(kind) => *self.ignored.entry(kind).or_default() += 1,
+                DocumentOutcome::Ignored(kind) => self.ignore(kind, 1),
             }
+        }
+        if contents.more_ignored > 0 {
+            self.ignore(OTHER_KINDS.into(), contents.more_ignored);
         }
         for claim in unchanged {
             self.claim(claim);
@@ -209,6 +220,13 @@ impl<'f> Revision<'f> {
             self.strays.suspects = Vec::new();
         }
         self.strays.digests = strays;
+    }
+
+    fn ignore(&mut self, kind: Box<str>, count: usize) {
+        let is_counted = self.ignored.contains_key(&kind)
+            || self.ignored.len() < MAX_KINDS && kind.len() <= MAX_KIND_BYTES;
+        let kind = if is_counted { kind } else { OTHER_KINDS.into() };
+        *self.ignored.entry(kind).or_default() += count;
     }
 
     fn claim(&mut self, claim: Claim) {

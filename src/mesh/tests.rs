@@ -77,7 +77,7 @@ fn contents(
     };
     Contents {
         documents: outcomes.into_iter().map(document).collect(),
-        diagnostics: Vec::new(),
+        ..Contents::default()
     }
 }
 

@@ -20,8 +20,13 @@ use crate::{
 /// From this size on, in bytes, the parts of a file are parsed side by side.
 const LARGE_FILE_BYTES: usize = 256 << 10;
 
-/// How many documents a part holds.
+/// How many documents a part holds, and how many documents are cut before they are parsed.
 const DOCUMENTS_IN_PART: usize = 500;
+const DOCUMENTS_AT_A_TIME: usize = 64 * DOCUMENTS_IN_PART;
+
+/// Of how many documents without an object it is remembered what they said. A file with more of them is parsed as a whole
+/// whenever it changes.
+const MAX_WITHOUT_OBJECT: usize = 1_000;
 
 /// What is remembered of a file's documents.
 #[derive(Debug, Default)]
@@ -49,23 +54,46 @@ pub(super) struct Parsed {
 /// Parses a file, but not the documents that are `known`.
 ///
 /// A document that moved to another line or number is parsed again: its diagnostics say where it stands.
-pub(super) fn parse(file: &Arc<str>, text: &str, known: Option<&Documents>) -> Parsed {
-    let raw = manifest::split(text);
-    let part = if text.len() < LARGE_FILE_BYTES {
-        Part::parse(file, 0, &raw, known)
-    } else {
-        let parts = raw.par_chunks(DOCUMENTS_IN_PART).enumerate();
-        parts
-            .map(|(part, raw)| Part::parse(file, part * DOCUMENTS_IN_PART, raw, known))
-            .reduce(Part::default, Part::followed_by)
-    };
+///
+/// # Errors
+///
+/// The diagnostic for a file of more than [`manifest::MAX_DOCUMENTS`].
+pub(super) fn parse(
+    file: &Arc<str>,
+    text: &str,
+    known: Option<&Documents>,
+) -> Result<Parsed, Diagnostic> {
+    let mut split = manifest::split(text);
+    let mut all = Part::default();
+    let mut count = 0;
+    loop {
+        let raw: Vec<_> = split.by_ref().take(DOCUMENTS_AT_A_TIME).collect();
+        if raw.is_empty() {
+            break;
+        }
+        if count + raw.len() > manifest::MAX_DOCUMENTS {
+            return Err(manifest::too_many_documents(file));
+        }
+        all = all.followed_by(if text.len() < LARGE_FILE_BYTES {
+            Part::parse(file, count, &raw, known)
+        } else {
+            let parts = raw.par_chunks(DOCUMENTS_IN_PART).enumerate();
+            parts
+                .map(|(part, raw)| Part::parse(file, count + part * DOCUMENTS_IN_PART, raw, known))
+                .reduce(Part::default, Part::followed_by)
+        });
+        count += raw.len();
+    }
     let Part {
         draft,
         unchanged,
-        digests,
-        without_object,
+        documents,
         fresh,
-    } = part;
+    } = all;
+    let documents = documents
+        .filter(|_| draft.is_whole())
+        .map(Documents::from)
+        .unwrap_or_default();
     let is_garbled = draft.is_garbled();
     let contents = draft.finish(!unchanged.is_empty());
     let reading = if unchanged.is_empty() {
@@ -76,19 +104,15 @@ pub(super) fn parse(file: &Arc<str>, text: &str, known: Option<&Documents>) -> P
             unchanged,
         }
     };
-    let documents = Documents {
-        digests: digests.into(),
-        without_object,
-    };
     // A template says so itself.
     let is_meant = is_meant(&reading) || text.contains("{{");
-    Parsed {
+    Ok(Parsed {
         reading,
         documents,
         fresh,
         is_meant,
         is_garbled,
-    }
+    })
 }
 
 /// Whether a file holds an object of a mesh, or something that is worth a warning.
@@ -111,13 +135,40 @@ fn is_meant(reading: &Reading) -> bool {
 }
 
 /// Documents that follow one another in a file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Part {
     draft: Draft,
     unchanged: Vec<u32>,
+    /// `None` where too many documents hold no object.
+    documents: Option<DocumentsSoFar>,
+    fresh: u64,
+}
+
+/// What is to be remembered of documents, while others follow.
+#[derive(Debug, Default)]
+struct DocumentsSoFar {
     digests: Vec<u64>,
     without_object: HashMap<usize, Draft>,
-    fresh: u64,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self {
+            draft: Draft::default(),
+            unchanged: Vec::new(),
+            documents: Some(DocumentsSoFar::default()),
+            fresh: 0,
+        }
+    }
+}
+
+impl From<DocumentsSoFar> for Documents {
+    fn from(documents: DocumentsSoFar) -> Self {
+        Self {
+            digests: documents.digests.into(),
+            without_object: documents.without_object,
+        }
+    }
 }
 
 impl Part {
@@ -130,42 +181,65 @@ impl Part {
     ) -> Self {
         let mut part = Self::default();
         let mut decoder = Decoder::new(file);
+        let mut draft = Draft::default();
         for (index, raw) in (start..).zip(raw) {
             let digest = key_of(raw);
             let known = known.filter(|known| known.digests.get(index) == Some(&digest));
-            let mark = part.draft.mark();
             match known.map(|known| known.without_object.get(&index)) {
                 Some(None) => {
                     part.unchanged.push(raw.number);
-                    part.digests.push(digest);
+                    part.remember(index, digest, None);
                     continue;
                 }
-                Some(Some(draft)) => part.draft.append(draft.clone()),
+                Some(Some(known)) => draft.append(&mut known.clone()),
                 None => {
                     part.fresh += 1;
-                    decoder.read(raw, &mut part.draft);
+                    decoder.read(raw, &mut draft);
                 }
             }
-            let documents = part.draft.documents_since(mark);
+            let documents = draft.documents();
             let is_object =
                 |document: &&Document| matches!(document.outcome, DocumentOutcome::Object(_));
             let objects = documents.iter().filter(is_object).count();
             let is_mixed = objects > 0 && objects < documents.len();
-            part.digests.push(if is_mixed { 0 } else { digest });
-            if objects == 0 {
-                part.without_object.insert(index, part.draft.since(mark));
-            }
+            let without_object = (objects == 0).then_some(&draft);
+            part.remember(index, if is_mixed { 0 } else { digest }, without_object);
+            part.draft.append(&mut draft);
         }
         part
     }
 
-    fn followed_by(mut self, next: Self) -> Self {
-        self.draft.append(next.draft);
+    /// Notes what is to be remembered of the document with this index; `without_object` is what it says where it holds none.
+    fn remember(&mut self, index: usize, digest: u64, without_object: Option<&Draft>) {
+        let Some(documents) = &mut self.documents else {
+            return;
+        };
+        documents.digests.push(digest);
+        if let Some(draft) = without_object {
+            documents.without_object.insert(index, draft.clone());
+        }
+        self.forget_too_much();
+    }
+
+    fn followed_by(mut self, mut next: Self) -> Self {
+        self.draft.append(&mut next.draft);
         self.unchanged.extend(next.unchanged);
-        self.digests.extend(next.digests);
-        self.without_object.extend(next.without_object);
         self.fresh += next.fresh;
+        self.documents = self.documents.zip(next.documents).map(|(mut all, next)| {
+            all.digests.extend(next.digests);
+            all.without_object.extend(next.without_object);
+            all
+        });
+        self.forget_too_much();
         self
+    }
+
+    fn forget_too_much(&mut self) {
+        let is_too_much =
+            |documents: &DocumentsSoFar| documents.without_object.len() > MAX_WITHOUT_OBJECT;
+        if self.documents.as_ref().is_some_and(is_too_much) {
+            self.documents = None;
+        }
     }
 }
 
@@ -200,9 +274,9 @@ mod tests {
     #[track_caller]
     fn check(first: &str, second: &str, unchanged: &[u32], fresh: u64) {
         let file: Arc<str> = "mesh.yaml".into();
-        let known = parse(&file, first, None);
+        let known = parse(&file, first, None).expect("few documents");
         assert_eq!(known.reading, Reading::Read(manifest::parse(&file, first)));
-        let parsed = parse(&file, second, Some(&known.documents));
+        let parsed = parse(&file, second, Some(&known.documents)).expect("few documents");
         let Reading::Amended {
             contents,
             unchanged: told,

@@ -16,10 +16,11 @@ use std::{
 use super::{
     batch::Batch,
     folder::Folder,
+    links::FollowLinks,
+    listing::Listing,
     look::{Look, Scan, Trust, Work},
     signals::{Evidence, Extent, Signals},
     waker::Waker,
-    walk::Listing,
     watch::{Watch, Wish},
 };
 use crate::status::{Unread, Watching};
@@ -104,10 +105,16 @@ impl Feed {
     /// A feed of mesh folders, or single files, that nobody has looked at. It wakes `waker` when a look is worth it.
     ///
     /// What can't be read at the start it waits for as long as `patience`.
-    pub fn new(paths: Vec<PathBuf>, wish: Wish, patience: Duration, waker: Arc<Waker>) -> Self {
+    pub fn new(
+        paths: Vec<PathBuf>,
+        follow_links: FollowLinks,
+        wish: Wish,
+        patience: Duration,
+        waker: Arc<Waker>,
+    ) -> Self {
         let signals = Arc::new(Signals::new(waker));
         Self {
-            folder: Folder::new(paths),
+            folder: Folder::new(paths, follow_links),
             watch: Watch::new(wish, signals.clone()),
             signals,
             evidence: Evidence::default(),

@@ -16,22 +16,28 @@ use std::{
 
 use super::{
     error::LoadError,
-    judge::{Refusal, Verdict, judge},
-    known::{Announced, Burst, KnownFile, Root, gone_at, is_unseen},
+    judge::{Verdict, judge},
+    known::{Announced, Around, Burst, KnownFile, MAX_RESTLESS, Root, gone_at, is_unseen},
+    links::FollowLinks,
+    listing::{Listed, ListedKind, Listing, NotListed, Places, folders_around},
     look::{Look, Scan, Trust},
-    naming::{is_below, name_of, prefix_of},
+    naming::{is_below, name_of, path_of, prefix_of},
     reading::{self, Candidate, ReadOutcome},
-    remarks,
+    remarks::{self, Refusal},
     stamp::{Identity, Stamp},
-    walk::{self, EntryKind, Listed, Listing},
+    walk,
 };
 use crate::{
     manifest,
     mesh::{FileChange, Reading},
 };
 
-/// When to look again at a file that changed while it was read.
+/// When to look again at a file that changed while it was read, at first and where that goes on.
 const RESTLESS_PATIENCE: Duration = Duration::from_millis(5);
+const MAX_RESTLESS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many looks in a row may find a file in motion before it is told that it can't be read.
+const TOLD_RESTLESS: u32 = 2 * MAX_RESTLESS;
 
 /// When to try again what the operating system refused at the start, at first; and how much of the time since the start to
 /// let pass when it goes on refusing, for a look at a large folder is not cheap.
@@ -43,6 +49,9 @@ const REFUSAL_BACKOFF: u32 = 4;
 pub(super) struct Folder {
     roots: Vec<Root>,
     paths: Vec<PathBuf>,
+    follow_links: FollowLinks,
+    /// Where folders were when all of them were last looked at.
+    places: Places,
     files: BTreeMap<Arc<str>, KnownFile>,
     /// Files to look at next time, whether or not something is said about them.
     awaited: BTreeSet<Arc<str>>,
@@ -59,10 +68,12 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Mesh folders, or single files, that nobody has looked at.
-    pub(super) fn new(paths: Vec<PathBuf>) -> Self {
+    pub(super) fn new(paths: Vec<PathBuf>, follow_links: FollowLinks) -> Self {
         Self {
             roots: paths.iter().map(|_| Root::default()).collect(),
             paths,
+            follow_links,
+            places: Places::new(),
             files: BTreeMap::new(),
             awaited: BTreeSet::new(),
             unread: BTreeSet::new(),
@@ -93,7 +104,7 @@ impl Folder {
 
     /// Lists the files that are there.
     pub(super) fn list(&self) -> Listing {
-        walk::walk(&self.paths)
+        walk::walk(&self.paths, self.follow_links)
     }
 
     /// Fails where a given path can't be listed.
@@ -106,7 +117,8 @@ impl Folder {
             return Err(LoadError::open(&self.paths[root], again(error)));
         }
         for path in &self.paths {
-            if let Some((_, error)) = listing.closed.get(&prefix_of(path)) {
+            let closed = listing.closed.get(&prefix_of(path));
+            if let Some(NotListed::Error(error)) = closed.map(|closed| &closed.why) {
                 return Err(LoadError::list(path, again(error)));
             }
         }
@@ -202,7 +214,10 @@ impl Folder {
                     Some(until) if self.waits_for_others(name, candidate.stamp, look) => {
                         self.wait(name, root, candidate.stamp, look.now, until, &mut scan);
                     }
-                    _ => candidates.push(candidate),
+                    _ => candidates.push(Candidate {
+                        folder: listing.folder_of(&candidate.real),
+                        ..candidate
+                    }),
                 },
                 Verdict::Wait(stamp, until) => {
                     let known = self.files.get(name);
@@ -210,6 +225,14 @@ impl Folder {
                         held_until.is_some() && known.is_some_and(KnownFile::is_restless);
                     let until = held_until.map_or(until, |held| held.max(until));
                     self.wait(name, root, stamp, look.now, until, &mut scan);
+                }
+                Verdict::Cut(stamp) => {
+                    let refusal = Refusal::ForGood(remarks::cut(name));
+                    if let Some(change) = self.trouble(name, root, refusal, &mut scan) {
+                        take_in(change, &scan);
+                    }
+                    let known = self.files.get_mut(name).expect("it became shorter");
+                    known.cut = Some(stamp);
                 }
                 Verdict::Refused(refusal) => {
                     self.retry(name, &refusal, look, &mut scan);
@@ -219,10 +242,10 @@ impl Folder {
                 }
             }
         }
-        for (name, (root, error)) in listing.closed.iter().filter(|_| look.only.is_none()) {
-            let refusal = Refusal::ForNow(remarks::closed(name, error));
+        for (name, closed) in listing.closed.iter().filter(|_| look.only.is_none()) {
+            let refusal = remarks::closed(name, &closed.why);
             self.retry(name, &refusal, look, &mut scan);
-            if let Some(change) = self.trouble(name, *root, refusal, &mut scan) {
+            if let Some(change) = self.trouble(name, closed.root, refusal, &mut scan) {
                 take_in(change, &scan);
             }
         }
@@ -245,6 +268,9 @@ impl Folder {
             };
             for change in self.settle_missing(listing, look, missing, &mut scan) {
                 take_in(change, &scan);
+            }
+            if look.only.is_none() {
+                self.places = listing.places();
             }
             if self.awaited.is_empty() {
                 for change in remarks::renew_bare(&mut self.roots, &self.paths, listing) {
@@ -291,8 +317,8 @@ impl Folder {
             .iter()
             .filter(is_new)
             .filter_map(|(name, listed)| match &listed.kind {
-                EntryKind::File(stamp) => Some((stamp.identity(), (*name).clone())),
-                EntryKind::NoFile(_) | EntryKind::Unreadable(_) => None,
+                ListedKind::File(stamp) => Some((stamp.identity(), (*name).clone())),
+                ListedKind::NoFile(_) | ListedKind::Unreadable(_) | ListedKind::Refused(_) => None,
             })
             .collect()
     }
@@ -369,12 +395,18 @@ impl Folder {
         let is_racy = stamp.is_racy(SystemTime::now());
         match outcome {
             ReadOutcome::Restless | ReadOutcome::Vanished => {
-                let until = look.now + RESTLESS_PATIENCE;
-                self.wait(&name, root, stamp, look.now, until, scan);
-                let known = self.files.entry(name).or_default();
-                known.restless += 1;
+                let restless = self.files.get(&name).map_or(0, |known| known.restless) + 1;
+                let beyond = restless.saturating_sub(MAX_RESTLESS).min(16);
+                let patience = (RESTLESS_PATIENCE * (1 << beyond)).min(MAX_RESTLESS_PATIENCE);
+                self.wait(&name, root, stamp, look.now, look.now + patience, scan);
+                let known = self.files.entry(name.clone()).or_default();
+                known.restless = restless;
                 scan.is_half |= known.is_restless();
-                None
+                if restless < TOLD_RESTLESS {
+                    return None;
+                }
+                let refusal = Refusal::ForGood(remarks::in_motion(&name));
+                self.trouble(&name, root, refusal, scan)
             }
             ReadOutcome::Refused(diagnostic) => {
                 let refusal = Refusal::ForNow(diagnostic);
@@ -386,11 +418,15 @@ impl Folder {
             }
             ReadOutcome::Same => {
                 let known = self.files.entry(name.clone()).or_default();
-                known.settle(stamp, is_racy);
+                known.settle(stamp, known.length, is_racy);
                 known.belongs_to(root, known.is_meant, &mut self.roots);
                 None
             }
-            ReadOutcome::Changed { digest, parsed } => {
+            ReadOutcome::Changed {
+                digest,
+                length,
+                parsed,
+            } => {
                 let known = self.files.entry(name.clone()).or_default();
                 let is_added = known.is_new();
                 if !parsed.is_garbled {
@@ -399,7 +435,7 @@ impl Folder {
                 } else if self.is_start && !known.was_read() {
                     self.unread.insert(name.clone());
                 }
-                known.settle(stamp, is_racy);
+                known.settle(stamp, length, is_racy);
                 known.belongs_to(root, parsed.is_meant, &mut self.roots);
                 known.digest = Some(digest);
                 known.documents = Some(Arc::new(parsed.documents));
@@ -479,6 +515,9 @@ impl Folder {
             is_meant: true,
             problem: Some(diagnostic.message.clone()),
             announced: known.announced.max(Announced::Refused),
+            length: known.length,
+            cut: known.cut,
+            restless: known.restless,
             ..KnownFile::default()
         };
         Some(FileChange {
@@ -500,10 +539,10 @@ impl Folder {
         }
         let mut outstanding = vec![false; self.roots.len()];
         let mut changes = Vec::new();
-        let listed_of_root = if missing.unlisted.is_empty() {
-            Vec::new()
+        let (listed_of_root, places) = if missing.unlisted.is_empty() {
+            (Vec::new(), Places::new())
         } else {
-            listing.files_of_root(self.roots.len())
+            (listing.files_of_root(self.roots.len()), listing.places())
         };
         for name in missing.unlisted {
             let known = self.files.get_mut(&name).expect("it is known");
@@ -513,16 +552,19 @@ impl Folder {
                 outstanding[root] = true;
                 continue;
             }
-            if let Some(error) = listing.closing(&name) {
-                let refusal = Refusal::ForNow(manifest::unreadable(&name, error));
+            if let Some(why) = listing.closing(&name) {
+                let refusal = Refusal::ForNow(manifest::unreadable(&name, why));
                 changes.extend(self.trouble(&name, root, refusal, scan));
                 continue;
             }
-            let since = *known.missing_since.get_or_insert(look.now);
+            // A walk takes its time: what counts is when it saw that the file is missing, and that the next one saw so too.
+            let since = *known.missing_since.get_or_insert(listing.seen);
             let stamp = known.stamp;
             let new_name = stamp.and_then(|stamp| missing.newcomers.get(&stamp.identity()));
-            let until = gone_at(since, &self.roots[root], listed_of_root[root], &look.trust);
-            let until = missing.held_until.map_or(until, |held| held.max(until));
+            let around = self.around(&name, &places, &look.trust);
+            let left = listed_of_root[root];
+            let until = gone_at(since, &self.roots[root], left, around, &look.trust);
+            let until = until.max(missing.held_until).unwrap_or(look.now);
             let waits = match new_name {
                 // It goes in the same look in which it comes.
                 Some(new_name) => self.awaited.contains(new_name),
@@ -544,6 +586,27 @@ impl Folder {
             root.is_returning &= outstanding;
         }
         changes
+    }
+
+    /// How the folder that held the missing file `name` stands to it, where folders are as in `places`.
+    fn around(&self, name: &str, places: &Places, trust: &Trust) -> Around {
+        let path = path_of(name);
+        let mut around = folders_around(name, places).peekable();
+        let is_there = around.peek().map(|(folder, _)| folder.as_path()) == path.parent();
+        let is_replaced = around.any(|(folder, place)| {
+            let before = self.places.get(&folder);
+            let is_other_link = before.is_some_and(|before| before.0 != place.0);
+            let has_come = match trust {
+                Trust::Events(evidence) => evidence.arrived.contains(&place.0),
+                Trust::Everything | Trust::Stillness(_) => false,
+            };
+            is_other_link || before != Some(place) && has_come
+        });
+        match (is_replaced, is_there) {
+            (true, _) => Around::Replaced,
+            (false, true) => Around::There,
+            (false, false) => Around::Missing,
+        }
     }
 
     /// Forgets a file; tells whether the mesh has heard of it.

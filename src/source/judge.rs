@@ -4,12 +4,14 @@ use std::{io, sync::Arc, time::Instant};
 
 use super::{
     known::{KnownFile, MAX_RESTLESS, wait_until},
+    listing::{Listed, ListedKind},
     look::{Look, Trust},
+    mounts::is_full,
     reading::Candidate,
+    remarks::{self, Refusal},
     stamp::Stamp,
-    walk::{EntryKind, Listed},
 };
-use crate::{diagnostic::Diagnostic, manifest};
+use crate::manifest;
 
 /// What to do with a file.
 pub(super) enum Verdict {
@@ -21,14 +23,8 @@ pub(super) enum Verdict {
     Wait(Stamp, Instant),
     /// To say that it can't be read.
     Refused(Refusal),
-}
-
-/// Why a file is not read.
-pub(super) enum Refusal {
-    /// It may be otherwise in a moment.
-    ForNow(Diagnostic),
-    /// It has to be changed.
-    ForGood(Diagnostic),
+    /// To say that it may be cut, as long as it stays so.
+    Cut(Stamp),
 }
 
 impl Verdict {
@@ -37,7 +33,7 @@ impl Verdict {
         match self {
             Self::Wait(stamp, _) => Some(*stamp),
             Self::Read(candidate) => Some(candidate.stamp),
-            Self::Unchanged | Self::Refused(_) => None,
+            Self::Unchanged | Self::Refused(_) | Self::Cut(_) => None,
         }
     }
 }
@@ -50,23 +46,30 @@ pub(super) fn judge(
     look: &Look,
 ) -> Verdict {
     let stamp = match &listed.kind {
-        EntryKind::File(stamp) => *stamp,
-        EntryKind::NoFile(what) => {
+        ListedKind::File(stamp) => *stamp,
+        ListedKind::NoFile(what) => {
             let error = io::Error::other(format!("it is {what}, not a file"));
             let diagnostic = manifest::unreadable(name, &error);
             return Verdict::Refused(Refusal::ForGood(diagnostic));
         }
-        EntryKind::Unreadable(error) => {
+        ListedKind::Unreadable(error) => {
             let diagnostic = manifest::unreadable(name, error);
             return Verdict::Refused(match error.raw_os_error() {
                 Some(libc::ELOOP) => Refusal::ForGood(diagnostic),
                 _ => Refusal::ForNow(diagnostic),
             });
         }
+        ListedKind::Refused(why) => {
+            let diagnostic = remarks::not_followed(name, why);
+            return Verdict::Refused(Refusal::ForGood(diagnostic));
+        }
     };
     if stamp.size > manifest::MAX_FILE_BYTES {
         let diagnostic = manifest::too_large(name, stamp.size);
         return Verdict::Refused(Refusal::ForGood(diagnostic));
+    }
+    if known.is_some_and(|known| known.may_be_cut(stamp, || is_full(&listed.real))) {
+        return Verdict::Cut(stamp);
     }
     let is_touched = match &look.trust {
         Trust::Events(evidence) => evidence.touched.contains(&listed.real),
@@ -84,6 +87,7 @@ pub(super) fn judge(
         name: name.clone(),
         root: listed.root,
         real: listed.real.clone(),
+        folder: None,
         stamp,
         must_be_still: !is_restless,
         digest: known.and_then(|known| known.digest),

@@ -32,7 +32,8 @@ const BURST_PATIENCE: Duration = Duration::from_secs(2);
 /// How many looks in a row may find a file in motion before it is taken as it is at the moment.
 pub(super) const MAX_RESTLESS: u32 = 10;
 
-/// How long a folder that was away must be still before the files that did not come back with it count as removed.
+/// How long a folder may be away, below a mesh folder, before its files count as removed; and how long one that was away must be
+/// still before the files that did not come back with it do.
 const RETURN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The same while nothing came back but the folder itself.
@@ -66,6 +67,10 @@ pub(super) struct KnownFile {
     pub(super) stamp: Option<Stamp>,
     /// Whether the stamp may stand for something else by now.
     pub(super) is_racy: bool,
+    /// How many bytes it held when it was read last.
+    pub(super) length: u64,
+    /// As it was when it was cut.
+    pub(super) cut: Option<Stamp>,
     /// What was parsed last; `None` where nothing was, or where the file was unreadable since.
     pub(super) digest: Option<u64>,
     /// The documents of a large file.
@@ -150,6 +155,23 @@ impl KnownFile {
         (1..MAX_RESTLESS).contains(&self.restless)
     }
 
+    /// Whether its stamp tells how many bytes it holds: not on file systems whose files are made up as they are read.
+    fn has_true_size(&self) -> bool {
+        self.stamp.is_none_or(|stamp| stamp.size == self.length)
+    }
+
+    /// Whether it is shorter than it was, and was so first when there was no room for more: whoever wrote it may have failed.
+    pub(super) fn may_be_cut(&self, stamp: Stamp, is_full: impl FnOnce() -> bool) -> bool {
+        let is_shorter =
+            self.has_true_size() && stamp.size < self.length && self.stamp != Some(stamp);
+        is_shorter && (self.cut == Some(stamp) || is_full())
+    }
+
+    /// Whether it held something and holds nothing.
+    fn is_emptied(&self, stamp: Stamp) -> bool {
+        self.has_true_size() && stamp.size == 0 && self.length > 0
+    }
+
     /// Notes which of the given paths led to it, and whether somebody meant it for a mesh.
     pub(super) fn belongs_to(&mut self, root: usize, is_meant: bool, roots: &mut [Root]) {
         roots[self.root].meant -= usize::from(self.is_meant);
@@ -157,11 +179,14 @@ impl KnownFile {
         roots[root].meant += usize::from(is_meant);
     }
 
-    /// Notes that the file was read with this stamp.
-    pub(super) fn settle(&mut self, stamp: Stamp, is_racy: bool) {
+    /// Notes that so many bytes were read of the file with this stamp.
+    pub(super) fn settle(&mut self, stamp: Stamp, length: u64, is_racy: bool) {
         self.announced = Announced::Read;
         self.stamp = Some(stamp);
-        self.is_racy = is_racy;
+        self.length = length;
+        self.cut = None;
+        // Where the size tells nothing, the times are not to be relied on either.
+        self.is_racy = is_racy || !self.has_true_size();
         self.problem = None;
         self.waiting = None;
         self.missing_since = None;
@@ -222,10 +247,7 @@ pub(super) fn wait_until(
         (Trust::Stillness(_), Some(age)) => old_enough_at(age),
         (Trust::Stillness(patience), None) => Some(same_since + *patience),
     };
-    let had_content = known
-        .and_then(|known| known.stamp)
-        .is_some_and(|before| before.size > 0);
-    let emptied = stamp.size == 0 && had_content;
+    let emptied = known.is_some_and(|known| known.is_emptied(stamp));
     let until = complete_at.max(emptied.then(|| same_since + EMPTY_PATIENCE))?;
     // A file that changes at every look is never still: some day it is taken as it is.
     let at_the_latest = waiting.map_or(look.now, |waiting| waiting.first) + WRITER_PATIENCE;
@@ -236,24 +258,42 @@ pub(super) fn wait_until(
     (until > look.now).then_some(until)
 }
 
-/// When a file that is missing `since` counts as removed.
-pub(super) fn gone_at(since: Instant, root: &Root, left_in_root: usize, trust: &Trust) -> Instant {
+/// How a folder stands to the files that are missing in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Around {
+    /// It is there, as it was.
+    There,
+    /// It is missing too: it may come back, or another one in its place.
+    Missing,
+    /// Another one took its place, whole as it is.
+    Replaced,
+}
+
+/// When a file counts as removed that is missing since a look saw that; `None` is at once.
+pub(super) fn gone_at(
+    since: Instant,
+    root: &Root,
+    left_in_root: usize,
+    around: Around,
+    trust: &Trust,
+) -> Option<Instant> {
     let settled = match trust {
-        Trust::Everything => return since,
+        _ if around == Around::Replaced => return None,
+        Trust::Everything => return None,
         Trust::Stillness(patience) => since + *patience,
         Trust::Events(evidence) => {
-            let patience = if left_in_root == 0 {
+            let patience = if around == Around::Missing {
+                RETURN_PATIENCE
+            } else if left_in_root == 0 {
                 CLEARANCE_PATIENCE
             } else {
                 REMOVAL_PATIENCE
             };
-            evidence
-                .last_removal
-                .map_or(since, |last_removal| last_removal + patience)
+            since.max(evidence.last_removal.unwrap_or(since)) + patience
         }
     };
     if !root.is_returning {
-        return settled;
+        return Some(settled);
     }
     let patience = if left_in_root == 0 {
         EMPTY_RETURN_PATIENCE
@@ -261,5 +301,37 @@ pub(super) fn gone_at(since: Instant, root: &Root, left_in_root: usize, trust: &
         RETURN_PATIENCE
     };
     let last_change = root.last_change.map_or(since, |last| last.max(since));
-    settled.max(last_change + patience)
+    Some(settled.max(last_change + patience))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_cut_stays_so_until_it_is_written_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let stamp = |text: &str| {
+            let path = folder.path().join("a.yaml");
+            fs::write(&path, text).expect("a file");
+            Stamp::of(&fs::metadata(path).expect("it is there"))
+        };
+        let (whole, cut) = (stamp("whole"), stamp("cut"));
+        let mut known = KnownFile::default();
+        assert!(!known.may_be_cut(cut, || true), "nobody knows what it was");
+        known.settle(whole, 5, false);
+        assert!(!known.may_be_cut(cut, || false), "there is room");
+        assert!(known.may_be_cut(cut, || true));
+        known.cut = Some(cut);
+        assert!(known.may_be_cut(cut, || false), "room does not mend it");
+        assert!(!known.may_be_cut(stamp("longer"), || true));
+        assert!(known.is_emptied(stamp("")));
+        // Of a file that is made up as it is read nothing can be told.
+        let made_up = stamp("");
+        known.settle(made_up, 9, false);
+        assert!(known.is_racy && !known.may_be_cut(made_up, || true));
+        assert!(!known.is_emptied(made_up));
+    }
 }

@@ -11,6 +11,7 @@ use super::{
     batch::Batch,
     error::LoadError,
     folder::Folder,
+    links::FollowLinks,
     look::{Look, Trust, Work},
 };
 
@@ -23,8 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// Fails where one of the paths leads nowhere or can't be opened; what is wrong below it is among the changes.
-pub fn load(paths: Vec<PathBuf>, mut take_in: impl FnMut(Batch)) -> Result<(), LoadError> {
-    let mut folder = Folder::new(paths);
+pub fn load(
+    paths: Vec<PathBuf>,
+    follow_links: FollowLinks,
+    mut take_in: impl FnMut(Batch),
+) -> Result<(), LoadError> {
+    let mut folder = Folder::new(paths, follow_links);
     let patience_until = Instant::now() + PATIENCE;
     let (mut strict, mut is_first) = (true, true);
     loop {

@@ -7,18 +7,21 @@
 //! ```text
 //! notify ─▶ signals ─▶ Waker           (who takes in the batches sleeps there)
 //!               │
-//! walk ─▶ judge ─▶ reading ─▶ documents ─▶ folder ─▶ feed, load ─▶ Batch
+//! entries ─▶ walk ─▶ listing ─▶ judge ─▶ reading ─▶ documents ─▶ folder ─▶ feed, load ─▶ Batch
 //! ```
 //!
 //! Never joins objects and never publishes anything: `control` does.
 
 mod batch;
 mod documents;
+mod entries;
 mod error;
 mod feed;
 mod folder;
 mod judge;
 mod known;
+mod links;
+mod listing;
 mod load;
 mod look;
 mod mounts;
@@ -36,6 +39,7 @@ mod watch;
 pub use batch::Batch;
 pub use error::{LoadError, probe};
 pub use feed::Feed;
+pub use links::FollowLinks;
 pub use load::load;
 pub use look::Work;
 pub use naming::{is_below, path_of};

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{File, Metadata, OpenOptions},
-    io::{self, ErrorKind, Read},
+    io::{self, ErrorKind, Read, Seek},
     num::NonZero,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,7 +16,8 @@ use std::{
 
 use super::{
     documents::{self, Documents, Parsed, digest_of},
-    stamp::Stamp,
+    entries::identity_at,
+    stamp::{Identity, Stamp},
 };
 use crate::{diagnostic::Diagnostic, manifest};
 
@@ -33,14 +34,19 @@ pub(super) enum ReadOutcome {
     /// It holds what it held.
     Same,
     /// It holds something else.
-    Changed { digest: u64, parsed: Parsed },
+    Changed {
+        digest: u64,
+        /// How many bytes it holds.
+        length: u64,
+        parsed: Parsed,
+    },
     /// It was replaced or written to since it was listed: look again.
     Restless,
     /// It is gone.
     Vanished,
     /// The operating system does not give it, or not at this moment.
     Refused(Diagnostic),
-    /// It is no text.
+    /// It is no text, or too much of it.
     NoText(Diagnostic),
 }
 
@@ -52,6 +58,8 @@ pub(super) struct Candidate {
     pub(super) root: usize,
     /// The file itself, behind all links.
     pub(super) real: PathBuf,
+    /// The folder that it was listed in; `None` where a path or a link led to it.
+    pub(super) folder: Option<Identity>,
     /// As it was listed.
     pub(super) stamp: Stamp,
     /// Whether it must be as it was listed: not where it is in motion all the time.
@@ -107,8 +115,10 @@ impl Candidate {
         let refused = |error: &io::Error| ReadOutcome::Refused(manifest::unreadable(name, error));
         let listed = self.must_be_still.then_some(self.stamp);
         let bytes = match content(&self.real, listed) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return ReadOutcome::Restless,
+            Ok(Some(bytes)) if self.must_be_still || !self.is_swapped() => bytes,
+            // Half of a swap must not be taken in alone.
+            Ok(_) if self.is_swapped() => return ReadOutcome::Vanished,
+            Ok(_) => return ReadOutcome::Restless,
             Err(error) if error.kind() == ErrorKind::NotFound => return ReadOutcome::Vanished,
             Err(error) => return refused(&error),
         };
@@ -122,12 +132,24 @@ impl Candidate {
         };
         let parse = || documents::parse(name, text, self.documents.as_deref());
         // A parser that panics on one file must not take the server's eyes.
-        if let Ok(parsed) = catch_unwind(AssertUnwindSafe(parse)) {
-            ReadOutcome::Changed { digest, parsed }
-        } else {
-            let bug = io::Error::other("a bug in meshdns; please report it with the file");
-            ReadOutcome::NoText(manifest::unreadable(name, &bug))
+        match catch_unwind(AssertUnwindSafe(parse)) {
+            Ok(Ok(parsed)) => ReadOutcome::Changed {
+                digest,
+                length: bytes.len() as u64,
+                parsed,
+            },
+            Ok(Err(diagnostic)) => ReadOutcome::NoText(diagnostic),
+            Err(_) => {
+                let bug = io::Error::other("a bug in meshdns; please report it with the file");
+                ReadOutcome::NoText(manifest::unreadable(name, &bug))
+            }
         }
+    }
+
+    /// Whether another folder took the place of the one in which the file was listed.
+    fn is_swapped(&self) -> bool {
+        self.folder
+            .is_some_and(|folder| self.real.parent().and_then(identity_at) != Some(folder))
     }
 }
 
@@ -144,12 +166,35 @@ fn content(path: &Path, listed: Option<Stamp>) -> io::Result<Option<Vec<u8>>> {
     if !opened.is_file() || listed.is_some_and(|listed| listed != before) {
         return Ok(None);
     }
-    let size = before.size.min(manifest::MAX_FILE_BYTES);
-    let capacity = usize::try_from(size).unwrap_or_default();
+    let bytes = read_whole(&mut file, before.size)?;
+    if Stamp::of(&still_linked(&file)?) != before {
+        return Ok(None);
+    }
+    if bytes.len() as u64 != before.size {
+        // Some files are made up as they are read, in `/proc` and on file systems in user space: their size tells nothing. What
+        // reads the same twice is whole.
+        file.rewind()?;
+        let again = read_whole(&mut file, bytes.len() as u64)?;
+        if again != bytes || Stamp::of(&still_linked(&file)?) != before {
+            return Ok(None);
+        }
+    }
+    Ok(Some(bytes))
+}
+
+/// All that a file holds, which is so much as it seems; fails where that is too much.
+fn read_whole(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
+    let capacity = size.min(manifest::MAX_FILE_BYTES);
+    let capacity = usize::try_from(capacity).unwrap_or_default();
     let mut bytes = Vec::with_capacity(capacity + 1);
-    (&mut file).take(size + 1).read_to_end(&mut bytes)?;
-    let is_whole = Stamp::of(&still_linked(&file)?) == before && bytes.len() == capacity;
-    Ok(is_whole.then_some(bytes))
+    file.take(manifest::MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > manifest::MAX_FILE_BYTES {
+        return Err(io::Error::other(
+            "it holds more than it seems, and too much",
+        ));
+    }
+    Ok(bytes)
 }
 
 fn still_linked(file: &File) -> io::Result<Metadata> {

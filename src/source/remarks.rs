@@ -1,12 +1,24 @@
 //! What is said of files and folders that were not read.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use super::{known::Root, naming::name_of, walk::Listing};
+use super::{
+    known::Root,
+    listing::{Listing, NotListed},
+    naming::name_of,
+};
 use crate::{
     diagnostic::{Code, Diagnostic, Origin, Position, Severity, code},
     mesh::{FileChange, Reading},
 };
+
+/// Why a file or folder is not read.
+pub(super) enum Refusal {
+    /// It may be otherwise in a moment.
+    ForNow(Diagnostic),
+    /// It has to be changed.
+    ForGood(Diagnostic),
+}
 
 /// A file that changes whenever it is read.
 pub(super) fn in_motion(file: &Arc<str>) -> Diagnostic {
@@ -14,10 +26,30 @@ pub(super) fn in_motion(file: &Arc<str>) -> Diagnostic {
     whole(file, Severity::Error, code::FILE_IN_MOTION, message.into())
 }
 
-/// A folder that can't be listed.
-pub(super) fn closed(folder: &Arc<str>, error: &io::Error) -> Diagnostic {
-    let message = format!("the folder can't be listed: {error}");
-    whole(folder, Severity::Error, code::FILE_UNREADABLE, message)
+/// A folder that is not listed.
+pub(super) fn closed(folder: &Arc<str>, why: &NotListed) -> Refusal {
+    let told = |code, message| whole(folder, Severity::Error, code, message);
+    match why {
+        NotListed::Error(error) => {
+            let message = format!("the folder can't be listed: {error}");
+            Refusal::ForNow(told(code::FILE_UNREADABLE, message))
+        }
+        NotListed::Rule(why) => {
+            let message = format!("the folder is not listed: {why}");
+            Refusal::ForGood(told(code::NOT_FOLLOWED, message))
+        }
+    }
+}
+
+/// A link that is not followed.
+pub(super) fn not_followed(file: &Arc<str>, why: &str) -> Diagnostic {
+    whole(file, Severity::Error, code::NOT_FOLLOWED, why.to_owned())
+}
+
+/// A file that was cut when there was no room for more.
+pub(super) fn cut(file: &Arc<str>) -> Diagnostic {
+    let message = "the file became shorter while its disk had no room, so that it may be cut: make room and write it again";
+    whole(file, Severity::Error, code::FILE_UNREADABLE, message.into())
 }
 
 /// A folder with files, none of them meant for a mesh.

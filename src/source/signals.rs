@@ -40,6 +40,8 @@ pub(super) struct Signals {
 pub(super) struct Evidence {
     /// Files that were written, renamed or replaced since the last look, by their real paths.
     pub(super) touched: HashSet<PathBuf>,
+    /// What was renamed to where it is, whole as it was, since the last look.
+    pub(super) arrived: HashSet<PathBuf>,
     /// Files that were written to and not closed since, with the time of the last write.
     pub(super) being_written: HashMap<PathBuf, Instant>,
     /// When the last file was removed or renamed away.
@@ -136,6 +138,7 @@ impl Signals {
         let writers = &mut state.evidence.being_written;
         writers.retain(|_, last_write| last_write.elapsed() < WRITER_PATIENCE);
         evidence.touched.extend(state.evidence.touched.drain());
+        evidence.arrived.extend(state.evidence.arrived.drain());
         evidence
             .being_written
             .clone_from(&state.evidence.being_written);
@@ -166,8 +169,14 @@ impl Evidence {
     /// Forgets what a look has made use of that looked there.
     pub(super) fn use_up(&mut self, looked_at: &Extent) {
         match looked_at {
-            Extent::Everywhere => self.touched.clear(),
-            Extent::Entries(entries) => self.touched.retain(|path| !entries.contains(path)),
+            Extent::Everywhere => {
+                self.touched.clear();
+                self.arrived.clear();
+            }
+            Extent::Entries(entries) => {
+                self.touched.retain(|path| !entries.contains(path));
+                self.arrived.retain(|path| !entries.contains(path));
+            }
         }
     }
 }
@@ -227,6 +236,12 @@ impl State {
                     self.evidence.last_removal = Some(now);
                 }
                 match kind {
+                    EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
+                        if self.evidence.arrived.len() < MAX_PATHS {
+                            self.evidence.arrived.insert(path.clone());
+                        }
+                        self.touch(path, now);
+                    }
                     EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => {
                         self.touch(path, now);
                     }

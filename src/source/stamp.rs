@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use rustix::fs::Stat;
+
 /// How coarse a file system's clock may be: two writes within this time can leave the same times behind.
 ///
 /// Linux stamps with the tick of its timer, 10 ms at the slowest.
@@ -38,6 +40,18 @@ impl Stamp {
             size: metadata.size(),
             modified_ns: nanos(metadata.mtime(), metadata.mtime_nsec()),
             changed_ns: nanos(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// The same of what is found in an open folder.
+    pub(super) fn of_stat(stat: &Stat) -> Self {
+        let nanos = |seconds: i128, nanos: i128| seconds * 1_000_000_000 + nanos;
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            modified_ns: nanos(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
+            changed_ns: nanos(stat.st_ctime.into(), stat.st_ctime_nsec.into()),
         }
     }
 

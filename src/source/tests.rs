@@ -17,9 +17,9 @@ use notify::{
 
 use super::{
     folder::Folder,
+    listing::Listing,
     look::{Look, Scan, Trust},
     signals::{Evidence, Extent, Scope, Signals},
-    walk::Listing,
     *,
 };
 use crate::mesh::{FileChange, Reading};
@@ -52,7 +52,7 @@ impl Place {
         fs::create_dir(&zones).expect("a new folder");
         let place = Self {
             above,
-            folder: Folder::new(vec![zones]),
+            folder: Folder::new(vec![zones], FollowLinks::default()),
         };
         for file in files {
             place.write(file, "10.0.0.1");
@@ -227,7 +227,8 @@ fn a_file_too_large_is_not_read() {
 #[test]
 fn a_path_that_leads_nowhere_is_an_error_that_says_so() {
     let nowhere = vec![PathBuf::from("/nowhere/zones")];
-    let error = super::load(nowhere, |_| {}).expect_err("there is no such folder");
+    let error =
+        super::load(nowhere, FollowLinks::default(), |_| {}).expect_err("there is no such folder");
     assert!(
         error
             .to_string()
@@ -241,9 +242,13 @@ fn a_path_that_leads_nowhere_is_an_error_that_says_so() {
 fn a_single_file_is_read_whatever_its_name() {
     let place = Place::new(&["notes.txt"]);
     let mut names = Vec::new();
-    let loaded = super::load(vec![place.path("notes.txt")], |batch| {
-        names.extend(batch.changes.into_iter().map(|change| change.file));
-    });
+    let loaded = super::load(
+        vec![place.path("notes.txt")],
+        FollowLinks::default(),
+        |batch| {
+            names.extend(batch.changes.into_iter().map(|change| change.file));
+        },
+    );
     loaded.expect("the file is there");
     assert_eq!(names.len(), 1);
     assert!(names[0].ends_with("/notes.txt"));
@@ -283,15 +288,101 @@ fn what_is_read_beside_a_file_in_motion_is_half_of_a_change() {
     let listing = place.folder.list();
     place.write("c.yaml", "10.0.0.1");
     place.write("b.yaml", "10.0.0.333");
-    let found = place.read(&listing, &at(now + patience));
+    let found = place.read(&listing, &at(now + 2 * patience));
     assert_eq!(place.told(&found), ["-a.yaml"]);
     assert!(found.scan.is_half, "b.yaml changed since it was listed");
-    let found = place.look(Trust::Stillness(patience), now + 2 * patience);
+    let found = place.look(Trust::Stillness(patience), now + 3 * patience);
     assert_eq!(place.told(&found), [""; 0]);
     assert!(found.scan.is_half, "what goes with b.yaml is still to come");
-    let found = place.look(Trust::Stillness(patience), now + 3 * patience);
+    let found = place.look(Trust::Stillness(patience), now + 4 * patience);
     assert_eq!(place.told(&found), ["+b.yaml", "+c.yaml"]);
     assert!(!found.scan.is_half);
+}
+
+#[test]
+fn a_file_of_the_kernel_is_read_whatever_size_it_seems_to_have() {
+    let mut readings = Vec::new();
+    let path = PathBuf::from("/proc/sys/kernel/ostype");
+    let loaded = super::load(vec![path], FollowLinks::default(), |batch| {
+        readings.extend(batch.changes.into_iter().map(|change| change.reading));
+    });
+    loaded.expect("every Linux has it");
+    let [Reading::Read(contents)] = &*readings else {
+        panic!("{readings:?}");
+    };
+    assert_eq!(
+        contents.documents.len(),
+        1,
+        "a text is no manifest, and is a document"
+    );
+}
+
+#[test]
+fn patience_with_a_missing_file_begins_when_a_walk_saw_that() {
+    let mut place = Place::new(&["a.yaml", "b.yaml"]);
+    place.load();
+    let begun = Instant::now();
+    let evidence = Evidence {
+        last_removal: Some(begun),
+        ..Evidence::default()
+    };
+    fs::remove_file(place.path("a.yaml")).expect("it is there");
+    let look = Look {
+        now: begun,
+        ..Look::begin(Trust::Events(evidence.clone()))
+    };
+    // A slow disk: the walk that began long ago is over just now.
+    std::thread::sleep(Duration::from_millis(60));
+    let listing = place.folder.list();
+    let found = place.read(&listing, &look);
+    assert_eq!(place.told(&found), [""; 0]);
+    let again = found.scan.again_at.expect("it is worth another look");
+    assert!(again >= listing.seen + Duration::from_millis(20));
+    let found = place.look(Trust::Events(evidence), again);
+    assert_eq!(place.told(&found), ["-a.yaml"]);
+}
+
+#[test]
+fn a_folder_that_is_away_for_a_moment_takes_nothing_with_it() {
+    let mut place = Place::new(&["a.yaml", "nested/b.yaml", "nested/c.yaml"]);
+    place.load();
+    let aside = place.path(".nested");
+    fs::rename(place.path("nested"), &aside).expect("a rename");
+    let now = Instant::now();
+    let evidence = Evidence {
+        last_removal: Some(now),
+        ..Evidence::default()
+    };
+    let found = place.look(Trust::Events(evidence.clone()), now);
+    assert_eq!(place.told(&found), [""; 0]);
+    let later = now + Duration::from_millis(500);
+    let found = place.look(Trust::Events(evidence.clone()), later);
+    assert_eq!(place.told(&found), [""; 0]);
+    // Another folder took its place, as a whole.
+    fs::remove_file(aside.join("b.yaml")).expect("it is there");
+    place.write(".nested/c.yaml", "10.0.0.2");
+    fs::rename(&aside, place.path("nested")).expect("a rename");
+    let evidence = Evidence {
+        arrived: [place.path("nested")].into(),
+        ..evidence
+    };
+    let found = place.look(Trust::Events(evidence), Instant::now());
+    assert_eq!(place.told(&found), ["-nested/b.yaml", "+nested/c.yaml"]);
+}
+
+#[test]
+fn what_is_read_in_another_folder_than_was_listed_is_torn() {
+    let mut place = Place::new(&["nested/a.yaml", "nested/b.yaml", ".next/a.yaml"]);
+    place.load();
+    place.write("nested/a.yaml", "10.0.0.20");
+    let listing = place.folder.list();
+    fs::rename(place.path("nested"), place.path(".old")).expect("a rename");
+    fs::rename(place.path(".next"), place.path("nested")).expect("a rename");
+    let look = Look::begin(Trust::Everything);
+    let scan = place.folder.read(&listing, &look, |change, _| {
+        panic!("{change:?}");
+    });
+    assert!(scan.is_torn);
 }
 
 /// Looks where `entries` are, and nowhere else; `None` where that is not enough.
@@ -319,11 +410,11 @@ fn only_what_events_name_is_looked_at() {
     assert_eq!(told.expect("single files"), ["+b.yaml", "+nested/d.yaml"]);
     fs::remove_file(place.path("b.yaml")).expect("it is there");
     let told = look_at(&mut place, &mut listing, &["a.yaml", "b.yaml"]);
-    assert_eq!(told.expect("single files"), ["+a.yaml", "-b.yaml"]);
+    assert_eq!(told.expect("single files"), ["+a.yaml"]);
     let told = look_at(&mut place, &mut listing, &[]);
     assert_eq!(told.expect("nothing"), [""; 0]);
     let found = place.look(Trust::Everything, Instant::now());
-    assert_eq!(place.told(&found), ["+nested/c.yaml"]);
+    assert_eq!(place.told(&found), ["-b.yaml", "+nested/c.yaml"]);
 }
 
 #[test]

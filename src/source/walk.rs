@@ -11,15 +11,17 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, ErrorKind},
-    os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Component, Path, PathBuf},
-    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use super::{
+    entries::{Entries, Entry, entry_at, identity_at},
+    links::FollowLinks,
+    listing::{Closed, Listed, ListedKind, Listing, NotListed, Visited},
+    mounts::kernel_file_system,
     naming::{is_hidden, is_manifest, name_of, prefix_of},
-    signals::Extent,
-    stamp::Stamp,
+    stamp::Identity,
 };
 
 /// How many links one path may lead through, as in the kernel.
@@ -28,149 +30,51 @@ const MAX_LINKS: usize = 40;
 /// How many folders deep a mesh folder may be.
 const MAX_DEPTH: usize = 32;
 
+/// How many files, folders and links one walk may find in all mesh folders; files of other names don't count.
+const MAX_ENTRIES: usize = 250_000;
+
+/// How many folders are told one by one that can't be listed.
+const MAX_CLOSED: usize = 100;
+
+/// How long a walk may take. One system call may take longer, and nobody can end it.
+const MAX_TIME: Duration = Duration::from_mins(2);
+
 /// How often a walk begins again because something was swapped under it.
 const MAX_ATTEMPTS: usize = 10;
-
-/// Everything that one walk found.
-#[derive(Debug, Default)]
-pub(super) struct Listing {
-    /// The mesh files by their names.
-    pub(super) files: BTreeMap<Arc<str>, Listed>,
-    /// The given paths that lead nowhere, by their place among them.
-    pub(super) missing: BTreeMap<usize, io::Error>,
-    /// Folders that are there and can't be listed, by the names that their files begin with, with the given path that led
-    /// there.
-    pub(super) closed: BTreeMap<Arc<str>, (usize, io::Error)>,
-    /// How many files are in each of the given paths that is a folder, whatever their names, as the last walk found them.
-    pub(super) entries: Vec<usize>,
-    /// All folders that were listed, by their real paths.
-    pub(super) folders: BTreeMap<PathBuf, Visited>,
-    /// Real paths of entries elsewhere that decide where a path leads: links and their targets, the given paths
-    /// themselves, and names that are missing.
-    pub(super) turns: BTreeSet<PathBuf>,
-    /// Whether something was swapped during the walk, again and again.
-    pub(super) is_torn: bool,
-}
-
-/// One folder.
-#[derive(Debug)]
-pub(super) struct Visited {
-    /// Which of the given paths led here.
-    root: usize,
-    /// How its files' names begin.
-    shown: PathBuf,
-}
-
-/// One mesh file.
-#[derive(Debug)]
-pub(super) struct Listed {
-    /// Which of the given paths led here.
-    pub(super) root: usize,
-    /// The file itself, behind all links.
-    pub(super) real: PathBuf,
-    pub(super) kind: EntryKind,
-}
-
-/// What a listed entry is.
-#[derive(Debug)]
-pub(super) enum EntryKind {
-    File(Stamp),
-    /// A pipe, socket or device: opening it could block for ever.
-    NoFile(&'static str),
-    Unreadable(io::Error),
-}
 
 /// Lists the mesh files at `roots`: files as they are, folders with everything below them.
 ///
 /// A real file is listed once: under its own name where it has one below a root, else under the first link to it.
-pub(super) fn walk(roots: &[PathBuf]) -> Listing {
+pub(super) fn walk(roots: &[PathBuf], follow_links: FollowLinks) -> Listing {
     let mut attempt = 1;
     loop {
-        let mut walk = Walk::default();
-        walk.everything(roots);
-        if walk.still_holds() {
-            return walk.listing;
-        }
-        if attempt == MAX_ATTEMPTS {
-            walk.listing.is_torn = true;
+        let mut walk = Walk::new(roots, follow_links);
+        walk.everything();
+        let holds = walk.still_holds();
+        if holds || attempt == MAX_ATTEMPTS {
+            walk.listing.is_torn = !holds;
+            walk.listing.seen = Instant::now();
             return walk.listing;
         }
         attempt += 1;
     }
 }
 
-impl Listing {
-    /// Looks again at the entries of `extent` and gives the names of the mesh files among them.
-    ///
-    /// `None` where only a walk can tell what an entry means: a folder, a link, or what one of those leads to. The listing
-    /// is of no use then.
-    pub(super) fn refresh(&mut self, extent: &Extent) -> Option<BTreeSet<Arc<str>>> {
-        let Extent::Entries(entries) = extent else {
-            return None;
-        };
-        if self.is_torn || !self.missing.is_empty() || !self.closed.is_empty() {
-            return None;
-        }
-        let mut names = BTreeSet::new();
-        for real in entries {
-            if self.folders.contains_key(real) || self.turns.contains(real) {
-                return None;
-            }
-            let folder = self.folders.get(real.parent()?)?;
-            let kind = match fs::symlink_metadata(real) {
-                Ok(metadata) if metadata.is_file() => Some(EntryKind::File(Stamp::of(&metadata))),
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
-                _ => return None,
-            };
-            if !is_manifest(real) {
-                continue;
-            }
-            let name = name_of(&folder.shown.join(real.file_name()?));
-            match kind {
-                Some(kind) => {
-                    let listed = Listed {
-                        root: folder.root,
-                        real: real.clone(),
-                        kind,
-                    };
-                    self.files.insert(name.clone(), listed);
-                }
-                None => {
-                    self.files.remove(&name);
-                }
-            }
-            names.insert(name);
-        }
-        Some(names)
-    }
-
-    /// How many files each of so many given paths leads to.
-    pub(super) fn files_of_root(&self, roots: usize) -> Vec<usize> {
-        let mut counts = vec![0; roots];
-        for listed in self.files.values() {
-            counts[listed.root] += 1;
-        }
-        counts
-    }
-
-    /// Why the folder can't be listed that holds, or held, the file `name`.
-    pub(super) fn closing(&self, name: &str) -> Option<&io::Error> {
-        let mut closed = self.closed.iter();
-        closed
-            .find(|(prefix, _)| name.starts_with(&***prefix))
-            .map(|(_, (_, error))| error)
-    }
-}
-
-#[derive(Default)]
-struct Walk {
+struct Walk<'p> {
     listing: Listing,
+    given: &'p [PathBuf],
+    follow_links: FollowLinks,
+    begun: Instant,
+    /// How many more entries may be found, and whether a limit was reached.
+    room: usize,
+    is_over: bool,
     /// What each link said when it was first read; `None` for what is no link.
     links: HashMap<PathBuf, Option<PathBuf>>,
     /// Where folders are that were looked up.
     resolved: HashMap<PathBuf, PathBuf>,
-    /// The identities of the roots, which a rename could exchange.
-    identities: Vec<(PathBuf, Option<(u64, u64)>)>,
+    /// The given paths behind all links, and their identities, which a rename could exchange.
+    roots: Vec<PathBuf>,
+    identities: Vec<Option<Identity>>,
     /// Files that were found otherwise than in a folder that is listed.
     single: HashSet<PathBuf>,
     /// Links wait until everything real was seen.
@@ -184,10 +88,36 @@ struct Link {
     depth: usize,
 }
 
-impl Walk {
-    fn everything(&mut self, roots: &[PathBuf]) {
-        self.listing.entries = vec![0; roots.len()];
-        for (root, path) in roots.iter().enumerate() {
+impl<'p> Walk<'p> {
+    fn new(given: &'p [PathBuf], follow_links: FollowLinks) -> Self {
+        let begun = Instant::now();
+        Self {
+            listing: Listing {
+                files: BTreeMap::new(),
+                missing: BTreeMap::new(),
+                closed: BTreeMap::new(),
+                entries: vec![0; given.len()],
+                folders: BTreeMap::new(),
+                turns: BTreeSet::new(),
+                is_torn: false,
+                seen: begun,
+            },
+            given,
+            follow_links,
+            begun,
+            room: MAX_ENTRIES,
+            is_over: false,
+            links: HashMap::new(),
+            resolved: HashMap::new(),
+            roots: Vec::new(),
+            identities: Vec::new(),
+            single: HashSet::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    fn everything(&mut self) {
+        for (root, path) in self.given.iter().enumerate() {
             if let Err(error) = self.root(root, path) {
                 self.listing.missing.insert(root, error);
             }
@@ -200,51 +130,84 @@ impl Walk {
     fn root(&mut self, root: usize, path: &Path) -> io::Result<()> {
         let absolute = std::path::absolute(path)?;
         let real = self.resolve(&absolute)?;
-        let metadata = fs::symlink_metadata(&real)?;
-        self.identities.push((real.clone(), identity(&real)));
+        let entry = entry_at(&real)?;
+        self.identities.push(identity_at(&real));
+        self.roots.push(real.clone());
         self.listing.turns.insert(real.clone());
-        if metadata.is_dir() {
+        if matches!(entry, Entry::Folder) {
             self.folder(root, path, &real, 0);
         } else if self.is_first(&real) {
-            self.file(root, path, real, &metadata);
+            self.file(root, path, real, entry);
         }
         Ok(())
     }
 
     fn folder(&mut self, root: usize, shown: &Path, real: &Path, depth: usize) {
-        if depth > MAX_DEPTH || self.listing.folders.contains_key(real) {
+        if self.listing.folders.contains_key(real) {
             return;
+        }
+        if depth > MAX_DEPTH {
+            let why = format!("it is more than {MAX_DEPTH} folders deep");
+            return self.close(root, shown, NotListed::Rule(why));
+        }
+        if self.is_over {
+            return;
+        }
+        if self.begun.elapsed() > MAX_TIME {
+            return self.end(
+                root,
+                &format!("can't be looked at within {} s", MAX_TIME.as_secs()),
+            );
+        }
+        let entries = match Entries::read(real, self.room) {
+            Ok(entries) => entries,
+            // It went while we walked: the folder above changed too.
+            Err(error) if depth > 0 && is_gone_or_link(&error) => return,
+            Err(error) => {
+                // When that changes an event tells, of it or of the folder above.
+                self.listing.turns.insert(real.to_owned());
+                return self.close(root, shown, NotListed::Error(error));
+            }
+        };
+        let Entries {
+            folder: identity,
+            found,
+            files,
+            is_cut,
+        } = entries;
+        let is_mounted = |above: &Visited| above.identity.0 != identity.0;
+        let above = real
+            .parent()
+            .and_then(|above| self.listing.folders.get(above));
+        if above.is_some_and(is_mounted)
+            && let Some(file_system) = kernel_file_system(real)
+        {
+            let why = format!("it is on the kernel's file system {file_system}");
+            return self.close(root, shown, NotListed::Rule(why));
         }
         let visited = Visited {
             root,
             shown: shown.to_owned(),
+            identity,
         };
         self.listing.folders.insert(real.to_owned(), visited);
-        let entries = match entries_of(real) {
-            Ok(entries) => entries,
-            // It went while we walked: the folder above changed too.
-            Err(error) if depth > 0 && error.kind() == ErrorKind::NotFound => return,
-            Err(error) => {
-                self.listing.closed.insert(prefix_of(shown), (root, error));
-                return;
-            }
-        };
-        for (name, file_type) in entries {
+        self.listing.entries[root] += files;
+        if is_cut {
+            let why = format!("hold more than {MAX_ENTRIES} manifests, folders and links");
+            return self.end(root, &why);
+        }
+        self.room -= found.len();
+        for (name, entry) in found {
             let (shown, path) = (shown.join(&name), real.join(&name));
-            self.listing.entries[root] += usize::from(file_type.is_file());
-            if file_type.is_dir() {
-                self.folder(root, &shown, &path, depth + 1);
-            } else if file_type.is_symlink() {
-                self.waiting.push_back(Link {
+            match entry {
+                Entry::Folder => self.folder(root, &shown, &path, depth + 1),
+                Entry::Link => self.waiting.push_back(Link {
                     root,
                     shown,
                     path,
                     depth,
-                });
-            } else if is_manifest(&path)
-                && let Ok(metadata) = fs::symlink_metadata(&path)
-            {
-                self.file(root, &shown, path, &metadata);
+                }),
+                file => self.file(root, &shown, path, file),
             }
         }
     }
@@ -258,31 +221,55 @@ impl Walk {
         } = link;
         let found = self
             .resolve(&path)
-            .and_then(|real| Ok((fs::symlink_metadata(&real)?, real)));
-        let is_entry = found.as_ref().is_ok_and(|(metadata, _)| !metadata.is_dir());
-        self.listing.entries[root] += usize::from(is_entry);
-        match found {
-            Ok((metadata, real)) if metadata.is_dir() => {
-                self.folder(root, &shown, &real, depth + 1);
+            .and_then(|real| Ok((entry_at(&real)?, real)));
+        let (entry, real) = match found {
+            Ok(found) => found,
+            // A link that leads nowhere is no file, as after a ConfigMap has lost a key.
+            Err(error) if is_gone(&error) => return,
+            Err(error) if is_manifest(&shown) => {
+                self.listing.entries[root] += 1;
+                return self.file(root, &shown, path, Entry::Unreadable(error));
             }
-            Ok((metadata, real)) if is_manifest(&shown) => {
+            // A folder may be behind it.
+            Err(error) => return self.close(root, &shown, NotListed::Error(error)),
+        };
+        let is_folder = matches!(entry, Entry::Folder);
+        self.listing.entries[root] += usize::from(!is_folder);
+        if !is_folder && !is_manifest(&shown) || self.listing.folders.contains_key(&real) {
+            return;
+        }
+        let refused = self.follow_links.refuses(&real, &self.roots);
+        match refused {
+            Some(why) if is_folder => self.close(root, &shown, NotListed::Rule(why)),
+            Some(why) => self.list(root, &shown, path, ListedKind::Refused(why)),
+            None if is_folder => self.folder(root, &shown, &real, depth + 1),
+            None => {
                 self.listing.turns.insert(real.clone());
                 if self.is_first(&real) {
-                    self.file(root, &shown, real, &metadata);
+                    self.file(root, &shown, real, entry);
                 }
             }
-            // A link that leads nowhere is no file, as after a ConfigMap has lost a key.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) if is_manifest(&shown) => {
-                let listed = Listed {
-                    root,
-                    real: path,
-                    kind: EntryKind::Unreadable(error),
-                };
-                self.listing.files.insert(name_of(&shown), listed);
-            }
-            Ok(_) | Err(_) => {}
         }
+    }
+
+    fn close(&mut self, root: usize, shown: &Path, why: NotListed) {
+        if self.listing.closed.len() >= MAX_CLOSED {
+            return self.end(
+                root,
+                &format!("hold more than {MAX_CLOSED} folders that can't be listed"),
+            );
+        }
+        let closed = Closed { root, why };
+        self.listing.closed.insert(prefix_of(shown), closed);
+    }
+
+    /// Lists no more: what else there is below the given path is not known.
+    fn end(&mut self, root: usize, why: &str) {
+        self.is_over = true;
+        let given = prefix_of(&self.given[root]);
+        let why = format!("the mesh folders {why}: what is beyond that is not looked at");
+        let why = NotListed::Rule(why);
+        self.listing.closed.insert(given, Closed { root, why });
     }
 
     /// Whether a file that was found by its path or a link is in no folder that was listed, and is found so for the
@@ -295,17 +282,18 @@ impl Walk {
         !is_found && self.single.insert(real.to_owned())
     }
 
-    fn file(&mut self, root: usize, shown: &Path, real: PathBuf, metadata: &fs::Metadata) {
-        let file_type = metadata.file_type();
-        let kind = if file_type.is_file() {
-            EntryKind::File(Stamp::of(metadata))
-        } else if file_type.is_fifo() {
-            EntryKind::NoFile("a named pipe")
-        } else if file_type.is_socket() {
-            EntryKind::NoFile("a socket")
-        } else {
-            EntryKind::NoFile("a device")
+    fn file(&mut self, root: usize, shown: &Path, real: PathBuf, entry: Entry) {
+        let kind = match entry {
+            Entry::File(stamp) => ListedKind::File(stamp),
+            Entry::NoFile(what) => ListedKind::NoFile(what),
+            Entry::Unreadable(error) => ListedKind::Unreadable(error),
+            // Another entry has its name by now.
+            Entry::Folder | Entry::Link => return,
         };
+        self.list(root, shown, real, kind);
+    }
+
+    fn list(&mut self, root: usize, shown: &Path, real: PathBuf, kind: ListedKind) {
         let listed = Listed { root, real, kind };
         self.listing.files.insert(name_of(shown), listed);
     }
@@ -372,40 +360,30 @@ impl Walk {
         Ok(target)
     }
 
-    /// Whether links and roots are still what they were when the walk came by.
+    /// Whether links, roots and folders are still what they were when the walk came by. A folder that is gone is one that
+    /// goes, as many do in `rm -r`; one that another folder took the place of was in two states.
     fn still_holds(&self) -> bool {
         let same_link = |(path, target): (&PathBuf, &Option<PathBuf>)| {
             target.is_none() || fs::read_link(path).ok() == *target
         };
+        let mut roots = self.roots.iter().zip(&self.identities);
+        let mut folders = self.listing.folders.iter();
         self.links.iter().all(same_link)
-            && self
-                .identities
-                .iter()
-                .all(|(path, before)| identity(path) == *before)
+            && roots.all(|(path, before)| identity_at(path) == *before)
+            && folders.all(|(path, visited)| {
+                identity_at(path).is_none_or(|identity| identity == visited.identity)
+            })
     }
 }
 
-/// A folder's entries in the order of their names, hidden ones left out.
-fn entries_of(folder: &Path) -> io::Result<Vec<(OsString, fs::FileType)>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if is_hidden(Path::new(&name)) {
-            continue;
-        }
-        // Where the file system does not tell types, this looks at the entry, which may have gone.
-        if let Ok(file_type) = entry.file_type() {
-            entries.push((name, file_type));
-        }
-    }
-    entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(entries)
+/// Whether what a path names is not there.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR))
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let metadata = fs::symlink_metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+/// The same of a folder that is to be opened and may have become a link.
+fn is_gone_or_link(error: &io::Error) -> bool {
+    is_gone(error) || error.raw_os_error() == Some(libc::ELOOP)
 }
 
 fn parts_of(path: &Path) -> VecDeque<OsString> {

@@ -16,9 +16,9 @@ use std::{
 use notify::{Config, ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::{
+    listing::Listing,
     mounts::remote_file_system,
     signals::{Scope, Signals},
-    walk::Listing,
 };
 use crate::status::Watching;
 

@@ -284,7 +284,7 @@ fn change() -> impl Strategy<Value = FileChange> {
                 None => Reading::Gone,
                 Some(documents) => Reading::Read(Contents {
                     documents,
-                    diagnostics: Vec::new(),
+                    ..Contents::default()
                 }),
             },
         })

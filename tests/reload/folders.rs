@@ -2,11 +2,16 @@
 
 use std::{
     fs::{self, Permissions},
+    net::IpAddr,
     os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    process::Signal,
+};
 
 use crate::harness::{Folder, Mesh, service};
 
@@ -119,15 +124,129 @@ fn a_folder_without_permission_keeps_its_last_good_state() {
     fs::create_dir(&nested).unwrap();
     fs::write(nested.join("svc2.yaml"), service(2, "10.0.0.2")).unwrap();
     let mesh = Mesh::start_unprivileged(folder.path());
-    for (path, kept) in [(nested.as_path(), 1.0), (folder.path(), 2.0)] {
-        fs::set_permissions(path, Permissions::from_mode(0o000)).unwrap();
-        mesh.wait_for_metric("meshdns_objects_kept", kept);
-        mesh.holds("svc1.internal.com", "10.0.0.1", MEANWHILE);
-        mesh.has("svc2.internal.com", "10.0.0.2");
-        assert!(mesh.is_ready());
-        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
-        mesh.wait_for_metric("meshdns_objects_kept", 0.0);
+    // None of the rights, the right to enter alone, the right to list alone.
+    for mode in [0o000, 0o711, 0o644] {
+        for (path, kept) in [(nested.as_path(), 1.0), (folder.path(), 2.0)] {
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+            mesh.wait_for_metric("meshdns_objects_kept", kept);
+            mesh.holds("svc1.internal.com", "10.0.0.1", MEANWHILE);
+            mesh.has("svc2.internal.com", "10.0.0.2");
+            assert!(mesh.is_ready());
+            assert!(mesh.metric("meshdns_diagnostics{severity=\"error\"}") > 0.0);
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+            mesh.wait_for_metric("meshdns_objects_kept", 0.0);
+        }
     }
     fs::write(nested.join("svc2.yaml"), service(2, "10.0.0.3")).unwrap();
     mesh.wait_for("svc2.internal.com", &["10.0.0.3"]);
+}
+
+/// How many names the folders below hold, each in a file of its own.
+const NAMES: usize = 20;
+
+/// Fills `folder`, which is made where it is not there, with names that all have the address of `round`.
+fn fill(folder: &Path, round: usize) {
+    fs::create_dir_all(folder).unwrap();
+    for number in 1..=NAMES {
+        let text = service(number, &format!("10.0.{round}.1"));
+        fs::write(folder.join(format!("svc{number}.yaml")), text).unwrap();
+    }
+}
+
+/// Does `deed` for rounds 1 to 30, which makes the files of its round take the place of those before, and asks all the while.
+/// Each name always has the address of one round, and no name is ever behind one that was asked before it.
+#[track_caller]
+fn check_rounds(mesh: &Mesh, deed: impl Fn(usize) + Sync) {
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 1..=30 {
+                deed(round);
+                // Two follow at once, the third when this one is served.
+                if round % 3 == 0 {
+                    mesh.wait_for("svc1.internal.com", &[&format!("10.0.{round}.1")]);
+                }
+            }
+        });
+        let mut last = 0;
+        for number in (1..=NAMES).cycle() {
+            if writer.is_finished() {
+                break;
+            }
+            let name = format!("svc{number}.internal.com");
+            let answer = mesh.answers(&name).expect("every name is always there");
+            let rounds: Vec<u8> = answer.into_iter().map(round_of).collect();
+            let [round] = rounds[..] else {
+                panic!("{name}: {rounds:?}");
+            };
+            assert!(round >= last, "{name} is at {round}, others at {last}");
+            last = round;
+        }
+        writer.join().unwrap();
+    });
+}
+
+fn round_of(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(address) => address.octets()[2],
+        IpAddr::V6(_) => panic!("no IPv6 address was written"),
+    }
+}
+
+/// The mesh folder itself, or a folder in it, and what takes its place.
+fn places(folder: &Folder, is_root: bool) -> [PathBuf; 2] {
+    if is_root {
+        [folder.path().to_owned(), folder.above().join("next")]
+    } else {
+        [folder.join("live"), folder.join(".next")]
+    }
+}
+
+#[test]
+fn folders_that_are_exchanged_are_served_as_one_state() {
+    for is_root in [true, false] {
+        let folder = Folder::new();
+        let [live, next] = places(&folder, is_root);
+        fill(&live, 0);
+        let mesh = Mesh::start(folder.path());
+        check_rounds(&mesh, |round| {
+            fill(&next, round);
+            renameat_with(CWD, &live, CWD, &next, RenameFlags::EXCHANGE).unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_folder_replaced_by_two_renames_is_served_as_one_state() {
+    for is_root in [true, false] {
+        let folder = Folder::new();
+        let [live, next] = places(&folder, is_root);
+        let old = next.with_extension("old");
+        fill(&live, 0);
+        let mesh = Mesh::start(folder.path());
+        check_rounds(&mesh, |round| {
+            fill(&next, round);
+            fs::rename(&live, &old).unwrap();
+            // Whoever looks now sees nothing there.
+            std::thread::sleep(Duration::from_millis(if round % 3 == 0 { 100 } else { 0 }));
+            fs::rename(&next, &live).unwrap();
+            fs::remove_dir_all(&old).unwrap();
+        });
+    }
+}
+
+#[test]
+fn what_a_folder_does_not_hold_that_took_another_ones_place_is_gone_with_it() {
+    for is_root in [true, false] {
+        let folder = Folder::new();
+        let [live, next] = places(&folder, is_root);
+        fill(&live, 1);
+        fs::write(live.join("zz.yaml"), service(99, "10.0.1.1")).unwrap();
+        let mesh = Mesh::start(folder.path());
+        mesh.has("svc99.internal.com", "10.0.1.1");
+        fill(&next, 2);
+        renameat_with(CWD, &live, CWD, &next, RenameFlags::EXCHANGE).unwrap();
+        // With one publish: where the one is there the other is gone.
+        mesh.wait_for("svc1.internal.com", &["10.0.2.1"]);
+        assert_eq!(mesh.answers("svc99.internal.com"), None);
+    }
 }

@@ -76,6 +76,27 @@ impl Mesh {
         Self::spawn(command)
     }
 
+    /// Serves `folder`, which is a disk of 1 MiB in namespaces of the server's own, with `text` in `svc1.yaml`.
+    pub(crate) fn start_on_a_disk_of_its_own(folder: &Path, text: &str) -> Self {
+        let mount = "mount -t tmpfs -o size=1m tmpfs \"$1\" && printf %s \"$2\" > \"$1/svc1.yaml\" && shift 2 && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command
+            .args([
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "sh",
+                "-c",
+                mount,
+                "sh",
+            ])
+            .arg(folder)
+            .arg(text)
+            .arg(env!("CARGO_BIN_EXE_meshdns"))
+            .args(serve(folder));
+        Self::spawn(command)
+    }
+
     fn spawn(command: Command) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         socket.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -5,7 +5,9 @@
 mod files;
 mod folders;
 mod harness;
+mod hostile;
 mod kills;
+mod links;
 #[path = "../needs/mod.rs"]
 mod needs;
 #[path = "../program/mod.rs"]

@@ -70,6 +70,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let mut control = control::start(
         control::Options {
             folders: config.folders.clone(),
+            follow_links: config.follow_links,
             policy: config.policy(seed),
             wish: config.poll.map_or(Wish::Events, Wish::Poll),
             start_patience: config.start_patience,

@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        draft::MAX_NAMELESS,
         findings::{Findings, Problem},
         kind::{Inherited, Sort, known_kind, sort, type_of},
         metadata::{self, Namespaces},
@@ -46,10 +47,22 @@ pub(super) enum Membership {
     Stray(StraySort),
 }
 
+/// Items that can't be used and name no object, beyond those that are kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LeftOut {
+    pub(super) items: usize,
+    pub(super) problems: usize,
+    /// The sum of their digests.
+    pub(super) digest: u64,
+}
+
 pub(super) struct Unfolding<'a> {
     /// In reading order, so that each object takes those of its own.
     pub(super) faults: std::iter::Peekable<std::slice::Iter<'a, Fault>>,
     pub(super) items: &'a mut Vec<Item>,
+    /// How many of them can't be used and name no object.
+    pub(super) nameless: usize,
+    pub(super) left_out: LeftOut,
     pub(super) namespaces: &'a mut Namespaces,
 }
 
@@ -173,7 +186,6 @@ impl Unfolding<'_> {
         let junk = |node: &&Node<'_>| node.as_fields().is_none();
         let left_out = items.iter().filter(junk).count().saturating_sub(MAX_JUNK);
         let mut junk_seen = 0;
-        self.items.reserve(items.len());
         for (index, node) in items.iter().enumerate() {
             junk_seen += usize::from(junk(&node));
             if junk(&node) && junk_seen > MAX_JUNK {
@@ -227,13 +239,23 @@ impl Unfolding<'_> {
         });
     }
 
-    /// Notes what `node` says, which was read last, where it is rejected and names no object.
+    /// Notes what `node` says, which was read last, where it is rejected and names no object. Of many such items no more is
+    /// kept.
     pub(super) fn digest(&mut self, node: &Node<'_>) {
         let last = self.items.last_mut().filter(|item| item.at == node.id);
-        if let Some(item) = last
-            && matches!(item.outcome, Some(DocumentOutcome::Rejected(None)))
-        {
-            item.digest = node.digest();
+        let Some(item) = last else {
+            return;
+        };
+        if !matches!(item.outcome, Some(DocumentOutcome::Rejected(None))) {
+            return;
+        }
+        item.digest = node.digest();
+        if self.nameless < MAX_NAMELESS {
+            self.nameless += 1;
+        } else if let Some(item) = self.items.pop() {
+            self.left_out.items += 1;
+            self.left_out.problems += item.problems.len();
+            self.left_out.digest = self.left_out.digest.wrapping_add(item.digest);
         }
     }
 

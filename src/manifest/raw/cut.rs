@@ -1,25 +1,46 @@
 //! The cut itself: one walk over the rows of a text.
 
-use memchr::memchr_iter;
+use memchr::{Memchr, memchr_iter};
 
 use super::{BYTE_ORDER_MARK, RawDocument, values};
 
-/// Cuts `text` into documents. What holds only blank lines and comments is no document and has no number.
+/// Cuts `text` into documents, one at a time, so that what many of them take is up to whoever reads them. What holds only
+/// blank lines and comments is no document and has no number.
 ///
 /// Takes time in proportion to the text, however many documents are in it.
-pub fn split(text: &str) -> Vec<RawDocument<'_>> {
-    Cut::of(text).documents
+pub fn split(text: &str) -> Split<'_> {
+    Split {
+        text,
+        ends: memchr_iter(b'\n', text.as_bytes()),
+        offset: 0,
+        line: 1,
+        open: Some(Open::at(0, 1)),
+        values: None,
+        count: 0,
+        looked_at: 4 * text.len(),
+    }
 }
 
-/// A text being cut.
-#[derive(Default)]
-struct Cut<'t> {
-    documents: Vec<RawDocument<'t>>,
+/// The documents of a text, in its order.
+#[derive(Debug)]
+pub struct Split<'t> {
+    text: &'t str,
+    /// Where rows end.
+    ends: Memchr<'t>,
+    /// Where the next row begins, and its number.
+    offset: usize,
+    line: u32,
+    /// `None` behind the last row.
+    open: Option<Open>,
+    /// What was cut and not handed out so far.
+    values: Option<Values<'t>>,
+    count: usize,
     /// How many bytes were looked at, one that was looked at twice counted twice.
     looked_at: usize,
 }
 
 /// Where the document begins that is being walked through, and what was seen of it.
+#[derive(Debug)]
 struct Open {
     start: usize,
     line: u32,
@@ -27,6 +48,15 @@ struct Open {
     is_bare: bool,
     /// Whether nothing but blank rows and comments came behind its `---`, or at all.
     is_fresh: bool,
+}
+
+/// A document, or JSON values one behind the other.
+#[derive(Debug)]
+struct Values<'t> {
+    text: &'t str,
+    line: u32,
+    indent: u32,
+    may_be_several: bool,
 }
 
 impl Open {
@@ -45,18 +75,28 @@ impl Open {
     }
 }
 
-impl<'t> Cut<'t> {
-    fn of(text: &'t str) -> Self {
-        let mut cut = Self {
-            looked_at: 4 * text.len(),
-            ..Self::default()
-        };
-        let mut open = Open::at(0, 1);
-        let mut offset = 0;
-        let ends = memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1);
-        for (end, line) in ends.chain([text.len()]).zip(1..) {
+impl<'t> Iterator for Split<'t> {
+    type Item = RawDocument<'t>;
+
+    fn next(&mut self) -> Option<RawDocument<'t>> {
+        loop {
+            if let Some(values) = self.values.take() {
+                return Some(self.first_of(values));
+            }
+            let open = self.open.take()?;
+            self.walk(open);
+        }
+    }
+}
+
+impl<'t> Split<'t> {
+    /// Walks over the rows from `open` on, up to the end of a document.
+    fn walk(&mut self, mut open: Open) {
+        let text = self.text;
+        while let Some(end) = self.next_end() {
+            let (offset, line) = (self.offset, self.line);
+            (self.offset, self.line) = (end, line.saturating_add(1));
             if open.has_content() && !may_be_marker(text.as_bytes().get(offset)) {
-                offset = end;
                 continue;
             }
             let row = &text[offset..end];
@@ -65,20 +105,25 @@ impl<'t> Cut<'t> {
             let begins_file = unmarked.len() < row.len();
             match Row::of(unmarked) {
                 Row::End => {
-                    cut.close(&open, &text[open.start..end]);
-                    open = Open::at(end, line + 1);
+                    self.open = Some(Open::at(end, line + 1));
+                    return self.close(&open, end);
                 }
                 Row::Separator => {
+                    let is_fresh = is_blank_or_comment(&unmarked[3..]);
                     if !open.is_bare || begins_file {
-                        cut.close(&open, &text[open.start..offset]);
-                        open = Open::at(row_start, line);
+                        self.open = Some(Open {
+                            is_bare: false,
+                            is_fresh,
+                            ..Open::at(row_start, line)
+                        });
+                        return self.close(&open, offset);
                     }
                     open.is_bare = false;
-                    open.is_fresh = is_blank_or_comment(&unmarked[3..]);
+                    open.is_fresh = is_fresh;
                 }
                 Row::OddSeparator => {
-                    cut.close(&open, &text[open.start..offset]);
-                    open = Open::at(end, line + 1);
+                    self.open = Some(Open::at(end, line + 1));
+                    return self.close(&open, offset);
                 }
                 // A directive belongs to the `---` below it: what stands above it ends.
                 Row::Directive if open.is_fresh && !open.is_bare => {
@@ -94,50 +139,73 @@ impl<'t> Cut<'t> {
                     }
                 }
             }
-            offset = end;
         }
-        cut.close(&open, &text[open.start..]);
-        cut
+        self.close(&open, text.len());
+    }
+
+    /// Where the next row ends; the last one is what stands behind the last line break, and may be empty.
+    fn next_end(&mut self) -> Option<usize> {
+        match self.ends.next() {
+            Some(at) => Some(at + 1),
+            None => (self.offset < self.text.len()).then_some(self.text.len()),
+        }
     }
 
     /// Ends a document, which may be several JSON values.
-    fn close(&mut self, open: &Open, text: &'t str) {
+    fn close(&mut self, open: &Open, end: usize) {
         if open.is_bare {
             return;
         }
-        let (mut text, mut line, mut indent) = (text, open.line, 0);
+        let text = &self.text[open.start..end];
         let may_be_several = text.trim_start().starts_with(['{', '[']) && {
             self.looked_at += 2 * text.len();
             values::may_hold_several(text)
         };
-        while may_be_several && let Some((end, next)) = values::first_of_several(text) {
-            self.push(&text[..end], line, indent);
-            let passed = &text[..next];
-            self.looked_at += 4 * passed.len();
-            let row = match passed.rsplit_once('\n') {
-                Some((above, row)) => {
-                    line = line
-                        .saturating_add(1 + number(memchr_iter(b'\n', above.as_bytes()).count()));
-                    indent = 0;
-                    row
-                }
-                None => passed,
-            };
-            let is_shown = |c: &char| *c != BYTE_ORDER_MARK;
-            indent = indent.saturating_add(number(row.chars().filter(is_shown).count()));
-            text = &text[next..];
-        }
-        self.looked_at += text.len();
-        self.push(text, line, indent);
+        self.values = Some(Values {
+            text,
+            line: open.line,
+            indent: 0,
+            may_be_several,
+        });
     }
 
-    fn push(&mut self, text: &'t str, line: u32, indent: u32) {
-        self.documents.push(RawDocument {
+    /// The first of `values`, as a document; the others are left for the next time.
+    fn first_of(&mut self, mut values: Values<'t>) -> RawDocument<'t> {
+        self.count += 1;
+        let Values {
+            text, line, indent, ..
+        } = values;
+        let document = |text| RawDocument {
             text,
-            number: number(self.documents.len() + 1),
+            number: number(self.count),
             line,
             indent,
-        });
+        };
+        let several = values
+            .may_be_several
+            .then(|| values::first_of_several(text));
+        let Some((end, next)) = several.flatten() else {
+            self.looked_at += text.len();
+            return document(text);
+        };
+        let first = document(&text[..end]);
+        let passed = &text[..next];
+        self.looked_at += 4 * passed.len();
+        let row = match passed.rsplit_once('\n') {
+            Some((above, row)) => {
+                let rows = memchr_iter(b'\n', above.as_bytes()).count();
+                values.line = line.saturating_add(1 + number(rows));
+                values.indent = 0;
+                row
+            }
+            None => passed,
+        };
+        let is_shown = |c: &char| *c != BYTE_ORDER_MARK;
+        let columns = number(row.chars().filter(is_shown).count());
+        values.indent = values.indent.saturating_add(columns);
+        values.text = &text[next..];
+        self.values = Some(values);
+        first
     }
 }
 
@@ -203,7 +271,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &[(&str, u32)]) {
-        let documents = split(text);
+        let documents: Vec<_> = split(text).collect();
         let found: Vec<_> = documents.iter().map(|raw| (raw.text, raw.line)).collect();
         assert_eq!(found, expected);
         assert!(
@@ -271,12 +339,12 @@ mod tests {
         }
         check("{a: b}: c\n", &[("{a: b}: c\n", 1)]);
         check("{\n", &[("{\n", 1)]);
-        assert_eq!(split("{} {}")[1].start(), Position { line: 1, column: 4 });
-        assert_eq!(split("{}\n {}")[1].start(), Position { line: 2, column: 2 });
+        let start = |text, index| split(text).nth(index).expect("so many").start();
+        assert_eq!(start("{} {}", 1), Position { line: 1, column: 4 });
+        assert_eq!(start("{}\n {}", 1), Position { line: 2, column: 2 });
         check("{}\n{} é{}", &[("{}", 1), ("{} é{}", 2)]);
-        let third = split("{} [\"é\"]\u{feff} {}")[2].start();
         assert_eq!(
-            third,
+            start("{} [\"é\"]\u{feff} {}", 2),
             Position {
                 line: 1,
                 column: 10
@@ -338,11 +406,12 @@ mod tests {
     /// How many bytes each of `count` such parts costs.
     fn cost(part: &str, count: usize) -> usize {
         let text = part.repeat(count);
-        let cut = Cut::of(&text);
-        assert!(cut.documents.len() <= 2 * count + 1, "{part}");
+        let mut cut = split(&text);
+        let documents: Vec<_> = cut.by_ref().collect();
+        assert!(documents.len() <= 2 * count + 1, "{part}");
         // No byte belongs to two documents: those who read them look at each once.
         let mut end = text.as_ptr() as usize;
-        for document in &cut.documents {
+        for document in &documents {
             let start = document.text.as_ptr() as usize;
             assert!(end <= start, "{part}");
             end = start + document.text.len();

@@ -13,6 +13,8 @@ mod seed;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use bumpalo::Bump;
 use serde::de::DeserializeSeed;
 
@@ -47,7 +49,7 @@ pub(super) enum Format {
 pub(super) struct Fault {
     pub(super) at: NodeId,
     pub(super) code: Code,
-    pub(super) message: String,
+    pub(super) message: Cow<'static, str>,
 }
 
 /// Why a document can't be read at all.

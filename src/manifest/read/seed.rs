@@ -28,6 +28,9 @@ const SMALL_MAP: usize = 16;
 /// How many values of open lists, and entries of open mappings, are held without an allocation.
 const OPEN: usize = 32;
 
+/// How many faults of one document are described with what they are about: nobody is shown as many of them.
+const MAX_DESCRIBED: usize = 1_000;
+
 /// How far in front of a scalar its tag is looked for, in bytes.
 const TAG_WINDOW: usize = 64;
 
@@ -159,8 +162,8 @@ impl<'t> Reading<'t> {
             Some(Cow::Borrowed(text)) => text,
             Some(Cow::Owned(other)) => self.alloc_text(&other),
             None => {
-                let message = "a key is null: write a text".to_owned();
-                self.fault(id, code::NULL, message);
+                let message = "a key is null: write a text";
+                self.fault(id, code::NULL, Cow::Borrowed(message));
                 text
             }
         };
@@ -204,8 +207,13 @@ impl<'t> Reading<'t> {
         }
     }
 
-    fn fault(&self, at: NodeId, code: Code, message: String) {
+    fn fault(&self, at: NodeId, code: Code, message: Cow<'static, str>) {
         self.faults.borrow_mut().push(Fault { at, code, message });
+    }
+
+    /// Whether so many faults were found that no more of them are described one by one.
+    fn has_many_faults(&self) -> bool {
+        self.faults.borrow().len() >= MAX_DESCRIBED
     }
 }
 
@@ -399,10 +407,14 @@ impl<'t> Visitor<'t> for KeySeed<'_, 't> {
 
 fn report_equal_keys(entries: &[Entry<'_>], reading: &Reading<'_>) {
     let report = |key: &Key<'_>| {
-        let message = format!(
-            "the key {} stands here for the second time: keep one",
-            quoted(key.text)
-        );
+        let message = if reading.has_many_faults() {
+            Cow::Borrowed("this key stands here for the second time: keep one")
+        } else {
+            let key = quoted(key.text);
+            Cow::Owned(format!(
+                "the key {key} stands here for the second time: keep one"
+            ))
+        };
         reading.fault(key.id, code::DUPLICATE_KEY, message);
     };
     if entries.len() <= SMALL_MAP {
@@ -445,7 +457,12 @@ fn merge<'t>(entries: &[Entry<'t>], reading: &Reading<'t>) -> &'t [Entry<'t>] {
                 let new = |entry: &&Entry<'t>| present.insert(entry.key.text);
                 own.extend(entries.iter().filter(new));
             } else {
-                let message = format!("`<<` merges mappings, but this is {}", source.describe());
+                let message = if reading.has_many_faults() {
+                    Cow::Borrowed("`<<` merges mappings, and this is none")
+                } else {
+                    let other = source.describe();
+                    Cow::Owned(format!("`<<` merges mappings, but this is {other}"))
+                };
                 reading.fault(source.id, code::BAD_MERGE, message);
             }
         }

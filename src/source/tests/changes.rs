@@ -239,7 +239,7 @@ impl Deed {
 fn taken_in(folder: &Path, mut meanwhile: impl FnMut()) -> Mesh {
     let mut mesh = Mesh::default();
     let mut last = None;
-    let loaded = crate::source::load(vec![folder.to_owned()], |batch| {
+    let loaded = crate::source::load(vec![folder.to_owned()], FollowLinks::default(), |batch| {
         let is_whole = batch.can_be_served();
         last = Some(is_whole);
         mesh.apply(batch.changes, SystemTime::UNIX_EPOCH);
