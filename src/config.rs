@@ -283,6 +283,11 @@ fn tcp(keys: &TcpKeys) -> TcpLimits {
             keys.max_connections_per_client,
             defaults.connections_per_client,
         ),
+        buffered_bytes: keys
+            .max_buffered_bytes
+            .map_or(defaults.buffered_bytes, |memory| {
+                usize::try_from(memory.bytes).unwrap_or(usize::MAX)
+            }),
         idle_timeout: wait(keys.idle_timeout, defaults.idle_timeout),
         message_timeout: wait(keys.message_timeout, defaults.message_timeout),
         write_timeout: wait(keys.write_timeout, defaults.write_timeout),

@@ -56,6 +56,9 @@
 //! | [`status`] | what `/ready` and `/metrics` show of the loop |
 //! | [`metrics`] | what is counted, and the page that shows it |
 //! | `precedence` | which threads the scheduler prefers |
+//! | `threads` | threads that have to start |
+//! | `descriptors` | how the files that the process may have open are shared out |
+//! | `admission` | who may connect where places and memory are limited, and who makes room |
 //! | [`state`] | the last good state on disk, for a start at which files can't be read |
 //! | [`source`] | batches of changes from files; when to look, and how far to trust what is found |
 //! | [`control`] | the loop over batches that ends in publish |
@@ -222,6 +225,12 @@ pub mod status;
 pub mod metrics;
 
 mod precedence;
+
+mod threads;
+
+mod descriptors;
+
+mod admission;
 
 pub mod state;
 

@@ -143,6 +143,6 @@ pub enum Watching {
         /// Why: the user's wish, or what the operating system refused.
         why: String,
     },
-    /// No longer, because of a bug: what was loaded last is served.
+    /// Not at all, because of a bug, or because the operating system has no thread to give: what was loaded last is served.
     Stopped,
 }

@@ -302,6 +302,121 @@ fn the_longest_idle_connection_makes_room() {
     server.stop();
 }
 
+/// Half a message: the connection is not idle.
+fn half_a_message(local: &str, server: SocketAddr) -> TcpStream {
+    let mut stream = connect_from(local, server);
+    stream.write_all(&[0, 100, 0]).expect("sent bytes");
+    stream
+}
+
+#[test]
+fn the_client_with_the_most_makes_room_for_others_and_not_for_itself() {
+    let server = serve(TcpLimits {
+        connections: 4,
+        ..TcpLimits::default()
+    });
+    let at = server.address();
+    let mut crowd: Vec<_> = (0..4).map(|_| half_a_message("127.0.0.1:0", at)).collect();
+    server.wait_until("all are served", |server| {
+        server.traffic.open_connections() == 4
+    });
+    assert!(!try_ask(&mut connect_from("127.0.0.1:0", at)));
+    let mut others = [2, 3].map(|client| connect_from(&format!("127.0.0.{client}:0"), at));
+    assert!(others.iter_mut().all(try_ask), "each at once");
+    assert!(is_closed(&mut crowd[0]) && is_closed(&mut crowd[1]));
+    let metrics = server.metrics();
+    assert!(metrics.contains("meshdns_tcp_connections_displaced_total 2"));
+    server.stop();
+}
+
+#[test]
+fn clients_at_their_limits_keep_nobody_out() {
+    let server = serve(TcpLimits {
+        connections: 40,
+        connections_per_client: 10,
+        ..TcpLimits::default()
+    });
+    let at = server.address();
+    let attackers: Vec<_> = (1..=5)
+        .map(|client| {
+            thread::spawn(move || {
+                // Each opens ever more, as long as others come.
+                let mut held = Vec::new();
+                for _ in 0..60 {
+                    held.push(half_a_message(&format!("127.0.0.{client}:0"), at));
+                }
+                held
+            })
+        })
+        .collect();
+    let served = (1..=100)
+        .filter(|client| try_ask(&mut connect_from(&format!("127.0.1.{client}:0"), at)))
+        .count();
+    assert_eq!(served, 100);
+    for attacker in attackers {
+        attacker.join().expect("no panic");
+    }
+    server.stop();
+}
+
+#[test]
+fn half_messages_take_no_more_memory_than_allowed() {
+    const LIMIT: usize = 1 << 20;
+    let server = serve(TcpLimits {
+        buffered_bytes: LIMIT,
+        ..TcpLimits::default()
+    });
+    let half = [&u16::MAX.to_be_bytes()[..], &[0; 60_000]].concat();
+    let send_half = |client: usize| {
+        let mut stream = connect_from(&format!("127.0.0.{client}:0"), server.address());
+        // The server may end the connection before it has read all.
+        let _ = stream.write_all(&half);
+        stream
+    };
+    let mut crowd: Vec<_> = (0..60).map(|number| send_half(1 + number % 3)).collect();
+    server.wait_until("too much is sent", |server| {
+        server.traffic.crowding().unbuffered() + server.traffic.crowding().displaced() > 0
+    });
+    let buffered = server.traffic.crowding().buffered_bytes();
+    assert!(buffered <= LIMIT, "{buffered}");
+    // Whoever holds nothing comes before those who hold most.
+    let mut longest = a_query("solo.test");
+    longest.resize(usize::from(u16::MAX), 0);
+    let mut other = connect_from("127.0.0.9:0", server.address());
+    assert_eq!(ask_tcp(&mut other, &longest)[3] & 0xf, 1);
+    assert!(
+        try_ask(&mut connect(server.address())),
+        "short ones need none"
+    );
+    crowd.clear();
+    server.wait_until("all is given back", |server| {
+        server.traffic.crowding().buffered_bytes() == 0
+    });
+    server.stop();
+}
+
+#[test]
+fn answers_that_nobody_reads_take_no_more_memory_than_allowed() {
+    const LIMIT: usize = 1 << 20;
+    let server = serve(TcpLimits {
+        buffered_bytes: LIMIT,
+        ..TcpLimits::default()
+    });
+    let query = framed(&a_query("huge.internal.com"));
+    let mut crowd: Vec<_> = (0..40).map(|_| connect(server.address())).collect();
+    for greedy in &mut crowd {
+        greedy.set_write_timeout(Some(SOON)).expect("a time-out");
+        while greedy.write_all(&query.repeat(100)).is_ok() {}
+    }
+    assert!(
+        server.traffic.crowding().unbuffered() > 0,
+        "someone was left"
+    );
+    assert!(server.traffic.crowding().buffered_bytes() <= LIMIT);
+    assert!(try_ask(&mut connect(server.address())));
+    server.stop();
+}
+
 #[test]
 fn without_a_file_descriptor_the_server_waits_and_then_goes_on() {
     let this_program = std::env::current_exe().expect("this test program");

@@ -196,7 +196,7 @@ impl ServeArgs {
         });
         let config = Config::resolve(&overrides, &self.policy.file()?);
         config.check()?;
-        let log = log::start(config.log_format, &config.log_level);
+        let log = log::start(config.log_format, &config.log_level)?;
         run::run(reload::Plan {
             policy: self.policy,
             overrides,

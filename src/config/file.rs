@@ -99,6 +99,7 @@ pub struct AnswerKeys {
 pub struct TcpKeys {
     pub max_connections: Option<Limit>,
     pub max_connections_per_client: Option<Limit>,
+    pub max_buffered_bytes: Option<Memory>,
     pub idle_timeout: Option<Wait>,
     pub message_timeout: Option<Wait>,
     pub write_timeout: Option<Wait>,

@@ -8,6 +8,7 @@
 //!
 //! Never answers a query and never looks a name up.
 
+mod helpers;
 mod intake;
 mod last_good;
 mod names;
@@ -20,7 +21,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
 
 use arc_swap::ArcSwap;
@@ -33,6 +34,7 @@ use crate::{
     pipeline::Policy,
     source::LoadError,
     status::{Status, Watching},
+    threads,
     zone::Snapshot,
 };
 
@@ -64,11 +66,14 @@ pub fn start(options: Options, progress: ShowProgress) -> Result<Control, StartE
     let stored = last_good::open(&options)?;
     let shared = Shared::new(&options.policy);
     let worker = worker::Worker::new(options, stored, progress, shared.clone());
-    let status = shared.status.clone();
-    let thread = thread::Builder::new()
-        .name("control".to_owned())
-        .spawn(move || watched(&status, || worker.run()))
-        .map_err(StartError::Thread)?;
+    let (status, orders) = (shared.status.clone(), shared.orders.clone());
+    let run = move || {
+        watched(&status, || {
+            helpers::start(&status, &orders);
+            worker.run();
+        });
+    };
+    let thread = threads::start("control", run).map_err(StartError::Thread)?;
     Ok(Control {
         shared,
         thread: Some(thread),

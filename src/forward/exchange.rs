@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, getrlimit};
 use socket2::SockRef;
 use tokio::{
     io::Interest,
@@ -20,7 +19,10 @@ use tokio::{
 };
 
 use super::question::Question;
-use crate::wire::{NotTheReply, UpstreamQuestion, UpstreamReply, read_reply, write_question};
+use crate::{
+    descriptors::Shares,
+    wire::{NotTheReply, UpstreamQuestion, UpstreamReply, read_reply, write_question},
+};
 
 /// The largest datagram.
 const MAX_DATAGRAM: usize = 65_535;
@@ -28,12 +30,8 @@ const MAX_DATAGRAM: usize = 65_535;
 /// How long a reply that can be read is waited for behind one that can't.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// How many sockets may wait for replies at a time, where files may be open without limit, and at least.
+/// How many sockets may wait for replies at a time, however many files may be open.
 const MOST_SOCKETS: usize = 4096;
-const LEAST_SOCKETS: usize = 8;
-
-/// The part of the files that this process may have open which questions to upstreams may take: clients need the rest.
-const PART_OF_FILES: u64 = 4;
 
 /// The sockets of all upstreams.
 static ALL_SOCKETS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(most_sockets()));
@@ -108,10 +106,7 @@ fn receive(
 }
 
 fn most_sockets() -> usize {
-    let files = getrlimit(Resource::Nofile).current;
-    let part = files.and_then(|files| usize::try_from(files / PART_OF_FILES).ok());
-    part.unwrap_or(MOST_SOCKETS)
-        .clamp(LEAST_SOCKETS, MOST_SOCKETS)
+    Shares::of_this_process().upstreams.min(MOST_SOCKETS)
 }
 
 pub(super) fn malformed() -> io::Error {

@@ -1,11 +1,13 @@
 //! `/health`, `/ready` and `/metrics`.
 //!
-//! `/health` answers as long as the process lives. `/ready` names what is missing until queries are answered from a loaded
-//! mesh, and for a while what can't be read at the start. It stays ready on last good data, and turns unready when the process is asked to stop. This module reads what others
+//! `/health` says OK as long as changes are followed, and no where only a restart helps. `/ready` names what is missing until
+//! queries are answered from a loaded mesh, and for a while what can't be read at the start. It stays ready on last good data, and
+//! turns unready when the process is asked to stop. This module reads what others
 //! publish, and owns nothing but its sockets.
 //!
 //! Never changes anything: every page is a GET.
 
+mod figures;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod server;
@@ -27,9 +29,13 @@ use axum::{
     routing::get,
 };
 
+pub use figures::Figures;
 pub use server::{BindError, Sockets};
 
-use crate::{metrics::Page, status::Status};
+use crate::{
+    metrics::Page,
+    status::{Status, Watching},
+};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -107,11 +113,20 @@ fn notes(status: &Status) -> Vec<String> {
 /// The pages by path. A HEAD request gets a GET's headers; another method gets 405.
 pub fn router(pages: Arc<Pages>) -> Router {
     Router::new()
-        .route("/health", get(|| async { "OK\n" }))
+        .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .fallback(not_found)
         .with_state(pages)
+}
+
+/// What only a restart mends is told to those who restart.
+async fn health(State(pages): State<Arc<Pages>>) -> Response {
+    if pages.status.load().watching == Watching::Stopped {
+        let text = "changes are no longer followed: restart meshdns\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    }
+    "OK\n".into_response()
 }
 
 async fn ready(State(pages): State<Arc<Pages>>) -> Response {

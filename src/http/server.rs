@@ -1,23 +1,46 @@
 //! The HTTP sockets. How many connections are served, and how long one may be idle, is limited.
+//!
+//! A connection that comes is always served, whoever holds the others: a probe that had to wait would have the server
+//! restarted. It takes the place of the one that has been without a request for longest, else of the oldest one of the client
+//! with the most. This machine has places of its own.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    Request, body::Incoming, server::conn::http1, service::Service as _, service::service_fn,
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{
+    admission::{Activity, Admission, Client, Limits, Place, drive},
+    descriptors,
+    metrics::Crowding,
 };
 
-/// Connections served at a time; the next waits in the kernel's queue.
-const MAX_CONNECTIONS: usize = 128;
+/// Connections of other machines that are served at a time.
+const MAX_REMOTE: usize = 128;
 
-/// How long a client may take to send a request's head, and how long a connection may be idle.
+/// Connections of this machine that are served at a time.
+const MAX_LOCAL: usize = 64;
+
+const _: () = assert!(MAX_REMOTE + MAX_LOCAL <= descriptors::PAGES);
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How long a client may take to send a request's head, and how long a connection may be without a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client that is told to go may take to read the last answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many bytes a request's head may have, and how many of an answer are copied at a time.
+const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// How long to wait before the next try when no connection can be accepted, as when file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -58,12 +81,43 @@ impl Sockets {
         addresses.collect()
     }
 
-    /// Serves `router` at every socket, in tasks that end with the runtime.
-    pub fn serve(self, router: &Router) {
-        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    /// Serves `router` at every socket, in tasks that end with the runtime. Counts in `crowding` which connections make room.
+    pub fn serve(self, router: &Router, crowding: &Arc<Crowding>) {
+        let places = Arc::new(Places::new(crowding));
         for (_, listener) in self.listeners {
-            let task = accept(listener, router.clone(), connections.clone());
-            tokio::spawn(task);
+            tokio::spawn(accept(listener, router.clone(), places.clone()));
+        }
+    }
+}
+
+/// The places of all sockets.
+struct Places {
+    local: Arc<Admission>,
+    remote: Arc<Admission>,
+}
+
+impl Places {
+    fn new(crowding: &Arc<Crowding>) -> Self {
+        let places = |count| {
+            let limits = Limits {
+                places: count,
+                places_per_client: count + 1,
+                bytes: 0,
+                newcomers_win: true,
+            };
+            Arc::new(Admission::new(limits, crowding.clone()))
+        };
+        Self {
+            local: places(MAX_LOCAL),
+            remote: places(MAX_REMOTE),
+        }
+    }
+
+    fn of(&self, client: SocketAddr) -> &Arc<Admission> {
+        if client.ip().to_canonical().is_loopback() {
+            &self.local
+        } else {
+            &self.remote
         }
     }
 }
@@ -83,36 +137,59 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(MAX_CONNECTIONS.try_into().unwrap_or(i32::MAX))?;
+    socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
 
-async fn accept(listener: TcpListener, router: Router, connections: Arc<Semaphore>) {
+async fn accept(listener: TcpListener, router: Router, places: Arc<Places>) {
     loop {
-        let permit = connections.clone().acquire_owned().await;
-        let permit = permit.expect("the semaphore is never closed");
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let router = router.clone();
-                tokio::spawn(async move {
-                    serve(stream, router).await;
-                    drop(permit);
-                });
+            Ok((stream, peer)) => {
+                let place = places.of(peer).admit(Client::from(peer.ip()));
+                // Newcomers win: there is always one.
+                let Some(place) = place else { continue };
+                let (router, ending) = (router.clone(), place.ending());
+                let task = tokio::spawn(async move { serve(stream, router, &place).await });
+                ending.is(task.abort_handle());
             }
             Err(error) => {
                 tracing::debug!(%error, "accept an HTTP connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                places.remote.make_room(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn serve(stream: TcpStream, router: Router) {
+async fn serve(stream: TcpStream, router: Router, place: &Place) {
+    let activity = Arc::new(Activity::new());
+    let pages = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    if let Err(error) = connection.await {
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(|request: Request<Incoming>| {
+                let answering = Activity::begin(&activity);
+                let response = pages.call(request);
+                async move {
+                    let response = response.await;
+                    drop(answering);
+                    response
+                }
+            }),
+        );
+    let end = http1::Connection::graceful_shutdown;
+    let served = drive(
+        connection,
+        end,
+        &activity,
+        place,
+        HEAD_TIMEOUT,
+        WRITE_TIMEOUT,
+    )
+    .await;
+    if let Err(error) = served {
         tracing::debug!(%error, "serve an HTTP connection");
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! Never listens: `http` does.
 
+mod crowding;
+mod log;
 mod process;
 mod reload;
 mod text;
@@ -17,6 +19,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use prometheus_client::{collector::Collector, registry::Registry};
 
+pub use crowding::Crowding;
+pub use log::LogLines;
 pub use reload::ConfigReloads;
 pub use traffic::{Exchange, Protocol, Recorder, Traffic};
 

@@ -24,6 +24,7 @@ use std::{
 };
 
 use self::tally::Tally;
+use super::Crowding;
 use crate::{
     dns::{Rcode, RecordType},
     zone::Snapshot,
@@ -44,6 +45,7 @@ pub struct Traffic {
     connections_accepted: AtomicU64,
     connections_refused: AtomicU64,
     connections_open: AtomicI64,
+    crowding: Arc<Crowding>,
 }
 
 /// A transport, as the label `proto` names it.
@@ -158,6 +160,11 @@ impl Traffic {
     /// Counts a connection that was closed at once because a limit was reached.
     pub fn count_refused_connection(&self) {
         self.connections_refused.fetch_add(1, Relaxed);
+    }
+
+    /// Counts where limits on connections are reached.
+    pub fn crowding(&self) -> &Arc<Crowding> {
+        &self.crowding
     }
 
     /// How many connections are served at present.

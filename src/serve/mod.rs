@@ -6,7 +6,6 @@
 //!
 //! Never decides what an answer is: `answer` does, in bytes of `wire`.
 
-mod admission;
 mod amend;
 mod bind;
 mod certificate;
@@ -29,12 +28,6 @@ use arc_swap::ArcSwap;
 
 #[cfg(fuzzing)]
 pub use self::https::fuzzing::queries;
-use self::{
-    admission::Admission,
-    bind::{EncryptedSockets, Endpoint},
-    served_address::ServedAddress,
-    tcp::StreamProtocol,
-};
 pub use self::{
     bind::{BindError, Sockets},
     certificate::{CertificateError, CertificateFiles, Certificates, LOOK_INTERVAL, Validity},
@@ -42,7 +35,13 @@ pub use self::{
     running::Running,
     settings::{Encrypted, Listener, ServeSettings, Transport},
 };
+use self::{
+    bind::{EncryptedSockets, Endpoint},
+    served_address::ServedAddress,
+    tcp::StreamProtocol,
+};
 use crate::{
+    admission::{Admission, Limits},
     forward::InForce,
     metrics::{Protocol, Traffic},
     zone::Snapshot,
@@ -54,6 +53,7 @@ struct Shared {
     snapshots: Arc<ArcSwap<Snapshot>>,
     traffic: Arc<Traffic>,
     forwarder: Arc<InForce>,
+    limits: TcpLimits,
     admission: Arc<Admission>,
 }
 
@@ -72,11 +72,18 @@ impl Sockets {
         forwarder: Arc<InForce>,
     ) -> Result<Running, BindError> {
         let limits = self.limits;
+        let places = Limits {
+            places: limits.connections,
+            places_per_client: limits.connections_per_client,
+            bytes: limits.buffered_bytes,
+            newcomers_win: false,
+        };
         let shared = Shared {
+            admission: Arc::new(Admission::new(places, Arc::clone(traffic.crowding()))),
             snapshots,
             traffic,
             forwarder,
-            admission: Arc::new(Admission::new(limits)),
+            limits,
         };
         let served = |address: SocketAddr, protocol| ServedAddress::new(address, protocol, limits);
         let mut running = Running::new();

@@ -11,12 +11,12 @@ use std::{
 };
 
 use quinn::{
-    Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, ReadToEndError, RecvStream,
-    SendStream, ServerConfig, TokioRuntime, TransportConfig, VarInt,
-    crypto::rustls::QuicServerConfig,
+    Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, RecvStream, SendStream,
+    ServerConfig, TokioRuntime, TransportConfig, VarInt, crypto::rustls::QuicServerConfig,
 };
 use tokio::{
     select,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
@@ -24,13 +24,15 @@ use tokio_rustls::rustls::version;
 
 use super::{
     TcpLimits,
-    admission::{Admission, Admitted, IDLE_GRACE},
     certificate::Certificates,
     service::{Service, Unanswered},
     tcp::OpenConnection,
     tls,
 };
-use crate::wire::{self, HEADER_LEN, MAX_TCP_BYTES, NameBuffer};
+use crate::{
+    admission::{Admission, Client, Hold, IDLE_GRACE, Place},
+    wire::{self, HEADER_LEN, MAX_TCP_BYTES, NameBuffer},
+};
 
 /// Why a stream or connection ends ([RFC 9250 §4.3](https://www.rfc-editor.org/rfc/rfc9250#section-4.3)).
 pub(super) const NO_ERROR: VarInt = VarInt::from_u32(0x0);
@@ -44,9 +46,14 @@ const MAX_STREAMS: u8 = 100;
 /// The length in front of each message.
 const LENGTH_LEN: usize = 2;
 
-/// How many bytes of a connection's queries are read before they are answered, and how many bytes of answers may wait for
+/// How many bytes of a connection's queries may come before those in front of them, and how many bytes of answers may wait for
 /// the client to read them.
-const WINDOW_BYTES: u32 = 256 << 10;
+const RECEIVE_WINDOW_BYTES: u32 = 32 << 10;
+const SEND_WINDOW_BYTES: u32 = 128 << 10;
+
+/// How many handshakes may be under way with clients that have not proved that they are where they say. Others have to prove
+/// it first ([RFC 9000 §8.1.2](https://www.rfc-editor.org/rfc/rfc9000#section-8.1.2)).
+const MAX_UNPROVEN: usize = 32;
 
 /// How many connections may wait to be accepted, and how many bytes of what they send are kept meanwhile.
 const MAX_INCOMING: usize = 1024;
@@ -65,15 +72,15 @@ pub(super) fn endpoint(
     transport
         .max_concurrent_bidi_streams(MAX_STREAMS.into())
         .max_concurrent_uni_streams(0_u8.into())
-        .stream_receive_window(WINDOW_BYTES.into())
-        .receive_window(WINDOW_BYTES.into())
-        .send_window(WINDOW_BYTES.into())
+        .stream_receive_window(RECEIVE_WINDOW_BYTES.into())
+        .receive_window(RECEIVE_WINDOW_BYTES.into())
+        .send_window(SEND_WINDOW_BYTES.into())
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(IdleTimeout::try_from(limits.idle_timeout).ok());
     config
         .transport_config(Arc::new(transport))
         .max_incoming(MAX_INCOMING)
-        .incoming_buffer_size(WINDOW_BYTES.into())
+        .incoming_buffer_size(RECEIVE_WINDOW_BYTES.into())
         .incoming_buffer_size_total(MAX_INCOMING_BYTES);
     Endpoint::new(
         EndpointConfig::default(),
@@ -84,35 +91,86 @@ pub(super) fn endpoint(
 }
 
 /// Accepts connections until the task is ended, which ends them too.
-pub(super) async fn accept(endpoint: Endpoint, service: Service, admission: Arc<Admission>) {
+///
+/// A client has a place from where it has proved its address: anybody may send what begins a connection in another's name.
+pub(super) async fn accept(
+    endpoint: Endpoint,
+    service: Service,
+    admission: Arc<Admission>,
+    limits: TcpLimits,
+) {
     let service = Arc::new(service);
+    let unproven = Arc::new(Semaphore::new(MAX_UNPROVEN));
     let mut connections = JoinSet::new();
     while let Some(incoming) = endpoint.accept().await {
         while connections.try_join_next().is_some() {}
-        // Where slots are scarce, a client gets one only after it has proved its address.
-        let has_proven_address = incoming.remote_address_validated() || !incoming.may_retry();
-        if admission.is_crowded() && !has_proven_address {
+        let address = incoming.remote_address().ip();
+        let client = Client::from(address);
+        let greeting = if incoming.remote_address_validated() || !incoming.may_retry() {
+            admission.admit(client).map(Greeting::Proven)
+        } else if !admission.has_share_left(client) {
+            None
+        } else if let Ok(permit) = Arc::clone(&unproven).try_acquire_owned() {
+            Some(Greeting::Unproven(permit))
+        } else {
             if incoming.retry().is_err() {
                 tracing::debug!("ask a QUIC client to prove its address");
             }
             continue;
-        }
-        let client = incoming.remote_address().ip();
-        let Admitted::Yes(slot) = admission.admit(client).await else {
+        };
+        let Some(greeting) = greeting else {
             service.traffic().count_refused_connection();
             incoming.refuse();
             continue;
         };
         let (service, admission) = (Arc::clone(&service), Arc::clone(&admission));
         connections.spawn(async move {
+            let Some((connection, place)) =
+                greet(incoming, greeting, client, &service, &admission, limits).await
+            else {
+                return;
+            };
             let _open = OpenConnection::new(service.traffic());
-            let handshake = timeout(admission.limits.message_timeout, handshake(incoming));
-            if let Ok(Some(connection)) = handshake.await {
-                serve(&connection, client, &service, &admission).await;
+            serve(&connection, address, &service, &place, limits).await;
+            connection.close(NO_ERROR, b"");
+        });
+    }
+}
+
+/// What a client has while it greets.
+enum Greeting {
+    /// Its place.
+    Proven(Place),
+    /// One of a few turns to prove where it is, by the handshake itself.
+    Unproven(
+        #[expect(dead_code, reason = "held until the handshake is done")] OwnedSemaphorePermit,
+    ),
+}
+
+/// Does the handshake and finds a place; `None` where either fails, or another connection has the place.
+async fn greet(
+    incoming: Incoming,
+    greeting: Greeting,
+    client: Client,
+    service: &Service,
+    admission: &Arc<Admission>,
+    limits: TcpLimits,
+) -> Option<(Connection, Place)> {
+    let handshake = timeout(limits.message_timeout, handshake(incoming));
+    match greeting {
+        Greeting::Proven(place) => select! {
+            done = handshake => Some((done.ok()??, place)),
+            () = place.wanted() => None,
+        },
+        Greeting::Unproven(_) => {
+            let connection = handshake.await.ok()??;
+            let place = admission.admit(client);
+            if place.is_none() {
+                service.traffic().count_refused_connection();
                 connection.close(NO_ERROR, b"");
             }
-            drop(slot);
-        });
+            Some((connection, place?))
+        }
     }
 }
 
@@ -128,22 +186,22 @@ async fn handshake(incoming: Incoming) -> Option<Connection> {
     }
 }
 
-/// Answers the streams of a connection until the client ends it, it is idle for too long, or another connection needs its
-/// slot.
+/// Answers the streams of a connection until the client ends it, it is idle for too long, or another connection has its
+/// place.
 async fn serve(
     connection: &Connection,
     client: IpAddr,
     service: &Arc<Service>,
-    admission: &Admission,
+    place: &Place,
+    limits: TcpLimits,
 ) {
-    let limits = admission.limits;
     let mut streams = JoinSet::new();
     let mut since = Instant::now();
     loop {
         let is_idle = streams.is_empty();
-        let may_yield = is_idle && since.elapsed() >= IDLE_GRACE;
+        let idle = (is_idle && since.elapsed() >= IDLE_GRACE).then(|| place.idle());
         let idle_end = since + limits.idle_timeout;
-        let next = if may_yield {
+        let next = if idle.is_some() {
             idle_end
         } else {
             idle_end.min(since + IDLE_GRACE)
@@ -153,7 +211,8 @@ async fn serve(
                 let Ok((send, receive)) = stream else {
                     return;
                 };
-                let mut stream = QueryStream { send, receive, client, limits };
+                let hold = place.nothing_held();
+                let mut stream = QueryStream { send, receive, hold, client, limits };
                 let (connection, service) = (connection.clone(), Arc::clone(service));
                 streams.spawn(async move {
                     // Before the stream is dropped, which would end it as if all were well.
@@ -163,7 +222,7 @@ async fn serve(
                 });
             }
             Some(_) = streams.join_next() => since = Instant::now(),
-            () = admission.slot_wanted(), if may_yield => return,
+            () = place.wanted() => return,
             () = sleep_until(next), if is_idle => {
                 if Instant::now() >= idle_end {
                     return;
@@ -177,6 +236,8 @@ async fn serve(
 struct QueryStream {
     send: SendStream,
     receive: RecvStream,
+    /// The memory of the query, then of the answer.
+    hold: Hold,
     client: IpAddr,
     limits: TcpLimits,
 }
@@ -184,15 +245,19 @@ struct QueryStream {
 /// The client violates DNS over QUIC, which ends the connection.
 struct ProtocolViolation;
 
+/// Why there is no whole query.
+enum Incomplete {
+    TooLong,
+    /// The client wants no answer any more, or there is no memory for its query.
+    Ended,
+}
+
 impl QueryStream {
     async fn run(&mut self, service: &Service) -> Result<(), ProtocolViolation> {
-        let most = LENGTH_LEN + MAX_TCP_BYTES;
-        let read = timeout(self.limits.message_timeout, self.receive.read_to_end(most));
-        let framed = match read.await {
+        let framed = match timeout(self.limits.message_timeout, self.read()).await {
             Ok(Ok(framed)) => framed,
-            Ok(Err(ReadToEndError::TooLong)) => return Err(ProtocolViolation),
-            // The client wants no answer any more, or takes too long to ask.
-            Ok(Err(ReadToEndError::Read(_))) | Err(_) => {
+            Ok(Err(Incomplete::TooLong)) => return Err(ProtocolViolation),
+            Ok(Err(Incomplete::Ended)) | Err(_) => {
                 self.give_up(UNSPECIFIED_ERROR);
                 return Ok(());
             }
@@ -206,15 +271,43 @@ impl QueryStream {
         Ok(())
     }
 
-    /// Sends the answer; gives up where the client goes or does not read it in time.
+    /// Reads all that the client sends.
+    async fn read(&mut self) -> Result<Vec<u8>, Incomplete> {
+        let mut framed = Vec::new();
+        loop {
+            let chunk = self.receive.read_chunk(usize::MAX, true).await;
+            let Some(chunk) = chunk.map_err(|_| Incomplete::Ended)? else {
+                return Ok(framed);
+            };
+            let more = chunk.bytes.len();
+            if framed.len() + more > LENGTH_LEN + MAX_TCP_BYTES {
+                return Err(Incomplete::TooLong);
+            }
+            if !self.hold.reserve(&mut framed, more, 0) {
+                return Err(Incomplete::Ended);
+            }
+            framed.extend_from_slice(&chunk.bytes);
+        }
+    }
+
+    /// Sends the answer; gives up where the client goes or does not read it in time, or where there is no memory for it.
     async fn send(&mut self, answer: &[u8]) {
         let length = u16::try_from(answer.len()).expect("answers are limited to 65,535 bytes");
         let framed = [&length.to_be_bytes(), answer].concat();
-        match timeout(self.limits.write_timeout, self.send.write_all(&framed)).await {
+        if !self.hold.set(framed.len()) {
+            self.give_up(UNSPECIFIED_ERROR);
+            return;
+        }
+        let sending = async {
+            let written = self.send.write_all(&framed).await;
             // It may be gone.
-            Ok(Ok(())) => drop(self.send.finish()),
-            Ok(Err(_)) => {}
-            Err(_) => self.give_up(UNSPECIFIED_ERROR),
+            if written.is_ok() && self.send.finish().is_ok() {
+                // Until the client has it all, it takes memory.
+                let _ = self.send.stopped().await;
+            }
+        };
+        if timeout(self.limits.write_timeout, sending).await.is_err() {
+            self.give_up(UNSPECIFIED_ERROR);
         }
     }
 

@@ -21,9 +21,13 @@ use super::{
     tcp::{self, StreamProtocol},
     udp,
 };
+use crate::threads;
 
 /// How long clients over QUIC have to hear that the server stops.
 const QUIC_END_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long to wait for the threads that answer over UDP: several times as long as they take to hear that they are to stop.
+const UDP_END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The servers of all sockets. Dropping it stops them without waiting.
 #[derive(Debug)]
@@ -53,9 +57,7 @@ impl Running {
         let deferred = Deferred::of(shared, served);
         for (number, socket) in sockets.into_iter().enumerate() {
             let worker = udp::Worker::new(socket, served, shared, deferred.clone(), &self.stop);
-            let thread = thread::Builder::new()
-                .name(format!("udp-{number}"))
-                .spawn(move || worker.run())
+            let thread = threads::start(&format!("udp-{number}"), move || worker.run())
                 .map_err(|source| failed(served, source))?;
             self.udp.push(thread);
         }
@@ -72,7 +74,7 @@ impl Running {
         let listener = tokio::net::TcpListener::from_std(listener);
         let listener = listener.map_err(|source| failed(served, source))?;
         let (service, admission) = (Service::new(served, shared), Arc::clone(&shared.admission));
-        let accepting = tcp::accept(listener, spoken, service, admission);
+        let accepting = tcp::accept(listener, spoken, service, admission, shared.limits);
         self.tasks.spawn(accepting);
         Ok(())
     }
@@ -84,11 +86,12 @@ impl Running {
         served: ServedAddress,
         shared: &Shared,
     ) -> Result<(), BindError> {
-        let endpoint = quic::endpoint(socket, certificates, shared.admission.limits);
+        let endpoint = quic::endpoint(socket, certificates, shared.limits);
         let endpoint = endpoint.map_err(|source| failed(served, source))?;
         self.quic.push(endpoint.clone());
         let (service, admission) = (Service::new(served, shared), Arc::clone(&shared.admission));
-        self.tasks.spawn(quic::accept(endpoint, service, admission));
+        let accepting = quic::accept(endpoint, service, admission, shared.limits);
+        self.tasks.spawn(accepting);
         Ok(())
     }
 
@@ -119,7 +122,8 @@ impl Running {
                 }
             }
         });
-        if joined.await.is_err() {
+        // Where no thread is to be had for it, nobody waits.
+        if let Ok(Err(_)) = timeout(UDP_END_TIMEOUT, joined).await {
             tracing::error!("waiting for the UDP threads failed");
         }
     }

@@ -18,14 +18,16 @@ use tokio::{
 };
 
 use super::{
-    admission::{Admission, Admitted},
-    https,
+    TcpLimits, https,
     service::Service,
     tls::{self, TlsAcceptor},
 };
-use crate::metrics::Traffic;
+use crate::{
+    admission::{Admission, Client, Place},
+    metrics::Traffic,
+};
 
-/// How long to wait before the next try when no connection can be accepted, as when file descriptors have run out.
+/// How long to wait at most before the next try when no connection can be accepted, as when file descriptors have run out.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// How long a client may go on sending when nothing more is read.
@@ -51,6 +53,7 @@ pub(super) async fn accept(
     spoken: StreamProtocol,
     service: Service,
     admission: Arc<Admission>,
+    limits: TcpLimits,
 ) {
     let service = Arc::new(service);
     let mut connections = JoinSet::new();
@@ -66,26 +69,24 @@ pub(super) async fn accept(
                     tracing::warn!(%address, %error, "accept a TCP connection");
                 }
                 is_failing = true;
-                admission.make_room();
-                tokio::time::sleep(BACK_OFF).await;
+                admission.make_room(BACK_OFF).await;
                 continue;
             }
         };
         is_failing = false;
-        let Admitted::Yes(slot) = admission.admit(peer.ip()).await else {
+        let Some(place) = admission.admit(Client::from(peer.ip())) else {
             service.traffic().count_refused_connection();
             continue;
         };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "turn off delays of small TCP segments");
         }
-        let (service, admission) = (Arc::clone(&service), Arc::clone(&admission));
-        let spoken = spoken.clone();
-        connections.spawn(async move {
+        let (service, spoken, ending) = (Arc::clone(&service), spoken.clone(), place.ending());
+        let task = connections.spawn(async move {
             let _open = OpenConnection::new(service.traffic());
-            serve(stream, peer.ip(), spoken, &service, &admission).await;
-            drop(slot);
+            serve(stream, peer.ip(), spoken, &service, &place, limits).await;
         });
+        ending.is(task);
     }
 }
 
@@ -94,26 +95,30 @@ async fn serve(
     client: IpAddr,
     spoken: StreamProtocol,
     service: &Arc<Service>,
-    admission: &Admission,
+    place: &Place,
+    limits: TcpLimits,
 ) {
     match spoken {
-        StreamProtocol::Dns => connection::serve(&mut stream, client, service, admission).await,
+        StreamProtocol::Dns => {
+            connection::serve(&mut stream, client, service, place, limits).await;
+        }
         StreamProtocol::Tls(acceptor) => {
-            if let Some(mut stream) = tls::handshake(&acceptor, &mut stream, admission).await {
-                connection::serve(&mut stream, client, service, admission).await;
-                tls::close(stream, admission).await;
+            if let Some(mut stream) = tls::handshake(&acceptor, &mut stream, place, limits).await {
+                connection::serve(&mut stream, client, service, place, limits).await;
+                tls::close(stream, limits).await;
             }
         }
         StreamProtocol::Https { acceptor, path } => {
-            if let Some(stream) = tls::handshake(&acceptor, &mut stream, admission).await {
-                https::serve(stream, client, &path, service, admission).await;
+            if let Some(stream) = tls::handshake(&acceptor, &mut stream, place, limits).await {
+                https::serve(stream, client, &path, service, place, limits).await;
             }
         }
     }
-    if !admission.is_full() {
+    if !place.is_wanted() && !place.is_scarce() {
+        let _idle = place.idle();
         select! {
             _ = timeout(LINGER_TIMEOUT, drain(&mut stream)) => {}
-            () = admission.slot_wanted() => {}
+            () = place.wanted() => {}
         }
     }
 }

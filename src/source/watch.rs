@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fs,
+    fs, mem,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -145,7 +145,14 @@ impl Watch {
         let signals = self.signals.clone();
         let watcher = RecommendedWatcher::new(move |event| signals.note(event), Config::default());
         match watcher {
-            Ok(watcher) => self.watcher = Some(watcher),
+            Ok(mut watcher) => match watcher.configure(Config::default()) {
+                Ok(_) => self.watcher = Some(watcher),
+                Err(_) => {
+                    // Its thread did not start, of which it tells nobody, and without which dropping it panics.
+                    mem::forget(watcher);
+                    self.fall_back(&notify::Error::generic("no thread is left for that"));
+                }
+            },
             Err(error) => self.fall_back(&error),
         }
     }

@@ -8,8 +8,11 @@
 
 mod check;
 mod config;
+mod hardship;
 mod harness;
 mod look;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod pages;
 #[path = "../program/mod.rs"]
 mod program;

@@ -3,11 +3,17 @@
 use std::{
     cell::RefCell,
     io::{Read, Write},
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
     time::Duration,
 };
 
+use quinn::{Endpoint, crypto::rustls::QuicClientConfig};
+use tokio_rustls::rustls::version;
+
 use crate::{
     harness::{Server, answers, ask_for},
+    program::PATIENCE,
     secure::{VERSIONS, connect_tls, quic::Quic},
     serving::{connect, framed, is_closed},
 };
@@ -105,4 +111,86 @@ fn a_client_that_does_not_read_is_left() {
     server.program.wait("the greedy connection ends", || {
         server.program.metric::<u64>("meshdns_tcp_connections_open") == 0
     });
+}
+
+/// What begins the handshakes of so many QUIC clients that hear nothing: they can't tell where they are.
+fn first_datagrams(server: &Server, count: usize) -> Vec<Vec<u8>> {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let nobody = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    nobody.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let address = nobody.local_addr().expect("it is bound");
+    (0..count)
+        .map(|_| {
+            let config = server
+                .place
+                .certificate
+                .client(&["doq"], &[&version::TLS13]);
+            let config = QuicClientConfig::try_from(config).expect("TLS 1.3");
+            let _inside = runtime.enter();
+            let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0)));
+            let endpoint = endpoint.expect("a free port");
+            let config = quinn::ClientConfig::new(Arc::new(config));
+            let connecting = endpoint.connect_with(config, address, "dns.test");
+            let _connecting = connecting.expect("a connection");
+            let mut datagram = vec![0; 2048];
+            let length = nobody.recv(&mut datagram).expect("a datagram");
+            datagram.truncate(length);
+            datagram
+        })
+        .collect()
+}
+
+#[test]
+fn handshakes_in_the_name_of_another_cost_that_client_no_place() {
+    let server = Server::with("tcp: {maxConnectionsPerClient: 3}\n", &[]);
+    let spoofer = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    for datagram in first_datagrams(&server, 50) {
+        spoofer.send_to(&datagram, server.quic).expect("sent bytes");
+    }
+    // Answered behind those, and told to prove where it is: too many others are under way.
+    let query = ask_for("one.internal.com", &[]);
+    let quic = server.quic();
+    assert!(quic.ask(&query).len() > 12);
+    assert!(answers(&mut connect(server.program.dns)));
+    let open: u64 = server.program.metric("meshdns_tcp_connections_open");
+    assert!(open <= 2, "{open}");
+    let refused: u64 = server
+        .program
+        .metric("meshdns_tcp_connections_refused_total");
+    assert_eq!(refused, 0);
+    let answered = answers_to(&spoofer);
+    assert!(answered > 0, "those that were to prove it");
+}
+
+/// How many datagrams a socket has received.
+fn answers_to(socket: &UdpSocket) -> usize {
+    socket.set_nonblocking(true).expect("a socket of ours");
+    std::iter::from_fn(|| socket.recv(&mut [0; 2048]).ok()).count()
+}
+
+#[test]
+fn bodies_that_do_not_end_take_no_more_memory_than_allowed() {
+    const LIMIT: u64 = 1 << 20;
+    let server = Server::with("tcp: {maxBufferedBytes: 1MiB, messageTimeout: 60s}\n", &[]);
+    let before = server.program.resident_bytes();
+    let crowd: Vec<_> = (0..4)
+        .map(|_| {
+            let https = server.https(true);
+            https.begin_bodies(99, 60_000);
+            https
+        })
+        .collect();
+    server.program.wait("too much is sent", || {
+        server.program.metric::<u64>("meshdns_tcp_unbuffered_total") > 0
+    });
+    let buffered: u64 = server.program.metric("meshdns_tcp_buffered_bytes");
+    assert!(buffered <= LIMIT, "{buffered}");
+    let more = server.program.resident_bytes().saturating_sub(before);
+    assert!(more < 16 << 20, "{more} bytes, of 24 MB that were sent");
+    drop(crowd);
+    server.program.wait("all is given back", || {
+        server.program.metric::<u64>("meshdns_tcp_buffered_bytes") == 0
+    });
+    let mut https = server.https(true);
+    assert_eq!(https.post(&ask_for("one.internal.com", &[])).status, 200);
 }

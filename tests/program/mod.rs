@@ -147,6 +147,11 @@ impl Server {
             .unwrap_or_else(|| panic!("no metric {name} in {page}"))
     }
 
+    /// How much memory it has at present.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.metric("process_resident_memory_bytes")
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         rustix::process::kill_process(Pid::from_child(&self.child), signal)

@@ -1,9 +1,15 @@
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request,
-    body::Bytes,
+    body::{Body, Bytes, Frame},
     client::conn::{http1, http2},
     header::HeaderMap,
 };
@@ -20,9 +26,29 @@ pub(crate) struct Https {
     server: SocketAddr,
 }
 
+type Outgoing = UnsyncBoxBody<Bytes, Infallible>;
+
 enum Sender {
-    Http1(http1::SendRequest<Full<Bytes>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
+    Http1(http1::SendRequest<Outgoing>),
+    Http2(http2::SendRequest<Outgoing>),
+}
+
+/// A body that begins and never ends.
+struct Unfinished(Option<Bytes>);
+
+impl Body for Unfinished {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.0.take() {
+            Some(begin) => Poll::Ready(Some(Ok(Frame::data(begin)))),
+            None => Poll::Pending,
+        }
+    }
 }
 
 /// What comes back.
@@ -94,7 +120,8 @@ impl Https {
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
-        let request = request.body(Full::new(Bytes::copy_from_slice(body)));
+        let body = Full::new(Bytes::copy_from_slice(body)).boxed_unsync();
+        let request = request.body(body);
         let request = request.expect("a request");
         let sender = &mut self.sender;
         self.runtime.block_on(async {
@@ -134,6 +161,24 @@ impl Https {
     ) -> Response {
         let response = self.try_request(method, path, content_type, body);
         response.expect("a response")
+    }
+
+    /// Begins so many requests, each with so many bytes of a body that does not end, over HTTP/2.
+    pub(crate) fn begin_bodies(&self, count: usize, bytes: usize) {
+        let Sender::Http2(sender) = &self.sender else {
+            panic!("HTTP/1.1 has one request at a time");
+        };
+        for _ in 0..count {
+            let mut sender = sender.clone();
+            let request = Request::post(format!("https://{}/dns-query", self.server))
+                .header("content-type", "application/dns-message")
+                .body(Unfinished(Some(vec![0; bytes].into())).boxed_unsync())
+                .expect("a request");
+            self.runtime.spawn(async move {
+                // Nobody waits for what comes of it.
+                let _ = sender.send_request(request).await;
+            });
+        }
     }
 
     #[track_caller]

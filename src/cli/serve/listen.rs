@@ -5,13 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     config::Config,
+    descriptors::Shares,
     serve::{
         BindError, CertificateError, Certificates, Encrypted, Listener, ServeSettings, Sockets,
-        Transport,
+        TcpLimits, Transport,
     },
 };
 
@@ -30,12 +31,28 @@ pub(super) fn bind(
     Sockets::bind(&ServeSettings {
         listen: usable(&config.listen),
         workers: config.workers,
-        tcp: config.tcp,
+        tcp: within_descriptors(config.tcp),
         encrypted: certificates.map(|certificates| Encrypted {
             listen: usable_encrypted(&config.encrypted),
             certificates: Arc::clone(certificates),
         }),
     })
+}
+
+/// No more connections than files may be open for them: pages, mesh files and upstreams need some too.
+fn within_descriptors(limits: TcpLimits) -> TcpLimits {
+    let connections = limits.connections.min(Shares::of_this_process().clients);
+    if connections < limits.connections {
+        warn!(
+            connections,
+            wished = limits.connections,
+            "the limit on open files allows fewer connections than `tcp.maxConnections`: raise it (LimitNOFILE=, ulimit -n)"
+        );
+    }
+    TcpLimits {
+        connections,
+        ..limits
+    }
 }
 
 /// Every address at which this server answers, whatever is spoken there.

@@ -9,7 +9,7 @@ use std::{
 use tracing::info;
 
 use crate::{
-    cli::output::Lines,
+    cli::log::Lines,
     config::value::LogFormat,
     control::{Progress, ShowProgress},
 };

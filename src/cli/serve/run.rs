@@ -27,7 +27,7 @@ use crate::{
     control,
     forward::{self, Forwarder, InForce},
     http::{self, Lifecycle, Pages},
-    metrics::{ConfigReloads, Page, Traffic},
+    metrics::{ConfigReloads, Crowding, Page, Traffic},
     resolve,
     source::Wish,
 };
@@ -92,10 +92,13 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let reloads = Arc::new(ConfigReloads::default());
     let lifecycle = Arc::new(Lifecycle::default());
     let names = Arc::new(resolve::Figures::default());
+    let page_crowding = Arc::new(Crowding::default());
     let mut counted: Vec<Box<dyn Collector>> = vec![
         Box::new(traffic.clone()),
         Box::new(forward::Page(forwarding.clone())),
         Box::new(resolve::Page(names.clone())),
+        Box::new(http::Figures(page_crowding.clone())),
+        Box::new(plan.log.dropped.clone()),
     ];
     if let Some(certificates) = &certificates {
         counted.push(Box::new(certificates.clone()));
@@ -109,7 +112,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     for address in pages.addresses() {
         info!(%address, "serving /health, /ready and /metrics");
     }
-    pages.serve(&http::router(Arc::new(Pages {
+    let router = http::router(Arc::new(Pages {
         lifecycle: lifecycle.clone(),
         status: control.status().clone(),
         metrics: Page::new(
@@ -118,7 +121,8 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             reloads.clone(),
             counted,
         ),
-    })));
+    }));
+    pages.serve(&router, &page_crowding);
     let listening = listen::Listening::of(&sockets);
     // A mesh that takes longer is not worth waiting for: questions get SERVFAIL until it is loaded.
     let _ = time::timeout(HOLD, published(&control)).await;

@@ -15,7 +15,7 @@ use super::{
     Labels, Protocol, Traffic,
     tally::{DURATION_BUCKETS, FIRST_DURATION, OTHER_RCODE, OTHER_TYPE, SIZE_BUCKETS, Sum, TYPES},
 };
-use crate::dns::Rcode;
+use crate::{dns::Rcode, metrics::write};
 
 type ByZone = BTreeMap<(Arc<str>, Arc<str>), Sum>;
 type ByProtocol = BTreeMap<(Arc<str>, Arc<str>, Protocol), Sum>;
@@ -109,6 +109,24 @@ impl Traffic {
                 .encode_descriptor(name, help, None, MetricType::Counter)?
                 .encode_counter::<NoLabelSet, _, u64>(&counter.load(Relaxed), None)?;
         }
+        write::counter(
+            encoder,
+            "tcp_connections_displaced",
+            "Connections closed in favour of others because a limit was reached",
+            self.crowding.displaced(),
+        )?;
+        write::counter(
+            encoder,
+            "tcp_unbuffered",
+            "Messages and answers that were dropped because too much was buffered",
+            self.crowding.unbuffered(),
+        )?;
+        write::gauge(
+            encoder,
+            "tcp_buffered_bytes",
+            "Bytes of messages that are incomplete, and of answers that wait for clients to read them",
+            self.crowding.buffered_bytes(),
+        )?;
         encoder
             .encode_descriptor(
                 "tcp_connections_open",

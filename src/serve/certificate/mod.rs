@@ -20,7 +20,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::{select, sync::Notify, task::spawn_blocking, time::sleep};
+use tokio::{
+    select,
+    sync::Notify,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use tokio_rustls::rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
@@ -32,6 +37,9 @@ use crate::{chain::Chain, source::Stamp};
 
 /// How often the files are looked at.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long one look is waited for.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a certificate and its key are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -114,7 +122,9 @@ impl Certificates {
                 () = self.is_told.notified() => true,
             };
             let this = Arc::clone(&self);
-            if spawn_blocking(move || this.look(is_told)).await.is_err() {
+            let look = spawn_blocking(move || this.look(is_told));
+            // Where no thread was to be had for it, the next look brings it about.
+            if let Ok(Err(_)) = timeout(LOOK_TIMEOUT, look).await {
                 tracing::error!("looking at the certificate failed");
             }
         }

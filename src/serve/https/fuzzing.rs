@@ -1,6 +1,11 @@
 //! One connection of HTTP from bytes, for fuzz targets.
 
-use std::{convert::Infallible, sync::Mutex, time::Duration};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -10,6 +15,7 @@ use tokio::{
 };
 
 use super::{MAX_HEAD_BYTES, request, response};
+use crate::admission::{Admission, Client, Limits};
 
 /// No request waits: all bytes are there before the first is read.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -17,12 +23,21 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The queries in `bytes`, which is all that a client of HTTP/1.1 sends for this path.
 pub fn queries(bytes: &[u8], path: &str) -> Vec<Vec<u8>> {
     let found = Mutex::new(Vec::new());
+    let limits = Limits {
+        places: 1,
+        places_per_client: 1,
+        bytes: 1 << 20,
+        newcomers_win: false,
+    };
+    let admission = Arc::new(Admission::new(limits, Arc::default()));
+    let client = Client::from(IpAddr::from([127, 0, 0, 1]));
+    let place = admission.admit(client).expect("the only one");
     let handler = service_fn(|request: Request<Incoming>| async {
-        let response = match request::query(request, path, LIMIT).await {
+        let response = match request::query(request, path, LIMIT, &mut place.nothing_held()).await {
             Ok(query) => {
                 let mut found = found.lock().expect("no holder panics");
                 found.push(query.to_vec());
-                response::answer(query.to_vec())
+                response::answer(query.to_vec(), place.nothing_held())
             }
             Err(refused) => response::refusal(refused),
         };

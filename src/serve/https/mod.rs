@@ -1,17 +1,15 @@
 //! Queries in requests of HTTP/1.1 and HTTP/2 ([RFC 8484]).
 //!
-//! [`serve`] serves one connection; `request` reads queries from requests, `response` makes responses of answers and refusals,
-//! and `activity` tells when a connection is idle.
+//! [`serve`] serves one connection; `request` reads queries from requests, `response` makes responses of answers and refusals.
 //!
 //! [RFC 8484]: https://www.rfc-editor.org/rfc/rfc8484
 
-mod activity;
 #[cfg(fuzzing)]
 pub(super) mod fuzzing;
 mod request;
 mod response;
 
-use std::{convert::Infallible, net::IpAddr, pin::Pin, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use http_body_util::Full;
 use hyper::{
@@ -21,20 +19,15 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{
-    net::TcpStream,
-    pin, select,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use self::activity::Activity;
 use super::{
     TcpLimits,
-    admission::{Admission, IDLE_GRACE},
     service::{Service, Unanswered},
     tls,
 };
+use crate::admission::{Activity, Hold, Place, drive};
 
 /// How many requests of a connection may be under way at a time: the least that HTTP/2 recommends ([RFC 9113 §6.5.2]).
 ///
@@ -54,26 +47,26 @@ pub(super) async fn serve(
     client: IpAddr,
     path: &Arc<str>,
     service: &Arc<Service>,
-    admission: &Admission,
+    place: &Place,
+    limits: TcpLimits,
 ) {
-    let limits = admission.limits;
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP_2);
     let activity = Arc::new(Activity::new());
     let handler = {
-        let (activity, service, path) =
-            (Arc::clone(&activity), Arc::clone(service), Arc::clone(path));
+        let activity = Arc::clone(&activity);
         service_fn(move |request| {
-            let answering = Activity::begin(&activity);
-            let (service, path) = (Arc::clone(&service), Arc::clone(&path));
+            let (answering, hold) = (Activity::begin(&activity), place.nothing_held());
+            let (service, path) = (Arc::clone(service), Arc::clone(path));
             async move {
-                let response = answer(request, client, &path, &service, limits).await;
+                let response = answer(request, client, &path, &service, hold, limits).await;
                 drop(answering);
                 Ok::<_, Infallible>(response)
             }
         })
     };
     let stream = TokioIo::new(stream);
-    if is_http2 {
+    let (idle, write) = (limits.idle_timeout, limits.write_timeout);
+    let ended = if is_http2 {
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -81,78 +74,38 @@ pub(super) async fn serve(
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
             .serve_connection(stream, handler);
-        drive(
-            connection,
-            http2::Connection::graceful_shutdown,
-            &activity,
-            admission,
-        )
-        .await;
+        let end = http2::Connection::graceful_shutdown;
+        drive(connection, end, &activity, place, idle, write).await
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.idle_timeout)
             .max_buf_size(MAX_HEAD_BYTES as usize)
             .serve_connection(stream, handler);
-        drive(
-            connection,
-            http1::Connection::graceful_shutdown,
-            &activity,
-            admission,
-        )
-        .await;
+        let end = http1::Connection::graceful_shutdown;
+        drive(connection, end, &activity, place, idle, write).await
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "serve a client over HTTPS");
     }
 }
 
-/// Drives a connection to its end; ends it where it is idle for too long or another connection needs its slot.
-async fn drive<C: Future<Output = hyper::Result<()>>>(
-    connection: C,
-    end: impl FnOnce(Pin<&mut C>),
-    activity: &Activity,
-    admission: &Admission,
-) {
-    let limits = admission.limits;
-    pin!(connection);
-    loop {
-        let now = Instant::now();
-        let idle_since = activity.idle_since();
-        let may_yield = idle_since.is_some_and(|since| now >= since + IDLE_GRACE);
-        let next = match idle_since {
-            Some(since) if now >= since + limits.idle_timeout => break,
-            Some(since) if may_yield => since + limits.idle_timeout,
-            Some(since) => (since + IDLE_GRACE).min(since + limits.idle_timeout),
-            None => now + IDLE_GRACE,
-        };
-        select! {
-            biased;
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "serve a client over HTTPS");
-                }
-                return;
-            }
-            () = admission.slot_wanted(), if may_yield => break,
-            () = sleep_until(next) => {}
-        }
-    }
-    end(connection.as_mut());
-    // A client that reads nothing is left.
-    let _ = timeout(limits.write_timeout, connection).await;
-}
-
+/// The response to a request, which keeps what it takes of the memory in `hold` until it is sent.
 async fn answer(
     request: Request<Incoming>,
     client: IpAddr,
     path: &str,
     service: &Service,
+    mut hold: Hold,
     limits: TcpLimits,
 ) -> Response<Full<Bytes>> {
-    let query = match request::query(request, path, limits.message_timeout).await {
+    let query = match request::query(request, path, limits.message_timeout, &mut hold).await {
         Ok(query) => query,
         Err(refused) => return response::refusal(refused),
     };
     match service.answer(&query, client).await {
-        Ok(answer) => response::answer(answer),
+        Ok(answer) if hold.set(answer.len()) => response::answer(answer, hold),
+        Ok(_) => response::refusal(request::Refused::NoMemory),
         Err(Unanswered::NotAQuery) => response::refusal(request::Refused::NotAQuery),
         Err(Unanswered::Panicked) => response::refusal(request::Refused::Panicked),
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::{
     Method, Request, Uri,
     body::{Body as _, Bytes, Incoming},
@@ -9,7 +9,7 @@ use hyper::{
 };
 use tokio::time::timeout;
 
-use crate::wire::MAX_TCP_BYTES;
+use crate::{admission::Hold, wire::MAX_TCP_BYTES};
 
 /// The media type of a DNS message.
 pub(super) const DNS_MESSAGE: &str = "application/dns-message";
@@ -31,17 +31,20 @@ pub(super) enum Refused {
     TooSlow,
     /// A body that broke off.
     Broken,
+    /// A message, or an answer, for which there is no memory.
+    NoMemory,
     /// The message is no query.
     NotAQuery,
     /// The code panicked.
     Panicked,
 }
 
-/// The message in a request for `path`, whose body comes within `limit`.
+/// The message in a request for `path`, whose body comes within `limit`. Takes the memory for it into `hold`.
 pub(super) async fn query(
     request: Request<Incoming>,
     path: &str,
     limit: Duration,
+    hold: &mut Hold,
 ) -> Result<Bytes, Refused> {
     if request.uri().path() != path {
         return Err(Refused::Path);
@@ -51,23 +54,33 @@ pub(super) async fn query(
             .map(Bytes::from)
             .ok_or(Refused::NoQuery),
         Method::POST if !is_dns_message(request.headers()) => Err(Refused::MediaType),
-        Method::POST => timeout(limit, body(request.into_body()))
+        Method::POST => timeout(limit, body(request.into_body(), hold))
             .await
             .map_err(|_| Refused::TooSlow)?,
         _ => Err(Refused::Method),
     }
 }
 
-async fn body(body: Incoming) -> Result<Bytes, Refused> {
-    let most = MAX_TCP_BYTES as u64;
-    if body.size_hint().lower() > most {
+async fn body(mut body: Incoming, hold: &mut Hold) -> Result<Bytes, Refused> {
+    if body.size_hint().lower() > MAX_TCP_BYTES as u64 {
         return Err(Refused::TooLarge);
     }
-    match Limited::new(body, MAX_TCP_BYTES).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refused::TooLarge),
-        Err(_) => Err(Refused::Broken),
+    let mut message = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refused::Broken)?;
+        // What is no data comes behind it.
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if message.len() + data.len() > MAX_TCP_BYTES {
+            return Err(Refused::TooLarge);
+        }
+        if !hold.reserve(&mut message, data.len(), 0) {
+            return Err(Refused::NoMemory);
+        }
+        message.extend_from_slice(&data);
     }
+    Ok(message.into())
 }
 
 /// Whether the request says that its body is a DNS message, with whatever parameters.

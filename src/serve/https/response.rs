@@ -6,13 +6,29 @@ use hyper::{
 };
 
 use super::request::{DNS_MESSAGE, Refused};
-use crate::wire::freshness_seconds;
+use crate::{admission::Hold, wire::freshness_seconds};
 
-/// A response with `message`, which caches may keep as long as its records.
-pub(super) fn answer(message: Vec<u8>) -> Response<Full<Bytes>> {
+/// An answer and the memory that it takes.
+struct Held {
+    message: Vec<u8>,
+    _hold: Hold,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.message
+    }
+}
+
+/// A response with `message`, which caches may keep as long as its records. Its memory is given back when all is sent.
+pub(super) fn answer(message: Vec<u8>, hold: Hold) -> Response<Full<Bytes>> {
     let max_age = format!("max-age={}", freshness_seconds(&message));
     let max_age = HeaderValue::try_from(max_age).expect("digits can stand in a header");
-    let mut response = Response::new(Full::from(message));
+    let held = Held {
+        message,
+        _hold: hold,
+    };
+    let mut response = Response::new(Full::from(Bytes::from_owner(held)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(DNS_MESSAGE));
     headers.insert(CACHE_CONTROL, max_age);
@@ -41,6 +57,10 @@ pub(super) fn refusal(refused: Refused) -> Response<Full<Bytes>> {
         ),
         Refused::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
         Refused::Broken => (StatusCode::BAD_REQUEST, "the body broke off"),
+        Refused::NoMemory => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many other messages are incomplete, or answers unread",
+        ),
         Refused::NotAQuery => (StatusCode::BAD_REQUEST, "this is no DNS query"),
         Refused::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "a bug of the server"),
     };

@@ -1,16 +1,16 @@
-use std::{net::IpAddr, pin::Pin, sync::Arc};
+use std::{future::ready, net::IpAddr, pin::Pin, sync::Arc};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    select,
+    pin, select,
     task::JoinSet,
     time::{Instant, Sleep, sleep_until, timeout},
 };
 
 use crate::{
+    admission::{Hold, IDLE_GRACE, Place},
     serve::{
         TcpLimits,
-        admission::{Admission, IDLE_GRACE},
         responder::{Handled, Responder},
         service::Service,
     },
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How much is read at once.
-const READ_BYTES: usize = 4096;
+const READ_BYTES: usize = TcpLimits::FREE_BYTES;
 
 /// Answers are sent when this much has gathered, or when all messages that were read are answered.
 const GATHER_BYTES: usize = 16 << 10;
@@ -36,38 +36,46 @@ const MAX_DEFERRED: usize = 64;
 /// Answers the messages of `stream` until the client ends it, breaks the framing or takes longer than the limits allow.
 /// Answers go out in the order of the messages; those that wait for an upstream, when it has answered.
 ///
-/// Holds at most one message and what was read behind it, [`GATHER_BYTES`] of answers and one more answer, and
-/// [`MOST_LATE`] queries.
+/// Buffers at most one message and what was read behind it, [`GATHER_BYTES`] of answers and one more answer, and
+/// [`MAX_DEFERRED`] queries; what these take beyond [`READ_BYTES`] as long as it waits for the client or an upstream is held of
+/// what all connections may take.
 pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     client: IpAddr,
     service: &Service,
-    admission: &Admission,
+    place: &Place,
+    limits: TcpLimits,
 ) {
     let now = Instant::now();
     let mut connection = Connection {
         stream,
         client,
-        limits: admission.limits,
+        limits,
+        place,
         inbox: Vec::with_capacity(READ_BYTES),
+        inbox_hold: place.nothing_held(),
         outbox: Vec::new(),
+        outbox_hold: place.nothing_held(),
         deferred: JoinSet::new(),
         since: now,
         alarm: Box::pin(sleep_until(now + IDLE_GRACE)),
     };
-    while connection.read(admission).await && connection.answer(service).await {}
+    while connection.read().await && connection.answer(service).await {}
     // The client may have ended its side alone.
     while connection.send_deferred().await {}
 }
 
-struct Connection<S> {
+struct Connection<'p, S> {
     stream: S,
     client: IpAddr,
     limits: TcpLimits,
+    place: &'p Place,
     /// What was read and not answered: at the time of reading, less than one message.
     inbox: Vec<u8>,
+    inbox_hold: Hold,
     /// Answers that are not sent.
     outbox: Vec<u8>,
+    outbox_hold: Hold,
     /// Queries that wait for upstreams; each task ends with its answer.
     deferred: JoinSet<Vec<u8>>,
     /// When the connection turned idle, or when the message that is being read began.
@@ -82,13 +90,16 @@ enum Rest {
     Messages,
     /// Nothing, or the beginning of a message.
     Incomplete,
-    /// A length that no message has.
+    /// A length that no message has, or more than there is memory for.
     Garbage,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Reads more; `false` where the connection is to end.
-    async fn read(&mut self, admission: &Admission) -> bool {
+    async fn read(&mut self) -> bool {
+        if self.place.is_wanted() {
+            return false;
+        }
         let is_idle = self.inbox.is_empty();
         let deadline = self.since
             + if is_idle {
@@ -100,10 +111,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.alarm.deadline() > graceful {
             self.alarm.as_mut().reset(graceful);
         }
-        if self.inbox.capacity() - self.inbox.len() < READ_BYTES / 2 {
-            self.inbox.reserve(READ_BYTES);
+        if self.inbox.capacity() - self.inbox.len() < READ_BYTES / 2
+            && !self
+                .inbox_hold
+                .reserve(&mut self.inbox, READ_BYTES, READ_BYTES)
+        {
+            return false;
         }
-        let mut may_yield = false;
+        let mut idle = None;
         loop {
             select! {
                 biased;
@@ -120,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                     return self.send().await;
                 }
-                () = admission.slot_wanted(), if may_yield => return false,
+                () = self.place.wanted(), if idle.is_some() => return false,
                 () = &mut self.alarm => {
                     let now = Instant::now();
                     if is_idle && !self.deferred.is_empty() {
@@ -131,9 +146,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     if now >= deadline {
                         return false;
                     }
-                    may_yield = is_idle && now >= graceful;
                     let next = if now >= graceful { deadline } else { graceful };
                     self.alarm.as_mut().reset(next);
+                    if is_idle && now >= graceful {
+                        idle = Some(self.place.idle());
+                        self.give_back_buffers();
+                    }
                 }
             }
         }
@@ -172,9 +190,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.since = Instant::now();
         }
         if self.inbox.is_empty() && self.inbox.capacity() > KEEP_BYTES {
-            self.inbox = Vec::with_capacity(READ_BYTES);
+            self.give_back_inbox();
         }
         true
+    }
+
+    /// Keeps no more than what every connection has: this one is idle.
+    fn give_back_buffers(&mut self) {
+        if self.inbox.capacity() > READ_BYTES {
+            self.give_back_inbox();
+        }
+        self.outbox = Vec::new();
+    }
+
+    fn give_back_inbox(&mut self) {
+        self.inbox = Vec::with_capacity(READ_BYTES);
+        self.inbox_hold.give_back();
     }
 
     /// Answers messages from `answered` on into the outbox until that is full enough, and counts their bytes in.
@@ -204,9 +235,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 handled = responder.respond(snapshot, message, client, out);
             });
             if let Handled::Deferred(query) = handled {
+                let Some(hold) = self.place.hold(message.len()) else {
+                    return Rest::Garbage;
+                };
                 let (deferred, message) = (Arc::clone(service.deferred()), message.to_vec());
-                self.deferred
-                    .spawn(async move { deferred.answer(&message, query).await });
+                self.deferred.spawn(async move {
+                    let _hold = hold;
+                    deferred.answer(&message, query).await
+                });
             }
         }
         Rest::Messages
@@ -228,12 +264,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.outbox.is_empty() {
             return true;
         }
+        let (stream, outbox) = (&mut self.stream, &self.outbox);
         let sending = async {
-            self.stream.write_all(&self.outbox).await?;
-            self.stream.flush().await
+            stream.write_all(outbox).await?;
+            stream.flush().await
         };
-        let sent = timeout(self.limits.write_timeout, sending).await;
+        pin!(sending);
+        // Most clients have room for it.
+        let sent = select! {
+            biased;
+            sent = sending.as_mut() => Ok(sent),
+            () = ready(()) => {
+                if !self.outbox_hold.set(outbox.capacity()) {
+                    return false;
+                }
+                timeout(self.limits.write_timeout, sending).await
+            }
+        };
         self.outbox.clear();
+        self.outbox_hold.give_back();
         if self.outbox.capacity() > KEEP_BYTES {
             self.outbox = Vec::new();
         }

@@ -1,6 +1,11 @@
-//! Log lines: to stderr, as text or JSON.
+//! Log lines: to stderr, as text or JSON. Nobody waits for whoever reads them, and no line is said too often.
 
-use std::{io, panic};
+mod lines;
+mod quota;
+
+use std::{io, panic, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
 
 use tracing_subscriber::{
     Layer as _, Registry,
@@ -11,21 +16,37 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::output::{self, Lines};
-use crate::config::value::{LogFormat, LogLevel};
+pub(super) use self::lines::Lines;
+use self::quota::Quota;
+use super::output;
+use crate::{
+    config::value::{LogFormat, LogLevel},
+    metrics::LogLines,
+};
 
-/// Changes the level of a log that has started.
-#[derive(Clone, Debug)]
+/// How long the end of the process waits for whoever reads the last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Changes the level of a log that has started; ends it when dropped.
+#[derive(Debug)]
 pub(super) struct LogControl {
     filter: reload::Handle<Targets, Registry>,
     /// Where the log is written to.
     pub(super) lines: Lines,
+    /// What is left out.
+    pub(super) dropped: Arc<LogLines>,
 }
 
 /// Starts the log of this process.
-pub(super) fn start(format: LogFormat, level: &LogLevel) -> LogControl {
+///
+/// # Errors
+///
+/// Where there is no thread that writes it.
+pub(super) fn start(format: LogFormat, level: &LogLevel) -> anyhow::Result<LogControl> {
     let (filter, control) = reload::Layer::new(filter(level));
-    let lines = Lines::default();
+    let dropped = Arc::<LogLines>::default();
+    let lines =
+        Lines::start(Arc::clone(&dropped)).context("start the thread that writes the log")?;
     let writer = lines.clone();
     let layer = fmt::layer().with_writer(move || writer.clone());
     let layer = match format {
@@ -39,6 +60,7 @@ pub(super) fn start(format: LogFormat, level: &LogLevel) -> LogControl {
     };
     tracing_subscriber::registry()
         .with(filter)
+        .with(Quota::new(Arc::clone(&dropped)))
         .with(layer)
         .init();
     // A panic is a log line like any other: whoever reads JSON must not stumble over it.
@@ -46,10 +68,11 @@ pub(super) fn start(format: LogFormat, level: &LogLevel) -> LogControl {
         let message = info.to_string().replace('\n', " ");
         tracing::error!("{message}: this is a bug in meshdns, please report it");
     }));
-    LogControl {
+    Ok(LogControl {
         filter: control,
         lines,
-    }
+        dropped,
+    })
 }
 
 /// What `level` says, and silence from the watching library where it says nothing of it: what that warns of, such as a
@@ -69,5 +92,11 @@ impl LogControl {
         self.filter
             .reload(filter(level))
             .expect("the subscriber lives as long as the process");
+    }
+}
+
+impl Drop for LogControl {
+    fn drop(&mut self) {
+        self.lines.flush(LAST_LINES);
     }
 }
