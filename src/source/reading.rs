@@ -4,7 +4,7 @@
 //! remembers anything.
 
 use std::{
-    fs::{File, Metadata, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, ErrorKind, Read},
     num::NonZero,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
@@ -131,15 +131,17 @@ impl Candidate {
     }
 }
 
-/// The file's bytes; `None` where it was in motion. A file that was removed since it was opened is not found: a swap may
-/// be under way, and half of it must not be taken in alone.
+/// The file's bytes; `None` where it was in motion, as where another was renamed over it. A file that was removed since it was
+/// opened is not found: a swap may be under way, and half of it must not be taken in alone.
 fn content(path: &Path, listed: Option<Stamp>) -> io::Result<Option<Vec<u8>>> {
     // A pipe may have taken the file's place: opening that must not block.
     let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(path)?;
-    let opened = still_linked(&file)?;
+    let Some(opened) = still_linked(&file, path)? else {
+        return Ok(None);
+    };
     let before = Stamp::of(&opened);
     if !opened.is_file() || listed.is_some_and(|listed| listed != before) {
         return Ok(None);
@@ -148,14 +150,16 @@ fn content(path: &Path, listed: Option<Stamp>) -> io::Result<Option<Vec<u8>>> {
     let capacity = usize::try_from(size).unwrap_or_default();
     let mut bytes = Vec::with_capacity(capacity + 1);
     (&mut file).take(size + 1).read_to_end(&mut bytes)?;
-    let is_whole = Stamp::of(&still_linked(&file)?) == before && bytes.len() == capacity;
-    Ok(is_whole.then_some(bytes))
+    let after = still_linked(&file, path)?;
+    let is_same = after.is_some_and(|after| Stamp::of(&after) == before);
+    Ok((is_same && bytes.len() == capacity).then_some(bytes))
 }
 
-fn still_linked(file: &File) -> io::Result<Metadata> {
+/// What is to be known of a file that was opened at `path`; `None` where another one has its name.
+fn still_linked(file: &File, path: &Path) -> io::Result<Option<Metadata>> {
     let metadata = file.metadata()?;
-    match metadata.nlink() {
-        0 => Err(ErrorKind::NotFound.into()),
-        _ => Ok(metadata),
+    if metadata.nlink() > 0 {
+        return Ok(Some(metadata));
     }
+    fs::symlink_metadata(path).map(|_| None)
 }
