@@ -5,6 +5,7 @@
 
 use std::{
     fmt::Write as _,
+    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
@@ -259,7 +260,7 @@ fn push_text(text: &str, out: &mut String) {
     }
 }
 
-/// A name as manifests have it.
+/// A name as manifests have it: with a dot at its end where it would be an address without.
 fn text_of(name: &Name) -> String {
     let mut text = String::new();
     for label in name.labels() {
@@ -268,6 +269,9 @@ fn text_of(name: &Name) -> String {
         }
         // What is no UTF-8 was in no manifest.
         text.push_str(&String::from_utf8_lossy(label));
+    }
+    if text.parse::<IpAddr>().is_ok() {
+        text.push('.');
     }
     text
 }
@@ -394,15 +398,15 @@ mod tests {
             "{address: 10.0.0.1, network: net one, locality: us east/a b/c}",
             "{address: 10.0.0.1, labels: {istio-locality: a.b.c, app: x}}",
             "{address: 10.0.0.1, locality: //c, labels: {istio-locality: x.y}}",
-            "{address: 10.0.0.1, network: n, labels: {topology.istio.io/network: m}}",
-            "{network: n, labels: {topology.istio.io/network: m, Example.com/A: b}}",
+            "{address: 10.0.0.1, network: net, labels: {topology.istio.io/network: m}}",
+            "{network: net, labels: {topology.istio.io/network: m, Example.com/A: b}}",
             "{address: 'unix:///a/b', labels: {topology.kubernetes.io/zone: z}}",
             "{address: 'fe80::1%eth0'}",
             "{address: vm.example.com}",
         ] {
             for metadata in [
                 "",
-                ", labels: {app: y, istio-locality: q/r}",
+                ", labels: {app: z, istio-locality: q.r}",
                 ", annotations: {proxy.istio.io/health-checks-enabled: 'true'}",
             ] {
                 assert_eq!(entry(spec, metadata), 1, "{spec}");

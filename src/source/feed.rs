@@ -48,6 +48,9 @@ const MAX_FOLLOWING: usize = 8;
 /// When to try again where nothing could be listed whole.
 const BREATH: Duration = Duration::from_millis(5);
 
+/// How long what was read beside a file in motion is held back, where some file always is.
+const HALF_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long links may be swapped faster than their folders can be read, before what is found is taken as it is.
 const TORN_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -66,6 +69,8 @@ pub struct Feed {
     distrust_until: Option<Instant>,
     /// Since when no look could be finished.
     torn_since: Option<Instant>,
+    /// Since when what was found is half of a change.
+    half_since: Option<Instant>,
     /// Whether every file is to be read, and no look was finished that did.
     rereads: bool,
     start: Start,
@@ -123,6 +128,7 @@ impl Feed {
             again_at: None,
             distrust_until: None,
             torn_since: None,
+            half_since: None,
             rereads: false,
             start: Start::Nothing,
             begun: Instant::now(),
@@ -198,7 +204,7 @@ impl Feed {
         let (changes, together) = match self.go_on() {
             Step::Over => (self.folder.give_up(&mut scan), false),
             Step::Early => (Vec::new(), true),
-            Step::None => (Vec::new(), scan.is_half),
+            Step::None => (Vec::new(), self.waits_for_half(scan.is_half)),
         };
         take_in(Batch {
             changes,
@@ -209,6 +215,21 @@ impl Feed {
             files: scan.files,
             work: scan.work,
         });
+    }
+
+    /// Whether what a look found `is_half` of a change whose other half may be there in a moment.
+    fn waits_for_half(&mut self, is_half: bool) -> bool {
+        if !is_half {
+            self.half_since = None;
+            return false;
+        }
+        let since = *self.half_since.get_or_insert_with(Instant::now);
+        let waits = since.elapsed() < HALF_PATIENCE;
+        if !waits {
+            // What is served next may be half again, after as long.
+            self.half_since = None;
+        }
+        waits
     }
 
     /// Scans until no event came meanwhile: the events of one change come one by one, and what a scan found may be half of

@@ -4,7 +4,7 @@
 //! remembers anything.
 
 use std::{
-    fs::{File, Metadata, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, ErrorKind, Read, Seek},
     num::NonZero,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
@@ -153,21 +153,27 @@ impl Candidate {
     }
 }
 
-/// The file's bytes; `None` where it was in motion. A file that was removed since it was opened is not found: a swap may
-/// be under way, and half of it must not be taken in alone.
+/// The file's bytes; `None` where it was in motion, as where another was renamed over it. A file that was removed since it was
+/// opened is not found: a swap may be under way, and half of it must not be taken in alone.
 fn content(path: &Path, listed: Option<Stamp>) -> io::Result<Option<Vec<u8>>> {
     // A pipe may have taken the file's place: opening that must not block.
     let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(path)?;
-    let opened = still_linked(&file)?;
+    let Some(opened) = still_linked(&file, path)? else {
+        return Ok(None);
+    };
     let before = Stamp::of(&opened);
     if !opened.is_file() || listed.is_some_and(|listed| listed != before) {
         return Ok(None);
     }
+    let is_same = |file: &File| -> io::Result<bool> {
+        let after = still_linked(file, path)?;
+        Ok(after.is_some_and(|after| Stamp::of(&after) == before))
+    };
     let bytes = read_whole(&mut file, before.size)?;
-    if Stamp::of(&still_linked(&file)?) != before {
+    if !is_same(&file)? {
         return Ok(None);
     }
     if bytes.len() as u64 != before.size {
@@ -175,7 +181,7 @@ fn content(path: &Path, listed: Option<Stamp>) -> io::Result<Option<Vec<u8>>> {
         // reads the same twice is whole.
         file.rewind()?;
         let again = read_whole(&mut file, bytes.len() as u64)?;
-        if again != bytes || Stamp::of(&still_linked(&file)?) != before {
+        if again != bytes || !is_same(&file)? {
             return Ok(None);
         }
     }
@@ -197,10 +203,11 @@ fn read_whole(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn still_linked(file: &File) -> io::Result<Metadata> {
+/// What is to be known of a file that was opened at `path`; `None` where another one has its name.
+fn still_linked(file: &File, path: &Path) -> io::Result<Option<Metadata>> {
     let metadata = file.metadata()?;
-    match metadata.nlink() {
-        0 => Err(ErrorKind::NotFound.into()),
-        _ => Ok(metadata),
+    if metadata.nlink() > 0 {
+        return Ok(Some(metadata));
     }
+    fs::symlink_metadata(path).map(|_| None)
 }

@@ -247,7 +247,15 @@ pub(crate) struct Folder {
 impl Folder {
     /// An empty folder, alone in a folder of its own.
     pub(crate) fn new() -> Self {
-        let above = tempfile::tempdir().expect("a temporary folder");
+        Self::within(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    /// The same in memory, where this machine has such a file system: listings there miss files that are renamed over meanwhile.
+    pub(crate) fn in_memory() -> Self {
+        tempfile::tempdir_in("/dev/shm").map_or_else(|_| Self::new(), Self::within)
+    }
+
+    fn within(above: tempfile::TempDir) -> Self {
         fs::set_permissions(above.path(), Permissions::from_mode(0o755)).expect("our own folder");
         let path = fs::canonicalize(above.path())
             .expect("it is there")
