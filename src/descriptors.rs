@@ -7,7 +7,7 @@ use rustix::process::{Resource, getrlimit};
 const OWN: usize = 128;
 
 /// Set aside for connections to the pages.
-pub(crate) const PAGES: usize = 192;
+pub(crate) const PAGES: usize = 256;
 
 /// How many upstreams may have at least: without any, nothing is forwarded.
 const LEAST_UPSTREAMS: usize = 8;
@@ -49,8 +49,8 @@ mod tests {
 
     #[test]
     fn pages_and_files_come_first() {
-        check(1024, 470, 234);
-        check(4096, 2518, 1258);
+        check(1024, 427, 213);
+        check(4096, 2475, 1237);
         check(256, 86, 42);
         check(40, 12, 8);
         check(8, 1, 8);

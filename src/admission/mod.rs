@@ -99,10 +99,10 @@ impl Admission {
         self.table().has_share_left(client)
     }
 
-    /// Ends a connection, if there is one that may make room, and waits until one has ended, up to `limit`.
+    /// Ends the connection that has been idle longest, if there is one, and waits until any has ended, up to `limit`.
     pub(crate) async fn make_room(&self, limit: Duration) {
         let freed = self.freed.notified();
-        self.change(|table| table.make_room(0));
+        self.change(Table::displace_idle);
         // None may end in time.
         let _ = tokio::time::timeout(limit, freed).await;
     }

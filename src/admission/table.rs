@@ -99,11 +99,20 @@ impl Table {
         Some(number)
     }
 
+    /// Ends the longest idle connection; `false` where none is.
+    pub(super) fn displace_idle(&mut self) -> bool {
+        let longest = self.idle.first_key_value();
+        let Some((_, &number)) = longest else {
+            return false;
+        };
+        self.displace(number, false);
+        true
+    }
+
     /// Ends the longest idle connection, else the oldest one of the client with the most, where that has more than a client
     /// with `held` and one more would have.
-    pub(super) fn make_room(&mut self, held: usize) -> bool {
-        if let Some((_, &number)) = self.idle.first_key_value() {
-            self.displace(number, false);
+    fn make_room(&mut self, held: usize) -> bool {
+        if self.displace_idle() {
             return true;
         }
         let least = if self.limits.newcomers_win {

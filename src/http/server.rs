@@ -26,7 +26,7 @@ use crate::{
 const MAX_REMOTE: usize = 128;
 
 /// Connections of this machine that are served at a time.
-const MAX_LOCAL: usize = 64;
+const MAX_LOCAL: usize = 128;
 
 const _: () = assert!(MAX_REMOTE + MAX_LOCAL <= descriptors::PAGES);
 

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getuid, kill_process, prlim
 use crate::{
     harness::{Place, ask, serve, until},
     needs,
-    program::{PATIENCE, Page},
+    program::{PATIENCE, Page, Server},
 };
 
 /// A server whose log is read until it answers, and no further.
@@ -127,7 +127,7 @@ fn is_open(stream: &mut TcpStream) -> bool {
 fn a_probe_is_answered_whoever_holds_connections_to_the_pages() {
     let place = Place::with_svc1();
     let server = serve(&place, &[]);
-    let mut crowd: Vec<_> = (0..200)
+    let mut crowd: Vec<_> = (0..300)
         .map(|number| hostile(server.http, number))
         .collect();
     for path in ["/health", "/ready", "/health"] {
@@ -141,72 +141,49 @@ fn a_probe_is_answered_whoever_holds_connections_to_the_pages() {
     assert!(displaced > 100, "{displaced}");
 }
 
-/// Changes how many threads the user of a process may have.
-fn allow_threads(process: &Child, count: u64) {
-    let limit = Rlimit {
-        current: Some(count),
-        maximum: Some(1000),
-    };
-    prlimit(Some(Pid::from_child(process)), Resource::Nproc, limit).expect("root may");
-}
-
 #[test]
 fn without_a_thread_to_read_with_health_says_no_until_there_is_one() {
+    use std::os::unix::process::CommandExt as _;
     /// A user that runs nothing else: the limit is on all threads of a user.
     const USER: u32 = 54_321;
     /// The main thread, the log, one for TCP and HTTP, and the loop.
-    const TOO_FEW: u64 = 4;
+    const TOO_FEW: &str = "--nproc=4:1000";
     if !getuid().is_root() {
         needs::skip("only root may start a server as a user of its own");
         return;
     }
+    if !needs::met(&[needs::Need::Program("prlimit --version")]) {
+        return;
+    }
     let place = Place::with_svc1();
-    let (mut server, http) = few_threads(&place, USER, TOO_FEW);
+    let arguments = ["serve", "--listen=127.0.0.1:0", "--http=127.0.0.1:0"];
+    let inner = place.meshdns_as_nobody(&arguments);
+    let mut command = Command::new("prlimit");
+    command
+        .arg(TOO_FEW)
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .arg("--workers=1")
+        .current_dir(place.path("."))
+        .env_clear()
+        .uid(USER)
+        .gid(USER);
+    let server = Server::spawn(command);
+    let http = server.address_in_log("serving /health");
     let page = |path: &str| Page::ask(http, "GET", path, "");
     until("/health says no", || {
         (page("/health")?.status == 503).then_some(())
     });
     assert_eq!(page("/ready").expect("an answer").status, 503);
-    allow_threads(&server, 1000);
+    let enough = Rlimit {
+        current: Some(1000),
+        maximum: Some(1000),
+    };
+    prlimit(Some(server.pid()), Resource::Nproc, enough).expect("root may");
     until("/ready says OK", || {
         (page("/ready")?.status == 200).then_some(())
     });
     assert_eq!(page("/health").expect("an answer").status, 200);
-    server.kill().expect("it runs");
-    server.wait().expect("our child");
-}
-
-/// A server with so few threads, and where its pages are.
-fn few_threads(place: &Place, user: u32, threads: u64) -> (Child, SocketAddr) {
-    use std::os::unix::process::CommandExt as _;
-    let arguments = [
-        "serve",
-        "--listen=127.0.0.1:0",
-        "--http=127.0.0.1:0",
-        "--workers=1",
-    ];
-    let server = place.meshdns_as_nobody(&arguments);
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", &format!("ulimit -S -u {threads}; exec \"$@\""), "sh"])
-        .arg(server.get_program())
-        .args(server.get_args())
-        .current_dir(place.path("."))
-        .env_clear()
-        .uid(user)
-        .gid(user)
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("a shell");
-    let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
-    let mut line = String::new();
-    while !line.contains("serving /health") {
-        line.clear();
-        assert_ne!(log.read_line(&mut line).expect("text"), 0, "no pages");
-    }
-    // Read to its end, so that it can be written.
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    let (_, address) = line.split_once("address=").expect("an address");
-    (child, address.trim().parse().expect("an address"))
 }
 
 #[test]
@@ -225,7 +202,7 @@ fn pages_and_changes_go_on_when_clients_take_all_files_that_they_may() {
         .args(inner.get_args())
         .current_dir(place.path("."))
         .env_clear();
-    let server = crate::program::Server::start(command);
+    let server = Server::start(command);
     server.wait_for_log(&["allows fewer connections"]);
     let crowd: Vec<_> = (0..300)
         .map(|_| TcpStream::connect_timeout(&server.dns, PATIENCE))

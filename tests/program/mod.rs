@@ -152,6 +152,11 @@ impl Server {
         self.metric("process_resident_memory_bytes")
     }
 
+    /// Which process it is.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         rustix::process::kill_process(Pid::from_child(&self.child), signal)
