@@ -15,6 +15,7 @@ mod https;
 mod limits;
 mod quic;
 mod responder;
+mod restraint;
 mod running;
 mod served_address;
 mod service;
@@ -32,6 +33,7 @@ pub use self::https::fuzzing::queries;
 use self::{
     admission::Admission,
     bind::{EncryptedSockets, Endpoint},
+    restraint::Restraint,
     served_address::ServedAddress,
     tcp::StreamProtocol,
 };
@@ -39,6 +41,7 @@ pub use self::{
     bind::{BindError, Sockets},
     certificate::{CertificateError, CertificateFiles, Certificates, LOOK_INTERVAL, Validity},
     limits::TcpLimits,
+    restraint::{AnswerLimits, CheckedCookie, CookieKeyError, CookieKeys, RateLimit},
     running::Running,
     settings::{Encrypted, Listener, ServeSettings, Transport},
 };
@@ -55,6 +58,7 @@ struct Shared {
     traffic: Arc<Traffic>,
     forwarder: Arc<InForce>,
     admission: Arc<Admission>,
+    restraint: Arc<Restraint>,
 }
 
 impl Sockets {
@@ -77,6 +81,7 @@ impl Sockets {
             traffic,
             forwarder,
             admission: Arc::new(Admission::new(limits)),
+            restraint: Arc::new(Restraint::new(&self.answer_limits)),
         };
         let served = |address: SocketAddr, protocol| ServedAddress::new(address, protocol, limits);
         let mut running = Running::new();

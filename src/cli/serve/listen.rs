@@ -10,8 +10,8 @@ use tracing::info;
 use crate::{
     config::Config,
     serve::{
-        BindError, CertificateError, Certificates, Encrypted, Listener, ServeSettings, Sockets,
-        Transport,
+        AnswerLimits, BindError, CertificateError, Certificates, CookieKeyError, CookieKeys,
+        Encrypted, Listener, ServeSettings, Sockets, Transport,
     },
 };
 
@@ -22,15 +22,30 @@ pub(super) fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>,
     files.map(Certificates::load).transpose()
 }
 
+/// What is done against answers to those who did not ask.
+pub(super) fn answer_limits(config: &Config) -> Result<AnswerLimits, CookieKeyError> {
+    let keys = || match &config.cookie_key_file {
+        Some(file) => CookieKeys::read(file),
+        None => CookieKeys::random(),
+    };
+    Ok(AnswerLimits {
+        cookie_keys: config.cookies.then(keys).transpose()?,
+        udp_bytes_without_cookie: config.max_answer_bytes,
+        rate: config.rate_limit.clone(),
+    })
+}
+
 /// Takes the addresses that the configuration names.
 pub(super) fn bind(
     config: &Config,
+    answers: AnswerLimits,
     certificates: Option<&Arc<Certificates>>,
 ) -> Result<Sockets, BindError> {
     Sockets::bind(&ServeSettings {
         listen: usable(&config.listen),
         workers: config.workers,
         tcp: config.tcp,
+        answers,
         encrypted: certificates.map(|certificates| Encrypted {
             listen: usable_encrypted(&config.encrypted),
             certificates: Arc::clone(certificates),

@@ -198,15 +198,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Rest::Incomplete;
             };
             *answered += LENGTH_LEN + length;
-            let client = responder.forwards().then_some(self.client);
+            let client = self.client;
             let mut handled = Handled::Done;
             push_framed(&mut self.outbox, |out| {
                 handled = responder.respond(snapshot, message, client, out);
             });
-            if let Handled::Deferred(query) = handled {
+            if let Handled::Deferred(query, terms) = handled {
                 let (deferred, message) = (Arc::clone(service.deferred()), message.to_vec());
                 self.deferred
-                    .spawn(async move { deferred.answer(&message, query).await });
+                    .spawn(async move { deferred.answer(&message, query, terms).await });
             }
         }
         Rest::Messages
