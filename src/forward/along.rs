@@ -33,7 +33,7 @@ impl Forwarder {
     ) -> Result<Answered, ResolutionError> {
         let start = Instant::now();
         let mut answered = Answered::of(self.ask_one(question, asker).await?);
-        let mut asked = question.clone();
+        let mut current = question.clone();
         while answered.reply.has_aliases() {
             let is_end_open = answered.reply.content == Content::OnlyAliases;
             match answered.follow(question, &is_ours)? {
@@ -41,8 +41,8 @@ impl Forwarder {
                     answered.is_open = is_end_open || goes_in_circle;
                     break;
                 }
-                Reached::Name(target) if is_end_open && target != asked.name => {
-                    asked.name = target;
+                Reached::Name(target) if is_end_open && target != current.name => {
+                    current.name = target;
                 }
                 Reached::Name(_) | Reached::Nothing => break,
             }
@@ -50,7 +50,7 @@ impl Forwarder {
                 return Err(ResolutionError::Endless);
             }
             let left = self.settings().timeout.saturating_sub(start.elapsed());
-            let next = match timeout(left, self.ask_one(&asked, asker)).await {
+            let next = match timeout(left, self.ask_one(&current, asker)).await {
                 Ok(Err(ResolutionError::NoUpstream)) => break, // whoever asked may know more
                 Ok(next) => next?,
                 Err(_) => return Err(ResolutionError::NoReply),

@@ -32,7 +32,7 @@ impl ClientNetwork {
         const HOST_BITS: u128 = u64::MAX as u128;
         match client.to_canonical() {
             IpAddr::V6(v6) => Self(Ipv6Addr::from_bits(v6.to_bits() & !HOST_BITS).into()),
-            v4 => Self(v4),
+            v4 @ IpAddr::V4(_) => Self(v4),
         }
     }
 }

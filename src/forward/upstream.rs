@@ -167,8 +167,8 @@ impl Upstream {
         let mut next = Some(less);
         while let Some(less) = next {
             edns = less;
-            let asked = self.exchange_with(question, edns, asker);
-            let Ok(Ok(said)) = time::timeout(MOST_PATIENCE, Box::pin(asked)).await else {
+            let exchange = Box::pin(self.exchange_with(question, edns, asker));
+            let Ok(Ok(said)) = time::timeout(MOST_PATIENCE, exchange).await else {
                 break;
             };
             reply = said;
@@ -194,8 +194,8 @@ impl Upstream {
         let asker = Asker::itself(self.mark);
         self.runtime.spawn(async move {
             let most = Edns::Marked;
-            let asked = this.exchange_with(&question, most, &asker);
-            if let Ok(Ok(reply)) = time::timeout(MOST_PATIENCE, asked).await
+            let exchange = this.exchange_with(&question, most, &asker);
+            if let Ok(Ok(reply)) = time::timeout(MOST_PATIENCE, exchange).await
                 && answers(&reply)
             {
                 this.tolerance().count_answer(most, false, Instant::now());
@@ -243,13 +243,11 @@ impl Upstream {
         asker: &Asker,
     ) -> io::Result<UpstreamReply> {
         let _place = self.on_streams.take(asker.client).await;
-        match &self.https {
-            Some(https) => Box::pin(https.ask(&self.dial, question, marks)).await,
-            None => {
-                let (runtime, dial) = (&self.runtime, &self.dial);
-                self.connection.ask(runtime, dial, question, marks).await
-            }
+        if let Some(https) = &self.https {
+            return Box::pin(https.ask(&self.dial, question, marks)).await;
         }
+        let (runtime, dial) = (&self.runtime, &self.dial);
+        self.connection.ask(runtime, dial, question, marks).await
     }
 }
 

@@ -23,14 +23,14 @@ pub(super) fn can_be_cookie(length: usize) -> bool {
 /// Adds `cookie` to the message in `out` that ends with an OPT record of `opt_bytes`; nothing where there is none. Returns how
 /// long the record is.
 pub fn add_cookie(cookie: &Cookie, opt_bytes: usize, out: &mut Vec<u8>) -> usize {
-    const LENGTH: u16 = COOKIE_LEN as u16;
     if opt_bytes < OPT_FIXED_LEN {
         return opt_bytes;
     }
     let length_at = out.len() - opt_bytes + OPT_FIXED_LEN - 2;
     let mut option = [0; COOKIE_OPTION_LEN];
     option[..2].copy_from_slice(&OPTION_COOKIE.to_be_bytes());
-    option[2..4].copy_from_slice(&LENGTH.to_be_bytes());
+    let length = u16::try_from(COOKIE_LEN).expect("24 bytes");
+    option[2..4].copy_from_slice(&length.to_be_bytes());
     option[OPTION_HEADER_LEN..].copy_from_slice(cookie);
     out.extend_from_slice(&option);
     let opt_bytes = opt_bytes + option.len();

@@ -7,11 +7,12 @@ use std::{
 
 use tracing::info;
 
+use super::super::Failure;
 use crate::{
     config::Config,
     serve::{
-        AnswerLimits, BindError, CertificateError, Certificates, CookieKeyError, CookieKeys,
-        Encrypted, Listener, ServeSettings, Sockets, Transport,
+        AnswerLimits, CertificateError, Certificates, CookieKeyError, CookieKeys, Encrypted,
+        Listener, ServeSettings, Sockets, Transport,
     },
 };
 
@@ -23,7 +24,7 @@ pub(super) fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>,
 }
 
 /// What is done against answers to those who did not ask.
-pub(super) fn answer_limits(config: &Config) -> Result<AnswerLimits, CookieKeyError> {
+fn answer_limits(config: &Config) -> Result<AnswerLimits, CookieKeyError> {
     let keys = || match &config.cookie_key_file {
         Some(file) => CookieKeys::read(file),
         None => CookieKeys::random(),
@@ -38,19 +39,19 @@ pub(super) fn answer_limits(config: &Config) -> Result<AnswerLimits, CookieKeyEr
 /// Takes the addresses that the configuration names.
 pub(super) fn bind(
     config: &Config,
-    answers: AnswerLimits,
     certificates: Option<&Arc<Certificates>>,
-) -> Result<Sockets, BindError> {
-    Sockets::bind(&ServeSettings {
+) -> Result<Sockets, Failure> {
+    let settings = ServeSettings {
         listen: usable(&config.listen),
         workers: config.workers,
         tcp: config.tcp,
-        answers,
+        answers: answer_limits(config)?,
         encrypted: certificates.map(|certificates| Encrypted {
             listen: usable_encrypted(&config.encrypted),
             certificates: Arc::clone(certificates),
         }),
-    })
+    };
+    Ok(Sockets::bind(&settings)?)
 }
 
 /// Every address at which this server answers, whatever is spoken there.

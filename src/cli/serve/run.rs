@@ -63,8 +63,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let mut hangup = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
     let mut stop = Stop::new().context("watch for SIGTERM and SIGINT")?;
     let certificates = listen::certificates(config)?;
-    let answers = listen::answer_limits(config)?;
-    let sockets = listen::bind(config, answers, certificates.as_ref())?;
+    let sockets = listen::bind(config, certificates.as_ref())?;
     let own = listen::own_addresses(&sockets);
     let pages = http::Sockets::bind(&listen::usable(&config.http))?;
     let seed = RandomState::new().hash_one(0);
