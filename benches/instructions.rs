@@ -9,17 +9,28 @@
 
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
-use std::{collections::BTreeMap, env, hint::black_box, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    env,
+    hint::black_box,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use meshdns::{
     answer::answer,
     dns::{Name, Serial, Ttl},
+    serve::CookieKeys,
     wire,
     zone::{Compiled, Editor, HostRecords, Settings, Snapshot},
 };
 
 const NAMES: u32 = 1000;
 const ADDRESSES: u32 = 4;
+
+/// Whose cookie it is, and when it is looked at.
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const NOW: u32 = 1_800_000_000;
 
 const A: u8 = 1;
 const AAAA: u8 = 28;
@@ -61,14 +72,24 @@ fn main() {
     let messages: Vec<Vec<u8>> = (0..NAMES)
         .map(|index| question(&name(index), record_type, additional))
         .collect();
+    let keys = CookieKeys::of(&[[7; 16]]);
     let mut out = Vec::with_capacity(wire::MAX_UDP_BYTES);
     let mut buffer = wire::NameBuffer::default();
     for round in 0..rounds {
         for message in &messages {
             out.clear();
             let query = wire::parse(black_box(message), round << 20, &mut buffer).expect("a query");
+            let mut limit_bytes = wire::udp_limit_bytes(&query);
+            let cookie = (!query.cookie.is_empty()).then(|| {
+                limit_bytes -= wire::COOKIE_OPTION_LEN;
+                keys.check(query.cookie, black_box(CLIENT), black_box(NOW))
+                    .cookie
+            });
             let answered = answer(&snapshot, &query);
-            wire::write(&query, &answered, wire::udp_limit_bytes(&query), &mut out);
+            let written = wire::write(&query, &answered, limit_bytes, &mut out);
+            if let Some(cookie) = &cookie {
+                wire::add_cookie(cookie, written.opt_bytes, &mut out);
+            }
             black_box(&out);
         }
     }

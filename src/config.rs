@@ -9,6 +9,7 @@
 mod contradiction;
 pub mod file;
 mod forward;
+mod restraint;
 pub mod value;
 pub mod yaml;
 
@@ -35,8 +36,9 @@ use crate::{
     forward::Settings as ForwardSettings,
     pipeline::Policy,
     select::WhenAllUnhealthy,
-    serve::{CertificateFiles, Listener, TcpLimits},
+    serve::{CertificateFiles, Listener, RateLimit, TcpLimits},
     source::FollowLinks,
+    wire::MAX_UDP_BYTES,
     zone::{Identity, Settings},
 };
 
@@ -101,6 +103,14 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// How long to keep answering after SIGTERM.
     pub lameduck: Duration,
+    /// Whether cookies are answered.
+    pub cookies: bool,
+    /// The file of what they are made with; `None` for a random key.
+    pub cookie_key_file: Option<PathBuf>,
+    /// The largest answer over UDP to a client without a valid cookie, in bytes.
+    pub max_answer_bytes: usize,
+    /// How many answers go over UDP to a network.
+    pub rate_limit: Option<RateLimit>,
     /// Limits on TCP connections.
     pub tcp: TcpLimits,
     /// How log lines are written.
@@ -134,6 +144,7 @@ impl Config {
         let entrances = first_said(flags.listen, file.listen);
         let entrances = entrances.unwrap_or_else(|| vec![default_entrance()]);
         let tls = file.tls.unwrap_or_default();
+        let cookies = file.cookies.unwrap_or_default();
         let http = flags.http.or(file.http);
         let zones = first_said(
             flags.zones.into_iter().map(Zone::from).collect(),
@@ -181,6 +192,13 @@ impl Config {
                 .lameduck
                 .or(file.lameduck)
                 .map_or(Duration::ZERO, |period| period.0),
+            cookies: cookies.answer.is_none_or(|answer| answer.0),
+            cookie_key_file: cookies.key_file.map(|path| path.0),
+            max_answer_bytes: file
+                .udp
+                .and_then(|udp| udp.max_answer_bytes)
+                .map_or(MAX_UDP_BYTES, |bytes| bytes.0),
+            rate_limit: file.rate_limit.map(restraint::rate_limit),
             tcp: tcp(&file.tcp.unwrap_or_default()),
             log_format: flags
                 .log_format
@@ -258,6 +276,12 @@ impl Config {
             ("poll", self.poll != next.poll),
             ("stateDir", self.state_dir != next.state_dir),
             ("startPatience", self.start_patience != next.start_patience),
+            (
+                "cookies",
+                self.cookies != next.cookies || self.cookie_key_file != next.cookie_key_file,
+            ),
+            ("udp", self.max_answer_bytes != next.max_answer_bytes),
+            ("rateLimit", self.rate_limit != next.rate_limit),
             ("tcp", self.tcp != next.tcp),
             ("logFormat", self.log_format != next.log_format),
         ];

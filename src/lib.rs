@@ -162,6 +162,18 @@
 //! **An alias that leads into the mesh is completed when it is answered** (RFC 1034 §4.3.2, step 3a), so that the cache keeps
 //! the upstream's part and the addresses follow the mesh. Cost: signatures of the alias are left out.
 //!
+//! **One client leaves places to others** (`forward/shares`). It may hold three times as many as are free, of those who wait for
+//! upstreams and of what is under way to each. No number has to be chosen for it, and a forwarder that asks for everyone gets three
+//! quarters. Cost: the last quarter is idle while nobody else asks.
+//!
+//! **What an upstream says of mesh names is left out when it is passed on**, not when it is kept: the mesh changes meanwhile. A
+//! reply that speaks of the asked name and type alone, as most do, is never looked at; others once for each snapshot. Cost: a
+//! reply with such records is written anew each time.
+//!
+//! **Cookies are on by default** ([`serve::CookieKeys`]): they protect clients from forged answers, and cost those nothing who send none.
+//! Limits by network are off: a forwarder is one network. Nobody is refused for want of a cookie (BADCOOKIE): TC says the same to
+//! everyone. Cost: a hash for each query with a cookie, and 28 bytes in its answer.
+//!
 //! **hickory-server is a second opinion, and a place in other people's servers.** Its listener and encoder serve the same
 //! answers in tests, and every field must be equal. Cost: six crates behind a feature, and some lines anew with each of its
 //! minor versions.

@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use meshdns::serve::TcpLimits;
+use meshdns::serve::{AnswerLimits, CookieKeys, RateLimit, TcpLimits};
 use serving::{Server, a_query, opt, query, udp_client};
 
 /// Allocations on the threads of the server.
@@ -70,7 +70,17 @@ fn a_query_allocates_nothing() {
     if needs::met(&[needs::Need::Ipv6]) {
         listen.push("[::1]:0");
     }
-    let server = Server::on(&listen, TcpLimits::default());
+    let rate = RateLimit {
+        answers_per_second: std::num::NonZeroU32::new(1_000_000).expect("not zero"),
+        slip: 2,
+        exempt: Vec::new(),
+    };
+    let answers = AnswerLimits {
+        cookie_keys: Some(CookieKeys::random().expect("a random key")),
+        rate: Some(rate),
+        ..AnswerLimits::default()
+    };
+    let server = Server::with(&listen, TcpLimits::default(), answers);
     let clients: Vec<_> = server
         .addresses
         .iter()

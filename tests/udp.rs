@@ -13,7 +13,7 @@ use std::{
 use hickory_proto::{op::Message, rr::RData};
 use meshdns::{
     dns::{Name, Serial},
-    serve::{BindError, ServeSettings, Sockets, TcpLimits},
+    serve::{AnswerLimits, BindError, ServeSettings, Sockets, TcpLimits},
     zone::{Compiled, Editor, HostRecords, Settings},
 };
 use serving::{PATIENCE, Server, a_query, ask_udp, opt, query, sample_settings, udp_client};
@@ -112,6 +112,7 @@ fn bind(address: &str) -> Result<Sockets, BindError> {
         listen: vec![address.parse().expect("an address")],
         workers: NonZeroUsize::MIN,
         tcp: TcpLimits::default(),
+        answers: AnswerLimits::default(),
         encrypted: None,
     })
 }

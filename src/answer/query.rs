@@ -19,6 +19,9 @@ pub struct Query<'m> {
     pub class: Class,
     /// What the OPT record says; `None` without one ([RFC 6891](https://www.rfc-editor.org/rfc/rfc6891)).
     pub edns: Option<Edns>,
+    /// The client's cookie, and behind its 8 bytes what the client takes for the server's; empty where it sends none
+    /// ([RFC 7873](https://www.rfc-editor.org/rfc/rfc7873)).
+    pub cookie: &'m [u8],
     /// Chooses the record that comes first. Evenly random over `0..=u32::MAX` and not derived from the message: ids are 0
     /// over HTTPS and QUIC, and a plain counter keeps step with clients that ask A and AAAA by turns.
     pub turn: u32,
@@ -36,6 +39,7 @@ impl<'m> Query<'m> {
             record_type,
             class: Class::IN,
             edns: None,
+            cookie: &[],
             turn: 0,
         }
     }

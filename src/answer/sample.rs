@@ -72,6 +72,7 @@ pub(crate) fn query<'q>(name: &str, record_type: RecordType, buffer: &'q mut Vec
         record_type,
         class: Class::IN,
         edns: None,
+        cookie: &[],
         turn: 0,
     }
 }

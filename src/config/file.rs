@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::{
     value::{
-        AllUnhealthy, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http, Limit, Links,
-        LogFormat, LogLevel, Memory, Network, Period, TtlPeriod, Upstream, Wait, Workers, Zone,
+        AllUnhealthy, AnswerBytes, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http,
+        Limit, Links, LogFormat, LogLevel, Memory, Network, Period, Slip, Switch, TtlPeriod,
+        Upstream, Wait, Workers, Zone,
     },
     yaml::OneOrMore,
 };
@@ -69,6 +70,9 @@ pub struct File {
     pub log_level: Option<LogLevel>,
     pub identity: Option<IdentityKeys>,
     pub answers: Option<AnswerKeys>,
+    pub cookies: Option<CookieKeys>,
+    pub udp: Option<UdpKeys>,
+    pub rate_limit: Option<RateLimitKeys>,
     pub tcp: Option<TcpKeys>,
     pub tls: Option<TlsKeys>,
     pub forward: Option<ForwardKeys>,
@@ -90,6 +94,33 @@ pub struct IdentityKeys {
 #[allow(missing_docs, reason = "docs/configuration.md describes each key")]
 pub struct AnswerKeys {
     pub when_all_unhealthy: Option<AllUnhealthy>,
+}
+
+/// How clients show that they are where they say.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
+pub struct CookieKeys {
+    pub answer: Option<Switch>,
+    pub key_file: Option<Folder>,
+}
+
+/// What UDP clients get.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
+pub struct UdpKeys {
+    pub max_answer_bytes: Option<AnswerBytes>,
+}
+
+/// How many answers a network gets over UDP.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
+pub struct RateLimitKeys {
+    pub answers_per_second: Limit,
+    pub slip: Option<Slip>,
+    pub exempt: Option<OneOrMore<Network>>,
 }
 
 /// What TCP clients may do.

@@ -108,6 +108,9 @@ pub enum ValueError {
     /// Not a count, or out of its range.
     #[error("expected a whole number from 1 to {0}")]
     Count(usize),
+    /// Not a number, or out of these bounds.
+    #[error("expected a whole number from {0} to {1}")]
+    Range(usize, usize),
     /// Empty, or too long for what carries it in a DNS message.
     #[error("expected 1 to 255 bytes, which is what one DNS character string holds")]
     CharacterString,
@@ -356,6 +359,55 @@ impl FromStr for Limit {
     }
 }
 
+/// How large an answer over UDP may be, in bytes: at least as much as a question takes, at most what is ever sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AnswerBytes(pub usize);
+
+impl FromStr for AnswerBytes {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        const LEAST: usize = 128;
+        const MOST: usize = crate::wire::MAX_UDP_BYTES;
+        match text.parse::<usize>() {
+            Ok(bytes) if (LEAST..=MOST).contains(&bytes) => Ok(Self(bytes)),
+            _ => Err(ValueError::Range(LEAST, MOST)),
+        }
+    }
+}
+
+/// Which share of the answers that are too many says to ask over TCP: one in so many, 0 for none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Slip(pub u32);
+
+impl FromStr for Slip {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        const MOST: usize = 100;
+        match text.parse::<u32>() {
+            Ok(slip) if slip as usize <= MOST => Ok(Self(slip)),
+            _ => Err(ValueError::Range(0, MOST)),
+        }
+    }
+}
+
+/// Whether something is done. YAML 1.1 has `on` and `off` for its booleans.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Switch(pub bool);
+
+impl FromStr for Switch {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "on" | "true" => Ok(Self(true)),
+            "off" | "false" => Ok(Self(false)),
+            _ => Err(ValueError::Word("on or off")),
+        }
+    }
+}
+
 /// A text that a DNS message carries as one character string
 /// ([RFC 1035 §3.3](https://www.rfc-editor.org/rfc/rfc1035#section-3.3)).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -466,5 +518,15 @@ mod tests {
         check::<Workers>("1025", false);
         check::<Limit>("1000000", true);
         check::<Limit>("-1", false);
+        check::<AnswerBytes>("127", false);
+        check::<AnswerBytes>("128", true);
+        check::<AnswerBytes>("1232", true);
+        check::<AnswerBytes>("1233", false);
+        check::<Slip>("0", true);
+        check::<Slip>("100", true);
+        check::<Slip>("101", false);
+        check::<Switch>("on", true);
+        check::<Switch>("false", true);
+        check::<Switch>("yes", false);
     }
 }

@@ -11,9 +11,9 @@ use serde::{
 };
 
 use super::value::{
-    AllUnhealthy, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http, Limit, Links,
-    LogFormat, LogLevel, Memory, Network, Period, TtlPeriod, Unmatched, Upstream, ValueError, Wait,
-    Workers, Zone,
+    AllUnhealthy, AnswerBytes, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http,
+    Limit, Links, LogFormat, LogLevel, Memory, Network, Period, Slip, Switch, TtlPeriod, Unmatched,
+    Upstream, ValueError, Wait, Workers, Zone,
 };
 use crate::chain::Chain;
 
@@ -146,6 +146,7 @@ macro_rules! reads_as_text {
 
 reads_as_text!(
     AllUnhealthy,
+    AnswerBytes,
     CharacterString,
     Domain,
     Entrance,
@@ -159,6 +160,8 @@ reads_as_text!(
     Memory,
     Network,
     Period,
+    Slip,
+    Switch,
     TtlPeriod,
     Unmatched,
     Upstream,

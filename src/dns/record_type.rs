@@ -19,6 +19,8 @@ impl RecordType {
     pub const TXT: Self = Self(16);
     /// An IPv6 address ([RFC 3596](https://www.rfc-editor.org/rfc/rfc3596)).
     pub const AAAA: Self = Self(28);
+    /// An alias of all names below its own ([RFC 6672](https://www.rfc-editor.org/rfc/rfc6672)).
+    pub const DNAME: Self = Self(39);
     /// The EDNS pseudo-record ([RFC 6891](https://www.rfc-editor.org/rfc/rfc6891)).
     pub const OPT: Self = Self(41);
     /// How to reach a service, its addresses included ([RFC 9460](https://www.rfc-editor.org/rfc/rfc9460)).

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::{
     Forwarder,
     answered::{Answered, Reached},
+    asker::Asker,
     error::ResolutionError,
     question::Question,
     special,
@@ -20,8 +21,6 @@ impl Forwarder {
     /// What the upstreams say to `question`, whatever its response code. Where they say only what the name is an alias of,
     /// they are asked for that name, and so on, unless one that `is_ours` is reached: nobody is asked for those.
     ///
-    /// `marks` are of those through whom the question came, and of this process.
-    ///
     /// # Errors
     ///
     /// [`ResolutionError`] where nobody replies to the first question, and where a later one fails, or the aliases lead in a
@@ -29,12 +28,12 @@ impl Forwarder {
     pub(super) async fn ask_along(
         &self,
         question: &Question,
-        marks: &[u8],
+        asker: &Asker,
         is_ours: impl Fn(&Name) -> bool,
     ) -> Result<Answered, ResolutionError> {
         let start = Instant::now();
-        let mut answered = Answered::of(self.ask_one(question, marks).await?);
-        let mut asked = question.clone();
+        let mut answered = Answered::of(self.ask_one(question, asker).await?);
+        let mut current = question.clone();
         while answered.reply.has_aliases() {
             let is_end_open = answered.reply.content == Content::OnlyAliases;
             match answered.follow(question, &is_ours)? {
@@ -42,8 +41,8 @@ impl Forwarder {
                     answered.is_open = is_end_open || goes_in_circle;
                     break;
                 }
-                Reached::Name(target) if is_end_open && target != asked.name => {
-                    asked.name = target;
+                Reached::Name(target) if is_end_open && target != current.name => {
+                    current.name = target;
                 }
                 Reached::Name(_) | Reached::Nothing => break,
             }
@@ -51,7 +50,7 @@ impl Forwarder {
                 return Err(ResolutionError::Endless);
             }
             let left = self.settings().timeout.saturating_sub(start.elapsed());
-            let next = match timeout(left, self.ask_one(&asked, marks)).await {
+            let next = match timeout(left, self.ask_one(&current, asker)).await {
                 Ok(Err(ResolutionError::NoUpstream)) => break, // whoever asked may know more
                 Ok(next) => next?,
                 Err(_) => return Err(ResolutionError::NoReply),
@@ -70,7 +69,7 @@ impl Forwarder {
     async fn ask_one(
         &self,
         question: &Question,
-        marks: &[u8],
+        asker: &Asker,
     ) -> Result<UpstreamReply, ResolutionError> {
         let name = question.name.as_wire();
         let special = special::answer(name, question.record_type, self.routes.domains());
@@ -83,7 +82,7 @@ impl Forwarder {
         }
         let pool = self.routes.pool_for(name);
         let pool = pool.ok_or(ResolutionError::NoUpstream)?;
-        let reply = pool.ask(question, marks).await;
+        let reply = pool.ask(question, asker).await;
         reply.ok_or(ResolutionError::NoReply)
     }
 }

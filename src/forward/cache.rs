@@ -60,6 +60,10 @@ pub(super) struct Kept {
     pub(super) aliases: Box<[Alias]>,
     /// Whether the reply is of use only where an alias leads into the mesh: it says nothing of where they end.
     pub(super) is_open: bool,
+    /// Whether the reply has records of other names or types than the asked one, which may be the mesh's.
+    pub(super) says_more: bool,
+    /// The generation of the snapshot that answers for none of the reply's records, or [`NEVER`].
+    pub(super) cleared_at: AtomicU64,
     is_failure: bool,
     since: Instant,
     lifetime_seconds: u32,
@@ -125,6 +129,7 @@ impl Cache {
         let is_said = answered.is_some();
         let answered = answered.unwrap_or_else(Answered::nothing);
         let mut kept = Kept::new(answered, now);
+        kept.says_more = kept.reply.says_more(&question.name, question.record_type);
         if let Some(held) = self.get(&question.as_asked())
             && !kept.reply.settles()
         {
@@ -174,6 +179,8 @@ impl Kept {
             reply,
             aliases: aliases.into(),
             is_open,
+            says_more: false,
+            cleared_at: AtomicU64::new(NEVER),
             is_failure,
             since,
             lifetime_seconds,

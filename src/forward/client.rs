@@ -1,13 +1,14 @@
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 
 use super::cache::Kept;
 use crate::{
     answer::{Answer, Outcome, Query, answer},
+    authority::Verdict,
     dns::{Name, Rcode, RecordType},
     wire::{self, Age, Alias, UpstreamReply, Written},
-    zone::Snapshot,
+    zone::{Found, Snapshot},
 };
 
 /// What was written for a query.
@@ -35,13 +36,13 @@ impl Client<'_> {
     /// Writes `kept`, of this `age`, as the answer: where an alias leads into the mesh, what the mesh says there.
     pub(super) fn write(&self, mesh: &Mesh, kept: &Kept, age: Age, out: &mut Vec<u8>) -> Passed {
         let start = out.len();
-        let passed = if kept.aliases.is_empty() {
+        let passed = if kept.aliases.is_empty() && !kept.says_more {
             self.relay(&kept.reply, age, out)
         } else {
             let snapshot = mesh.load();
             match leads_into(&snapshot, &kept.aliases, self.query) {
                 Some((aliases, answer)) => self.complete(aliases, age, &answer, out),
-                None => self.relay(&kept.reply, age, out),
+                None => self.relay_without_mesh(&snapshot, kept, age, out),
             }
         };
         if passed.truncated && self.is_stream() {
@@ -54,7 +55,7 @@ impl Client<'_> {
 
     /// Whether it asks over a stream: then there is no TC, and no other way to ask.
     fn is_stream(&self) -> bool {
-        self.limit_bytes >= wire::MAX_TCP_BYTES
+        self.limit_bytes > wire::MAX_UDP_BYTES
     }
 
     fn relay(&self, reply: &UpstreamReply, age: Age, out: &mut Vec<u8>) -> Passed {
@@ -65,6 +66,33 @@ impl Client<'_> {
             truncated: relayed.truncated,
             opt_bytes: relayed.opt_bytes,
         }
+    }
+
+    /// Passes `kept` on without what it says of names that the mesh answers for. They are looked up once for each snapshot.
+    fn relay_without_mesh(
+        &self,
+        snapshot: &Snapshot,
+        kept: &Kept,
+        age: Age,
+        out: &mut Vec<u8>,
+    ) -> Passed {
+        let generation = snapshot.generation();
+        if !kept.says_more || kept.cleared_at.load(Relaxed) == generation {
+            return self.relay(&kept.reply, age, out);
+        }
+        let name = Name::from_lowercase_wire(self.query.name);
+        let record_type = self.query.record_type;
+        let is_of_mesh = |owner: &[u8], kind: RecordType| {
+            // What becomes of an alias at the asked name is decided by who passes this on.
+            let is_asked = owner == self.query.name && kind == RecordType::CNAME;
+            !is_asked && is_of_mesh(snapshot, owner, kind)
+        };
+        if kept.reply.any(&name, record_type, is_of_mesh) {
+            let reply = kept.reply.without(&name, record_type, is_of_mesh);
+            return self.relay(&reply, age, out);
+        }
+        kept.cleared_at.store(generation, Relaxed);
+        self.relay(&kept.reply, age, out)
     }
 
     fn complete(
@@ -110,6 +138,19 @@ fn in_mesh<'s>(
     let is_loading = matches!(answer.outcome, Outcome::NotReady) && !snapshot.is_ready();
     let is_others = answer.others.is_some() || is_loading;
     (!is_others).then_some(answer)
+}
+
+/// Whether the mesh answers for records of this owner, in lower-case wire form, and type. An alias of all names below the owner
+/// is the mesh's where it may have hosts there ([RFC 6672 §2.3](https://www.rfc-editor.org/rfc/rfc6672#section-2.3)).
+fn is_of_mesh(snapshot: &Snapshot, owner: &[u8], record_type: RecordType) -> bool {
+    let found = snapshot.find(owner);
+    let is_above_hosts = match found {
+        Found::Name(_) => true,
+        Found::NotOurs { has_hosts_below } => has_hosts_below,
+        Found::NoName { .. } => false,
+    };
+    record_type == RecordType::DNAME && is_above_hosts
+        || snapshot.verdict(owner, record_type, &found) != Verdict::Others
 }
 
 /// The aliases up to the first that leads into the mesh, and what the mesh answers there.

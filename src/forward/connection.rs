@@ -32,7 +32,7 @@ use super::{
 use crate::wire::{NotTheReply, UpstreamReply, read_whole_reply, write_question};
 
 /// How many questions are under way on a connection. Further ones wait.
-const MOST_IN_FLIGHT: usize = 128;
+pub(super) const MOST_IN_FLIGHT: usize = 128;
 
 /// How many ids may be taken by questions that nobody waits for any more, and by others: then another connection is made.
 const MOST_IDS: usize = 4 * MOST_IN_FLIGHT;
@@ -46,10 +46,9 @@ const IDLE_TIME: Duration = Duration::from_secs(8);
 /// A connection on which nothing comes in for so long, while somebody waits, is taken to be dead.
 const DEAD_TIME: Duration = Duration::from_secs(3);
 
-/// The same for one that was without questions for a moment, until something comes in: it may have been forgotten by what
-/// is between, and what is asked on it is soon asked on another one.
-const DEAD_TIME_OF_IDLE: Duration = Duration::from_millis(700);
-const MOMENT: Duration = Duration::from_secs(1);
+/// The same for one that has brought replies: it may have been forgotten by what is between, or its end be frozen, and what is
+/// asked on it is soon asked on another one. An upstream that is only slow gets the question twice then.
+const DEAD_TIME_OF_KEPT: Duration = Duration::from_millis(700);
 
 /// How much is read at a time.
 const READ_BYTES: usize = 4096;
@@ -201,7 +200,8 @@ struct Flight {
     /// When something was last sent or came in.
     last_sent: Instant,
     last_received: Instant,
-    dead_time: Duration,
+    /// Whether anything came in.
+    is_proven: bool,
 }
 
 impl Default for Flight {
@@ -211,7 +211,7 @@ impl Default for Flight {
             asked: HashMap::new(),
             last_sent: now,
             last_received: now,
-            dead_time: DEAD_TIME,
+            is_proven: false,
         }
     }
 }
@@ -231,10 +231,6 @@ impl Flight {
         let length = u16::try_from(outbox.len() - start - 2).expect("a question is short");
         outbox[start..start + 2].copy_from_slice(&length.to_be_bytes());
         let now = Instant::now();
-        let since = self.last_sent.max(self.last_received);
-        if self.waited_for().next().is_none() && now - since >= MOMENT {
-            self.dead_time = DEAD_TIME_OF_IDLE;
-        }
         self.last_sent = now;
         request.sent = now;
         self.asked.insert(id, request);
@@ -243,7 +239,7 @@ impl Flight {
     /// Hands out the replies that are whole.
     fn take_in(&mut self, inbox: &mut Vec<u8>) {
         self.last_received = Instant::now();
-        self.dead_time = DEAD_TIME;
+        self.is_proven = true;
         let mut at = 0;
         while let Some((&length, rest)) = inbox[at..].split_first_chunk::<2>() {
             let Some(message) = rest.get(..usize::from(u16::from_be_bytes(length))) else {
@@ -279,6 +275,17 @@ impl Flight {
         asked.filter(|request| !request.asker.is_closed())
     }
 
+    /// How long nothing may come in while somebody waits. What was asked twice already is waited for longer: it is not asked
+    /// again.
+    fn dead_time(&self) -> Duration {
+        let has_second = self.waited_for().any(|request| request.is_second);
+        if self.is_proven && !has_second {
+            DEAD_TIME_OF_KEPT
+        } else {
+            DEAD_TIME
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.waited_for().count() < MOST_IN_FLIGHT
     }
@@ -286,7 +293,7 @@ impl Flight {
     /// When the connection ends unless something happens.
     fn deadline(&self) -> Instant {
         match self.waited_for().map(|request| request.sent).min() {
-            Some(sent) => sent.max(self.last_received) + self.dead_time,
+            Some(sent) => sent.max(self.last_received) + self.dead_time(),
             None => self.last_sent.max(self.last_received) + IDLE_TIME,
         }
     }
@@ -300,5 +307,49 @@ impl Request {
     fn fail(self, kind: io::ErrorKind, why: &impl ToString) {
         // Who does not wait any more needs no error.
         let _ = self.asker.send(Err(io::Error::new(kind, why.to_string())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A question, and who waits for it: nobody any more where that is dropped.
+    fn request(is_second: bool) -> (Request, oneshot::Receiver<io::Result<UpstreamReply>>) {
+        let (asker, reply) = oneshot::channel();
+        let request = Request {
+            question: Question::probe(),
+            marks: None,
+            asker,
+            sent: Instant::now(),
+            is_second,
+        };
+        (request, reply)
+    }
+
+    /// How long the connection is waited for from the time on when its last question was sent.
+    #[track_caller]
+    fn check(flight: &Flight, expected: Duration) {
+        assert_eq!(flight.deadline() - flight.last_sent, expected);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_brought_replies_is_given_up_soon() {
+        let (mut flight, mut outbox) = (Flight::default(), Vec::new());
+        let (first, _first) = request(false);
+        flight.add(first, &mut outbox);
+        check(&flight, DEAD_TIME);
+        let id = *flight.asked.keys().next().expect("one was asked");
+        let mut reply = outbox.clone();
+        reply[4] |= 0x80;
+        flight.take_in(&mut reply);
+        assert!(!flight.asked.contains_key(&id));
+        let (second, second_reply) = request(false);
+        flight.add(second, &mut outbox);
+        check(&flight, DEAD_TIME_OF_KEPT);
+        let (repeated, _repeated) = request(true);
+        flight.add(repeated, &mut outbox);
+        drop(second_reply);
+        check(&flight, DEAD_TIME);
     }
 }

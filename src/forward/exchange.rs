@@ -6,7 +6,7 @@ use std::{
     cell::RefCell,
     io::{self, Read as _},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -14,13 +14,12 @@ use socket2::SockRef;
 use tokio::{
     io::Interest,
     net::UdpSocket,
-    sync::Semaphore,
     time::{Instant, timeout_at},
 };
 
-use super::question::Question;
+use super::{asker::Asker, edns::Edns, question::Question, shares::Shares};
 use crate::{
-    descriptors::Shares,
+    descriptors,
     wire::{NotTheReply, UpstreamQuestion, UpstreamReply, read_reply, write_question},
 };
 
@@ -34,29 +33,31 @@ const GRACE: Duration = Duration::from_millis(100);
 const MOST_SOCKETS: usize = 4096;
 
 /// The sockets of all upstreams.
-static ALL_SOCKETS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(most_sockets()));
+static ALL_SOCKETS: LazyLock<Arc<Shares>> = LazyLock::new(|| Shares::new(most_sockets()));
 
 /// The sockets that wait for replies of one upstream: it takes no more than half of all, so that one that is silent leaves some
 /// to the others.
 #[derive(Debug)]
-pub(super) struct Sockets(Semaphore);
+pub(super) struct Sockets(Arc<Shares>);
 
 impl Sockets {
     pub(super) fn new() -> Self {
-        Self(Semaphore::new(most_sockets() / 2))
+        Self(Shares::new(most_sockets() / 2))
     }
 
-    /// Asks over UDP, as soon as a socket may be opened. The port is one that the kernel chose at random and nobody else
+    /// Asks over UDP, as soon as a socket may be opened for the client. The port is one that the kernel chose at random and nobody else
     /// uses, the id is as random, and the kernel lets only the upstream's address through
     /// ([RFC 5452 §9](https://www.rfc-editor.org/rfc/rfc5452#section-9)).
     pub(super) async fn ask(
         &self,
         upstream: SocketAddr,
         question: &Question,
-        marks: Option<&[u8]>,
+        edns: Edns,
+        asker: &Asker,
     ) -> io::Result<UpstreamReply> {
-        let _own = self.0.acquire().await.map_err(io::Error::other)?;
-        let _all = ALL_SOCKETS.acquire().await.map_err(io::Error::other)?;
+        let marks = edns.of(&asker.marks);
+        let _own = self.0.take(asker.client).await;
+        let _all = ALL_SOCKETS.take(asker.client).await;
         let from = match upstream {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -106,7 +107,9 @@ fn receive(
 }
 
 fn most_sockets() -> usize {
-    Shares::of_this_process().upstreams.min(MOST_SOCKETS)
+    descriptors::Shares::of_this_process()
+        .upstreams
+        .min(MOST_SOCKETS)
 }
 
 pub(super) fn malformed() -> io::Error {

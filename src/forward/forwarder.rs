@@ -5,15 +5,12 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     Settings,
     answered::Answered,
+    asker::Asker,
     cache::{Cache, Kept},
     client::{Client, Mesh, Passed, is_in_mesh},
     decide::{Decision, Facts, Held, Path, decide},
@@ -23,6 +20,7 @@ use super::{
     pool::Pool,
     question::{AskedQuestion, Mark, Question},
     routes::Routes,
+    shares::{ClientNetwork, Place, Shares},
     special,
 };
 use crate::{
@@ -49,7 +47,7 @@ pub struct Forwarder {
     pub(super) cache: Arc<Cache>,
     pub(super) figures: Arc<Figures>,
     in_flight: Arc<InFlight>,
-    places: Arc<Semaphore>,
+    places: Arc<Shares>,
     /// What aliases may lead into.
     mesh: Mesh,
     runtime: Handle,
@@ -74,9 +72,8 @@ pub enum Now {
 pub struct DeferredQuery {
     forwarder: Arc<Forwarder>,
     question: Question,
-    /// Through whom it came, and this process.
-    marks: Vec<u8>,
-    place: OwnedSemaphorePermit,
+    asker: Asker,
+    place: Place,
 }
 
 impl Forwarder {
@@ -97,7 +94,7 @@ impl Forwarder {
             cache: Arc::new(Cache::new(settings.cache_bytes)),
             figures: Arc::default(),
             in_flight: Arc::default(),
-            places: places(&settings),
+            places: Shares::new(settings.max_waiting),
             mesh,
             runtime: Handle::current(),
             settings,
@@ -118,7 +115,7 @@ impl Forwarder {
             places: if settings.max_waiting == self.settings.max_waiting {
                 Arc::clone(&self.places)
             } else {
-                places(&settings)
+                Shares::new(settings.max_waiting)
             },
             mesh: Arc::clone(&self.mesh),
             runtime: Handle::current(),
@@ -153,12 +150,13 @@ impl Forwarder {
         clients.iter().any(|network| network.contains(&client))
     }
 
-    /// Begins with `query`, which stands in `message`, and never waits. Appends at most `limit_bytes`, which are
+    /// Begins with the `query` of `client`, which stands in `message`, and never waits. Appends at most `limit_bytes`, which are
     /// [`wire::MAX_TCP_BYTES`] over a stream.
     pub fn now(
         self: &Arc<Self>,
         query: &Query<'_>,
         message: &[u8],
+        client: IpAddr,
         limit_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Now {
@@ -174,7 +172,7 @@ impl Forwarder {
         };
         let now = Instant::now();
         let (held, kept) = self.held(&question, pool, now);
-        let client = Client {
+        let reader = Client {
             query,
             message,
             limit_bytes,
@@ -188,9 +186,10 @@ impl Forwarder {
         };
         if let (Held::Fresh, Path::Usual, Some(kept)) = (held, path, &kept) {
             // As most: neither a place nor an upstream is needed.
-            return Now::Passed(self.give(kept, now, &client, out));
+            return Now::Passed(self.give(kept, now, &reader, out));
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        let network = ClientNetwork::of(client);
+        let place = self.places.try_take(network);
         let decision = decide(Facts {
             held,
             upstreams: pool.state(),
@@ -200,16 +199,19 @@ impl Forwarder {
         match (decision, kept, place) {
             (Decision::Give { renew }, Some(kept), place) => {
                 if renew && let Some(place) = place {
-                    self.renew(&kept, question, now, place);
+                    self.renew(&kept, question, now, network, place);
                 }
-                return Now::Passed(self.give(&kept, now, &client, out));
+                return Now::Passed(self.give(&kept, now, &reader, out));
             }
             (Decision::Ask | Decision::AskOrGive, _, Some(place)) => {
                 self.figures.misses.fetch_add(1, Relaxed);
                 return Now::Later(DeferredQuery {
                     forwarder: Arc::clone(self),
                     question: question.to_owned(),
-                    marks: [marks.as_flattened(), &self.mark].concat(),
+                    asker: Asker {
+                        marks: [marks.as_flattened(), &self.mark].concat(),
+                        client: network,
+                    },
                     place,
                 });
             }
@@ -221,7 +223,7 @@ impl Forwarder {
         }
         self.figures.misses.fetch_add(1, Relaxed);
         let none = Kept::new(Answered::nothing(), now);
-        Now::Passed(client.write(&self.mesh, &none, Age::Fresh(0), out))
+        Now::Passed(reader.write(&self.mesh, &none, Age::Fresh(0), out))
     }
 
     /// What is kept for `question`, and what that is worth at `now`.
@@ -256,8 +258,8 @@ impl Forwarder {
     async fn look_up(
         self: &Arc<Self>,
         question: Question,
-        marks: Vec<u8>,
-        place: OwnedSemaphorePermit,
+        asker: Asker,
+        place: Place,
     ) -> Arc<Kept> {
         let (waiter, leader) = self.in_flight.join(&question);
         let pool = self.routes.pool_for(question.name.as_wire());
@@ -279,7 +281,7 @@ impl Forwarder {
         // The asker keeps its place until the upstreams have answered, others as long as they wait.
         let _place = match leader {
             Some(leader) => {
-                self.lead(leader, marks, place);
+                self.lead(leader, asker, place);
                 None
             }
             None => Some(place),
@@ -299,24 +301,29 @@ impl Forwarder {
         kept: &Kept,
         question: AskedQuestion<'_>,
         now: Instant,
-        place: OwnedSemaphorePermit,
+        client: ClientNetwork,
+        place: Place,
     ) {
         if !kept.claim_renewal(now) {
             return;
         }
         if let (_, Some(leader)) = self.in_flight.join(&question.to_owned()) {
             self.figures.renewals.fetch_add(1, Relaxed);
-            self.lead(leader, self.mark.to_vec(), place);
+            let asker = Asker {
+                marks: self.mark.to_vec(),
+                client,
+            };
+            self.lead(leader, asker, place);
         }
     }
 
     /// Asks the upstreams, and puts what they say into the cache.
-    fn lead(self: &Arc<Self>, leader: Leader, marks: Vec<u8>, place: OwnedSemaphorePermit) {
+    fn lead(self: &Arc<Self>, leader: Leader, asker: Asker, place: Place) {
         let this = Arc::clone(self);
         self.runtime.spawn(async move {
             let question = &leader.question;
             let is_ours = |name: &Name| is_in_mesh(&this.mesh, name, question.record_type);
-            let answered = match this.ask_along(question, &marks, is_ours).await {
+            let answered = match this.ask_along(question, &asker, is_ours).await {
                 Ok(answered) => Some(answered),
                 Err(ResolutionError::NoUpstream | ResolutionError::NoReply) => None,
                 Err(_) => Some(Answered::failed()),
@@ -343,10 +350,10 @@ impl DeferredQuery {
         let Self {
             forwarder,
             question,
-            marks,
+            asker,
             place,
         } = self;
-        let kept = forwarder.look_up(question, marks, place).await;
+        let kept = forwarder.look_up(question, asker, place).await;
         let age = kept.age(Instant::now());
         if age == Age::Stale {
             forwarder.figures.stale.fetch_add(1, Relaxed);
@@ -358,13 +365,6 @@ impl DeferredQuery {
         };
         client.write(&forwarder.mesh, &kept, age, out)
     }
-}
-
-/// As many places as may wait.
-fn places(settings: &Settings) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(
-        settings.max_waiting.min(Semaphore::MAX_PERMITS),
-    ))
 }
 
 fn asked<'q>(query: &'q Query<'_>, message: &[u8]) -> AskedQuestion<'q> {

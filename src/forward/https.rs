@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -21,7 +22,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
     sync::Mutex,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -38,6 +39,9 @@ const DNS_MESSAGE: &str = "application/dns-message";
 /// How often a connection with questions under way is tried, and how long it may take to show that it lives.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// After how long a kept connection on which nobody got an answer is doubted, and the question asked on another one, too.
+const SILENCE: Duration = Duration::from_millis(700);
 
 /// How long a connection is kept without questions.
 const IDLE_TIME: Duration = Duration::from_secs(8);
@@ -56,11 +60,13 @@ struct Connection {
     uses: Arc<Uses>,
 }
 
-/// How many questions were begun and ended on a connection.
+/// How many questions were begun, ended and answered on a connection.
 #[derive(Debug, Default)]
 struct Uses {
     begun: AtomicU64,
     ended: AtomicU64,
+    /// How many of them got an answer, whatever it was.
+    answered: AtomicU64,
 }
 
 impl Client {
@@ -80,7 +86,8 @@ impl Client {
         })
     }
 
-    /// Asks over the connection that is there, or else over one that `dial` makes; once more where the first one ends.
+    /// Asks over the connection that is there, or else over one that `dial` makes; over another one, too, where the first one
+    /// ends or is silent.
     pub(super) async fn ask(
         &self,
         dial: &Dial,
@@ -88,12 +95,25 @@ impl Client {
         marks: Option<&[u8]>,
     ) -> io::Result<UpstreamReply> {
         let (connection, is_fresh) = self.connection(dial, None).await?;
-        let reply = connection.ask(&self.url, question, marks).await;
-        if reply.is_ok() || is_fresh {
-            return reply;
+        let answered = connection.uses.answered.load(Relaxed);
+        let mut first = pin!(connection.ask(&self.url, question, marks));
+        if is_fresh {
+            return first.await;
         }
-        let (connection, _) = self.connection(dial, Some(&connection)).await?;
-        connection.ask(&self.url, question, marks).await
+        let again = async {
+            let (connection, _) = self.connection(dial, Some(&connection)).await?;
+            connection.ask(&self.url, question, marks).await
+        };
+        match timeout(SILENCE, &mut first).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_)) => again.await,
+            Err(_) if connection.uses.answered.load(Relaxed) > answered => first.await,
+            Err(_) => select! {
+                Ok(reply) = first => Ok(reply),
+                Ok(reply) = again => Ok(reply),
+                else => Err(io::Error::other("neither of two connections brought a reply")),
+            },
+        }
     }
 
     /// A connection other than `failed`, and whether it was made for this question.
@@ -165,6 +185,7 @@ impl Connection {
             .send_request(request)
             .await
             .map_err(io::Error::other)?;
+        self.uses.answered.fetch_add(1, Relaxed);
         if response.status() != StatusCode::OK {
             return Err(io::Error::other(response.status().to_string()));
         }

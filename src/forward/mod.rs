@@ -14,6 +14,7 @@
 mod address;
 mod along;
 mod answered;
+mod asker;
 mod cache;
 mod client;
 mod connection;
@@ -35,6 +36,7 @@ mod pool;
 mod question;
 mod routes;
 mod settings;
+mod shares;
 mod special;
 mod system;
 mod tls;

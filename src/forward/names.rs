@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Forwarder, error::ResolutionError, question::Question};
+use super::{Forwarder, asker::Asker, error::ResolutionError, question::Question};
 use crate::{
     dns::{Name, Rcode, RecordType},
     wire,
@@ -37,7 +37,9 @@ impl Forwarder {
             dnssec_ok: false,
             checking_disabled: false,
         };
-        let answered = self.ask_along(&question, &self.mark, &is_ours).await?;
+        let answered = self
+            .ask_along(&question, &Asker::itself(self.mark), &is_ours)
+            .await?;
         let mut aliases = answered.aliases.iter();
         if let Some(at) = aliases.position(|alias| is_ours(&alias.target)) {
             let used = &answered.aliases[..=at];

@@ -12,7 +12,7 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 
-use super::{Policy, decide::Upstreams, question::Question, upstream::Upstream};
+use super::{Policy, asker::Asker, decide::Upstreams, question::Question, upstream::Upstream};
 use crate::{dns::Rcode, wire::UpstreamReply};
 
 /// How long a client waits at most when no upstream is known to answer: its next server may be better off.
@@ -76,9 +76,7 @@ impl Pool {
     ///
     /// The upstreams are asked one after the other, each as soon as the one before has failed or has taken longer than it
     /// usually does; whoever answers first wins.
-    ///
-    /// `marks` are of those through whom the question came, and of this process.
-    pub(super) async fn ask(&self, question: &Question, marks: &[u8]) -> Option<UpstreamReply> {
+    pub(super) async fn ask(&self, question: &Question, asker: &Asker) -> Option<UpstreamReply> {
         let order = self.order();
         if order.is_empty() {
             return None;
@@ -90,7 +88,7 @@ impl Pool {
             self.timeout
         };
         let mut race = Race::of(&order);
-        match timeout(limit, race.run(question, marks)).await {
+        match timeout(limit, race.run(question, asker)).await {
             Ok(Some(reply)) => Some(reply),
             _ => race.fallback,
         }
@@ -135,9 +133,9 @@ impl Race {
     }
 
     /// Returns the first reply that settles the question; `None` when everyone has failed or the fallback has to do.
-    async fn run(&mut self, question: &Question, marks: &[u8]) -> Option<UpstreamReply> {
+    async fn run(&mut self, question: &Question, asker: &Asker) -> Option<UpstreamReply> {
         loop {
-            let patience = self.ask_next(question, marks);
+            let patience = self.ask_next(question, asker);
             let alarm = Instant::now() + patience;
             loop {
                 select! {
@@ -167,14 +165,14 @@ impl Race {
     }
 
     /// Asks the next in line, and returns how long to wait for it before the one behind.
-    fn ask_next(&mut self, question: &Question, marks: &[u8]) -> Duration {
+    fn ask_next(&mut self, question: &Question, asker: &Asker) -> Duration {
         let Some((upstream, round)) = self.line.pop_front() else {
             return super::health::MOST_PATIENCE;
         };
         let patience = upstream.health().patience(question.record_type) * (1 << round);
-        let (question, marks) = (question.clone(), marks.to_vec());
+        let (question, asker) = (question.clone(), asker.clone());
         self.attempts.spawn(async move {
-            let outcome = upstream.ask(&question, &marks).await;
+            let outcome = upstream.ask(&question, &asker).await;
             (upstream, outcome)
         });
         patience

@@ -12,13 +12,15 @@ use tracing::{info, warn};
 
 use super::{
     Endpoint, Transport,
-    connection::Connection,
+    asker::Asker,
+    connection::{Connection, MOST_IN_FLIGHT},
     dial::Dial,
     edns::{Edns, Tolerance},
     exchange::Sockets,
     health::{Health, MOST_PATIENCE},
     https,
     question::{Mark, Question},
+    shares::Shares,
     tls::Connectors,
 };
 use crate::{dns::RecordType, wire::UpstreamReply};
@@ -36,6 +38,8 @@ pub(super) struct Upstream {
     tolerance: Mutex<Tolerance>,
     dial: Dial,
     sockets: Sockets,
+    /// Questions under way on streams.
+    on_streams: Arc<Shares>,
     connection: Connection,
     https: Option<https::Client>,
 }
@@ -73,6 +77,7 @@ impl Upstream {
             health: Mutex::new(Health::unknown(retry_after)),
             tolerance: Mutex::new(Tolerance::unknown()),
             sockets: Sockets::new(),
+            on_streams: Shares::new(MOST_IN_FLIGHT),
             connection: Connection::default(),
         }
     }
@@ -86,7 +91,7 @@ impl Upstream {
     pub(super) async fn ask(
         self: &Arc<Self>,
         question: &Question,
-        marks: &[u8],
+        asker: &Asker,
     ) -> io::Result<UpstreamReply> {
         let pending = Pending {
             upstream: self,
@@ -95,7 +100,7 @@ impl Upstream {
             is_answered: false,
         };
         self.figures.asked.fetch_add(1, Relaxed);
-        let reply = self.exchange(question, marks).await;
+        let reply = self.exchange(question, asker).await;
         // An upstream whose reply can't be read is there all the same.
         let is_broken = |error: &io::Error| error.kind() == io::ErrorKind::InvalidData;
         pending.end(reply.as_ref().map_or_else(is_broken, |_| true));
@@ -108,7 +113,7 @@ impl Upstream {
             let start = Instant::now();
             match time::timeout(
                 PROBE_INTERVAL,
-                held.exchange(&Question::probe(), &held.mark),
+                held.exchange(&Question::probe(), &Asker::itself(held.mark)),
             )
             .await
             {
@@ -146,11 +151,11 @@ impl Upstream {
     async fn exchange(
         self: &Arc<Self>,
         question: &Question,
-        marks: &[u8],
+        asker: &Asker,
     ) -> io::Result<UpstreamReply> {
         let patience = self.health().patience(question.record_type);
         let mut edns = self.tolerance().choose(Instant::now(), patience);
-        let mut reply = self.exchange_with(question, edns.of(marks)).await?;
+        let mut reply = self.exchange_with(question, edns, asker).await?;
         let Some(less) = self.tolerance().less(edns, &reply) else {
             if answers(&reply) {
                 self.count_answer(edns, false, question);
@@ -162,8 +167,8 @@ impl Upstream {
         let mut next = Some(less);
         while let Some(less) = next {
             edns = less;
-            let asked = self.exchange_with(question, edns.of(marks));
-            let Ok(Ok(said)) = time::timeout(MOST_PATIENCE, asked).await else {
+            let exchange = Box::pin(self.exchange_with(question, edns, asker));
+            let Ok(Ok(said)) = time::timeout(MOST_PATIENCE, exchange).await else {
                 break;
             };
             reply = said;
@@ -186,10 +191,11 @@ impl Upstream {
             return;
         }
         let (this, question) = (Arc::clone(self), question.clone());
+        let asker = Asker::itself(self.mark);
         self.runtime.spawn(async move {
             let most = Edns::Marked;
-            let asked = this.exchange_with(&question, most.of(&this.mark));
-            if let Ok(Ok(reply)) = time::timeout(MOST_PATIENCE, asked).await
+            let exchange = this.exchange_with(&question, most, &asker);
+            if let Ok(Ok(reply)) = time::timeout(MOST_PATIENCE, exchange).await
                 && answers(&reply)
             {
                 this.tolerance().count_answer(most, false, Instant::now());
@@ -207,29 +213,41 @@ impl Upstream {
     async fn exchange_with(
         &self,
         question: &Question,
-        marks: Option<&[u8]>,
+        edns: Edns,
+        asker: &Asker,
     ) -> io::Result<UpstreamReply> {
-        if let Some(https) = &self.https {
-            return https.ask(&self.dial, question, marks).await;
-        }
-        let over_stream = self
-            .connection
-            .ask(&self.runtime, &self.dial, question, marks);
+        let marks = edns.of(&asker.marks);
+        // Thousands may wait for replies over UDP: none has room for what is spoken over streams.
+        let over_stream = || Box::pin(self.exchange_over_stream(question, marks, asker));
         if self.endpoint.transport != Transport::Udp {
-            return over_stream.await;
+            return over_stream().await;
         }
         let address = self.endpoint.address;
-        let reply = self.sockets.ask(address, question, marks).await?;
+        let reply = self.sockets.ask(address, question, edns, asker).await?;
         if !reply.truncated {
             return Ok(reply);
         }
-        match time::timeout(MOST_PATIENCE, over_stream).await {
+        match time::timeout(MOST_PATIENCE, over_stream()).await {
             Ok(Ok(whole)) => Ok(whole),
             // It is not cut, but broken.
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(error),
             // A reply that was cut tells the client at least to ask over TCP.
             Ok(Err(_)) | Err(_) => Ok(reply),
         }
+    }
+
+    async fn exchange_over_stream(
+        &self,
+        question: &Question,
+        marks: Option<&[u8]>,
+        asker: &Asker,
+    ) -> io::Result<UpstreamReply> {
+        let _place = self.on_streams.take(asker.client).await;
+        if let Some(https) = &self.https {
+            return Box::pin(https.ask(&self.dial, question, marks)).await;
+        }
+        let (runtime, dial) = (&self.runtime, &self.dial);
+        self.connection.ask(runtime, dial, question, marks).await
     }
 }
 

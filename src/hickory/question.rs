@@ -77,6 +77,7 @@ impl Question {
             record_type: self.record_type,
             class: self.class,
             edns: self.edns,
+            cookie: &[],
             turn: random_turn(),
         }
     }

@@ -42,6 +42,9 @@ pub struct Traffic {
     panics: AtomicU64,
     ignored: AtomicU64,
     unsent: AtomicU64,
+    withheld: AtomicU64,
+    slipped: AtomicU64,
+    invalid_cookies: AtomicU64,
     connections_accepted: AtomicU64,
     connections_refused: AtomicU64,
     connections_open: AtomicI64,
@@ -144,6 +147,21 @@ impl Traffic {
     /// Counts answers that the operating system did not take.
     pub fn count_unsent(&self, answers: u64) {
         self.unsent.fetch_add(answers, Relaxed);
+    }
+
+    /// Counts an answer over UDP that was not sent because its client's network is over its limit.
+    pub fn count_withheld(&self) {
+        self.withheld.fetch_add(1, Relaxed);
+    }
+
+    /// Counts an answer that says for the same reason that the client is to ask over TCP.
+    pub fn count_slipped(&self) {
+        self.slipped.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a query with a server's cookie that is none of ours, or too old.
+    pub fn count_invalid_cookie(&self) {
+        self.invalid_cookies.fetch_add(1, Relaxed);
     }
 
     /// Counts a connection that was accepted and is served.

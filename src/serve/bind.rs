@@ -7,7 +7,9 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-use super::{Certificates, Encrypted, Listener, ServeSettings, TcpLimits, Transport, udp};
+use super::{
+    AnswerLimits, Certificates, Encrypted, Listener, ServeSettings, TcpLimits, Transport, udp,
+};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -80,6 +82,7 @@ pub struct Sockets {
     pub(super) plain: Vec<Endpoint>,
     pub(super) encrypted: Option<EncryptedSockets>,
     pub(super) limits: TcpLimits,
+    pub(super) answer_limits: AnswerLimits,
 }
 
 /// One address with its sockets.
@@ -116,6 +119,7 @@ impl Sockets {
             plain,
             encrypted: encrypted.map(EncryptedSockets::bind).transpose()?,
             limits: settings.tcp,
+            answer_limits: settings.answers.clone(),
         })
     }
 

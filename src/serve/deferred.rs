@@ -6,11 +6,11 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::{ServedAddress, Shared, amend::amend, responder::limit_bytes};
+use super::{ServedAddress, Shared, amend::amend, responder::Terms};
 use crate::{
     answer::answer,
     forward::DeferredQuery,
-    metrics::{Exchange, Protocol, Recorder},
+    metrics::{Exchange, Recorder},
     wire::{self, NameBuffer, TransportOptions},
     zone::Snapshot,
 };
@@ -19,7 +19,6 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Deferred {
     runtime: Handle,
-    protocol: Protocol,
     transport_options: TransportOptions,
     recorder: Mutex<Recorder>,
     snapshots: Arc<ArcSwap<Snapshot>>,
@@ -30,7 +29,6 @@ impl Deferred {
     pub(super) fn of(shared: &Shared, served: ServedAddress) -> Arc<Self> {
         Arc::new(Self {
             runtime: Handle::current(),
-            protocol: served.protocol,
             transport_options: served.transport_options,
             snapshots: shared.snapshots.clone(),
             recorder: Mutex::new(shared.traffic.recorder(served.address, served.protocol)),
@@ -42,15 +40,20 @@ impl Deferred {
         &self.runtime
     }
 
-    /// The answer to the query in `message`, which was deferred.
-    pub(super) async fn answer(&self, message: &[u8], deferred: DeferredQuery) -> Vec<u8> {
+    /// The answer to the query in `message`, which was deferred, on these `terms`.
+    pub(super) async fn answer(
+        &self,
+        message: &[u8],
+        deferred: DeferredQuery,
+        terms: Terms,
+    ) -> Vec<u8> {
         let start = Instant::now();
         let mut out = Vec::new();
         let mut name = NameBuffer::default();
         let Ok(query) = wire::parse(message, 0, &mut name) else {
             return out;
         };
-        let limit_bytes = limit_bytes(self.protocol, &query);
+        let limit_bytes = terms.limit_bytes;
         let passed = deferred
             .answer(&query, message, limit_bytes, &mut out)
             .await;
@@ -58,14 +61,13 @@ impl Deferred {
         let own = answer(&snapshot, &query);
         let passed = amend(&query, &own, passed, limit_bytes, 0, &mut out);
         wire::set_recursion_available(&mut out);
+        let mut opt_bytes = passed.opt_bytes;
+        if let Some(cookie) = &terms.cookie {
+            opt_bytes = wire::add_cookie(cookie, opt_bytes, &mut out);
+        }
         if let Some(edns) = query.edns {
-            wire::add_transport_options(
-                edns,
-                self.transport_options,
-                0,
-                passed.opt_bytes,
-                &mut out,
-            );
+            let options = self.transport_options;
+            wire::add_transport_options(edns, options, 0, opt_bytes, &mut out);
         }
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         recorder.record(&Exchange {

@@ -14,6 +14,7 @@ mod https;
 mod limits;
 mod quic;
 mod responder;
+mod restraint;
 mod running;
 mod served_address;
 mod service;
@@ -32,11 +33,13 @@ pub use self::{
     bind::{BindError, Sockets},
     certificate::{CertificateError, CertificateFiles, Certificates, LOOK_INTERVAL, Validity},
     limits::TcpLimits,
+    restraint::{AnswerLimits, CheckedCookie, CookieKeyError, CookieKeys, RateLimit},
     running::Running,
     settings::{Encrypted, Listener, ServeSettings, Transport},
 };
 use self::{
     bind::{EncryptedSockets, Endpoint},
+    restraint::Restraint,
     served_address::ServedAddress,
     tcp::StreamProtocol,
 };
@@ -55,6 +58,7 @@ struct Shared {
     forwarder: Arc<InForce>,
     limits: TcpLimits,
     admission: Arc<Admission>,
+    restraint: Arc<Restraint>,
 }
 
 impl Sockets {
@@ -84,6 +88,7 @@ impl Sockets {
             traffic,
             forwarder,
             limits,
+            restraint: Arc::new(Restraint::new(&self.answer_limits)),
         };
         let served = |address: SocketAddr, protocol| ServedAddress::new(address, protocol, limits);
         let mut running = Running::new();

@@ -2,18 +2,23 @@ use std::{
     hash::{BuildHasher, RandomState},
     net::IpAddr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::cache::Cache;
 use smallvec::SmallVec;
 
-use super::{ServedAddress, amend::amend};
+use super::{
+    ServedAddress, Shared,
+    amend::amend,
+    restraint::{Allowance, Restraint},
+};
 use crate::{
     answer::{Query, answer},
+    dns::Rcode,
     forward::{DeferredQuery, Forwarder, InForce, Now},
     metrics::{Exchange, Protocol, Recorder, Traffic},
-    wire::{self, NameBuffer, Refusal, TransportOptions},
+    wire::{self, COOKIE_OPTION_LEN, Cookie, NameBuffer, Refusal, TransportOptions, Written},
     zone::Snapshot,
 };
 
@@ -29,8 +34,8 @@ pub(super) struct Responder {
     replies: Replies,
 }
 
-/// A message, as it was read and as it came, and who sent it, where that matters.
-type Read<'m> = (Result<Query<'m>, Refusal<'m>>, &'m [u8], Option<IpAddr>);
+/// A message, as it was read and as it came, and who sent it.
+type Read<'m, C> = (Result<Query<'m>, Refusal<'m>>, &'m [u8], C);
 
 /// How far the handling of a message is.
 #[derive(Debug)]
@@ -38,7 +43,16 @@ pub(super) enum Handled {
     /// The answer is written, where one is due.
     Done,
     /// An upstream has to be asked for the answer.
-    Deferred(DeferredQuery),
+    Deferred(DeferredQuery, Terms),
+}
+
+/// What an answer may hold and is to hold, because of who asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// How large it may be, besides the cookie.
+    pub(super) limit_bytes: usize,
+    /// The cookie that the client gets back.
+    pub(super) cookie: Option<Cookie>,
 }
 
 /// Writes and counts what messages get.
@@ -48,58 +62,57 @@ struct Replies {
     transport_options: TransportOptions,
     recorder: Recorder,
     forwarder: Cache<Arc<InForce>, Option<Arc<Forwarder>>>,
+    restraint: Arc<Restraint>,
+    /// Whether clients without a valid cookie are limited here.
+    limits: bool,
+    /// The time in seconds, where messages that are answered together needed it.
+    seconds: Option<u32>,
 }
 
 impl Responder {
-    pub(super) fn new(
-        served: ServedAddress,
-        traffic: &Arc<Traffic>,
-        forwarder: Arc<InForce>,
-    ) -> Self {
+    pub(super) fn new(served: ServedAddress, shared: &Shared) -> Self {
+        let limits = served.protocol == Protocol::Udp && shared.restraint.limits_udp();
         Self {
             names: Default::default(),
             turns: Turns::seeded(),
             replies: Replies {
                 protocol: served.protocol,
                 transport_options: served.transport_options,
-                recorder: traffic.recorder(served.address, served.protocol),
-                forwarder: Cache::new(forwarder),
+                recorder: shared.traffic.recorder(served.address, served.protocol),
+                forwarder: Cache::new(Arc::clone(&shared.forwarder)),
+                restraint: Arc::clone(&shared.restraint),
+                limits,
+                seconds: None,
             },
         }
     }
 
-    /// Whether it matters who the client is.
-    pub(super) fn forwards(&mut self) -> bool {
-        self.replies.forwarder.load().is_some()
-    }
-
-    /// Appends the answer to `message`; nothing where none is due, or not yet.
-    ///
-    /// `client` is who sent it, where [`Responder::forwards`].
+    /// Appends the answer to `message` of `client`; nothing where none is due, or not yet.
     pub(super) fn respond(
         &mut self,
         snapshot: &Snapshot,
         message: &[u8],
-        client: Option<IpAddr>,
+        client: IpAddr,
         out: &mut Vec<u8>,
     ) -> Handled {
         let query = wire::parse(message, self.turns.next(), &mut self.names[0]);
-        self.replies.write(snapshot, &(query, message, client), out)
+        let forwards = self.replies.forwarder.load().is_some();
+        let read = (query, message, client);
+        self.replies.write(snapshot, &read, forwards, out)
     }
 
     /// Answers each of at most [`GROUP`] messages as [`Responder::respond`] does, and faster. Calls `later` with the index
     /// of each message that an upstream has to be asked for.
-    pub(super) fn respond_to_each<'b>(
+    pub(super) fn respond_to_each<'b, C: Copy + Into<IpAddr>>(
         &mut self,
         snapshot: &Snapshot,
-        exchanges: impl Iterator<Item = (&'b [u8], &'b mut Vec<u8>)>,
-        clients: [Option<IpAddr>; GROUP],
-        mut later: impl FnMut(usize, &[u8], DeferredQuery),
+        exchanges: impl Iterator<Item = (&'b [u8], C, &'b mut Vec<u8>)>,
+        mut later: impl FnMut(usize, &[u8], DeferredQuery, Terms),
     ) {
-        let read: SmallVec<[(Read<'_>, &mut Vec<u8>); GROUP]> = exchanges
-            .zip(clients)
+        let forwards = self.replies.forwarder.load().is_some();
+        let read: SmallVec<[(Read<'_, C>, &mut Vec<u8>); GROUP]> = exchanges
             .zip(&mut self.names)
-            .map(|(((message, out), client), name)| {
+            .map(|((message, client, out), name)| {
                 let query = wire::parse(message, self.turns.next(), name);
                 ((query, message, client), out)
             })
@@ -109,14 +122,16 @@ impl Responder {
             .filter_map(|((query, ..), _)| query.as_ref().ok());
         snapshot.fetch(names.map(|query| query.name));
         for (index, (read, out)) in read.into_iter().enumerate() {
-            if let Handled::Deferred(deferred) = self.replies.write(snapshot, &read, out) {
-                later(index, read.1, deferred);
+            let handled = self.replies.write(snapshot, &read, forwards, out);
+            if let Handled::Deferred(deferred, terms) = handled {
+                later(index, read.1, deferred, terms);
             }
         }
     }
 
     /// Notes how long the answers since the last call took together.
     pub(super) fn finish(&mut self, duration: Duration) {
+        self.replies.seconds = None;
         self.replies.recorder.finish(duration);
     }
 
@@ -127,34 +142,63 @@ impl Responder {
 }
 
 impl Replies {
-    fn write(
+    fn write<C: Copy + Into<IpAddr>>(
         &mut self,
         snapshot: &Snapshot,
-        (query, message, client): &Read<'_>,
+        (query, message, client): &Read<'_, C>,
+        forwards: bool,
         out: &mut Vec<u8>,
     ) -> Handled {
         let start = out.len();
         let query = match query {
             Ok(query) => query,
             Err(refusal) => {
-                self.refuse(refusal, message.len(), out);
+                self.refuse(refusal, message.len(), *client, out);
                 return Handled::Done;
             }
         };
+        let mut terms = Terms {
+            limit_bytes: limit_bytes(self.protocol, query),
+            cookie: None,
+        };
+        // Nobody looks who the client is where that does not matter.
+        if self.limits || !query.cookie.is_empty() {
+            let (allowance, cookie) = self.allowance(query, (*client).into());
+            terms.cookie = cookie;
+            match allowance {
+                Allowance::Answer { limit_bytes } => {
+                    let room = cookie.map_or(0, |_| COOKIE_OPTION_LEN);
+                    terms.limit_bytes = terms.limit_bytes.min(limit_bytes).saturating_sub(room);
+                }
+                Allowance::AskOverTcp => {
+                    self.cut(query, cookie, message.len(), out);
+                    return Handled::Done;
+                }
+                Allowance::Nothing => {
+                    self.recorder.traffic().count_withheld();
+                    return Handled::Done;
+                }
+            }
+        }
+        let limit_bytes = terms.limit_bytes;
         let answer = answer(snapshot, query);
-        let limit_bytes = limit_bytes(self.protocol, query);
-        // Nobody asks who the client is where nothing is forwarded.
-        let served = client.and_then(|client| forwarder_for(&mut self.forwarder, client));
+        let served = forwards
+            .then(|| forwarder_for(&mut self.forwarder, (*client).into()))
+            .flatten();
         let recursion_available = served.is_some();
         let forwarded = match (served, answer.others) {
-            (Some(forwarder), Some(_)) => match forwarder.now(query, message, limit_bytes, out) {
-                Now::Passed(passed) => Some(amend(query, &answer, passed, limit_bytes, start, out)),
-                Now::Refused => None,
-                Now::Later(deferred) => return Handled::Deferred(deferred),
-            },
+            (Some(forwarder), Some(_)) => {
+                match forwarder.now(query, message, (*client).into(), limit_bytes, out) {
+                    Now::Passed(passed) => {
+                        Some(amend(query, &answer, passed, limit_bytes, start, out))
+                    }
+                    Now::Refused => None,
+                    Now::Later(deferred) => return Handled::Deferred(deferred, terms),
+                }
+            }
             _ => None,
         };
-        let (apex, rcode, truncated, opt_bytes) = if let Some(passed) = forwarded {
+        let (apex, rcode, truncated, mut opt_bytes) = if let Some(passed) = forwarded {
             let apex = Some(&[0][..]);
             (apex, passed.rcode, passed.truncated, passed.opt_bytes)
         } else {
@@ -163,6 +207,9 @@ impl Replies {
             let rcode = Some(answer.outcome.rcode());
             (apex, rcode, written.truncated, written.opt_bytes)
         };
+        if let Some(cookie) = &terms.cookie {
+            opt_bytes = wire::add_cookie(cookie, opt_bytes, out);
+        }
         if self.protocol != Protocol::Udp
             && let Some(edns) = query.edns
         {
@@ -184,7 +231,70 @@ impl Replies {
         Handled::Done
     }
 
-    fn refuse(&mut self, refusal: &Refusal<'_>, request_bytes: usize, out: &mut Vec<u8>) {
+    /// What `client` gets for its query, and the cookie that goes with it.
+    #[inline(never)] // Most queries have no cookie: they don't pay for this.
+    fn allowance(&mut self, query: &Query<'_>, client: IpAddr) -> (Allowance, Option<Cookie>) {
+        let unlimited = Allowance::Answer {
+            limit_bytes: usize::MAX,
+        };
+        let keys = self.restraint.cookie_keys.as_ref();
+        let cookie = match keys.filter(|_| !query.cookie.is_empty()) {
+            None => None,
+            Some(keys) => {
+                let now = *self.seconds.get_or_insert_with(seconds);
+                let checked = keys.check(query.cookie, client, now);
+                if checked.is_valid {
+                    return (unlimited, Some(checked.cookie));
+                }
+                if query.cookie.len() > wire::CLIENT_COOKIE_LEN {
+                    self.recorder.traffic().count_invalid_cookie();
+                }
+                Some(checked.cookie)
+            }
+        };
+        if !self.limits {
+            return (unlimited, cookie);
+        }
+        (self.restraint.allowance(client, query.turn), cookie)
+    }
+
+    /// Tells the client to ask over TCP.
+    fn cut(
+        &mut self,
+        query: &Query<'_>,
+        cookie: Option<Cookie>,
+        request_bytes: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let start = out.len();
+        let Written { opt_bytes, .. } = wire::write_cut(query, out);
+        if let Some(cookie) = &cookie {
+            wire::add_cookie(cookie, opt_bytes, out);
+        }
+        self.recorder.traffic().count_slipped();
+        self.recorder.record(&Exchange {
+            apex: None,
+            record_type: Some(query.record_type),
+            rcode: Some(Rcode::NoError),
+            dnssec_ok: query.edns.is_some_and(|edns| edns.dnssec_ok),
+            truncated: true,
+            request_bytes,
+            response_bytes: out.len() - start,
+        });
+    }
+
+    fn refuse(
+        &mut self,
+        refusal: &Refusal<'_>,
+        request_bytes: usize,
+        client: impl Into<IpAddr>,
+        out: &mut Vec<u8>,
+    ) {
+        let is_due = refusal.rcode().is_some();
+        if self.limits && is_due && !self.restraint.admits(client.into()) {
+            self.recorder.traffic().count_withheld();
+            return;
+        }
         let start = out.len();
         let Some(rcode) = wire::write_refusal(refusal, out) else {
             self.recorder.traffic().count_ignored();
@@ -200,6 +310,13 @@ impl Replies {
             response_bytes: out.len() - start,
         });
     }
+}
+
+/// The seconds since 1970, modulo 2^32, as cookies have them.
+fn seconds() -> u32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let [.., a, b, c, d] = since.map_or(0, |since| since.as_secs()).to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// Who looks names up for `client`.

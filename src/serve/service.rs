@@ -36,7 +36,7 @@ impl Service {
     /// For the connections to `served`, on the runtime that this is called from.
     pub(super) fn new(served: ServedAddress, shared: &Shared) -> Self {
         let threads = Handle::current().metrics().num_workers();
-        let responder = || Responder::new(served, &shared.traffic, shared.forwarder.clone());
+        let responder = || Responder::new(served, shared);
         Self {
             served,
             deferred: Deferred::of(shared, served),
@@ -64,14 +64,13 @@ impl Service {
         let mut out = Vec::new();
         let handled = self.with_responder(|responder, snapshot| {
             let start = Instant::now();
-            let client = responder.forwards().then_some(client);
             let handled = responder.respond(snapshot, message, client, &mut out);
             responder.finish(start.elapsed());
             handled
         });
         let handled = handled.ok_or(Unanswered::Panicked)?;
-        if let Handled::Deferred(deferred) = handled {
-            out = self.deferred.answer(message, deferred).await;
+        if let Handled::Deferred(deferred, terms) = handled {
+            out = self.deferred.answer(message, deferred, terms).await;
         }
         if out.is_empty() {
             return Err(Unanswered::NotAQuery);

@@ -1,6 +1,6 @@
 use std::{fmt, net::SocketAddr, num::NonZeroUsize, sync::Arc};
 
-use super::{Certificates, TcpLimits};
+use super::{AnswerLimits, Certificates, TcpLimits};
 
 /// The addresses to serve, and how.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct ServeSettings {
     pub workers: NonZeroUsize,
     /// Limits on connections, over all addresses.
     pub tcp: TcpLimits,
+    /// What is done against answers to those who did not ask.
+    pub answers: AnswerLimits,
     /// Where to serve encrypted.
     pub encrypted: Option<Encrypted>,
 }

@@ -22,7 +22,7 @@ use self::batch::{Batch, WayBack};
 use super::{
     ServedAddress, Shared,
     deferred::Deferred,
-    responder::{GROUP, Responder},
+    responder::{GROUP, Responder, Terms},
 };
 use crate::{forward::DeferredQuery, precedence, zone::Snapshot};
 
@@ -51,7 +51,7 @@ impl Worker {
             socket: Arc::new(socket),
             address: served.address,
             snapshots: Arc::clone(&shared.snapshots),
-            responder: Responder::new(served, &shared.traffic, shared.forwarder.clone()),
+            responder: Responder::new(served, shared),
             deferred,
             stop: Arc::clone(stop),
         }
@@ -110,21 +110,17 @@ impl Worker {
     /// Answers a group of datagrams; `false` where the code panicked.
     fn answers(&mut self, snapshot: &Snapshot, batch: &mut Batch, group: Range<usize>) -> bool {
         catch_unwind(AssertUnwindSafe(|| {
-            let mut clients = [None; GROUP];
-            if self.responder.forwards() {
-                for (client, index) in clients.iter_mut().zip(group.clone()) {
-                    *client = Some(batch.client(index));
-                }
-            }
-            let mut deferred: Vec<(usize, Vec<u8>, DeferredQuery)> = Vec::new();
+            let mut deferred: Vec<(usize, Vec<u8>, DeferredQuery, Terms)> = Vec::new();
             self.responder.respond_to_each(
                 snapshot,
                 batch.exchanges(group.clone()),
-                clients,
-                |index, message, query| deferred.push((index, message.to_vec(), query)),
+                |index, message, query, terms| {
+                    deferred.push((index, message.to_vec(), query, terms));
+                },
             );
-            for (index, message, query) in deferred {
-                self.answer_later(message, query, batch.way_back(group.start + index));
+            for (index, message, query, terms) in deferred {
+                let way_back = batch.way_back(group.start + index);
+                self.answer_later(message, query, terms, way_back);
             }
         }))
         .is_ok()
@@ -132,10 +128,16 @@ impl Worker {
 
     /// Has `message` answered by an upstream, and the answer sent from the socket that received it. How many wait is
     /// limited by the places that the forwarder has.
-    fn answer_later(&self, message: Vec<u8>, query: DeferredQuery, way_back: WayBack) {
+    fn answer_later(
+        &self,
+        message: Vec<u8>,
+        query: DeferredQuery,
+        terms: Terms,
+        way_back: WayBack,
+    ) {
         let (waiting, socket) = (Arc::clone(&self.deferred), Arc::clone(&self.socket));
         self.deferred.runtime().spawn(async move {
-            let reply = waiting.answer(&message, query).await;
+            let reply = waiting.answer(&message, query, terms).await;
             if let Err(error) = way_back.send(&socket, &reply) {
                 tracing::debug!(%error, "send an upstream's answer over UDP");
                 waiting.count_unsent();

@@ -115,7 +115,11 @@ pub(super) fn sections(
 }
 
 /// The reply as a message, and where its records begin: their pointers count from the start of the message.
-fn message(reply: &UpstreamReply, name: &Name, record_type: RecordType) -> (Vec<u8>, usize) {
+pub(super) fn message(
+    reply: &UpstreamReply,
+    name: &Name,
+    record_type: RecordType,
+) -> (Vec<u8>, usize) {
     let mut message = vec![0; HEADER_LEN];
     message.extend(name.as_wire());
     message.extend(record_type.0.to_be_bytes());

@@ -111,7 +111,8 @@ impl<'o> Composed<'o> {
         let opt_at = self.out.len();
         if let Some(edns) = query.edns {
             let error_len = OPTION_HEADER_LEN + 2;
-            let room = limit_bytes - (self.out.len() - self.start + OPT_FIXED_LEN);
+            let used = self.out.len() - self.start + OPT_FIXED_LEN;
+            let room = limit_bytes.saturating_sub(used);
             let extended_error = extended_error.filter(|_| error_len <= room);
             let options_len = extended_error.map_or(0, |_| error_len);
             push_opt(self.out, rcode as u16, edns.dnssec_ok, options_len);

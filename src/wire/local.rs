@@ -71,6 +71,7 @@ pub fn local_reply(
         record_type: question.record_type,
         class: Class::IN,
         edns: None,
+        cookie: &[],
         turn: 0,
     };
     let mut message = Vec::new();

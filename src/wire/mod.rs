@@ -5,7 +5,7 @@
 //! [`read_reply`] and [`read_whole_reply`] check its reply and write the records anew, [`relay`] passes them on, and
 //! [`find_addresses`] and [`aliases()`] look into them. [`write_aliased`] completes a reply that leads to a name of ours,
 //! [`write_local`] answers what nobody is asked, and [`clear_rcode`] makes a name exist that the mesh knows.
-//! [`add_transport_options`] adds what depends on the transport alone. Owns the layout of messages ([RFC 1035 §4]), EDNS
+//! [`add_cookie`] adds a server's cookie, and [`add_transport_options`] what depends on the transport alone. Owns the layout of messages ([RFC 1035 §4]), EDNS
 //! ([RFC 6891]), what makes a message malformed, compression and truncation.
 //!
 //! The reader takes what resolvers and stubs send without allocating; messages with other records than one OPT go through
@@ -19,6 +19,7 @@ mod aliased;
 mod aliases;
 mod amend;
 mod composed;
+mod cookie;
 mod freshness;
 mod local;
 mod name;
@@ -37,6 +38,7 @@ pub use addresses::{FoundAddresses, find_addresses};
 pub use aliased::write_aliased;
 pub use aliases::{Alias, MOST_ALIASES, aliases, behind_aliases};
 pub use amend::{answers_nothing, answers_with_alias, clear_rcode};
+pub use cookie::{CLIENT_COOKIE_LEN, COOKIE_LEN, COOKIE_OPTION_LEN, Cookie, add_cookie};
 pub use freshness::freshness_seconds;
 pub use local::{Local, local_reply, write_local};
 pub use parse::{NameBuffer, parse};
@@ -47,7 +49,7 @@ pub use upstream::{
     Content, MARK_LEN, NotTheReply, UpstreamQuestion, UpstreamReply, checking_disabled, marks,
     read_reply, read_whole_reply, write_question,
 };
-pub use write::{Written, udp_limit_bytes, write};
+pub use write::{Written, udp_limit_bytes, write, write_cut};
 
 /// The length of a message's header.
 pub const HEADER_LEN: usize = 12;
@@ -82,6 +84,7 @@ const DNSSEC_OK: u16 = 0x8000;
 
 /// EDNS option codes.
 const OPTION_NSID: u16 = 3;
+const OPTION_COOKIE: u16 = 10;
 const OPTION_KEEPALIVE: u16 = 11;
 const OPTION_PADDING: u16 = 12;
 const OPTION_EXTENDED_ERROR: u16 = 15;

@@ -1,6 +1,6 @@
 use super::{
-    DNSSEC_OK, HEADER_LEN, OPCODE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, QR, RD,
-    name::name_len, odd, refusal::Refusal,
+    DNSSEC_OK, HEADER_LEN, OPCODE, OPTION_COOKIE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING,
+    QR, RD, cookie::can_be_cookie, name::name_len, odd, refusal::Refusal,
 };
 use crate::{
     answer::{Edns, Query},
@@ -9,6 +9,9 @@ use crate::{
 
 /// Owner (the root), type, class, TTL and RDATA length of an OPT record.
 const OPT_FIXED_LEN: usize = 11;
+
+/// How an OPT record begins: with the root and its type.
+pub(super) const OPT_START: &[u8] = b"\0\0\x29";
 
 /// Room for a question's name in lower case. Can be used again when the query is answered.
 #[derive(Debug)]
@@ -70,17 +73,17 @@ pub fn parse<'m>(
         _ => return Err(malformed(&[])),
     };
     let rest = &body[question.bytes.len()..];
-    let edns = match (field(6), field(8), field(10)) {
+    let opt = match (field(6), field(8), field(10)) {
         (0, 0, 0) if rest.is_empty() => None,
-        (0, 0, 1) if rest.starts_with(b"\0\0\x29") => {
+        (0, 0, 1) if rest.starts_with(OPT_START) => {
             Some(opt(rest).ok_or(malformed(question.bytes))?)
         }
         (0, 0, 0) => return Err(malformed(question.bytes)),
         (answers, authorities, additionals) => {
             let counts = [answers, authorities, additionals];
             let body_at = HEADER_LEN + question.bytes.len();
-            match odd::edns(message, body_at, counts) {
-                Ok(edns) => edns,
+            match odd::opt_record(message, body_at, counts) {
+                Ok(opt) => opt,
                 Err(odd::Unanswerable::Malformed) => return Err(malformed(question.bytes)),
                 Err(odd::Unanswerable::Signed { at }) => {
                     return Err(Refusal::UnknownKey {
@@ -93,6 +96,10 @@ pub fn parse<'m>(
             }
         }
     };
+    let (edns, cookie) = match opt {
+        Some(Opt { edns, cookie }) => (Some(edns), cookie),
+        None => (None, &[][..]),
+    };
     Ok(Query {
         id,
         recursion_desired: flags & RD != 0,
@@ -101,6 +108,7 @@ pub fn parse<'m>(
         class: question.class,
         question: question.bytes,
         edns,
+        cookie,
         turn,
     })
 }
@@ -128,8 +136,17 @@ fn question(body: &[u8]) -> Option<Question<'_>> {
     })
 }
 
-/// Reads an OPT record that is the rest of the message. Unknown options and flags are passed over.
-fn opt(record: &[u8]) -> Option<Edns> {
+/// What an OPT record says.
+pub(super) struct Opt<'m> {
+    edns: Edns,
+    /// The data of the first COOKIE option; others say nothing ([RFC 7873 §5]).
+    ///
+    /// [RFC 7873 §5]: https://www.rfc-editor.org/rfc/rfc7873#section-5
+    cookie: &'m [u8],
+}
+
+/// Reads a whole OPT record of the root. Unknown options and flags are passed over.
+pub(super) fn opt(record: &[u8]) -> Option<Opt<'_>> {
     let (fixed, mut options) = record.split_first_chunk::<OPT_FIXED_LEN>()?;
     let field = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
     if usize::from(field(9)) != options.len() {
@@ -143,13 +160,22 @@ fn opt(record: &[u8]) -> Option<Edns> {
         padding: false,
         keepalive: false,
     };
+    let mut cookie: &[u8] = &[];
     while !options.is_empty() {
         let (&[code_high, code_low, len_high, len_low], rest) = options.split_first_chunk()?;
-        options = rest.get(usize::from(u16::from_be_bytes([len_high, len_low]))..)?;
+        let length = usize::from(u16::from_be_bytes([len_high, len_low]));
+        let (data, behind) = rest.split_at_checked(length)?;
+        options = behind;
         let code = u16::from_be_bytes([code_high, code_low]);
+        if code == OPTION_COOKIE && cookie.is_empty() {
+            if !can_be_cookie(length) {
+                return None;
+            }
+            cookie = data;
+        }
         edns.nsid |= code == OPTION_NSID;
         edns.padding |= code == OPTION_PADDING;
         edns.keepalive |= code == OPTION_KEEPALIVE;
     }
-    Some(edns)
+    Some(Opt { edns, cookie })
 }

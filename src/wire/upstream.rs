@@ -2,6 +2,7 @@
 //! can read.
 
 mod layout;
+mod left_out;
 mod names;
 mod records;
 

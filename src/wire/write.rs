@@ -44,8 +44,8 @@ pub fn udp_limit_bytes(query: &Query<'_>) -> usize {
 
 /// Appends the message that answers `query`, at most `limit_bytes` of it.
 ///
-/// What does not fit is left out as a whole and TC set: header, question and OPT remain ([RFC 2181 §9]). `limit_bytes` is
-/// at least 512, which those always fit. AD, RA, CD and Z are clear.
+/// What does not fit is left out as a whole and TC set: header, question and OPT remain, be the limit even less
+/// ([RFC 2181 §9]). AD, RA, CD and Z are clear.
 ///
 /// [RFC 2181 §9]: https://www.rfc-editor.org/rfc/rfc2181#section-9
 pub fn write(
@@ -54,10 +54,6 @@ pub fn write(
     limit_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Written {
-    debug_assert!(
-        limit_bytes >= MIN_UDP_BYTES,
-        "a question and OPT always fit"
-    );
     let start = out.len();
     let body = Body::of(query, answer);
     let opt = query
@@ -91,6 +87,24 @@ pub fn write(
         bytes: out.len() - start,
         truncated,
         opt_bytes: opt_len,
+    }
+}
+
+/// Appends the answer to `query` that says nothing but that it is to be asked over TCP.
+pub fn write_cut(query: &Query<'_>, out: &mut Vec<u8>) -> Written {
+    let start = out.len();
+    let flags = QR | TC | (RD * u16::from(query.recursion_desired));
+    let opts = u16::from(query.edns.is_some());
+    let header = [query.id, flags, 1, 0, 0, opts];
+    out.extend_from_slice(header.map(u16::to_be_bytes).as_flattened());
+    out.extend_from_slice(query.question);
+    if let Some(edns) = query.edns {
+        push_opt(out, Rcode::NoError as u16, edns.dnssec_ok, 0);
+    }
+    Written {
+        bytes: out.len() - start,
+        truncated: true,
+        opt_bytes: query.edns.map_or(0, |_| OPT_FIXED_LEN),
     }
 }
 

@@ -9,7 +9,9 @@ mod chaos;
 mod commands;
 mod endpoints;
 mod endpoints_in_need;
+mod fairness;
 mod harness;
+mod mesh_names;
 mod odd_upstreams;
 #[path = "../program/mod.rs"]
 mod program;

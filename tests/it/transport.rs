@@ -147,6 +147,7 @@ fn serve_plain(snapshots: Arc<ArcSwap<Snapshot>>) -> (Running, SocketAddr) {
         listen: vec![ANY_PORT],
         workers: NonZeroUsize::MIN,
         tcp: serve::TcpLimits::default(),
+        answers: serve::AnswerLimits::default(),
         encrypted: None,
     };
     let sockets = Sockets::bind(&settings).expect("a free port");
@@ -165,6 +166,7 @@ fn serve_encrypted(
         listen: Vec::new(),
         workers: NonZeroUsize::MIN,
         tcp: serve::TcpLimits::default(),
+        answers: serve::AnswerLimits::default(),
         encrypted: Some(Encrypted {
             listen: vec![Listener { transport, address }],
             certificates,

@@ -163,11 +163,6 @@ impl Server {
             .expect("the server runs");
     }
 
-    /// The process's number.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Whether the process has not ended.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("our child").is_none()

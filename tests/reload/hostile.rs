@@ -19,7 +19,7 @@ const MOST_TICKS: u64 = 2_000;
 
 /// How much memory the server had at most so far, in kibibytes.
 fn peak_kib(mesh: &Mesh) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", mesh.pid())).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", mesh.pid().as_raw_nonzero())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.unwrap()
         .trim()
@@ -30,7 +30,7 @@ fn peak_kib(mesh: &Mesh) -> u64 {
 
 /// How many hundredths of a second it computed so far.
 fn ticks(mesh: &Mesh) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", mesh.pid())).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", mesh.pid().as_raw_nonzero())).unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let fields: Vec<&str> = fields.split_whitespace().collect();
     let tick = |at: usize| fields[at].parse::<u64>().unwrap();
@@ -133,7 +133,7 @@ fn a_file_that_a_full_disk_cuts_keeps_what_it_said() {
     }
     let folder = Folder::new();
     let mesh = Mesh::start_on_a_disk_of_its_own(folder.path(), &service(1, "10.0.0.1"));
-    let disk = PathBuf::from(format!("/proc/{}/root", mesh.pid()))
+    let disk = PathBuf::from(format!("/proc/{}/root", mesh.pid().as_raw_nonzero()))
         .join(folder.path().strip_prefix("/").unwrap());
     let fill = |filler: &mut File| while filler.write_all(&[0; 4096]).is_ok() {};
     let mut filler = File::create(disk.join("filler")).unwrap();

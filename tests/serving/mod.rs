@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use meshdns::{
     dns::{Name, Serial, Ttl},
     metrics::Traffic,
-    serve::{Running, ServeSettings, Sockets, TcpLimits},
+    serve::{AnswerLimits, Running, ServeSettings, Sockets, TcpLimits},
     zone::{Compiled, Editor, HostRecords, Identity, Settings, Snapshot},
 };
 use prometheus_client::{encoding::text, registry::Registry};
@@ -40,6 +40,15 @@ impl Server {
     }
 
     pub(crate) fn on(listen: &[&str], tcp: TcpLimits) -> Self {
+        Self::with(listen, tcp, AnswerLimits::default())
+    }
+
+    /// Serves the sample on 127.0.0.1 with these limits.
+    pub(crate) fn limited(answers: AnswerLimits) -> Self {
+        Self::with(&["127.0.0.1:0"], TcpLimits::default(), answers)
+    }
+
+    pub(crate) fn with(listen: &[&str], tcp: TcpLimits, answers: AnswerLimits) -> Self {
         let settings = ServeSettings {
             listen: listen
                 .iter()
@@ -47,6 +56,7 @@ impl Server {
                 .collect(),
             workers: NonZeroUsize::new(2).expect("not zero"),
             tcp,
+            answers,
             encrypted: None,
         };
         let sockets = Sockets::bind(&settings).expect("free ports");

@@ -6,7 +6,7 @@ use super::super::{Exit, Failure};
 use crate::{
     control::StartError,
     forward, http,
-    serve::{BindError, CertificateError},
+    serve::{BindError, CertificateError, CookieKeyError},
 };
 
 impl From<CertificateError> for Failure {
@@ -14,6 +14,17 @@ impl From<CertificateError> for Failure {
         let exit = match &error {
             CertificateError::Read { .. } => Exit::NoInput,
             _ => Exit::Config,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<CookieKeyError> for Failure {
+    fn from(error: CookieKeyError) -> Self {
+        let exit = match &error {
+            CookieKeyError::Read { .. } => Exit::NoInput,
+            CookieKeyError::NoKey { .. } | CookieKeyError::Count { .. } => Exit::Config,
+            CookieKeyError::Random(_) => Exit::Failed,
         };
         Self::new(exit, error)
     }

@@ -7,12 +7,13 @@ use std::{
 
 use tracing::{info, warn};
 
+use super::super::Failure;
 use crate::{
     config::Config,
     descriptors::Shares,
     serve::{
-        BindError, CertificateError, Certificates, Encrypted, Listener, ServeSettings, Sockets,
-        TcpLimits, Transport,
+        AnswerLimits, CertificateError, Certificates, CookieKeyError, CookieKeys, Encrypted,
+        Listener, ServeSettings, Sockets, TcpLimits, Transport,
     },
 };
 
@@ -23,20 +24,35 @@ pub(super) fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>,
     files.map(Certificates::load).transpose()
 }
 
+/// What is done against answers to those who did not ask.
+fn answer_limits(config: &Config) -> Result<AnswerLimits, CookieKeyError> {
+    let keys = || match &config.cookie_key_file {
+        Some(file) => CookieKeys::read(file),
+        None => CookieKeys::random(),
+    };
+    Ok(AnswerLimits {
+        cookie_keys: config.cookies.then(keys).transpose()?,
+        udp_bytes_without_cookie: config.max_answer_bytes,
+        rate: config.rate_limit.clone(),
+    })
+}
+
 /// Takes the addresses that the configuration names.
 pub(super) fn bind(
     config: &Config,
     certificates: Option<&Arc<Certificates>>,
-) -> Result<Sockets, BindError> {
-    Sockets::bind(&ServeSettings {
+) -> Result<Sockets, Failure> {
+    let settings = ServeSettings {
         listen: usable(&config.listen),
         workers: config.workers,
         tcp: within_descriptors(config.tcp),
+        answers: answer_limits(config)?,
         encrypted: certificates.map(|certificates| Encrypted {
             listen: usable_encrypted(&config.encrypted),
             certificates: Arc::clone(certificates),
         }),
-    })
+    };
+    Ok(Sockets::bind(&settings)?)
 }
 
 /// No more connections than files may be open for them: pages, mesh files and upstreams need some too.

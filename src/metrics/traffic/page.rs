@@ -94,6 +94,21 @@ impl Traffic {
                 &self.unsent,
             ),
             (
+                "dns_rate_limit_dropped",
+                "Answers over UDP that were not sent because of rateLimit",
+                &self.withheld,
+            ),
+            (
+                "dns_rate_limit_truncated",
+                "Answers over UDP that say because of rateLimit to ask over TCP",
+                &self.slipped,
+            ),
+            (
+                "dns_invalid_cookies",
+                "Queries with a server cookie that is none of ours, or too old",
+                &self.invalid_cookies,
+            ),
+            (
                 "tcp_connections_accepted",
                 "Connections served: TCP, TLS, HTTPS and QUIC",
                 &self.connections_accepted,

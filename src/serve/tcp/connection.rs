@@ -229,19 +229,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return Rest::Incomplete;
             };
             *answered += LENGTH_LEN + length;
-            let client = responder.forwards().then_some(self.client);
+            let client = self.client;
             let mut handled = Handled::Done;
             push_framed(&mut self.outbox, |out| {
                 handled = responder.respond(snapshot, message, client, out);
             });
-            if let Handled::Deferred(query) = handled {
+            if let Handled::Deferred(query, terms) = handled {
                 let Some(hold) = self.place.hold(message.len()) else {
                     return Rest::Garbage;
                 };
                 let (deferred, message) = (Arc::clone(service.deferred()), message.to_vec());
                 self.deferred.spawn(async move {
                     let _hold = hold;
-                    deferred.answer(&message, query).await
+                    deferred.answer(&message, query, terms).await
                 });
             }
         }

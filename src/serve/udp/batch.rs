@@ -16,7 +16,7 @@ use std::{
 /// How many datagrams one call moves at most.
 const CAPACITY: usize = 64;
 
-/// The longest query that is read whole; the rest of a longer one is cut off, and it is answered as malformed.
+/// The longest query that is read whole; a longer one is passed over, like a message without a header.
 const QUERY_BYTES: usize = 4096;
 
 /// What an answer takes at most, so that its buffer never grows.
@@ -132,31 +132,26 @@ impl Batch {
         self.received
     }
 
-    /// The datagrams at `indices`, and where their answers go, emptied: none is sent where that stays empty.
+    /// The datagrams at `indices`, who sent them, and where their answers go, emptied: none is sent where that stays empty.
     pub(super) fn exchanges(
         &mut self,
         indices: Range<usize>,
-    ) -> impl Iterator<Item = (&[u8], &mut Vec<u8>)> {
+    ) -> impl Iterator<Item = (&[u8], Peer<'_>, &mut Vec<u8>)> {
         let received = &self.inbound[..self.received];
         let queries = received[indices.clone()]
             .iter()
             .zip(&self.slots[indices.clone()])
             .map(|(header, slot)| {
-                let length = (header.msg_len as usize).min(QUERY_BYTES);
+                let is_cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+                let length = if is_cut { 0 } else { header.msg_len as usize };
                 // SAFETY: the kernel wrote `length` bytes, all are initialised anyway, and the slots are not written
                 // before the borrow of `self` ends.
-                unsafe { &(&(*slot.get()).query)[..length] }
+                unsafe { (&(&(*slot.get()).query)[..length], Peer(&(*slot.get()).peer)) }
             });
         let replies = self.replies[indices].iter_mut().map(emptied);
-        queries.zip(replies)
-    }
-
-    /// Who sent a datagram.
-    pub(super) fn client(&self, index: usize) -> IpAddr {
-        assert!(index < self.received, "only what was received is read");
-        let peer = self.inbound[index].msg_hdr.msg_name.cast();
-        // SAFETY: the kernel wrote an address of the socket's family there.
-        unsafe { ip_of(peer) }
+        queries
+            .zip(replies)
+            .map(|((query, peer), reply)| (query, peer, reply))
     }
 
     /// Where the answer to a datagram goes, if it is to be sent after the batch.
@@ -248,6 +243,17 @@ impl Batch {
         for (header, part) in self.outbound.iter_mut().zip(&mut self.outbound_parts) {
             header.msg_hdr.msg_iov = part;
         }
+    }
+}
+
+/// Who sent a datagram, told where somebody asks.
+#[derive(Clone, Copy)]
+pub(super) struct Peer<'b>(&'b libc::sockaddr_storage);
+
+impl From<Peer<'_>> for IpAddr {
+    fn from(Peer(address): Peer<'_>) -> Self {
+        // SAFETY: the kernel wrote an address of the socket's family there.
+        unsafe { ip_of(address) }
     }
 }
 

@@ -31,7 +31,9 @@ pub(super) struct Sections<'m> {
     pub(super) answers: Vec<Record<'m>>,
     pub(super) authorities: Vec<Record<'m>>,
     pub(super) additionals: Vec<Record<'m>>,
-    /// The first OPT record, wherever it stands.
+    /// The first OPT record of the root in the additional section; elsewhere it says nothing ([RFC 6891 §6.1.1]).
+    ///
+    /// [RFC 6891 §6.1.1]: https://www.rfc-editor.org/rfc/rfc6891#section-6.1.1
     pub(super) opt: Option<Record<'m>>,
     pub(super) ending: Ending,
 }
@@ -54,7 +56,11 @@ impl<'m> Sections<'m> {
                 };
                 at = record.end;
                 match record.kind {
-                    RecordType::OPT if read.opt.is_none() => read.opt = Some(record),
+                    RecordType::OPT
+                        if section == 2 && read.opt.is_none() && message[record.owner_at] == 0 =>
+                    {
+                        read.opt = Some(record);
+                    }
                     // The types of questions, signatures and keys of messages are no records of a name.
                     RecordType::OPT | RecordType(249..=255) => {}
                     _ if record.class != Class::IN => {}

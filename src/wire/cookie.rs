@@ -1,0 +1,40 @@
+use super::{
+    OPTION_COOKIE,
+    write::{OPT_FIXED_LEN, OPTION_HEADER_LEN},
+};
+
+/// The length of a client's part of a cookie ([RFC 7873 §4](https://www.rfc-editor.org/rfc/rfc7873#section-4)).
+pub const CLIENT_COOKIE_LEN: usize = 8;
+
+/// The length of a cookie with our server's part.
+pub const COOKIE_LEN: usize = 24;
+
+/// What the option that carries such a cookie takes of an answer, in bytes.
+pub const COOKIE_OPTION_LEN: usize = OPTION_HEADER_LEN + COOKIE_LEN;
+
+/// A cookie as it is sent: the client's part and ours.
+pub type Cookie = [u8; COOKIE_LEN];
+
+/// Whether a cookie in a query may be so long: a client's part, alone or with a server's of 8 to 32 bytes.
+pub(super) fn can_be_cookie(length: usize) -> bool {
+    matches!(length, CLIENT_COOKIE_LEN | 16..=40)
+}
+
+/// Adds `cookie` to the message in `out` that ends with an OPT record of `opt_bytes`; nothing where there is none. Returns how
+/// long the record is.
+pub fn add_cookie(cookie: &Cookie, opt_bytes: usize, out: &mut Vec<u8>) -> usize {
+    if opt_bytes < OPT_FIXED_LEN {
+        return opt_bytes;
+    }
+    let length_at = out.len() - opt_bytes + OPT_FIXED_LEN - 2;
+    let mut option = [0; COOKIE_OPTION_LEN];
+    option[..2].copy_from_slice(&OPTION_COOKIE.to_be_bytes());
+    let length = u16::try_from(COOKIE_LEN).expect("24 bytes");
+    option[2..4].copy_from_slice(&length.to_be_bytes());
+    option[OPTION_HEADER_LEN..].copy_from_slice(cookie);
+    out.extend_from_slice(&option);
+    let opt_bytes = opt_bytes + option.len();
+    let options_len = u16::try_from(opt_bytes - OPT_FIXED_LEN).expect("options fit the message");
+    out[length_at..length_at + 2].copy_from_slice(&options_len.to_be_bytes());
+    opt_bytes
+}
