@@ -150,7 +150,7 @@ fn large_objects_end() {
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels:\n{}",
         labels.concat()
     );
-    check("a.yaml", &text, &[]);
+    check("a.yaml", &text, &[code::TOO_MANY]);
     let long = "x".repeat(4 << 20);
     check(
         "a.yaml",
@@ -221,4 +221,33 @@ proptest! {
         holds(&contents);
         prop_assert_eq!(contents, manifest::parse(&file, &text));
     }
+}
+
+/// Reads 64 KiB of `part`, and checks that what is kept of it is what somebody may read.
+#[track_caller]
+fn check_count(part: &str) -> Contents {
+    let text = part.repeat((1 << 16) / part.len());
+    let contents = manifest::parse(&Arc::from("a.yaml"), &text);
+    let (documents, told) = (contents.documents.len(), contents.diagnostics.len());
+    assert!(
+        documents <= 2_001 && told <= 1_001,
+        "{part}: {documents} and {told}"
+    );
+    contents
+}
+
+#[test]
+fn of_documents_that_are_nothing_of_ours_a_count_is_kept() {
+    for part in ["---\n{}\n", "---\na\n", "{\"a\":1} [2]\n", "---\n]\n"] {
+        let contents = check_count(part);
+        assert_eq!(contents.diagnostics[0].code, code::NO_MANIFEST, "{part}");
+        assert_eq!(contents.diagnostics.len(), 1, "{part}");
+    }
+    let contents = check_count("---\nkind: A\napiVersion: b\n");
+    assert_eq!(
+        contents.documents.len() + contents.more_ignored,
+        (1 << 16) / 26
+    );
+    let contents = check_count("---\nkind: Pod\napiVersion: v1\n---\n{}\n");
+    assert_eq!(contents.diagnostics[0].code, code::MORE_IN_FILE);
 }

@@ -43,7 +43,7 @@ macro_rules! codes {
 codes! {
     /// The file can't be opened or read.
     FILE_UNREADABLE = "MDNS001";
-    /// The file is larger than meshdns reads.
+    /// The file, or a document in it, is larger than meshdns reads.
     FILE_TOO_LARGE = "MDNS002";
     /// The file is not UTF-8.
     ENCODING = "MDNS003";

@@ -45,6 +45,21 @@ impl<'f> Decoder<'f> {
         }
     }
 
+    /// The same as [`read`](Self::read) for a draft that is a part of one that [is full](Draft::is_full): what can't be an
+    /// object is counted, and nothing else.
+    pub fn skim(&mut self, raw: &RawDocument<'_>, draft: &mut Draft) {
+        if stray::may_matter(raw.text) {
+            return self.read(raw, draft);
+        }
+        let origin = Origin {
+            file: self.file.clone(),
+            document: raw.number,
+            position: raw.start(),
+        };
+        let digest = raw.digest();
+        draft.leave_out_stray(Nameless { origin, digest });
+    }
+
     /// Adds what `raw` holds to `draft`: several objects where it is a list.
     ///
     /// Positions depend on `raw.line` and the document's number, so that a result can be used again only where the text

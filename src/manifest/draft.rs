@@ -78,6 +78,12 @@ impl Draft {
         self.counts.garbled > 0
     }
 
+    /// Whether it keeps nothing more of documents that are nothing of ours.
+    pub fn is_full(&self) -> bool {
+        let of_others = self.counts.of_strays[StraySort::Other as usize];
+        self.counts.nameless >= MAX_NAMELESS && of_others >= MAX_DIAGNOSTICS
+    }
+
     /// Moves what documents further down in the file say to the end of this draft, and leaves an empty one.
     pub fn append(&mut self, next: &mut Self) {
         let Self {
@@ -218,6 +224,12 @@ impl Draft {
             Some(all) => all.digest = all.digest.wrapping_add(nameless.digest),
             none => *none = Some(nameless),
         }
+    }
+
+    /// Notes a document that may belong to no manifest and of which nothing is kept.
+    pub(super) fn leave_out_stray(&mut self, nameless: Nameless) {
+        self.left_out.of_strays[StraySort::Other as usize] += 1;
+        self.leave_out(nameless, 0);
     }
 
     /// Leaves out the least of what is wrong, where that is more than `limit`.

@@ -6,6 +6,8 @@
 //! a document that can't be read, is no mapping or names no kind is an error where a document of its file names one of
 //! our kinds or their API group, or seems to; elsewhere the file is no manifest, which is told once and as a note.
 
+use memchr::{memchr2, memchr2_iter};
+
 use super::{
     findings::nearest,
     kind::{ISTIO_GROUP, ISTIO_KINDS, known_kind},
@@ -88,6 +90,24 @@ fn is_our_kind(kind: &str) -> bool {
                 .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
     });
     known_kind(kind).is_some() || (is_near && nearest(kind, ISTIO_KINDS).is_some())
+}
+
+/// Whether a text may hold an object, or a template, by its letters alone: no object goes without the key `kind`, and with an
+/// escape anything can be spelt.
+pub(super) fn may_matter(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let has_word = |word: &[u8]| {
+        let (lower, upper) = (word[0], word[0].to_ascii_uppercase());
+        memchr2_iter(lower, upper, bytes).any(|at| {
+            bytes
+                .get(at..at + word.len())
+                .is_some_and(|found| found.eq_ignore_ascii_case(word))
+        })
+    };
+    memchr2(b'\\', b'%', bytes).is_some()
+        || ["{{", "${"].iter().any(|mark| text.contains(mark))
+        || has_word(b"kind")
+        || has_word(b"apiversion")
 }
 
 /// Whether a text that can't be read seems to hold an object of ours.

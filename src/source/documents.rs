@@ -22,7 +22,7 @@ const LARGE_FILE_BYTES: usize = 256 << 10;
 
 /// How many documents a part holds, and how many documents are cut before they are parsed.
 const DOCUMENTS_IN_PART: usize = 500;
-const DOCUMENTS_AT_A_TIME: usize = 64 * DOCUMENTS_IN_PART;
+const DOCUMENTS_AT_A_TIME: usize = 16 * DOCUMENTS_IN_PART;
 
 /// Of how many documents without an object it is remembered what they said. A file with more of them is parsed as a whole
 /// whenever it changes.
@@ -74,14 +74,24 @@ pub(super) fn parse(
         if count + raw.len() > manifest::MAX_DOCUMENTS {
             return Err(manifest::too_many_documents(file));
         }
-        all = all.followed_by(if text.len() < LARGE_FILE_BYTES {
-            Part::parse(file, count, &raw, known)
+        let skims = all.draft.is_full();
+        let parse = |start, raw: &[_]| {
+            let part = if all.documents.is_some() {
+                Part::default()
+            } else {
+                Part::without_memory()
+            };
+            part.parse(file, start, raw, known, skims)
+        };
+        let part = if text.len() < LARGE_FILE_BYTES {
+            parse(count, &raw)
         } else {
             let parts = raw.par_chunks(DOCUMENTS_IN_PART).enumerate();
             parts
-                .map(|(part, raw)| Part::parse(file, count + part * DOCUMENTS_IN_PART, raw, known))
+                .map(|(part, raw)| parse(count + part * DOCUMENTS_IN_PART, raw))
                 .reduce(Part::default, Part::followed_by)
-        });
+        };
+        all = all.followed_by(part);
         count += raw.len();
     }
     let Part {
@@ -172,14 +182,24 @@ impl From<DocumentsSoFar> for Documents {
 }
 
 impl Part {
-    /// Parses `raw`, whose first is the file's document with index `start`.
+    /// One that remembers nothing.
+    fn without_memory() -> Self {
+        Self {
+            documents: None,
+            ..Self::default()
+        }
+    }
+
+    /// Parses `raw`, whose first is the file's document with index `start`; skims what is nothing of ours.
     fn parse(
+        mut self,
         file: &Arc<str>,
         start: usize,
         raw: &[RawDocument<'_>],
         known: Option<&Documents>,
+        skims: bool,
     ) -> Self {
-        let mut part = Self::default();
+        let part = &mut self;
         let mut decoder = Decoder::new(file);
         let mut draft = Draft::default();
         for (index, raw) in (start..).zip(raw) {
@@ -194,7 +214,11 @@ impl Part {
                 Some(Some(known)) => draft.append(&mut known.clone()),
                 None => {
                     part.fresh += 1;
-                    decoder.read(raw, &mut draft);
+                    if skims {
+                        decoder.skim(raw, &mut draft);
+                    } else {
+                        decoder.read(raw, &mut draft);
+                    }
                 }
             }
             let documents = draft.documents();
@@ -206,7 +230,7 @@ impl Part {
             part.remember(index, if is_mixed { 0 } else { digest }, without_object);
             part.draft.append(&mut draft);
         }
-        part
+        self
     }
 
     /// Notes what is to be remembered of the document with this index; `without_object` is what it says where it holds none.
@@ -322,6 +346,23 @@ mod tests {
         };
         let all: Vec<u32> = (1..=5_000).collect();
         check(&many("10.0.0.1"), &many("10.0.0.2"), &all, 1);
+    }
+
+    #[test]
+    fn objects_behind_documents_without_number_are_found() {
+        let file: Arc<str> = "mesh.yaml".into();
+        let junk = "---\n{}\n".repeat(2 * DOCUMENTS_AT_A_TIME);
+        let text = [&*junk, &workload("a", "10.0.0.1"), &junk].concat();
+        let parsed = parse(&file, &text, None).expect("not too many");
+        assert!(parsed.documents.digests.is_empty(), "all is forgotten");
+        let Reading::Read(contents) = parsed.reading else {
+            panic!("nothing was known");
+        };
+        let objects = contents.documents.iter();
+        let objects =
+            objects.filter(|document| matches!(document.outcome, DocumentOutcome::Object(_)));
+        assert_eq!(objects.count(), 1);
+        assert!(contents.documents.len() < 2_000 && contents.diagnostics.len() < 2_000);
     }
 
     #[test]

@@ -92,6 +92,7 @@ fn read_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unr
 }
 
 fn read_any_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
+    refusal::check_size(raw)?;
     refusal::check_nesting(raw)?;
     let reading = Reading::new(arena, raw.text, Format::Yaml);
     let seed = NodeSeed {

@@ -8,6 +8,9 @@ use crate::diagnostic::code;
 /// How many brackets may be open before a document's nesting is looked at, strings and comments included.
 const SUSPICIOUS_DEPTH: usize = 256;
 
+/// How many brackets, commas, colons and hyphens a document may have that `serde_yaml` reads, strings and comments included.
+const MAX_INDICATORS: usize = 2_000_000;
+
 /// Says why `serde_json` did not take the text.
 pub(super) fn of_json(
     raw: &RawDocument<'_>,
@@ -64,6 +67,24 @@ pub(super) fn of_yaml(
     }
     let message = "not YAML as Kubernetes has it: a value does not fit its tag".to_owned();
     syntax(raw, place, message)
+}
+
+/// Refuses a text that `serde_yaml` would make more of than there is memory for: it holds all of a document in pieces before
+/// it hands on the first, a hundred bytes for each. What our own readers take has no such limit.
+pub(super) fn check_size(raw: &RawDocument<'_>) -> Result<(), Unreadable> {
+    let is_indicator = |byte: &u8| matches!(byte, b'[' | b'{' | b']' | b'}' | b',' | b':' | b'-');
+    if raw.text.len() <= MAX_INDICATORS
+        || raw.text.bytes().filter(|byte| is_indicator(byte)).count() <= MAX_INDICATORS
+    {
+        return Ok(());
+    }
+    Err(Unreadable {
+        position: raw.start(),
+        code: code::FILE_TOO_LARGE,
+        message: format!(
+            "the document has more than {MAX_INDICATORS} brackets, commas, colons and hyphens: split it, or write it as JSON"
+        ),
+    })
 }
 
 /// Refuses a text whose nesting would keep libyaml busy: its time grows with the square of it.

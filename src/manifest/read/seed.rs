@@ -432,10 +432,9 @@ fn report_equal_keys(entries: &[Entry<'_>], reading: &Reading<'_>) {
         }
     } else {
         let mut seen = HashSet::with_capacity(entries.len());
-        for entry in entries {
-            if !seen.insert(entry.key.text) {
-                report(&entry.key);
-            }
+        let again = entries.iter().filter(|entry| !seen.insert(entry.key.text));
+        for entry in again.take(MAX_DESCRIBED) {
+            report(&entry.key);
         }
     }
 }

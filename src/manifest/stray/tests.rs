@@ -26,6 +26,25 @@ fn check(file: &str, text: &str, expected: &[(Severity, Code)], objects: usize) 
     );
 }
 
+#[test]
+fn what_is_an_object_or_a_template_is_told_by_its_letters() {
+    for text in [
+        ENTRY,
+        "{\"k\\u0069nd\": \"Pod\"}",
+        "Kind: Pod",
+        "APIVERSION: v1",
+        "a: {{ b }}",
+        "{% if a %}",
+        "<% a %>",
+        "a: ${B}",
+    ] {
+        assert!(super::may_matter(text), "{text}");
+    }
+    for text in ["", "{}", "a", "[1, {a: b}]", "]", "kin", "{ {a: b} }"] {
+        assert!(!super::may_matter(text), "{text}");
+    }
+}
+
 #[track_caller]
 fn check_foreign(file: &str, text: &str) {
     check(file, text, &[(Severity::Info, code::NO_MANIFEST)], 0);
