@@ -91,7 +91,6 @@ fn a_mebibyte_of_what_is_nothing_of_ours_costs_little() {
         let (pipeline, unreadable) = take_in(folder.path(), name);
         let added = kib("VmHWM").saturating_sub(before);
         let spent = ticks() - spent;
-        println!("{name}: {added} KiB, {spent} hundredths of a second");
         assert!(added <= MOST_ADDED_KIB, "{name}: {added} KiB");
         assert!(
             spent <= MOST_TICKS,

@@ -242,12 +242,8 @@ impl Folder {
                 }
             }
         }
-        for (name, closed) in listing.closed.iter().filter(|_| look.only.is_none()) {
-            let refusal = remarks::closed(name, &closed.why);
-            self.retry(name, &refusal, look, &mut scan);
-            if let Some(change) = self.trouble(name, closed.root, refusal, &mut scan) {
-                take_in(change, &scan);
-            }
+        for change in self.settle_closed(listing, look, &mut scan) {
+            take_in(change, &scan);
         }
         let all_read = reading::read_each(candidates, |candidate, outcome| {
             if look.strict && matches!(outcome, ReadOutcome::Vanished) {
@@ -524,6 +520,22 @@ impl Folder {
             file: name.clone(),
             reading: Reading::Unreadable(diagnostic),
         })
+    }
+
+    /// Tells of the folders that are not listed.
+    fn settle_closed(
+        &mut self,
+        listing: &Listing,
+        look: &Look,
+        scan: &mut Scan,
+    ) -> Vec<FileChange> {
+        let mut changes = Vec::new();
+        for (name, closed) in listing.closed.iter().filter(|_| look.only.is_none()) {
+            let refusal = remarks::closed(name, &closed.why);
+            self.retry(name, &refusal, look, scan);
+            changes.extend(self.trouble(name, closed.root, refusal, scan));
+        }
+        changes
     }
 
     /// Decides about the files that are not listed.

@@ -69,10 +69,10 @@ fn a_file_that_a_full_disk_cuts_keeps_what_it_said() {
     let mut filler = File::create(disk.join("filler")).unwrap();
     fill(&mut filler);
     let path = disk.join("svc1.yaml");
-    let mut file = File::create(&path).unwrap();
+    let mut victim = File::create(&path).unwrap();
     fill(&mut filler);
-    assert!(file.write_all(service(1, "10.0.0.2").as_bytes()).is_err());
-    drop(file);
+    assert!(victim.write_all(service(1, "10.0.0.2").as_bytes()).is_err());
+    drop(victim);
     mesh.wait_for_log(&["ERROR", "svc1.yaml", "may be cut"]);
     mesh.has("svc1.internal.com", "10.0.0.1");
     // Room alone makes no whole file of it.

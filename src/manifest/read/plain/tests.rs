@@ -159,7 +159,7 @@ const PARTS: &[&str] = &[
 /// Whether the quick reader took `text`; fails where the other one does not read the same.
 fn taken(text: &str) -> bool {
     let (quick, slow) = (Bump::new(), Bump::new());
-    let Some(raw) = split(text).into_iter().next() else {
+    let Some(raw) = split(text).next() else {
         return false;
     };
     let Some(tree) = read(raw.text, &Reading::new(&quick, raw.text, Format::Yaml)) else {
