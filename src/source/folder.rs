@@ -25,7 +25,7 @@ use super::{
     reading::{self, Candidate, ReadOutcome},
     remarks::{self, Refusal},
     stamp::{Identity, Stamp},
-    walk,
+    walk::{self, Limits},
 };
 use crate::{
     manifest,
@@ -104,7 +104,7 @@ impl Folder {
 
     /// Lists the files that are there.
     pub(super) fn list(&self) -> Listing {
-        walk::walk(&self.paths, self.follow_links)
+        walk::walk(&self.paths, self.follow_links, Limits::default())
     }
 
     /// Fails where a given path can't be listed.

@@ -20,6 +20,7 @@ use super::{
     listing::Listing,
     look::{Look, Scan, Trust},
     signals::{Evidence, Extent, Scope, Signals},
+    walk::{Limits, walk},
     *,
 };
 use crate::mesh::{FileChange, Reading};
@@ -315,6 +316,36 @@ fn a_file_of_the_kernel_is_read_whatever_size_it_seems_to_have() {
         1,
         "a text is no manifest, and is a document"
     );
+}
+
+#[test]
+fn what_is_beyond_a_limit_is_told_and_stays() {
+    let mut place = Place::new(&["a.yaml", "b.yaml", "nested/c.yaml", "nested/d.yaml"]);
+    fs::write(place.path("notes.txt"), "nothing").expect("a new file");
+    place.load();
+    let few = Limits {
+        entries: 4,
+        ..Limits::default()
+    };
+    let slow = Limits {
+        time: Duration::ZERO,
+        ..Limits::default()
+    };
+    for (limits, files, reason) in [(few, 2, "more than 4"), (slow, 0, "within 0 s")] {
+        let listing = walk(&[place.path("")], FollowLinks::default(), limits);
+        assert_eq!(listing.files.len(), files);
+        let closed: Vec<_> = listing.closed.values().collect();
+        let [closed] = &*closed else {
+            panic!("{closed:?}");
+        };
+        assert!(closed.why.to_string().contains(reason), "{closed:?}");
+        let found = place.read(&listing, &Look::begin(Trust::Everything));
+        let told = place.told(&found);
+        assert!(told.iter().all(|told| told.starts_with('!')), "{told:?}");
+        place.write("a.yaml", "10.0.0.2");
+        let found = place.load();
+        assert!(place.told(&found).contains(&"+a.yaml".to_owned()));
+    }
 }
 
 #[test]

@@ -30,25 +30,37 @@ const MAX_LINKS: usize = 40;
 /// How many folders deep a mesh folder may be.
 const MAX_DEPTH: usize = 32;
 
-/// How many files, folders and links one walk may find in all mesh folders; files of other names don't count.
-const MAX_ENTRIES: usize = 250_000;
-
 /// How many folders are told one by one that can't be listed.
 const MAX_CLOSED: usize = 100;
-
-/// How long a walk may take. One system call may take longer, and nobody can end it.
-const MAX_TIME: Duration = Duration::from_mins(2);
 
 /// How often a walk begins again because something was swapped under it.
 const MAX_ATTEMPTS: usize = 10;
 
+/// How far a walk goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// How many files, folders and links it may find in all mesh folders; files of other names don't count.
+    pub(super) entries: usize,
+    /// How long it may take. One system call may take longer, and nobody can end it.
+    pub(super) time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            entries: 250_000,
+            time: Duration::from_mins(2),
+        }
+    }
+}
+
 /// Lists the mesh files at `roots`: files as they are, folders with everything below them.
 ///
 /// A real file is listed once: under its own name where it has one below a root, else under the first link to it.
-pub(super) fn walk(roots: &[PathBuf], follow_links: FollowLinks) -> Listing {
+pub(super) fn walk(roots: &[PathBuf], follow_links: FollowLinks, limits: Limits) -> Listing {
     let mut attempt = 1;
     loop {
-        let mut walk = Walk::new(roots, follow_links);
+        let mut walk = Walk::new(roots, follow_links, limits);
         walk.everything();
         let holds = walk.still_holds();
         if holds || attempt == MAX_ATTEMPTS {
@@ -64,6 +76,7 @@ struct Walk<'p> {
     listing: Listing,
     given: &'p [PathBuf],
     follow_links: FollowLinks,
+    limits: Limits,
     begun: Instant,
     /// How many more entries may be found, and whether a limit was reached.
     room: usize,
@@ -89,7 +102,7 @@ struct Link {
 }
 
 impl<'p> Walk<'p> {
-    fn new(given: &'p [PathBuf], follow_links: FollowLinks) -> Self {
+    fn new(given: &'p [PathBuf], follow_links: FollowLinks, limits: Limits) -> Self {
         let begun = Instant::now();
         Self {
             listing: Listing {
@@ -104,8 +117,9 @@ impl<'p> Walk<'p> {
             },
             given,
             follow_links,
+            limits,
             begun,
-            room: MAX_ENTRIES,
+            room: limits.entries,
             is_over: false,
             links: HashMap::new(),
             resolved: HashMap::new(),
@@ -153,11 +167,13 @@ impl<'p> Walk<'p> {
         if self.is_over {
             return;
         }
-        if self.begun.elapsed() > MAX_TIME {
-            return self.end(
-                root,
-                &format!("can't be looked at within {} s", MAX_TIME.as_secs()),
-            );
+        let Limits {
+            entries: most,
+            time,
+        } = self.limits;
+        if self.begun.elapsed() > time {
+            let seconds = time.as_secs();
+            return self.end(root, &format!("can't be looked at within {seconds} s"));
         }
         let entries = match Entries::read(real, self.room) {
             Ok(entries) => entries,
@@ -193,7 +209,7 @@ impl<'p> Walk<'p> {
         self.listing.folders.insert(real.to_owned(), visited);
         self.listing.entries[root] += files;
         if is_cut {
-            let why = format!("hold more than {MAX_ENTRIES} manifests, folders and links");
+            let why = format!("hold more than {most} manifests, folders and links");
             return self.end(root, &why);
         }
         self.room -= found.len();
