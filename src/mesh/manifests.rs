@@ -5,7 +5,6 @@
 
 use std::{
     fmt::Write as _,
-    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
@@ -260,17 +259,19 @@ fn push_text(text: &str, out: &mut String) {
     }
 }
 
-/// A name as manifests have it: with a dot at its end where it would be an address without.
+/// A name as manifests have it. One that ends with a number needs its last dot, lest it is taken for an address.
 fn text_of(name: &Name) -> String {
     let mut text = String::new();
+    let mut is_number = false;
     for label in name.labels() {
         if !text.is_empty() {
             text.push('.');
         }
         // What is no UTF-8 was in no manifest.
         text.push_str(&String::from_utf8_lossy(label));
+        is_number = label.iter().all(u8::is_ascii_digit);
     }
-    if text.parse::<IpAddr>().is_ok() {
+    if is_number {
         text.push('.');
     }
     text

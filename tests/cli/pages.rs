@@ -168,6 +168,7 @@ fn every_metric_is_documented_and_every_documented_one_is_there() {
     place.write("tls.key", &made.signing_key.serialize_pem());
     let mut flags = vec!["--upstream", "192.0.2.1", "--listen", "tls://127.0.0.1:0"];
     flags.extend(["--tls-certificate", "tls.crt", "--tls-key", "tls.key"]);
+    flags.extend(["--state-dir", "state"]);
     let server = serve(&place, &flags);
     ask(server.dns, "svc1.internal.com.").expect("an answer");
     let page = server.get("/metrics").body;

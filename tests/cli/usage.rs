@@ -65,6 +65,8 @@ fn every_flag_of_serve_is_documented_with_its_variable() {
             "http",
             "workers",
             "poll",
+            "start-patience",
+            "state-dir",
             "lameduck",
             "log-format",
             "log-level"
