@@ -11,9 +11,9 @@ use std::{
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long a thread is waited for without which the process is of no use.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Starts a thread, within some seconds.
+/// Starts a thread, within a minute.
 ///
 /// # Errors
 ///

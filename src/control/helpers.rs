@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// Starts them, as soon as the operating system has them to give; until then, the status says that no change is followed.
-pub(super) fn start(status: &ArcSwap<Status>, orders: &Orders) {
+/// `false` where the loop is to stop before.
+pub(super) fn start(status: &ArcSwap<Status>, orders: &Orders) -> bool {
     let mut is_short = false;
     let mut tell = |error: &io::Error| {
         if !is_short {
@@ -35,10 +36,14 @@ pub(super) fn start(status: &ArcSwap<Status>, orders: &Orders) {
         // Another loop of this process has started them.
         tracing::debug!(%error, "the threads that read files are there");
     }
+    if is_short && orders.is_stopped() {
+        return false;
+    }
     if is_short {
         info!("the threads that read the mesh folders have started");
         set_watching(status, Watching::Starting);
     }
+    true
 }
 
 fn set_watching(status: &ArcSwap<Status>, watching: Watching) {

@@ -69,8 +69,9 @@ pub fn start(options: Options, progress: ShowProgress) -> Result<Control, StartE
     let (status, orders) = (shared.status.clone(), shared.orders.clone());
     let run = move || {
         watched(&status, || {
-            helpers::start(&status, &orders);
-            worker.run();
+            if helpers::start(&status, &orders) {
+                worker.run();
+            }
         });
     };
     let thread = threads::start("control", run).map_err(StartError::Thread)?;

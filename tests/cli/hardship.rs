@@ -146,8 +146,8 @@ fn without_a_thread_to_read_with_health_says_no_until_there_is_one() {
     use std::os::unix::process::CommandExt as _;
     /// A user that runs nothing else: the limit is on all threads of a user.
     const USER: u32 = 54_321;
-    /// The main thread, the log, one for TCP and HTTP, and the loop.
-    const TOO_FEW: &str = "--nproc=4:1000";
+    /// The main thread, the log, one for TCP and HTTP, the loop, and not all of its helpers.
+    const TOO_FEW: &str = "--nproc=5:1000";
     if !getuid().is_root() {
         needs::skip("only root may start a server as a user of its own");
         return;
@@ -166,6 +166,7 @@ fn without_a_thread_to_read_with_health_says_no_until_there_is_one() {
         .arg("--workers=1")
         .current_dir(place.path("."))
         .env_clear()
+        .env("RAYON_NUM_THREADS", "4")
         .uid(USER)
         .gid(USER);
     let server = Server::spawn(command);

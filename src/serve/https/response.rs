@@ -24,11 +24,11 @@ impl AsRef<[u8]> for Held {
 pub(super) fn answer(message: Vec<u8>, hold: Hold) -> Response<Full<Bytes>> {
     let max_age = format!("max-age={}", freshness_seconds(&message));
     let max_age = HeaderValue::try_from(max_age).expect("digits can stand in a header");
-    let held = Held {
+    let owner = Held {
         message,
         _hold: hold,
     };
-    let mut response = Response::new(Full::from(Bytes::from_owner(held)));
+    let mut response = Response::new(Full::from(Bytes::from_owner(owner)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(DNS_MESSAGE));
     headers.insert(CACHE_CONTROL, max_age);
