@@ -42,3 +42,43 @@ seems to.
     let found = fs::read_to_string(&path).expect("the page is there");
     assert_eq!(found, expected, "run UPDATE=1 cargo test --test it docs");
 }
+
+/// Everything in `text` that begins with `prefix` and goes on with characters that are `part` of it.
+fn words<'t>(text: &'t str, prefix: &str, part: fn(char) -> bool) -> Vec<&'t str> {
+    let begins = text.match_indices(prefix).map(|(at, _)| at);
+    let word = |at: usize| {
+        let rest = &text[at + prefix.len()..];
+        let end = rest.find(|letter| !part(letter)).unwrap_or(rest.len());
+        &text[at..at + prefix.len() + end]
+    };
+    begins.map(word).collect()
+}
+
+#[test]
+fn pages_name_metrics_and_diagnostics_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &Path| fs::read_to_string(path).expect("a page can be read");
+    let metrics = read(&page("metrics.md"));
+    let metrics = words(&metrics, "| `meshdns_", |letter| {
+        letter.is_ascii_lowercase() || letter == '_'
+    });
+    let codes: Vec<String> = code::ALL.iter().map(|(code, _)| code.to_string()).collect();
+    let pages = fs::read_dir(root.join("docs")).expect("a folder");
+    let pages = pages.map(|entry| entry.expect("an entry").path());
+    for path in pages.chain([root.join("README.md"), root.join("CHANGELOG.md")]) {
+        let text = read(&path);
+        let path = path.display();
+        // A prefix alone stands for many.
+        let named = words(&text, "`meshdns_", |letter| {
+            letter.is_ascii_lowercase() || letter == '_'
+        });
+        for metric in named.into_iter().filter(|metric| !metric.ends_with('_')) {
+            let row = format!("| {metric}");
+            assert!(metrics.contains(&&*row), "{path}: no such metric: {metric}");
+        }
+        let named = words(&text, "MDNS", |letter| letter.is_ascii_digit());
+        for code in named.into_iter().filter(|code| code.len() == 7) {
+            assert!(codes.iter().any(|known| known == code), "{path}: {code}");
+        }
+    }
+}
