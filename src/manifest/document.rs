@@ -70,10 +70,10 @@ impl<'f> Decoder<'f> {
         match read::read(&self.arena, raw, self.as_json) {
             Ok(tree) if tree.root.value == Value::Null => {}
             Ok(tree) => {
-                if !matches!(tree.root.value, Value::Map(_) | Value::List(_)) {
-                    if template::first_action(raw.text).is_none() {
-                        draft.count_garbled();
-                    }
+                if !matches!(tree.root.value, Value::Map(_) | Value::List(_))
+                    && template::first_action(raw.text).is_none()
+                {
+                    draft.count_garbled();
                 }
                 let mut unfolding = Unfolding {
                     faults: tree.faults.iter().peekable(),
