@@ -29,8 +29,7 @@ pub(super) struct Intake {
     has_all: bool,
     /// What could not be read at the start, and not since.
     unread: Unread,
-    /// Whether that is waited for, and since when.
-    waits: bool,
+    /// Since when that is waited for, as long as it is.
     waits_since: Option<Instant>,
 }
 
@@ -45,7 +44,6 @@ impl Intake {
             is_half: false,
             has_all: false,
             unread: Unread::default(),
-            waits: false,
             waits_since: None,
         }
     }
@@ -71,19 +69,17 @@ impl Intake {
     }
 
     fn note_unread(&mut self, unread: Unread, waits: bool) {
-        if waits {
-            let since = *self.waits_since.get_or_insert_with(Instant::now);
-            if since.elapsed() >= TOLD_AFTER {
-                self.log.waits(&unread);
-            }
+        let since = waits.then(|| self.waits_since.unwrap_or_else(Instant::now));
+        if since.is_some_and(|since| since.elapsed() >= TOLD_AFTER) {
+            self.log.waits(&unread);
         }
-        (self.unread, self.waits) = (unread, waits);
+        (self.unread, self.waits_since) = (unread, since);
         self.pipeline.set_knows_all(!waits);
     }
 
     /// What could not be read at the start, and whether that is waited for.
     pub(super) fn unread(&self) -> (&Unread, bool) {
-        (&self.unread, self.waits)
+        (&self.unread, self.waits_since.is_some())
     }
 
     /// Whether what was taken in may be published: a source told everything once, and nothing that belongs to it is still to
@@ -94,7 +90,7 @@ impl Intake {
 
     /// Whether something changed since the last time, be it what is known of names that no host has.
     pub(super) fn has_changes(&self) -> bool {
-        self.has_changes || self.pipeline.snapshot().knows_all() == self.waits
+        self.has_changes || self.pipeline.snapshot().knows_all() == self.waits_since.is_some()
     }
 
     /// The work of what is about to be published; the first load is over with it.

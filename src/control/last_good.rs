@@ -70,9 +70,9 @@ pub(super) fn begin(
 
 /// What is to be told of it.
 pub(super) fn status(saver: &Saver, feed: &Feed) -> StateStatus {
-    let (saved, failures) = saver.saved();
+    let (last, failures) = saver.saved();
     StateStatus {
-        saved,
+        saved: last,
         failures,
         in_use: Unread::of(feed.earlier()),
         in_use_since: saver.oldest(feed.earlier()),

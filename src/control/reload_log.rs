@@ -144,13 +144,14 @@ impl ReloadLog {
             return;
         }
         self.last_good.clone_from(&state.in_use);
-        match state.in_use_since.filter(|_| state.in_use.count > 0) {
-            Some(since) => warn!(
+        if let Some(since) = state.in_use_since.filter(|_| state.in_use.count > 0) {
+            warn!(
                 "the last good state, of {}, stands in for what can't be read: {}",
                 humantime::format_rfc3339_seconds(since),
                 state.in_use
-            ),
-            None => info!("everything can be read again that the last good state stood in for"),
+            );
+        } else {
+            info!("everything can be read again that the last good state stood in for");
         }
     }
 

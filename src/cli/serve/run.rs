@@ -24,6 +24,7 @@ use super::{
     supervisor,
 };
 use crate::{
+    config::Config,
     control,
     forward::{self, Forwarder, InForce},
     http::{self, Lifecycle, Pages},
@@ -57,6 +58,18 @@ fn raise_descriptor_limit() {
     }
 }
 
+/// What the loop is to serve, and how.
+fn options(config: &Config, seed: u64) -> control::Options {
+    control::Options {
+        folders: config.folders.clone(),
+        follow_links: config.follow_links,
+        policy: config.policy(seed),
+        wish: config.poll.map_or(Wish::Events, Wish::Poll),
+        start_patience: config.start_patience,
+        state_dir: config.state_dir.clone(),
+    }
+}
+
 async fn serve(plan: Plan) -> Result<Exit, Failure> {
     raise_descriptor_limit();
     let config = &plan.config;
@@ -68,14 +81,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let pages = http::Sockets::bind(&listen::usable(&config.http))?;
     let seed = RandomState::new().hash_one(0);
     let mut control = control::start(
-        control::Options {
-            folders: config.folders.clone(),
-            follow_links: config.follow_links,
-            policy: config.policy(seed),
-            wish: config.poll.map_or(Wish::Events, Wish::Poll),
-            start_patience: config.start_patience,
-            state_dir: config.state_dir.clone(),
-        },
+        options(config, seed),
         progress::show(config.log_format, &plan.log.lines),
     )?;
     let forwarder = match config.forward.clone() {
