@@ -21,7 +21,7 @@ pub(super) fn start(status: &ArcSwap<Status>, orders: &Orders) -> bool {
     let mut tell = |error: &io::Error| {
         if !is_short {
             warn!(%error, "the mesh folders can't be read before there is a thread for it: trying again");
-            set_watching(status, Watching::Stopped);
+            set_watching(status, &Watching::Stopped);
         }
         is_short = true;
         !orders.is_stopped()
@@ -41,12 +41,12 @@ pub(super) fn start(status: &ArcSwap<Status>, orders: &Orders) -> bool {
     }
     if is_short {
         info!("the threads that read the mesh folders have started");
-        set_watching(status, Watching::Starting);
+        set_watching(status, &Watching::Starting);
     }
     true
 }
 
-fn set_watching(status: &ArcSwap<Status>, watching: Watching) {
+fn set_watching(status: &ArcSwap<Status>, watching: &Watching) {
     status.rcu(|last| Status {
         watching: watching.clone(),
         ..Status::clone(last)

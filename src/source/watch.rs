@@ -145,14 +145,15 @@ impl Watch {
         let signals = self.signals.clone();
         let watcher = RecommendedWatcher::new(move |event| signals.note(event), Config::default());
         match watcher {
-            Ok(mut watcher) => match watcher.configure(Config::default()) {
-                Ok(_) => self.watcher = Some(watcher),
-                Err(_) => {
+            Ok(mut watcher) => {
+                if watcher.configure(Config::default()).is_ok() {
+                    self.watcher = Some(watcher);
+                } else {
                     // Its thread did not start, of which it tells nobody, and without which dropping it panics.
                     mem::forget(watcher);
                     self.fall_back(&notify::Error::generic("no thread is left for that"));
                 }
-            },
+            }
             Err(error) => self.fall_back(&error),
         }
     }

@@ -8,7 +8,7 @@ use std::{
     process::{Child, ChildStderr, Command, Stdio},
 };
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getuid, kill_process, prlimit};
+use rustix::process::{Pid, Signal, getuid, kill_process};
 
 use crate::{
     harness::{Place, ask, serve, until},
@@ -141,13 +141,23 @@ fn a_probe_is_answered_whoever_holds_connections_to_the_pages() {
     assert!(displaced > 100, "{displaced}");
 }
 
+/// A process that takes one of the threads that its user may have.
+struct Sleeper(Child);
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.0.kill().expect("it sleeps");
+        self.0.wait().expect("our child");
+    }
+}
+
 #[test]
 fn without_a_thread_to_read_with_health_says_no_until_there_is_one() {
     use std::os::unix::process::CommandExt as _;
     /// A user that runs nothing else: the limit is on all threads of a user.
     const USER: u32 = 54_321;
-    /// The main thread, the log, one for TCP and HTTP, the loop, and not all of its helpers.
-    const TOO_FEW: &str = "--nproc=5:1000";
+    /// Twenty that are taken; the main thread, the log, one for TCP and HTTP, the loop, and not all of its helpers.
+    const TOO_FEW: &str = "--nproc=25";
     if !getuid().is_root() {
         needs::skip("only root may start a server as a user of its own");
         return;
@@ -155,6 +165,9 @@ fn without_a_thread_to_read_with_health_says_no_until_there_is_one() {
     if !needs::met(&[needs::Need::Program("prlimit --version")]) {
         return;
     }
+    let sleeper = || Command::new("sleep").arg("600").uid(USER).gid(USER).spawn();
+    let sleepers = (0..20).map(|_| Sleeper(sleeper().expect("a process")));
+    let sleepers: Vec<_> = sleepers.collect();
     let place = Place::with_svc1();
     let arguments = ["serve", "--listen=127.0.0.1:0", "--http=127.0.0.1:0"];
     let inner = place.meshdns_as_nobody(&arguments);
@@ -176,11 +189,7 @@ fn without_a_thread_to_read_with_health_says_no_until_there_is_one() {
         (page("/health")?.status == 503).then_some(())
     });
     assert_eq!(page("/ready").expect("an answer").status, 503);
-    let enough = Rlimit {
-        current: Some(1000),
-        maximum: Some(1000),
-    };
-    prlimit(Some(server.pid()), Resource::Nproc, enough).expect("root may");
+    drop(sleepers);
     until("/ready says OK", || {
         (page("/ready")?.status == 200).then_some(())
     });

@@ -116,28 +116,30 @@ fn a_client_that_does_not_read_is_left() {
 /// What begins the handshakes of so many QUIC clients that hear nothing: they can't tell where they are.
 fn first_datagrams(server: &Server, count: usize) -> Vec<Vec<u8>> {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let nobody = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    nobody.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-    let address = nobody.local_addr().expect("it is bound");
-    (0..count)
+    let config = server
+        .place
+        .certificate
+        .client(&["doq"], &[&version::TLS13]);
+    let config = Arc::new(QuicClientConfig::try_from(config).expect("TLS 1.3"));
+    let _inside = runtime.enter();
+    let begun: Vec<_> = (0..count)
         .map(|_| {
-            let config = server
-                .place
-                .certificate
-                .client(&["doq"], &[&version::TLS13]);
-            let config = QuicClientConfig::try_from(config).expect("TLS 1.3");
-            let _inside = runtime.enter();
+            let nobody = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            nobody.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+            let address = nobody.local_addr().expect("it is bound");
             let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0)));
             let endpoint = endpoint.expect("a free port");
-            let config = quinn::ClientConfig::new(Arc::new(config));
+            let config = quinn::ClientConfig::new(config.clone());
             let connecting = endpoint.connect_with(config, address, "dns.test");
-            let _connecting = connecting.expect("a connection");
+            let connecting = connecting.expect("a connection");
             let mut datagram = vec![0; 2048];
             let length = nobody.recv(&mut datagram).expect("a datagram");
             datagram.truncate(length);
-            datagram
+            // A client that is dropped would say so.
+            (datagram, connecting, endpoint)
         })
-        .collect()
+        .collect();
+    begun.into_iter().map(|(datagram, ..)| datagram).collect()
 }
 
 #[test]

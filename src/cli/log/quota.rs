@@ -71,7 +71,7 @@ impl<S: Subscriber> Layer<S> for Quota {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
         let is_of = |module: &&str| metadata.target().starts_with(*module);
-        if UNLIMITED.iter().any(|module| is_of(&module)) {
+        if UNLIMITED.iter().any(is_of) {
             return true;
         }
         let now = Instant::now();

@@ -149,18 +149,8 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
     lifecycle.mark_stopping();
     supervisor::tell_stopping();
-    if !lameduck.is_zero() {
-        info!(
-            "shutting down, and answering for {} more",
-            humantime::format_duration(lameduck)
-        );
-        tokio::select! {
-            () = time::sleep(lameduck) => {}
-            () = stop.signalled() => {
-                warn!("told twice to stop: exiting at once");
-                return Ok(Exit::Fine);
-            }
-        }
+    if !answer_on(lameduck, &mut stop).await {
+        return Ok(Exit::Fine);
     }
     tokio::select! {
         () = running.stop() => {}
@@ -169,4 +159,22 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     control.stop();
     info!("stopped");
     Ok(Exit::Fine)
+}
+
+/// Answers for so long after the first signal; `false` where a second one ends that.
+async fn answer_on(lameduck: Duration, stop: &mut Stop) -> bool {
+    if lameduck.is_zero() {
+        return true;
+    }
+    info!(
+        "shutting down, and answering for {} more",
+        humantime::format_duration(lameduck)
+    );
+    tokio::select! {
+        () = time::sleep(lameduck) => true,
+        () = stop.signalled() => {
+            warn!("told twice to stop: exiting at once");
+            false
+        }
+    }
 }
