@@ -21,7 +21,7 @@ use meshdns::{
     hickory::MeshHandler,
     pipeline::Policy,
     select::WhenAllUnhealthy,
-    source::Wish,
+    source::{FollowLinks, Wish},
     zone::{Settings, Snapshot},
 };
 use tokio::net::{TcpListener, UdpSocket};
@@ -53,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
                 }),
                 when_all_unhealthy: WhenAllUnhealthy::None,
             },
+            follow_links: FollowLinks::default(),
             wish: Wish::Events,
             start_patience: START_PATIENCE,
             state_dir: None,
