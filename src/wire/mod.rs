@@ -24,6 +24,7 @@ mod freshness;
 mod local;
 mod name;
 mod odd;
+mod opt;
 mod parse;
 mod record;
 mod refusal;

@@ -5,7 +5,7 @@ use hickory_proto::{
     serialize::binary::{BinDecodable, BinDecoder},
 };
 
-use super::parse::{OPT_START, Opt, opt};
+use super::opt::{OPT_START, Opt, opt};
 
 /// Why a message whose question is fine can't be answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
