@@ -20,7 +20,7 @@ use std::{
 use meshdns::{
     answer::answer,
     dns::{Name, Serial, Ttl},
-    serve::CookieKeys,
+    serve::{CookieChecker, CookieKeys},
     wire,
     zone::{Compiled, Editor, HostRecords, Settings, Snapshot},
 };
@@ -72,7 +72,7 @@ fn main() {
     let messages: Vec<Vec<u8>> = (0..NAMES)
         .map(|index| question(&name(index), record_type, additional))
         .collect();
-    let keys = CookieKeys::of(&[[7; 16]]);
+    let mut cookies = CookieChecker::new(CookieKeys::of(&[[7; 16]]));
     let mut out = Vec::with_capacity(wire::MAX_UDP_BYTES);
     let mut buffer = wire::NameBuffer::default();
     for round in 0..rounds {
@@ -82,7 +82,8 @@ fn main() {
             let mut limit_bytes = wire::udp_limit_bytes(&query);
             let cookie = (!query.cookie.is_empty()).then(|| {
                 limit_bytes -= wire::COOKIE_OPTION_LEN;
-                keys.check(query.cookie, black_box(CLIENT), black_box(NOW))
+                cookies
+                    .check(query.cookie, black_box(CLIENT), black_box(NOW))
                     .cookie
             });
             let answered = answer(&snapshot, &query);

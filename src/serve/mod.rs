@@ -33,7 +33,9 @@ pub use self::{
     bind::{BindError, Sockets},
     certificate::{CertificateError, CertificateFiles, Certificates, LOOK_INTERVAL, Validity},
     limits::TcpLimits,
-    restraint::{AnswerLimits, CheckedCookie, CookieKeyError, CookieKeys, RateLimit},
+    restraint::{
+        AnswerLimits, CheckedCookie, CookieChecker, CookieKeyError, CookieKeys, RateLimit,
+    },
     running::Running,
     settings::{Encrypted, Listener, ServeSettings, Transport},
 };

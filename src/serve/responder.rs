@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::{
     ServedAddress, Shared,
     amend::amend,
-    restraint::{Allowance, Restraint},
+    restraint::{Allowance, CookieChecker, Restraint},
 };
 use crate::{
     answer::{Query, answer},
@@ -63,6 +63,7 @@ struct Replies {
     recorder: Recorder,
     forwarder: Cache<Arc<InForce>, Option<Arc<Forwarder>>>,
     restraint: Arc<Restraint>,
+    cookies: Option<CookieChecker>,
     /// Whether clients without a valid cookie are limited here.
     limits: bool,
     /// The time in seconds, where messages that are answered together needed it.
@@ -81,6 +82,7 @@ impl Responder {
                 recorder: shared.traffic.recorder(served.address, served.protocol),
                 forwarder: Cache::new(Arc::clone(&shared.forwarder)),
                 restraint: Arc::clone(&shared.restraint),
+                cookies: shared.restraint.cookie_keys.clone().map(CookieChecker::new),
                 limits,
                 seconds: None,
             },
@@ -237,12 +239,12 @@ impl Replies {
         let unlimited = Allowance::Answer {
             limit_bytes: usize::MAX,
         };
-        let keys = self.restraint.cookie_keys.as_ref();
-        let cookie = match keys.filter(|_| !query.cookie.is_empty()) {
+        let checker = self.cookies.as_mut();
+        let cookie = match checker.filter(|_| !query.cookie.is_empty()) {
             None => None,
-            Some(keys) => {
+            Some(checker) => {
                 let now = *self.seconds.get_or_insert_with(seconds);
-                let checked = keys.check(query.cookie, client, now);
+                let checked = checker.check(query.cookie, client, now);
                 if checked.is_valid {
                     return (unlimited, Some(checked.cookie));
                 }

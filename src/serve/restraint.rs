@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use self::rate_limit::RateLimiter;
 pub use self::{
-    cookies::{CheckedCookie, CookieKeyError, CookieKeys},
+    cookies::{CheckedCookie, CookieChecker, CookieKeyError, CookieKeys},
     rate_limit::RateLimit,
 };
 use crate::wire::MAX_UDP_BYTES;

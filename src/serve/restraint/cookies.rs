@@ -37,6 +37,20 @@ const RENEWAL_SECONDS: i32 = 1800;
 #[derive(Clone)]
 pub struct CookieKeys(Arc<[SipHasher24]>);
 
+/// Checks cookies for one worker, and remembers some: whoever asks much sends the same one each time.
+#[derive(Clone, Debug)]
+pub struct CookieChecker {
+    keys: CookieKeys,
+    /// The last cookie of each slot, and whose it is; empty before the first.
+    recent: Vec<(Cookie, IpAddr)>,
+}
+
+/// How many cookies a worker remembers.
+const SLOTS: usize = 256;
+
+/// For how many seconds a cookie is given to a client that does not send it back before another is made.
+const SHARED_SECONDS: u32 = 60;
+
 /// There are no keys for cookies.
 #[derive(Debug, thiserror::Error)]
 pub enum CookieKeyError {
@@ -160,6 +174,65 @@ impl CookieKeys {
             is_valid,
         }
     }
+}
+
+impl CookieChecker {
+    /// With nothing remembered.
+    pub fn new(keys: CookieKeys) -> Self {
+        Self {
+            keys,
+            recent: Vec::new(),
+        }
+    }
+
+    /// What [`CookieKeys::check`] says, but that a client's part alone gets a cookie that may be a minute old.
+    #[inline]
+    pub fn check(&mut self, received: &[u8], client: IpAddr, now: u32) -> CheckedCookie {
+        let of_client = received
+            .first_chunk::<CLIENT_COOKIE_LEN>()
+            .expect("a reader of messages takes no shorter cookies");
+        let slot = slot(*of_client);
+        if let Some((cookie, owner)) = self.recent.get(slot)
+            && *owner == client
+        {
+            let made = u32::from_be_bytes([cookie[12], cookie[13], cookie[14], cookie[15]]);
+            let age = now.wrapping_sub(made);
+            let is_back = age <= RENEWAL_SECONDS.cast_unsigned() && received == cookie;
+            if is_back || received == &cookie[..CLIENT_COOKIE_LEN] && age < SHARED_SECONDS {
+                return CheckedCookie {
+                    cookie: *cookie,
+                    is_valid: is_back,
+                };
+            }
+        }
+        self.check_anew(received, slot, client, now)
+    }
+
+    #[inline(never)]
+    fn check_anew(
+        &mut self,
+        received: &[u8],
+        slot: usize,
+        client: IpAddr,
+        now: u32,
+    ) -> CheckedCookie {
+        const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+        let checked = self.keys.check(received, client, now);
+        if self.recent.is_empty() {
+            self.recent = vec![([0; COOKIE_LEN], NOBODY); SLOTS];
+        }
+        self.recent[slot] = (checked.cookie, client);
+        checked
+    }
+}
+
+/// Where a cookie is remembered, by the client's part: whoever chooses that finds its own slot, or makes others' be made anew.
+fn slot(of_client: [u8; CLIENT_COOKIE_LEN]) -> usize {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let [first, ..] = u64::from_ne_bytes(of_client)
+        .wrapping_mul(ODD)
+        .to_be_bytes();
+    usize::from(first)
 }
 
 /// Without the keys.
@@ -327,6 +400,50 @@ mod tests {
             changed.resize(length, 0);
             assert!(!is_valid(&one, &changed, home, NOW), "{length} bytes");
         }
+    }
+
+    #[test]
+    fn what_is_remembered_says_what_is_made_anew() {
+        let keys = keys(&["e5e973e5a6b2a43f48e7dc849e37bfcf"]);
+        let mut checker = CookieChecker::new(keys.clone());
+        let clients = ["198.51.100.100", "198.51.100.101", "2001:db8::1"];
+        let clients = clients.map(|text| text.parse::<IpAddr>().expect("an address"));
+        let sent = |client, now| keys.check(b"abcdefgh", client, now).cookie.to_vec();
+        for client in clients {
+            for (made, now) in [
+                (0, 0),
+                (0, 1800),
+                (0, 1801),
+                (0, 3600),
+                (0, 3601),
+                (301, 0),
+                (300, 0),
+            ] {
+                let (made, now) = (NOW + made, NOW + now);
+                let mut damaged = sent(client, made);
+                damaged[23] ^= 1;
+                let others = sent(clients[0], made);
+                for received in [sent(client, made), damaged, others, b"abcdefgh".to_vec()] {
+                    let anew = keys.check(&received, client, now);
+                    // The second time it is remembered.
+                    for _ in 0..2 {
+                        let checked = checker.check(&received, client, now);
+                        assert_eq!(checked.is_valid, anew.is_valid, "{received:?} at {now}");
+                        let again = keys.check(&checked.cookie, client, now);
+                        assert!(again.is_valid && again.cookie == checked.cookie);
+                    }
+                }
+            }
+        }
+        let first = checker.check(b"abcdefgh", clients[0], NOW).cookie;
+        assert_eq!(
+            checker.check(b"abcdefgh", clients[0], NOW + 59).cookie,
+            first
+        );
+        assert_ne!(
+            checker.check(b"abcdefgh", clients[0], NOW + 60).cookie,
+            first
+        );
     }
 
     #[track_caller]
