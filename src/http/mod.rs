@@ -28,6 +28,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use tokio::sync::Semaphore;
 
 pub use figures::Figures;
 pub use server::{BindError, Sockets};
@@ -39,6 +40,9 @@ use crate::{
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Writing the metrics takes a thread some time: the others are for probes.
+static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 
 /// How far the process is between its start and its end.
 #[derive(Debug, Default)]
@@ -142,6 +146,9 @@ async fn ready(State(pages): State<Arc<Pages>>) -> Response {
 }
 
 async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+    // Others have their turn in between: those who ask for many pages at once must not keep a probe waiting.
+    tokio::task::yield_now().await;
+    let _turn = ONE_AT_A_TIME.acquire().await;
     let accept = headers.get(header::ACCEPT);
     let accept = accept.and_then(|value| value.to_str().ok());
     let (content_type, page) = if wants_open_metrics(accept.unwrap_or_default()) {
