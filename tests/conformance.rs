@@ -369,10 +369,14 @@ fn edns() {
     with(&opt(1232, 0, 0x7fff, &[]), "edns 0 1232");
     with(&opt(1232, 0, 0, b"\xff\xfe\0\x03abc"), "edns 0 1232");
     with(&opt(1232, 0, 0, COOKIE), "edns 0 1232");
-    with(&opt(1232, 0, 0, b"\0\x0a\0\x04abcd"), "edns 0 1232");
     with(
         &opt(1232, 0, 0, b"\0\x08\0\x07\0\x01\x18\0\x0a\0\0"),
         "edns 0 1232",
+    );
+    // RFC 7873 §5.2.2: no cookie is so short.
+    check(
+        &ask_edns(HOST, A, &opt(1232, 0, 0, b"\0\x0a\0\x04abcd")),
+        "rcode 1 qr\n? svc1.internal.com. IN A",
     );
     with(&opt(1232, 0, 0, b"\0\x03\0\0"), "edns 0 1232 nsid=one");
     with(
