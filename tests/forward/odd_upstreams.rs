@@ -341,9 +341,10 @@ fn clients_get_connections_while_many_questions_wait() {
         let question = query(RD, &format!("name{number}.test"), 1, 1, &edns());
         socket.send(&question).expect("a sent query");
     }
+    // Upstreams have 16 files, one of them 8, and one client three quarters of those.
     forwarding
         .server
-        .wait("questions to arrive", || upstream.count() >= 8);
+        .wait("questions to arrive", || upstream.count() >= 6);
     for _ in 0..3 {
         let answer = forwarding.send_tcp(&query(RD, "svc1.internal.com", 1, 1, &edns()));
         assert_eq!(answer.answers.len(), 1);
