@@ -64,6 +64,8 @@ pub(super) struct Folder {
     /// When the first look began.
     begun: Option<Instant>,
     burst: Option<Burst>,
+    /// Whether a look was given up behind changes that it had handed on, and what it did not come to may still be away.
+    gave_up_half: bool,
 }
 
 impl Folder {
@@ -81,6 +83,7 @@ impl Folder {
             is_start: true,
             begun: None,
             burst: None,
+            gave_up_half: false,
         }
     }
 
@@ -256,6 +259,7 @@ impl Folder {
             true
         });
         scan.is_torn = !all_read;
+        self.gave_up_half |= scan.is_torn && scan.work.changes() > 0;
         if all_read {
             let missing = Missing {
                 unlisted,
@@ -594,6 +598,9 @@ impl Folder {
                 });
             }
         }
+        // A folder that went while it was read may come back with the other half.
+        self.gave_up_half &= outstanding.contains(&true);
+        scan.is_half |= self.gave_up_half;
         for (root, outstanding) in self.roots.iter_mut().zip(outstanding) {
             root.is_returning &= outstanding;
         }

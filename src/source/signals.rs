@@ -149,6 +149,12 @@ impl Signals {
         self.lock().scope = scope;
     }
 
+    /// Forgets who is writing to files of `folder`: events told of one that is elsewhere.
+    pub(super) fn forget_writers(&self, folder: &Path) {
+        let writers = &mut self.lock().evidence.being_written;
+        writers.retain(|path, _| path.parent() != Some(folder));
+    }
+
     /// Watched folders that were moved or removed, and their watches with them.
     pub(super) fn take_lost(&self) -> HashSet<PathBuf> {
         std::mem::take(&mut self.lock().lost)

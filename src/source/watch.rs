@@ -171,6 +171,8 @@ impl Watch {
             if !stays {
                 // The watch usually went with the folder.
                 let _ = watcher.unwatch(path);
+                // Who writes there now writes into a folder of another name.
+                self.signals.forget_writers(path);
             }
             stays
         });
