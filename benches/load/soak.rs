@@ -234,8 +234,8 @@ fn tell(report: &mut Report, seen: &Seen, outcome: &Outcome, beside: &Outcome) {
     report.tell("the same of the reflector", &times(&echoed));
     // What is first needed under load is there after a tenth of the time.
     let settled = &seen.holdings[seen.holdings.len() / 10..];
-    let (first, last) = (settled[0], settled[settled.len() - 1]);
-    let [before, after] = [first, last].map(|holdings| mebibytes(holdings.resident_bytes));
+    let ends = [settled[0], settled[settled.len() - 1]];
+    let [before, after] = ends.map(|holdings| mebibytes(holdings.resident_bytes));
     report.hold(
         "RSS at the end, beside that after a tenth of the time",
         after / before,
@@ -245,9 +245,9 @@ fn tell(report: &mut Report, seen: &Seen, outcome: &Outcome, beside: &Outcome) {
     );
     report.judge(
         "descriptors after a tenth of the time, and at the end",
-        &format!("{}, {}", first.descriptors, last.descriptors),
+        &format!("{}, {}", ends[0].descriptors, ends[1].descriptors),
         "no more",
-        last.descriptors <= first.descriptors,
+        ends[1].descriptors <= ends[0].descriptors,
     );
 }
 

@@ -239,12 +239,12 @@ impl Replies {
         let unlimited = Allowance::Answer {
             limit_bytes: usize::MAX,
         };
-        let checker = self.cookies.as_mut();
-        let cookie = match checker.filter(|_| !query.cookie.is_empty()) {
+        let cookies = self.cookies.as_mut();
+        let cookie = match cookies.filter(|_| !query.cookie.is_empty()) {
             None => None,
-            Some(checker) => {
+            Some(cookies) => {
                 let now = *self.seconds.get_or_insert_with(seconds);
-                let checked = checker.check(query.cookie, client, now);
+                let checked = cookies.check(query.cookie, client, now);
                 if checked.is_valid {
                     return (unlimited, Some(checked.cookie));
                 }

@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn what_is_remembered_says_what_is_made_anew() {
         let keys = keys(&["e5e973e5a6b2a43f48e7dc849e37bfcf"]);
-        let mut checker = CookieChecker::new(keys.clone());
+        let mut remembering = CookieChecker::new(keys.clone());
         let clients = ["198.51.100.100", "198.51.100.101", "2001:db8::1"];
         let clients = clients.map(|text| text.parse::<IpAddr>().expect("an address"));
         let sent = |client, now| keys.check(b"abcdefgh", client, now).cookie.to_vec();
@@ -427,7 +427,7 @@ mod tests {
                     let anew = keys.check(&received, client, now);
                     // The second time it is remembered.
                     for _ in 0..2 {
-                        let checked = checker.check(&received, client, now);
+                        let checked = remembering.check(&received, client, now);
                         assert_eq!(checked.is_valid, anew.is_valid, "{received:?} at {now}");
                         let again = keys.check(&checked.cookie, client, now);
                         assert!(again.is_valid && again.cookie == checked.cookie);
@@ -435,13 +435,13 @@ mod tests {
                 }
             }
         }
-        let first = checker.check(b"abcdefgh", clients[0], NOW).cookie;
+        let first = remembering.check(b"abcdefgh", clients[0], NOW).cookie;
         assert_eq!(
-            checker.check(b"abcdefgh", clients[0], NOW + 59).cookie,
+            remembering.check(b"abcdefgh", clients[0], NOW + 59).cookie,
             first
         );
         assert_ne!(
-            checker.check(b"abcdefgh", clients[0], NOW + 60).cookie,
+            remembering.check(b"abcdefgh", clients[0], NOW + 60).cookie,
             first
         );
     }
