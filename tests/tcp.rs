@@ -349,10 +349,10 @@ fn clients_at_their_limits_keep_nobody_out() {
             })
         })
         .collect();
-    let served = (1..=100)
+    let answered = (1..=100)
         .filter(|client| try_ask(&mut connect_from(&format!("127.0.1.{client}:0"), at)))
         .count();
-    assert_eq!(served, 100);
+    assert_eq!(answered, 100);
     for attacker in attackers {
         attacker.join().expect("no panic");
     }
@@ -366,7 +366,7 @@ fn half_messages_take_no_more_memory_than_allowed() {
         buffered_bytes: LIMIT,
         ..TcpLimits::default()
     });
-    let half = [&u16::MAX.to_be_bytes()[..], &[0; 60_000]].concat();
+    let half = [&u16::MAX.to_be_bytes()[..], &vec![0; 60_000]].concat();
     let send_half = |client: usize| {
         let mut stream = connect_from(&format!("127.0.0.{client}:0"), server.address());
         // The server may end the connection before it has read all.

@@ -113,7 +113,7 @@ fn hostile(http: SocketAddr, number: usize) -> TcpStream {
 /// Whether the other end keeps the connection, whatever it has sent.
 fn is_open(stream: &mut TcpStream) -> bool {
     stream.set_nonblocking(true).expect("a socket of ours");
-    let mut some = [0; 65_536];
+    let mut some = vec![0; 65_536];
     loop {
         match stream.read(&mut some) {
             Ok(0) => return false,
