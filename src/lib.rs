@@ -172,7 +172,8 @@
 //!
 //! **Cookies are on by default** ([`serve::CookieKeys`]): they protect clients from forged answers, and cost those nothing who send none.
 //! Limits by network are off: a forwarder is one network. Nobody is refused for want of a cookie (BADCOOKIE): TC says the same to
-//! everyone. Cost: a hash for each query with a cookie, and 28 bytes in its answer.
+//! everyone. Cost: a hash for each cookie that a worker does not remember, and 28 bytes
+//! in the answer.
 //!
 //! **hickory-server is a second opinion, and a place in other people's servers.** Its listener and encoder serve the same
 //! answers in tests, and every field must be equal. Cost: six crates behind a feature, and some lines anew with each of its
