@@ -35,6 +35,18 @@ pub struct Answer<'s> {
     pub others: Option<Others>,
 }
 
+impl<'s> Answer<'s> {
+    /// One that belongs to no zone of ours.
+    fn outside_zones(outcome: Outcome<'s>) -> Self {
+        Self {
+            outcome,
+            apex_at: None,
+            nsid: None,
+            others: None,
+        }
+    }
+}
+
 /// What the mesh knows of a name that others answer for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Others {
@@ -90,74 +102,93 @@ pub enum Outcome<'s> {
 
 /// Answers `query` from `snapshot`.
 pub fn answer<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'s> {
-    let identity = &snapshot.settings().identity;
-    let asks_nsid = query.edns.is_some_and(|edns| edns.nsid);
-    let (outcome, apex_at, others) = outcome(snapshot, query);
-    Answer {
-        outcome,
-        apex_at,
-        nsid: identity.nsid.as_deref().filter(|_| asks_nsid),
-        others,
+    let mut answer = without_identifier(snapshot, query);
+    if query.edns.is_some_and(|edns| edns.nsid) {
+        answer.nsid = snapshot.settings().identity.nsid.as_deref();
     }
+    answer
 }
 
-fn outcome<'s>(
-    snapshot: &'s Snapshot,
-    query: &Query<'_>,
-) -> (Outcome<'s>, Option<usize>, Option<Others>) {
+fn without_identifier<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'s> {
     if query.edns.is_some_and(|edns| edns.version > 0) {
-        return (Outcome::BadVersion, None, None);
+        return Answer::outside_zones(Outcome::BadVersion);
     }
     if query.class != Class::IN {
         let text = (query.class == Class::CH)
             .then(|| chaos::text(&snapshot.settings().identity, query))
             .flatten();
-        let outcome = text.map_or(Outcome::OtherClass, Outcome::Identity);
-        return (outcome, None, None);
+        return Answer::outside_zones(text.map_or(Outcome::OtherClass, Outcome::Identity));
     }
     if let Some(refused) = refused_type(query.record_type) {
-        return (refused, None, None);
+        return Answer::outside_zones(refused);
     }
     if !snapshot.is_ready() {
-        return (Outcome::NotReady, None, None);
+        return Answer::outside_zones(Outcome::NotReady);
     }
     let found = snapshot.find(query.name);
-    let others = match &found {
-        _ if snapshot.answers_alone() => None,
-        // Whatever zone the host is in.
-        Found::Name(owner) if owner.records.is_some() && query.record_type.is_address() => None,
-        found => others(snapshot, query, found),
-    };
+    if snapshot.answers_alone() {
+        of_mesh(snapshot, query, found)
+    } else {
+        beside_others(snapshot, query, found)
+    }
+}
+
+/// What the mesh answers.
+fn of_mesh<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: Found<'s>) -> Answer<'s> {
     match found {
-        Found::Name(Owner {
-            records: None,
-            apex_at,
-        })
-        | Found::NoName { apex_at }
-            if others.is_some() && snapshot.is_partial(&query.name[apex_at..]) =>
-        {
-            (not_ours(snapshot), None, others)
-        }
-        Found::Name(owner) => {
-            let outcome = at_name(snapshot, owner, query);
-            (outcome, Some(owner.apex_at), others)
-        }
+        Found::Name(owner) => Answer {
+            apex_at: Some(owner.apex_at),
+            ..Answer::outside_zones(at_name(snapshot, owner, query))
+        },
         Found::NoName { apex_at } => {
             let outcome = if snapshot.knows_all() {
                 Outcome::NoName(snapshot.soa_behind_owner())
             } else {
                 Outcome::NotReady
             };
-            (outcome, Some(apex_at), others)
+            Answer {
+                apex_at: Some(apex_at),
+                ..Answer::outside_zones(outcome)
+            }
         }
-        Found::NotOurs { has_hosts_below } => {
-            let others = Others {
+        Found::NotOurs { has_hosts_below } => Answer {
+            others: Some(Others {
                 name_exists: has_hosts_below,
                 is_host: false,
                 may_be_ours: false,
-            };
-            (not_ours(snapshot), None, Some(others))
-        }
+            }),
+            ..Answer::outside_zones(not_ours(snapshot))
+        },
+    }
+}
+
+/// The same where others may be asked for what is in a zone of ours.
+#[inline(never)] // Most servers ask nobody else: they don't pay for this.
+fn beside_others<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: Found<'s>) -> Answer<'s> {
+    let (host, apex_at) = match found {
+        Found::Name(owner) => (owner.records, owner.apex_at),
+        Found::NoName { apex_at } => (None, apex_at),
+        Found::NotOurs { .. } => return of_mesh(snapshot, query, found),
+    };
+    // Whatever zone the host is in.
+    if host.is_some() && query.record_type.is_address()
+        || snapshot.verdict(query.name, query.record_type, &found) != Verdict::Others
+    {
+        return of_mesh(snapshot, query, found);
+    }
+    let is_partial = host.is_none() && snapshot.is_partial(&query.name[apex_at..]);
+    let answer = if is_partial {
+        Answer::outside_zones(not_ours(snapshot))
+    } else {
+        of_mesh(snapshot, query, found)
+    };
+    Answer {
+        others: Some(Others {
+            name_exists: matches!(found, Found::Name(_)),
+            is_host: host.is_some(),
+            may_be_ours: is_partial && !snapshot.knows_all(),
+        }),
+        ..answer
     }
 }
 
@@ -168,29 +199,6 @@ fn not_ours(snapshot: &Snapshot) -> Outcome<'_> {
     } else {
         Outcome::NotReady
     }
-}
-
-/// What the mesh knows of a name in one of our zones, where others answer.
-#[inline(never)] // Most servers ask nobody else: they don't pay for this.
-fn others(snapshot: &Snapshot, query: &Query<'_>, found: &Found<'_>) -> Option<Others> {
-    let verdict = snapshot.verdict(query.name, query.record_type, found);
-    let (name_exists, is_host) = match found {
-        Found::Name(owner) => (true, owner.records.is_some()),
-        Found::NoName { .. } | Found::NotOurs { .. } => (false, false),
-    };
-    let may_be_ours = !snapshot.knows_all()
-        && !is_host
-        && match *found {
-            Found::Name(Owner { apex_at, .. }) | Found::NoName { apex_at } => {
-                snapshot.is_partial(&query.name[apex_at..])
-            }
-            Found::NotOurs { .. } => false,
-        };
-    (verdict == Verdict::Others).then_some(Others {
-        name_exists,
-        is_host,
-        may_be_ours,
-    })
 }
 
 /// What a type gets that no name can have, following BIND: 128 to 255 are meta types, and only ANY among them can be had

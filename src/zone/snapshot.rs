@@ -188,9 +188,14 @@ impl Snapshot {
     ///
     /// [RFC 1034 §4.3.2]: https://www.rfc-editor.org/rfc/rfc1034#section-4.3.2
     pub fn find(&self, name: &[u8]) -> Found<'_> {
-        if let Some(entry) = self.entry(name) {
-            return self.found(entry.here(), entry.apex_at.into());
+        match self.entry(name) {
+            Some(entry) => self.found(entry.here(), entry.apex_at.into()),
+            None => self.find_above(name),
         }
+    }
+
+    /// What a name is that doesn't exist by itself.
+    fn find_above(&self, name: &[u8]) -> Found<'_> {
         let mut at = 0;
         while name[at] != 0 {
             at += 1 + usize::from(name[at]);
@@ -208,6 +213,7 @@ impl Snapshot {
         }
     }
 
+    #[inline] // A lookup calls it once.
     fn found<'s>(&'s self, held: Held<'s>, apex_at: usize) -> Found<'s> {
         let records = match held {
             Held::Records(records) => Some(records),
@@ -301,6 +307,7 @@ impl Snapshot {
         &self.pages[index / SHARDS_A_PAGE][index % SHARDS_A_PAGE]
     }
 
+    #[inline(always)] // Most lookups end here; what is given back would go through memory.
     fn entry(&self, name: &[u8]) -> Option<Entry<'_>> {
         let (shard, tag) = slot_of(self.hasher.hash_one(name));
         self.shard(shard).find(tag, name)
