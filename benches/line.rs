@@ -156,7 +156,7 @@ fn mesh() -> Pipeline {
     });
     let services = (0..HOSTS).map(service);
     let pods = (0..HOSTS).map(|index| pods(index, true));
-    let report = pipeline.apply(services.chain(pods).collect(), SystemTime::UNIX_EPOCH);
+    let report = pipeline.apply(services.chain(pods), SystemTime::UNIX_EPOCH);
     assert_eq!(
         report.affected.hosts.len(),
         HOSTS,

@@ -58,6 +58,7 @@ async fn main() -> anyhow::Result<()> {
             start_patience: START_PATIENCE,
             state_dir: None,
         },
+        Vec::new(),
         Box::new(|_| {}),
     )?;
     let mut server = Server::new(handler(control.snapshots().clone())?);

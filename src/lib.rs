@@ -1,7 +1,7 @@
 //! An authoritative DNS server for mesh hostnames.
 //!
 //! meshdns reads Istio `ServiceEntry`, `WorkloadEntry` and `WorkloadGroup` objects and Kubernetes Pods from folders of
-//! YAML, and answers a name such as `svc1.internal.com` with the addresses of the healthy Pods and VMs that the
+//! YAML and from clusters, and answers a name such as `svc1.internal.com` with the addresses of the healthy Pods and VMs that the
 //! ServiceEntry selects. A machine without a sidecar, or CoreDNS forwarding a stub domain, then finds a service wherever
 //! it runs while it moves from VMs to Kubernetes.
 //!
@@ -26,6 +26,8 @@
 //!       source                         manifest      mesh        select               zone        pipeline  Status
 //! ```
 //!
+//! A change of an object of a cluster comes as a [`mesh::ClusterEvent`] through a [`source::Inbox`], and goes the same way from there.
+//!
 //! And one query: bytes ─▶ [`answer::Query`] ─▶ [`zone::Found`] ─▶ [`authority::Verdict`] ─▶ [`answer::Answer`] ─▶ bytes; where
 //! the verdict is that others answer, [`forward::Now`] comes before the answer.
 //!
@@ -39,14 +41,14 @@
 //! | `chain` | an error with all that caused it, in one line |
 //! | [`diagnostic`] | what is wrong with the user's input, and where |
 //! | [`dns`] | the RFCs' vocabulary: names, types, TTLs, serials |
-//! | [`manifest`] | what the YAML says: reading, and every validation rule |
+//! | [`manifest`] | what the YAML, or a cluster's JSON, says: reading, and every validation rule |
 //! | [`mesh`] | what it means: services, workloads, which version of an object counts, the incremental index |
 //! | [`authority`] | which zone owns a name, and who answers for it: the mesh, or others |
 //! | [`select`] | the endpoints each host answers with, and why not the others |
 //! | [`zone`] | which records exist: the snapshot, and how a change reaches it |
 //! | [`answer`] | a question against a snapshot |
 //! | [`wire`] | bytes: parsing queries, writing replies, EDNS, truncation |
-//! | [`pipeline`] | the line as one value: file changes in, snapshot out |
+//! | [`pipeline`] | the line as one value: changes in, snapshot out |
 //! | [`explain`] | why a name answers what it does |
 //!
 //! Above this line the code does no I/O and reads no clock. Below it is the shell: files, sockets, clocks.
@@ -60,7 +62,7 @@
 //! | `descriptors` | how the files that the process may have open are shared out |
 //! | `admission` | who may connect where places and memory are limited, and who makes room |
 //! | [`state`] | the last good state on disk, for a start at which files can't be read |
-//! | [`source`] | batches of changes from files; when to look, and how far to trust what is found |
+//! | [`source`] | batches of changes from files; when to look, and how far to trust what is found; the way in for clusters |
 //! | [`control`] | the loop over batches that ends in publish |
 //! | [`forward`] | names that are not ours: upstreams, what is kept of them, aliases into the mesh |
 //! | [`resolve`] | endpoints that are names, looked up again by TTL |
@@ -137,6 +139,11 @@
 //! same answers. It is taken in before the first look, as if it had been read, and the first look does to it what any look does
 //! to what was read: no rule is there twice. Cost: a writer of manifests, held to the reader by a law over all cases; and a change in
 //! a file of many objects writes all of them, every 10 s at most.
+//!
+//! **An object of a cluster is a unit of its own, and none is remembered twice.** What a file holds is known by the file; what a
+//! cluster holds is known by the objects' own keys, for a table with an entry for each of 200,000 would be a fifth of the mesh. A
+//! list stages what differs from what is known and counts as a whole when it ends ([`mesh::ClusterEvent`]), so that nobody is
+//! answered from half of it and nothing waits for it. Cost: a list begins with a look at every object.
 //!
 //! **YAML means what Kubernetes takes it for.** A scalar without quotes is read as `sigs.k8s.io/yaml` does
 //! (`manifest/read/plain_scalar`): `yes` is a boolean, `010` is eight. What the API server would refuse is refused here.

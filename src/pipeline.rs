@@ -18,11 +18,10 @@ use uses::Uses;
 
 use crate::{
     authority::{Authority, Holder, Standing, Zone},
-    diagnostic::{Diagnostic, DiagnosticChanges, Diagnostics, SeverityCounts},
+    diagnostic::{Cluster, Diagnostic, DiagnosticChanges, Diagnostics, ObjectKey, SeverityCounts},
     dns::{Name, Serial},
     mesh::{
-        Affected, FileChange, Kept, Labels, Mesh, News, ResolvedName, ResolvedNames, Slot,
-        Unresolvable,
+        Affected, Change, Kept, Labels, Mesh, News, ResolvedName, ResolvedNames, Slot, Unresolvable,
     },
     parallel,
     select::{self, Choice, Gathering, NameUse, Selection, View, WhenAllUnhealthy},
@@ -123,17 +122,26 @@ impl Pipeline {
         }
     }
 
-    /// Takes in what changed in the files at `now` and recompiles the hosts that it affects:
+    /// Takes in what changed in files and clusters at `now` and recompiles the hosts that it affects:
     /// [`Pipeline::take_in`] and [`Pipeline::compile`] in one step.
-    pub fn apply(&mut self, changes: Vec<FileChange>, now: SystemTime) -> Report {
+    pub fn apply(
+        &mut self,
+        changes: impl IntoIterator<Item: Into<Change>>,
+        now: SystemTime,
+    ) -> Report {
         self.take_in(changes, now);
         self.compile(now)
     }
 
-    /// Takes in what changed in the files at `now`. No answer changes before [`Pipeline::compile`], so that many files
+    /// Takes in what changed in files and clusters at `now`. No answer changes before [`Pipeline::compile`], so that many files
     /// can be taken in part by part, in any order, and none of them must stay in memory for the others.
-    pub fn take_in(&mut self, changes: Vec<FileChange>, now: SystemTime) {
+    pub fn take_in(&mut self, changes: impl IntoIterator<Item: Into<Change>>, now: SystemTime) {
         self.mesh.apply(changes, now);
+    }
+
+    /// Notes that what was taken in is about to be published: see [`Mesh::begin_serving`].
+    pub fn begin_serving(&mut self) {
+        self.mesh.begin_serving();
     }
 
     /// Takes in what others say of names, `None` where nothing is known any more. No answer changes before
@@ -179,6 +187,11 @@ impl Pipeline {
             ..self.mesh.take_affected()
         };
         self.recompile(affected, now)
+    }
+
+    /// The objects of clusters that are otherwise than at the last call, from the first call on.
+    pub fn take_touched(&mut self) -> Vec<(Cluster, ObjectKey)> {
+        self.mesh.take_touched()
     }
 
     /// The mesh.

@@ -335,7 +335,7 @@ pub fn remarks(host: &Name, choice: &Choice<'_>, gathering: &Gathering) -> Vec<D
 }
 
 fn taken(host: &Name, loser: &Service, why: &str, winner: &Service, is_left: bool) -> Diagnostic {
-    let (key, origin) = (&winner.key, &winner.origin);
+    let (key, origin) = (&winner.key, winner.origin());
     let message = if is_left {
         format!(
             "host {host} is left to DNS by the {why} {key} ({origin}): this one does not answer for it"
@@ -349,7 +349,8 @@ fn taken(host: &Name, loser: &Service, why: &str, winner: &Service, is_left: boo
 fn is_not_first(host: &Name, loser: &Service, winner: &Service) -> Diagnostic {
     let message = format!(
         "host {host} has resolution DNS_ROUND_ROBIN, which takes one endpoint: that of {} ({}), not this one's",
-        winner.key, winner.origin
+        winner.key,
+        winner.origin()
     );
     remark(loser, Severity::Warning, code::ROUND_ROBIN, message)
 }
@@ -372,7 +373,7 @@ fn selects_nothing(host: &Name, service: &Service) -> Diagnostic {
 
 fn remark(service: &Service, severity: Severity, code: Code, message: String) -> Diagnostic {
     Diagnostic {
-        origin: service.origin.clone(),
+        origin: service.origin(),
         severity,
         code,
         message,

@@ -63,7 +63,7 @@ pub struct StateStatus {
     pub saved: Option<SystemTime>,
     /// How often it could not take something.
     pub failures: u64,
-    /// The files that can't be read since the start, and for which what an earlier process kept stands in.
+    /// The files, and the lists of clusters, that can't be read since the start, and for which what an earlier process kept stands in.
     pub in_use: Unread,
     /// When the first of these could last be read.
     pub in_use_since: Option<SystemTime>,
@@ -76,7 +76,8 @@ impl Status {
     }
 }
 
-/// Files, folders and given paths that could not be read at the start, and never since: nobody knows what they hold.
+/// Files, folders, given paths and lists of clusters that could not be read at the start, and never since: nobody knows what they
+/// hold.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Unread {
     /// How many there are.
@@ -88,6 +89,16 @@ pub struct Unread {
 impl Unread {
     /// How many are named at most.
     pub const MOST_NAMED: usize = 10;
+
+    /// These and those of another source.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        let first = self.first.iter().chain(&others.first);
+        Self {
+            count: self.count + others.count,
+            first: first.take(Self::MOST_NAMED).cloned().collect(),
+        }
+    }
 
     /// Counts `names` and names the first of them.
     pub fn of(names: &BTreeSet<Arc<str>>) -> Self {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use meshdns::{
-    diagnostic::{Diagnostic, Origin, Position, Severity, code},
+    diagnostic::{Diagnostic, FilePlace, Position, Severity, code},
     manifest,
     mesh::{FileChange, Reading},
     pipeline::{Pipeline, Policy, Report},
@@ -58,11 +58,12 @@ fn warnings() -> FileChange {
     if let Reading::Read(contents) = &mut change.reading {
         contents.diagnostics = (1..=WARNINGS)
             .map(|line| Diagnostic {
-                origin: Origin {
+                origin: FilePlace {
                     file: change.file.clone(),
                     document: 1,
                     position: Position { line, column: 1 },
-                },
+                }
+                .into(),
                 severity: Severity::Warning,
                 code: code::UNKNOWN_FIELD,
                 message: "no such field".into(),

@@ -50,10 +50,8 @@ fn line_of(diagnostic: &Diagnostic) -> String {
         code,
         ..
     } = diagnostic;
-    format!(
-        "{severity} {code} {}:{}",
-        origin.position.line, origin.position.column
-    )
+    let position = origin.in_file().expect("it is of a file").position;
+    format!("{severity} {code} {}:{}", position.line, position.column)
 }
 
 /// The lines after `mark`; a file that is no UTF-8 has its expectations in ASCII all the same.
@@ -163,7 +161,8 @@ fn an_object_with_an_error_is_rejected_and_no_other_is() {
                 let key = object.key();
                 let same = |found: &&Diagnostic| {
                     found.object.as_ref() == Some(&key)
-                        && found.origin.document == document.origin.document
+                        && found.origin.in_file().map(|place| place.document)
+                            == Some(document.place.document)
                 };
                 let found = contents
                     .diagnostics

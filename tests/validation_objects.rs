@@ -343,7 +343,7 @@ fn a_bad_item_takes_no_neighbour_along() {
                 ),
                 DocumentOutcome::Ignored(kind) => format!("ignored {kind}"),
             };
-            (document.origin.position.line, outcome)
+            (document.place.position.line, outcome)
         })
         .collect();
     let expected = [
@@ -367,7 +367,7 @@ fn documents_and_places_count_over_the_whole_file() {
     let origins: Vec<_> = contents
         .documents
         .iter()
-        .map(|document| (document.origin.document, document.origin.position))
+        .map(|document| (document.place.document, document.place.position))
         .collect();
     assert_eq!(
         origins,
@@ -383,7 +383,8 @@ fn documents_and_places_count_over_the_whole_file() {
         ]
     );
     assert_eq!(contents.diagnostics[0].origin.to_string(), "mesh.yaml:11:7");
-    assert_eq!(contents.diagnostics[0].origin.document, 2);
+    let place = contents.diagnostics[0].origin.in_file();
+    assert_eq!(place.map(|place| place.document), Some(2));
 }
 
 #[test]
@@ -455,8 +456,11 @@ fn files_that_can_not_be_read_are_told() {
     let file = Arc::from("a.yaml");
     let large = manifest::too_large(&file, 100 << 20);
     assert_eq!(
-        (large.code, large.origin.document),
-        (code::FILE_TOO_LARGE, 0)
+        (
+            large.code,
+            large.origin.in_file().map(|place| place.document)
+        ),
+        (code::FILE_TOO_LARGE, Some(0))
     );
     assert_eq!(
         large.message,

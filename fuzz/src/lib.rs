@@ -79,6 +79,6 @@ pub fn snapshot() -> Arc<Snapshot> {
             file,
         }
     });
-    pipeline.apply(changes.collect(), SystemTime::UNIX_EPOCH);
+    pipeline.apply(changes, SystemTime::UNIX_EPOCH);
     Arc::clone(pipeline.snapshot())
 }

@@ -10,7 +10,8 @@ fuzz_target!(|bytes: &[u8]| {
     for file in ["a.yaml", "a.json"] {
         let contents = manifest::parse_bytes(&Arc::from(file), bytes);
         for found in &contents.diagnostics {
-            let position = found.origin.position;
+            let place = found.origin.in_file().expect("it is of a file");
+            let position = place.position;
             assert!(position.line >= 1 && position.column >= 1);
             assert!(!found.message.is_empty() && !found.message.contains('\n'));
         }

@@ -7,6 +7,7 @@ use super::{
     shared::{Progress, ShowProgress},
 };
 use crate::{
+    mesh::{ClusterChange, Mesh},
     pipeline::Pipeline,
     source::{Batch, Work},
     status::Unread,
@@ -14,6 +15,13 @@ use crate::{
 
 /// How long the first load waits for files before it says so.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
+
+/// What could not be read at the start, and whether that is waited for.
+#[derive(Default)]
+struct Missing {
+    unread: Unread,
+    waits: bool,
+}
 
 /// The pipeline, and what was taken in since the last publish.
 pub(super) struct Intake {
@@ -25,16 +33,19 @@ pub(super) struct Intake {
     has_changes: bool,
     /// Whether what was taken in is half of what belongs together.
     is_half: bool,
-    /// Whether a source told everything that it holds, but for what can't be read.
+    /// Whether the files' source told everything that it holds, but for what can't be read.
     has_all: bool,
-    /// What could not be read at the start, and not since.
+    /// What could not be read at the start, and not since: of files, of clusters, and of both.
+    of_files: Missing,
+    of_clusters: Missing,
     unread: Unread,
     /// Since when that is waited for, as long as it is.
     waits_since: Option<Instant>,
 }
 
 impl Intake {
-    pub(super) fn new(pipeline: Pipeline, progress: ShowProgress) -> Self {
+    /// Of a mesh with files or without.
+    pub(super) fn new(pipeline: Pipeline, has_files: bool, progress: ShowProgress) -> Self {
         Self {
             pipeline,
             log: ReloadLog::default(),
@@ -42,7 +53,9 @@ impl Intake {
             work: Work::default(),
             has_changes: false,
             is_half: false,
-            has_all: false,
+            has_all: !has_files,
+            of_files: Missing::default(),
+            of_clusters: Missing::default(),
             unread: Unread::default(),
             waits_since: None,
         }
@@ -53,7 +66,11 @@ impl Intake {
         self.is_half = batch.together;
         self.has_all |= batch.can_be_served();
         if batch.complete {
-            self.note_unread(batch.unread, batch.waits);
+            self.of_files = Missing {
+                unread: batch.unread,
+                waits: batch.waits,
+            };
+            self.renew_missing();
         }
         self.work += batch.work;
         self.has_changes |= !batch.changes.is_empty();
@@ -68,7 +85,25 @@ impl Intake {
         }
     }
 
-    fn note_unread(&mut self, unread: Unread, waits: bool) {
+    /// Takes in what clusters say, without a publish.
+    pub(super) fn take_in_clusters(&mut self, changes: Vec<ClusterChange>) {
+        self.pipeline.take_in(changes, SystemTime::now());
+        self.has_changes |= self.mesh().has_changed();
+    }
+
+    /// Notes which lists of clusters are missing, and whether they are waited for.
+    pub(super) fn note_clusters(&mut self, unread: Unread, waits: bool) {
+        self.of_clusters = Missing { unread, waits };
+        self.renew_missing();
+    }
+
+    pub(super) fn mesh(&self) -> &Mesh {
+        self.pipeline.mesh()
+    }
+
+    fn renew_missing(&mut self) {
+        let unread = self.of_clusters.unread.and(&self.of_files.unread);
+        let waits = self.of_clusters.waits || self.of_files.waits;
         let since = waits.then(|| self.waits_since.unwrap_or_else(Instant::now));
         if since.is_some_and(|since| since.elapsed() >= TOLD_AFTER) {
             self.log.waits(&unread);
@@ -82,10 +117,10 @@ impl Intake {
         (&self.unread, self.waits_since.is_some())
     }
 
-    /// Whether what was taken in may be published: a source told everything once, and nothing that belongs to it is still to
-    /// come.
+    /// Whether what was taken in may be published, as far as that is up to files: they were told once, and nothing that belongs
+    /// to it is still to come; and no cluster's first list is half told.
     pub(super) fn may_publish(&self) -> bool {
-        self.has_all && !self.is_half
+        self.has_all && !self.is_half && !self.mesh().has_half_a_list()
     }
 
     /// Whether something changed since the last time, be it what is known of names that no host has.

@@ -1,6 +1,6 @@
 //! The loop from what sources tell to what is published.
 //!
-//! One thread owns the sources' feeds and the [`Pipeline`](crate::pipeline::Pipeline). It is the only one to publish: one store
+//! One thread owns the sources' feeds and inboxes and the [`Pipeline`](crate::pipeline::Pipeline). It is the only one to publish: one store
 //! of a [`Snapshot`] that every query loads, and then one of the [`Status`] that `/ready` and `/metrics` load. Both are
 //! there from the start, not ready, so that sockets can be served before the first load is done.
 //!
@@ -8,6 +8,7 @@
 //!
 //! Never answers a query and never looks a name up.
 
+mod clusters;
 mod helpers;
 mod intake;
 mod last_good;
@@ -32,7 +33,7 @@ use tracing::error;
 
 use crate::{
     pipeline::Policy,
-    source::LoadError,
+    source::{Inbox, LoadError},
     status::{Status, Watching},
     threads,
     zone::Snapshot,
@@ -56,16 +57,21 @@ pub struct Control {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts the loop and returns at once; the first load is done when the snapshot is ready.
+/// Starts the loop and returns at once; the first load is done when the snapshot is ready. It serves the mesh folders and what
+/// comes through `inboxes`; of folders there may be none.
 ///
 /// # Errors
 ///
 /// Fails where a folder is not there or can't be listed and no last good state stands in for it, or where there is no thread to
 /// be had.
-pub fn start(options: Options, progress: ShowProgress) -> Result<Control, StartError> {
+pub fn start(
+    options: Options,
+    inboxes: Vec<Inbox>,
+    progress: ShowProgress,
+) -> Result<Control, StartError> {
     let stored = last_good::open(&options)?;
     let shared = Shared::new(&options.policy);
-    let worker = worker::Worker::new(options, stored, progress, shared.clone());
+    let worker = worker::Worker::new(options, inboxes, stored, progress, shared.clone());
     let (status, orders) = (shared.status.clone(), shared.orders.clone());
     let run = move || {
         watched(&status, || {
@@ -138,23 +144,4 @@ impl Drop for Control {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bug_in_the_loop_shows_in_the_status_and_keeps_the_rest_of_it() {
-        let status = ArcSwap::from_pointee(Status {
-            generation: 7,
-            watching: Watching::Events,
-            ..Status::default()
-        });
-        watched(&status, || {});
-        assert_eq!(status.load().watching, Watching::Events);
-        watched(&status, || panic!("as a bug would"));
-        let status = status.load();
-        assert_eq!(
-            (&status.watching, status.generation),
-            (&Watching::Stopped, 7)
-        );
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use foldhash::quality::FixedState;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     diagnostic::{Diagnostic, DiagnosticChanges, Severity},
@@ -70,6 +70,21 @@ pub(super) fn reload(work: Work, status: &Status, report: &Report) {
         generation = report.snapshot.generation(),
         serial = report.snapshot.serial().0,
         "mesh reloaded"
+    );
+}
+
+/// The line of a publish that no file is the reason of: many a second may follow each other.
+pub(super) fn cluster_change(status: &Status, report: &Report) {
+    debug!(
+        objects_added = report.affected.added,
+        objects_changed = report.affected.changed,
+        objects_removed = report.affected.removed,
+        hosts_recompiled = report.affected.hosts.len(),
+        names_changed = report.names_changed,
+        duration_ms = millis(status),
+        generation = report.snapshot.generation(),
+        serial = report.snapshot.serial().0,
+        "mesh changed"
     );
 }
 
@@ -205,9 +220,9 @@ impl ReloadLog {
 }
 
 fn recoveries(mended: &[Kept]) {
-    for Kept { key, file, since } in mended.iter().take(MAX_DIAGNOSTICS) {
+    for Kept { key, holder, since } in mended.iter().take(MAX_DIAGNOSTICS) {
         let since = humantime::format_rfc3339_seconds(*since);
-        info!("{file}: {key} is good again; its last good version served since {since}");
+        info!("{holder}: {key} is good again; its last good version served since {since}");
     }
     if let Some(more @ 1..) = mended.len().checked_sub(MAX_DIAGNOSTICS) {
         info!("{more} more objects are good again");
@@ -222,7 +237,8 @@ fn fingerprint_of(diagnostic: &Diagnostic) -> Fingerprint {
         object,
         ..
     } = diagnostic;
-    FixedState::with_seed(0).hash_one((&origin.file, code, message, object))
+    let holder = origin.holder();
+    FixedState::with_seed(0).hash_one((holder, code, message, object))
 }
 
 fn millis(status: &Status) -> f64 {

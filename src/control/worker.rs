@@ -13,6 +13,7 @@ use std::{
 use tracing::{debug, info};
 
 use super::{
+    clusters::Clusters,
     intake::Intake,
     last_good, pace, reload_log,
     shared::{Options, Shared, ShowProgress},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     pipeline::{Pipeline, Policy, Report},
     precedence::give_way,
-    source::{Feed, Wakeup, Work},
+    source::{Feed, Inbox, Wakeup, Work},
     state::{Saver, Stored},
     status::{StateStatus, Status, Totals},
     zone::Snapshot,
@@ -29,12 +30,20 @@ use crate::{
 /// How many replaced snapshots wait at most until nobody reads them.
 const MAX_RETIRED: usize = 64;
 
+/// How long nothing is looked at where no folder is followed and nobody wakes the loop.
+const REST: Duration = Duration::from_secs(30);
+
 /// How long the first load waits for what is told of names, so that a restart does not take their addresses out of service.
 const FIRST_NAMES: Duration = Duration::from_secs(1);
 
-/// Owns the feed and the pipeline, and publishes.
+/// How many parcels of clusters are taken in at most between two publishes.
+const MOST_PARCELS: usize = 256;
+
+/// Owns the feed, the inboxes and the pipeline, and publishes.
 pub(super) struct Worker {
-    feed: Feed,
+    /// The mesh folders; `None` where clusters are the only source.
+    feed: Option<Feed>,
+    clusters: Clusters,
     intake: Intake,
     options: Options,
     /// What an earlier process kept, until it is taken in.
@@ -53,21 +62,27 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         options: Options,
+        inboxes: Vec<Inbox>,
         stored: Stored,
         progress: ShowProgress,
         shared: Shared,
     ) -> Self {
-        let feed = Feed::new(
-            options.folders.clone(),
-            options.follow_links,
-            options.wish,
-            options.start_patience,
-            shared.waker.clone(),
-        );
+        let clusters = Clusters::new(inboxes, options.start_patience, &shared.waker);
+        let has_files = !options.folders.is_empty() || clusters.is_empty();
+        let feed = has_files.then(|| {
+            Feed::new(
+                options.folders.clone(),
+                options.follow_links,
+                options.wish,
+                options.start_patience,
+                shared.waker.clone(),
+            )
+        });
         let pipeline = Pipeline::new(options.policy.clone());
         Self {
             feed,
-            intake: Intake::new(pipeline, progress),
+            clusters,
+            intake: Intake::new(pipeline, has_files, progress),
             options,
             stored,
             saver: None,
@@ -85,7 +100,7 @@ impl Worker {
         self.look(false);
         loop {
             // What is half of a change is kept by nobody.
-            let saver = self.saver.as_ref().filter(|_| self.intake.may_publish());
+            let saver = self.saver.as_ref().filter(|_| self.may_publish());
             let next_save = saver.map(Saver::next);
             let is_nudged = self.shared.waker.wait(|wakeup| {
                 let due = self.due(wakeup);
@@ -95,12 +110,13 @@ impl Worker {
                 return self.end();
             }
             self.save();
+            self.take_in_clusters();
             if !is_nudged && Instant::now() < self.due(self.shared.waker.wakeup()) {
                 continue;
             }
             self.free_retired();
             // A policy would publish what belongs to what is still to come.
-            if self.intake.may_publish() {
+            if self.may_publish() {
                 if let Some(policy) = self.shared.orders.take_policy() {
                     self.pace();
                     self.change_policy(policy);
@@ -117,7 +133,8 @@ impl Worker {
     fn begin(&mut self) {
         let stored = std::mem::take(&mut self.stored);
         let pipeline = &mut self.intake.pipeline;
-        self.saver = last_good::begin(&self.options, stored, &mut self.feed, pipeline);
+        let feed = self.feed.as_mut();
+        self.saver = last_good::begin(&self.options, stored, feed, &mut self.clusters, pipeline);
         self.status.state = self.saver.as_ref().map(|_| StateStatus::default());
     }
 
@@ -134,7 +151,8 @@ impl Worker {
             && Instant::now() >= saver.next()
             && self.intake.may_publish()
         {
-            last_good::go_on(saver, self.intake.pipeline.mesh(), &self.feed);
+            let earlier = last_good::earlier(self.feed.as_ref(), &self.clusters);
+            saver.go_on(self.intake.mesh(), &earlier, Instant::now());
             if self.note_state() {
                 self.shared.status.store(Arc::new(self.status.clone()));
             }
@@ -146,7 +164,8 @@ impl Worker {
         let Some(saver) = &self.saver else {
             return false;
         };
-        let state = Some(last_good::status(saver, &self.feed));
+        let state = last_good::status(saver, self.feed.as_ref(), &self.clusters);
+        let state = Some(state);
         let has_news = state != self.status.state;
         self.status.state = state;
         has_news
@@ -157,7 +176,8 @@ impl Worker {
         if let Some(saver) = self.saver
             && self.intake.may_publish()
         {
-            saver.finish(self.intake.pipeline.mesh(), self.feed.earlier());
+            let earlier = last_good::earlier(self.feed.as_ref(), &self.clusters);
+            saver.finish(self.intake.mesh(), &earlier);
         }
     }
 
@@ -170,9 +190,34 @@ impl Worker {
 
     /// When to look even if nothing wakes the loop.
     fn next_look(&self) -> Instant {
-        let (regular, again_at) = self.feed.next_look();
+        let of_clusters = self.clusters.next_look();
+        let (regular, again_at) = match &self.feed {
+            Some(feed) => feed.next_look(),
+            None => (Instant::now() + REST, None),
+        };
+        let again_at = again_at.into_iter().chain(of_clusters).min();
         let again_at = again_at.map(|again_at| pace::not_too_soon(again_at, self.last_publish));
         again_at.map_or(regular, |again_at| again_at.min(regular))
+    }
+
+    /// Whether what was taken in may be published.
+    fn may_publish(&self) -> bool {
+        self.intake.may_publish() && !self.clusters.is_held(Instant::now())
+    }
+
+    /// Takes in what clusters say.
+    fn take_in_clusters(&mut self) {
+        for _ in 0..MOST_PARCELS {
+            let Some(changes) = self.clusters.take() else {
+                return;
+            };
+            self.intake.take_in_clusters(changes);
+            if let Some(saver) = &mut self.saver {
+                saver.note_objects(self.intake.pipeline.take_touched());
+            }
+        }
+        // There may be more.
+        self.shared.waker.wake(Instant::now());
     }
 
     /// Takes in what the feed tells and publishes what changed.
@@ -190,13 +235,17 @@ impl Worker {
             saver,
             ..
         } = self;
-        feed.look(every_file, |batch| {
-            if let Some(saver) = saver {
-                batch.changes.iter().for_each(|change| saver.note(change));
-            }
-            intake.take_in(batch);
-        });
-        if !self.intake.may_publish() {
+        if let Some(feed) = feed {
+            feed.look(every_file, |batch| {
+                if let Some(saver) = saver {
+                    batch.changes.iter().for_each(|change| saver.note(change));
+                }
+                intake.take_in(batch);
+            });
+        }
+        self.take_in_clusters();
+        self.note_clusters();
+        if !self.may_publish() {
             self.began = Some(began);
             return;
         }
@@ -211,7 +260,21 @@ impl Worker {
         }
     }
 
-    /// Brings into the status how the feed is. Tells whether that is news.
+    /// Notes which lists of clusters are missing.
+    fn note_clusters(&mut self) {
+        if self.clusters.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        self.clusters.look(now);
+        let waits = self.clusters.waits(now);
+        self.intake.note_clusters(self.clusters.unread(), waits);
+        if !self.clusters.is_held(now) {
+            self.intake.pipeline.begin_serving();
+        }
+    }
+
+    /// Brings into the status how the feed is, and what is missing. Tells whether that is news.
     fn note_feed(&mut self) -> bool {
         let Self {
             feed,
@@ -219,17 +282,19 @@ impl Worker {
             status,
             ..
         } = self;
-        let overflows = feed.overflows();
-        let has_news = status.missing_folders != feed.missing()
-            || status.watching != feed.watching()
-            || status.totals.event_overflows != overflows
-            || (&status.unread, status.waits) != intake.unread();
-        status.missing_folders = feed.missing().to_vec();
-        status.watching = feed.watching();
+        let mut has_news = (&status.unread, status.waits) != intake.unread();
         let (unread, waits) = intake.unread();
         status.unread.clone_from(unread);
         status.waits = waits;
-        status.totals.event_overflows = overflows;
+        if let Some(feed) = feed {
+            let overflows = feed.overflows();
+            has_news |= status.missing_folders != feed.missing()
+                || status.watching != feed.watching()
+                || status.totals.event_overflows != overflows;
+            status.missing_folders = feed.missing().to_vec();
+            status.watching = feed.watching();
+            status.totals.event_overflows = overflows;
+        }
         has_news
     }
 
@@ -262,6 +327,8 @@ impl Worker {
             rayon::broadcast(|_| give_way());
         } else if is_reload {
             reload_log::reload(work, &self.status, &report);
+        } else {
+            reload_log::cluster_change(&self.status, &report);
         }
         self.intake.log.news(&self.status, &report);
     }

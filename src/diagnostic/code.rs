@@ -249,4 +249,6 @@ codes! {
     NOT_SELECTED = "MDNS609";
     /// Of several `ServiceEntries` with resolution `DNS_ROUND_ROBIN` another one's endpoint is taken.
     ROUND_ROBIN = "MDNS610";
+    /// An object of a file is in a cluster too: the cluster's is used.
+    IN_CLUSTER = "MDNS611";
 }

@@ -118,16 +118,16 @@ impl SeverityCounts {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Origin, Position, code},
+        super::{FilePlace, Origin, Position, code},
         *,
     };
 
     fn diagnostics(texts: &str) -> Vec<Diagnostic> {
-        let origin = Origin {
+        let origin = Origin::from(FilePlace {
             file: "a.yaml".into(),
             document: 1,
             position: Position::START,
-        };
+        });
         let diagnostic = |text: &str| Diagnostic {
             origin: origin.clone(),
             severity: Severity::Warning,

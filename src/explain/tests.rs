@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use super::*;
 use crate::{
-    diagnostic::{Kind, Origin, Position},
+    diagnostic::{FilePlace, Kind, Position},
     manifest::{
         Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
         Object, Pod, Resolution, ServiceEntry,
@@ -62,18 +62,18 @@ fn selector(text: &str) -> EndpointSource {
 }
 
 fn pipeline(zones: &[&str], objects: Vec<Object>) -> Pipeline {
-    let origin = Origin {
+    let place = FilePlace {
         file: "mesh.yaml".into(),
         document: 1,
         position: Position::START,
     };
     let documents = objects.into_iter().map(|object| Document {
-        origin: origin.clone(),
+        place: place.clone(),
         outcome: DocumentOutcome::Object(object),
         digest: 0,
     });
     let change = FileChange {
-        file: origin.file.clone(),
+        file: place.file.clone(),
         reading: Reading::Read(Contents {
             documents: documents.collect(),
             ..Contents::default()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 
+pub(super) use self::unfold::object;
 use self::unfold::{Item, LeftOut, Membership, Unfolding};
 use super::{
     draft::{Draft, Nameless},
@@ -18,7 +19,7 @@ use super::{
     template,
     value::{NodeId, Value},
 };
-use crate::diagnostic::{Diagnostic, Origin, Position, Severity, code};
+use crate::diagnostic::{Diagnostic, FilePlace, Position, Severity, code};
 
 const TEMPLATE_MESSAGE: &str =
     "this is a template: render it, as `helm template` does, and put the result into the folder";
@@ -51,13 +52,13 @@ impl<'f> Decoder<'f> {
         if stray::may_matter(raw.text) {
             return self.read(raw, draft);
         }
-        let origin = Origin {
+        let place = FilePlace {
             file: self.file.clone(),
             document: raw.number,
             position: raw.start(),
         };
         let digest = raw.digest();
-        draft.leave_out_stray(Nameless { origin, digest });
+        draft.leave_out_stray(Nameless { place, digest });
     }
 
     /// Adds what `raw` holds to `draft`: several objects where it is a list.
@@ -88,13 +89,13 @@ impl<'f> Decoder<'f> {
                 let places = places(raw, &tree, &self.items);
                 add(file, raw, self.items.drain(..), &places, draft);
                 if left_out.items > 0 {
-                    let origin = Origin {
+                    let place = FilePlace {
                         file: file.clone(),
                         document: raw.number,
                         position: raw.start(),
                     };
                     let digest = left_out.digest;
-                    draft.leave_out(Nameless { origin, digest }, left_out.problems);
+                    draft.leave_out(Nameless { place, digest }, left_out.problems);
                 }
             }
             Err(unreadable) => refuse(file, raw, unreadable, draft),
@@ -103,7 +104,7 @@ impl<'f> Decoder<'f> {
 }
 
 fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, draft: &mut Draft) {
-    let origin = |position| Origin {
+    let place = |position| FilePlace {
         file: file.clone(),
         document: raw.number,
         position,
@@ -114,13 +115,13 @@ fn refuse(file: &Arc<str>, raw: &RawDocument<'_>, unreadable: Unreadable, draft:
         message,
     } = unreadable;
     draft.document(Document {
-        origin: origin(raw.start()),
+        place: place(raw.start()),
         outcome: DocumentOutcome::Rejected(None),
         digest: raw.digest(),
     });
     let stray = |severity, code, position, message, sort| Stray {
         diagnostics: vec![Diagnostic {
-            origin: origin(position),
+            origin: place(position).into(),
             severity,
             code,
             message,
@@ -207,7 +208,7 @@ fn add(
     draft: &mut Draft,
 ) {
     let start = raw.start();
-    let place = |id| match places {
+    let position = |id| match places {
         ItemPlaces::Single => start,
         ItemPlaces::Items(places) => places
             .binary_search_by_key(&id, |place| place.0)
@@ -215,10 +216,10 @@ fn add(
         ItemPlaces::Any(_) if id == NodeId::ROOT => start,
         ItemPlaces::Any(places) => places.of(id),
     };
-    let origin = |id| Origin {
+    let place = |id| FilePlace {
         file: file.clone(),
         document: raw.number,
-        position: place(id),
+        position: position(id),
     };
     for item in items {
         let object = match &item.outcome {
@@ -229,7 +230,7 @@ fn add(
             _ => None,
         };
         let diagnostics = item.problems.into_iter().map(|problem| Diagnostic {
-            origin: origin(problem.at),
+            origin: place(problem.at).into(),
             severity: problem.severity,
             code: problem.code,
             message: problem.message,
@@ -249,7 +250,7 @@ fn add(
         }
         if let Some(outcome) = item.outcome {
             draft.document(Document {
-                origin: origin(item.at),
+                place: place(item.at),
                 outcome,
                 digest: item.digest,
             });

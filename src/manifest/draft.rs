@@ -3,13 +3,13 @@
 //! Owns how much of it is kept. A file may hold more documents, and more that is wrong with them, than anyone reads: of each
 //! list the first so many are kept, and of the others how many there are.
 
-use std::mem;
+use std::{mem, sync::Arc};
 
 use super::{
     object::{Contents, Document, DocumentOutcome},
     stray::{Stray, StraySort},
 };
-use crate::diagnostic::{Diagnostic, Origin, Position, Severity, SeverityCounts, code};
+use crate::diagnostic::{Diagnostic, FilePlace, Origin, Severity, SeverityCounts, code};
 
 /// How many diagnostics of one file are kept, errors first; one more says how many there are besides.
 const MAX_DIAGNOSTICS: usize = 1_000;
@@ -56,7 +56,7 @@ struct LeftOut {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Nameless {
     /// Where the first begins.
-    pub(super) origin: Origin,
+    pub(super) place: FilePlace,
     /// The sum of what tells each from others, in whatever order they stand.
     pub(super) digest: u64,
 }
@@ -153,13 +153,14 @@ impl Draft {
         } = self;
         contents.diagnostics.sort();
         if let Some(first) = contents.diagnostics.first()
-            && let Some(told) = left_out.told(&first.origin)
+            && let Origin::File(place) = &first.origin
+            && let Some(told) = left_out.told(&place.file)
         {
             contents.diagnostics.insert(0, told);
         }
-        if let Some(Nameless { origin, digest }) = left_out.nameless {
+        if let Some(Nameless { place, digest }) = left_out.nameless {
             contents.documents.push(Document {
-                origin,
+                place,
                 outcome: DocumentOutcome::Rejected(None),
                 digest,
             });
@@ -181,8 +182,8 @@ impl Draft {
     pub(super) fn document(&mut self, document: Document) {
         match document.outcome {
             DocumentOutcome::Rejected(None) if self.counts.nameless >= MAX_NAMELESS => {
-                let Document { origin, digest, .. } = document;
-                return self.leave_out(Nameless { origin, digest }, 0);
+                let Document { place, digest, .. } = document;
+                return self.leave_out(Nameless { place, digest }, 0);
             }
             DocumentOutcome::Ignored(_) if self.counts.ignored >= MAX_IGNORED => {
                 self.contents.more_ignored += 1;
@@ -246,8 +247,8 @@ impl Draft {
 }
 
 impl LeftOut {
-    /// The diagnostic that says how many others are not told, in the file of `origin`.
-    fn told(&self, origin: &Origin) -> Option<Diagnostic> {
+    /// The diagnostic that says how many others of `file` are not told.
+    fn told(&self, file: &Arc<str>) -> Option<Diagnostic> {
         let SeverityCounts {
             errors,
             warnings,
@@ -266,11 +267,7 @@ impl LeftOut {
         });
         let counts: Vec<String> = counts.collect();
         Some(Diagnostic {
-            origin: Origin {
-                document: 0,
-                position: Position::START,
-                ..origin.clone()
-            },
+            origin: FilePlace::whole(file.clone()).into(),
             severity: worst,
             code: code::MORE_IN_FILE,
             message: format!(
@@ -285,16 +282,21 @@ impl LeftOut {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Position;
 
     const FILE: &str = "a.yaml";
 
+    fn place(document: u32) -> FilePlace {
+        FilePlace {
+            file: FILE.into(),
+            document,
+            position: Position::START,
+        }
+    }
+
     fn diagnostic(document: u32, severity: Severity) -> Diagnostic {
         Diagnostic {
-            origin: Origin {
-                file: FILE.into(),
-                document,
-                position: Position::START,
-            },
+            origin: place(document).into(),
             severity,
             code: code::NO_KIND,
             message: String::new(),
@@ -306,7 +308,7 @@ mod tests {
         let mut draft = Draft::default();
         let diagnostic = diagnostic(document, severity);
         draft.document(Document {
-            origin: diagnostic.origin.clone(),
+            place: place(document),
             outcome: DocumentOutcome::Rejected(None),
             digest: u64::from(document),
         });

@@ -3,7 +3,7 @@
 use std::{fmt, str, sync::Arc};
 
 use super::{document::Decoder, draft::Draft, object::Contents, raw::split};
-use crate::diagnostic::{Code, Diagnostic, Origin, Position, Severity, code};
+use crate::diagnostic::{Code, Diagnostic, FilePlace, Position, Severity, code};
 
 /// The largest file that is read, in bytes: about 140 000 `WorkloadEntries`.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -105,13 +105,13 @@ pub fn unreadable(file: &Arc<str>, why: &impl fmt::Display) -> Diagnostic {
 }
 
 fn whole_file(file: &Arc<str>, position: Position, code: Code, message: String) -> Diagnostic {
-    let origin = Origin {
+    let place = FilePlace {
         file: file.clone(),
         document: 0,
         position,
     };
     Diagnostic {
-        origin,
+        origin: place.into(),
         severity: Severity::Error,
         code,
         message,

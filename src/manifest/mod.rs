@@ -12,9 +12,12 @@
 //! Whether a document that is no object is a mistake or belongs to a file of another kind is decided for the file as a
 //! whole: a [`Draft`] holds what its documents say until then, within limits.
 //!
+//! An object of a cluster comes as JSON of its own ([`ObjectReader`]); the rules are the same.
+//!
 //! One bad document, list item or value never hides its neighbours. Never opens a file and never joins two objects.
 
 mod address;
+mod cluster_object;
 mod document;
 mod draft;
 mod file;
@@ -40,6 +43,7 @@ mod workload;
 mod workload_entry;
 mod workload_group;
 
+pub use cluster_object::{ClusterObject, NotAnObject, ObjectReader};
 pub use document::Decoder;
 pub use draft::Draft;
 pub use file::{
@@ -48,8 +52,8 @@ pub use file::{
 };
 pub use label_map::LabelMap;
 pub use object::{
-    Address, Contents, Document, DocumentOutcome, EndpointSource, Export, Metadata, Object, Pod,
-    Resolution, ServiceEntry, WorkloadEntry,
+    Address, Contents, Document, DocumentOutcome, EndpointSource, Export, Metadata, Object,
+    ObjectContents, Pod, Resolution, ServiceEntry, WorkloadEntry,
 };
 pub use raw::{RawDocument, Split, split};
 #[cfg(fuzzing)]

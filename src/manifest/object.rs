@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::label_map::LabelMap;
 use crate::{
-    diagnostic::{Diagnostic, Kind, ObjectKey, Origin},
+    diagnostic::{Diagnostic, FilePlace, Kind, ObjectKey},
     dns::Name,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     /// Where the object begins; the items of a list share the document's number.
-    pub origin: Origin,
+    pub place: FilePlace,
     /// What was read.
     pub outcome: DocumentOutcome,
     /// A digest of what it says, wherever it stands, where the outcome is [`DocumentOutcome::Rejected`] without a key, else 0:
@@ -42,6 +42,15 @@ pub struct Contents {
     /// How many more objects of other kinds there are than documents of the outcome [`DocumentOutcome::Ignored`].
     pub more_ignored: usize,
     /// What is wrong with them, in the file's order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What the newest version of an object of a cluster holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectContents {
+    /// The object; `None` where it can't be used, and a diagnostic says why.
+    pub object: Option<Object>,
+    /// What is wrong with it, in the order of its fields.
     pub diagnostics: Vec<Diagnostic>,
 }
 

@@ -1,11 +1,20 @@
-//! What a source tells of files, and what becomes of objects that can't be read any more.
+//! What sources tell of files and of the objects of clusters, and what becomes of objects that can't be used any more.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
 use crate::{
-    diagnostic::{Diagnostic, ObjectKey},
-    manifest::Contents,
+    diagnostic::{Cluster, Diagnostic, Holder, Kind, ObjectKey},
+    manifest::{Contents, ObjectContents},
 };
+
+/// What a source tells at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// What became of one file.
+    File(FileChange),
+    /// What became of an object of a cluster, or of the list of them.
+    Cluster(ClusterChange),
+}
 
 /// What became of one file.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,13 +46,83 @@ pub enum Reading {
     Gone,
 }
 
+/// What a cluster says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClusterChange {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// What it says.
+    pub event: ClusterEvent,
+}
+
+/// What a cluster says of its objects, in the order in which it happens there.
+///
+/// Between [`ListBegins`](Self::ListBegins) and [`ListEnds`](Self::ListEnds) every object of the scope is told, with
+/// [`Object`](Self::Object) or [`Unchanged`](Self::Unchanged): those that are not are gone. What a list tells counts when it ends,
+/// as one change; nothing of one that fails does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClusterEvent {
+    /// The newest version of an object.
+    Object(ObjectKey, ObjectContents),
+    /// In a list: the object is there, and its newest version was told before.
+    Unchanged(ObjectKey),
+    /// The object is gone.
+    Gone(ObjectKey),
+    /// A list begins; one of the same scope that has not ended is forgotten.
+    ListBegins(ListScope),
+    /// Everything that the list holds was told.
+    ListEnds(ListScope),
+    /// The list can't be told to its end.
+    ListFails(ListScope),
+}
+
+/// What one list holds: all objects of a kind, in a namespace or in all of them. The scopes of a cluster don't overlap.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ListScope {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace; `None` for all of them.
+    pub namespace: Option<Arc<str>>,
+}
+
+impl ListScope {
+    /// Whether an object is in it.
+    pub fn holds(&self, key: &ObjectKey) -> bool {
+        let is_namespace = |namespace: &Arc<str>| *namespace == key.namespace;
+        self.kind == key.kind && self.namespace.as_ref().is_none_or(is_namespace)
+    }
+}
+
+/// `Pod`, or `Pod in namespace shop`.
+impl fmt::Display for ListScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        match &self.namespace {
+            Some(namespace) => write!(f, " in namespace {namespace}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<FileChange> for Change {
+    fn from(change: FileChange) -> Self {
+        Self::File(change)
+    }
+}
+
+impl From<ClusterChange> for Change {
+    fn from(change: ClusterChange) -> Self {
+        Self::Cluster(change)
+    }
+}
+
 /// An object whose newest version can't be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Kept {
     /// The object.
     pub key: Arc<ObjectKey>,
-    /// The file that holds the unusable version.
-    pub file: Arc<str>,
+    /// What holds the unusable version.
+    pub holder: Holder,
     /// When the unusable version was first seen.
     pub since: SystemTime,
 }

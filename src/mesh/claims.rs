@@ -1,15 +1,18 @@
-//! Every version of every object that files claim: the one that is served, and those that a later file overrules.
+//! Every version of every object that is claimed: the one that counts in its cluster or in all files, and those that a later
+//! file overrules.
 
 use std::sync::Arc;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 use super::{entry::Entry, objects::Objects, slot::Slot};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {
-    /// What is served.
+    /// What is served, but for what has yielded.
     pub(super) objects: Objects,
+    /// The objects of files that are not served because a cluster has them too.
+    pub(super) yielded: HashSet<Slot>,
     /// The versions that are not served because a later file claims the object too: in order of file and place in the
     /// file.
     pub(super) overruled: HashMap<Slot, Vec<Entry>>,
@@ -35,6 +38,6 @@ impl Claims {
         let overruled = self.overruled(slot).iter().rev();
         std::iter::once(self.objects.get(slot))
             .chain(overruled)
-            .filter(|entry| entry.origin().file == *file)
+            .filter(|entry| entry.read_from().is_file(file))
     }
 }

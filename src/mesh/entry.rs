@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{labels::Labels, service::Service, workload::Workload};
+use super::{labels::Labels, read_from::ReadFrom, service::Service, workload::Workload};
 use crate::diagnostic::{ObjectKey, Origin};
 
 /// An object, in the form that answers are made from.
@@ -9,7 +9,7 @@ pub(super) enum Entry {
     Service(Arc<Service>),
     Workload(Arc<Workload>),
     /// A WorkloadGroup is a template and never an endpoint.
-    Group(Arc<(ObjectKey, Origin)>),
+    Group(Arc<(ObjectKey, ReadFrom)>),
 }
 
 impl Entry {
@@ -21,12 +21,22 @@ impl Entry {
         }
     }
 
-    pub(super) fn origin(&self) -> &Origin {
+    pub(super) fn read_from(&self) -> &ReadFrom {
         match self {
-            Self::Service(service) => &service.origin,
-            Self::Workload(workload) => &workload.origin,
+            Self::Service(service) => &service.read_from,
+            Self::Workload(workload) => &workload.read_from,
             Self::Group(group) => &group.1,
         }
+    }
+
+    /// Where it was read, as it is shown.
+    pub(super) fn origin(&self) -> Origin {
+        self.read_from().origin_of(self.key())
+    }
+
+    /// The document that it stands in; 0 in a cluster.
+    pub(super) fn document(&self) -> u32 {
+        self.read_from().file().map_or(0, |place| place.document)
     }
 
     /// The labels that it has or selects by.

@@ -1,7 +1,10 @@
 //! Decides which version of an object counts.
 //!
 //! Files claim objects. Where two claim the same one, the last in path order wins, and when it goes the other serves
-//! again. Where the newest version of an object can't be used, the last good one stays.
+//! again. Clusters have objects, each its own, before which that of files yields. Where the newest version of an object can't be
+//! used, the last good one stays.
+
+mod clusters;
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
@@ -14,12 +17,17 @@ use super::{
     claims::Claims,
     entry::Entry,
     index::Index,
+    lists::OpenLists,
     news::News,
     objects::Objects,
     revision::{Claim, KeptObject, KeptObjects, Revision, Strays, Version},
     slot::Slot,
 };
-use crate::diagnostic::{Diagnostic, Kind, ObjectKey, Origin, Position, Severity, code};
+use crate::diagnostic::{
+    ClusterPlace, Diagnostic, FilePlace, Holder, Kind, ObjectKey, Origin, Severity, code,
+};
+pub(super) use clusters::Context;
+use clusters::Unit;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
@@ -31,6 +39,17 @@ pub(super) struct Ledger {
     kept: BTreeMap<Arc<str>, KeptObjects>,
     /// The file's documents that can't be used and name no object, where there are any.
     strays: BTreeMap<Arc<str>, Strays>,
+    /// Whether a cluster ever said something.
+    has_clusters: bool,
+    /// What the manifests' reader said of an object of a cluster, where it said something.
+    said_of: BTreeMap<Unit, Vec<Diagnostic>>,
+    /// The objects of clusters whose newest version can't be used, and since when.
+    kept_of: BTreeMap<Unit, SystemTime>,
+    lists: OpenLists,
+    /// The objects of clusters that are otherwise than when that was last asked; `None` where nobody asks.
+    touched: Option<Vec<Unit>>,
+    /// Whether answers are made from what is served.
+    is_serving: bool,
     objects_served: BTreeMap<Kind, usize>,
     ignored: Arc<BTreeMap<Box<str>, usize>>,
     kept_counts: KeptCounts,
@@ -77,8 +96,10 @@ impl Ledger {
                 unchanged,
             } => {
                 // No more than the others is compared below.
-                let is_still =
-                    |said: &Diagnostic| unchanged.binary_search(&said.origin.document).is_ok();
+                let is_still = |said: &Diagnostic| {
+                    let place = said.origin.in_file();
+                    place.is_some_and(|place| unchanged.binary_search(&place.document).is_ok())
+                };
                 (still_said, said_before) = said_before.into_iter().partition(is_still);
                 let current = revision.unchanged(&unchanged, &self.claims, index);
                 revision.read(contents, current, &mut self.claims, index)
@@ -126,9 +147,14 @@ impl Ledger {
         self.settle(&file, &old.slots, claims, index, tally);
     }
 
-    /// What is served.
+    /// What is served, and what [yields](Ledger::is_served).
     pub(super) fn objects(&self) -> &Objects {
         &self.claims.objects
+    }
+
+    /// Whether the object with this number is served: one of files is not where a cluster has it too.
+    pub(super) fn is_served(&self, slot: Slot) -> bool {
+        self.claims.objects.has(slot) && !self.claims.yielded.contains(&slot)
     }
 
     pub(super) fn object_counts(&self) -> BTreeMap<Kind, usize> {
@@ -163,16 +189,31 @@ impl Ledger {
             kept.sort_unstable_by(|a, b| a.key.cmp(&b.key));
             kept
         };
-        self.kept.iter().flat_map(of_file).collect()
+        let of_files = self.kept.iter().flat_map(of_file);
+        of_files.chain(self.kept_of_clusters()).collect()
     }
 
     /// What is wrong with files and objects, in no order.
     pub(super) fn diagnostics(&self) -> impl Iterator<Item = Diagnostic> {
         let said = self.said.values().flatten().cloned();
-        let slots = self.claims.overruled.keys();
-        let duplicates = slots.flat_map(|slot| self.duplicates(*slot));
+        let said = said.chain(self.said_of.values().flatten().cloned());
+        let overruled = self.claims.overruled.keys();
+        let yielded = self.claims.yielded.iter();
+        let yielded = yielded.filter(|slot| !self.claims.has_overruled(**slot));
+        let duplicates = overruled.chain(yielded);
+        let duplicates = duplicates.flat_map(|slot| self.duplicates(*slot));
         let kept = self.kept().into_iter().map(|kept| last_good(&kept));
         said.chain(duplicates).chain(kept)
+    }
+
+    /// Whether [`Ledger::take_news`] would tell something.
+    pub(super) fn has_news(&self) -> bool {
+        let News {
+            said,
+            withdrawn,
+            mended,
+        } = &self.news;
+        !(said.is_empty() && withdrawn.is_empty() && mended.is_empty())
     }
 
     /// What changed of [`Ledger::diagnostics`] since the last call.
@@ -218,7 +259,7 @@ impl Ledger {
     fn kept_object(&self, file: &Arc<str>, kept: &KeptObject) -> Kept {
         Kept {
             key: Arc::new(self.claims.objects.get(kept.slot).key().clone()),
-            file: file.clone(),
+            holder: Holder::File(file.clone()),
             since: kept.since,
         }
     }
@@ -245,8 +286,9 @@ impl Ledger {
                 of_slot.push(claim.version);
             }
             let is_first = matches!(of_slot.first(), Some(Version::First));
-            let is_alone =
-                (is_first || was_claimed) && !self.claims.has_overruled(slot) && of_slot.len() <= 1;
+            let is_contested =
+                self.claims.has_overruled(slot) || self.claims.yielded.contains(&slot);
+            let is_alone = (is_first || was_claimed) && !is_contested && of_slot.len() <= 1;
             if !is_alone {
                 let entries = of_slot.into_iter().map(|version| match version {
                     Version::First => self.claims.objects.get(slot).clone(),
@@ -291,9 +333,13 @@ impl Ledger {
         let mut all = self.claims.overruled.remove(&slot).unwrap_or_default();
         all.extend(before.clone());
         let withdrawn: Vec<Entry> = all
-            .extract_if(.., |entry| entry.origin().file == *file)
+            .extract_if(.., |entry| entry.read_from().is_file(file))
             .collect();
-        let at = all.partition_point(|entry| entry.origin().file < *file);
+        let is_before = |entry: &Entry| {
+            let place = entry.read_from().file();
+            place.is_some_and(|place| place.file < *file)
+        };
+        let at = all.partition_point(is_before);
         all.splice(at..at, of_file);
         let after = all.pop();
         self.serve(slot, before.as_ref(), after, index, tally);
@@ -311,13 +357,17 @@ impl Ledger {
     fn duplicates(&self, slot: Slot) -> Vec<Diagnostic> {
         let overruled = self.claims.overruled(slot).iter();
         let said = overruled.map(|entry| duplicate(entry, self.claims.objects.get(slot)));
-        let mut said: Vec<_> = said.collect();
+        let mut said: Vec<_> = said.chain(self.yield_remark(slot)).collect();
         said.sort_unstable();
         said
     }
 
     /// Serves an object that nothing claimed before and that has its place.
     fn serve_first(&mut self, slot: Slot, index: &mut Index, tally: &mut Tally) {
+        if self.note_yielding(slot) {
+            self.news.said.extend(self.yield_remark(slot));
+            return;
+        }
         let entry = self.claims.objects.get(slot);
         index.replace(slot, None, Some(entry), &self.claims.objects);
         *self.objects_served.entry(entry.key().kind).or_default() += 1;
@@ -335,6 +385,15 @@ impl Ledger {
     ) {
         if before == after.as_ref() {
             // The index holds the very value that is served: it stays.
+            return;
+        }
+        if self.claims.yielded.contains(&slot) || before.is_none() && self.note_yielding(slot) {
+            if let Some(after) = after {
+                self.claims.objects.replace(slot, after);
+            } else {
+                self.claims.objects.remove(slot);
+                self.claims.yielded.remove(&slot);
+            }
             return;
         }
         let kind = self.claims.objects.get(slot).key().kind;
@@ -381,7 +440,7 @@ fn decrease<K: Ord>(counts: &mut BTreeMap<K, usize>, kind: &K, by: usize) {
 
 fn duplicate(overruled: &Entry, winner: &Entry) -> Diagnostic {
     Diagnostic {
-        origin: overruled.origin().clone(),
+        origin: overruled.origin(),
         severity: Severity::Warning,
         code: code::DUPLICATE_OBJECT,
         message: format!(
@@ -395,10 +454,13 @@ fn duplicate(overruled: &Entry, winner: &Entry) -> Diagnostic {
 fn last_good(kept: &Kept) -> Diagnostic {
     let since = humantime::format_rfc3339_seconds(kept.since);
     Diagnostic {
-        origin: Origin {
-            file: kept.file.clone(),
-            document: 0,
-            position: Position::START,
+        origin: match &kept.holder {
+            Holder::File(file) => FilePlace::whole(file.clone()).into(),
+            Holder::Cluster(cluster) => Origin::from(ClusterPlace {
+                cluster: cluster.clone(),
+                object: ObjectKey::clone(&kept.key),
+                field: Box::default(),
+            }),
         },
         severity: Severity::Warning,
         code: code::LAST_GOOD_SERVED,

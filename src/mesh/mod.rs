@@ -1,7 +1,7 @@
 //! What the objects mean.
 //!
 //! Owns the translation from manifests to [`Service`] and [`Workload`], which version of an object counts (two files may
-//! claim it, its newest version may be broken: `ledger`), and the index that tells which hosts a change affects
+//! claim it, a cluster may have it too, its newest version may be broken: `ledger`), and the index that tells which hosts a change affects
 //! (`index`). A change costs in proportion to what it touches, not to what is loaded.
 //!
 //! Never chooses an endpoint (that is `select`) and never reads a file or a clock.
@@ -15,12 +15,14 @@ mod half_hash;
 mod index;
 mod labels;
 mod ledger;
+mod lists;
 mod manifests;
 mod namespace;
 mod namespaces;
 mod news;
 mod objects;
 mod posting;
+mod read_from;
 mod resolved;
 mod revision;
 mod service;
@@ -37,21 +39,24 @@ use std::{
 pub use affected::Affected;
 use affected::Tally;
 pub use census::EndpointCounts;
-pub use change::{FileChange, Kept, KeptCounts, Reading};
+pub use change::{
+    Change, ClusterChange, ClusterEvent, FileChange, Kept, KeptCounts, ListScope, Reading,
+};
 use entry::Entry;
 pub use labels::{Label, Labels};
 pub use news::News;
+pub use read_from::ReadFrom;
 pub use resolved::{ResolvedName, ResolvedNames};
 pub use service::{Endpoints, InlineEndpoint, Service};
 pub(crate) use slot::Slot;
 pub use workload::{Addresses, Exclusion, Workload};
 
 use crate::{
-    diagnostic::{Diagnostic, Kind, Severity, code},
+    diagnostic::{Cluster, Diagnostic, Kind, ObjectKey, Severity, code},
     dns::Name,
 };
 
-/// All objects of the mesh folders, indexed by what their changes affect.
+/// All objects of files and clusters, indexed by what their changes affect.
 #[derive(Clone, Debug, Default)]
 pub struct Mesh {
     ledger: ledger::Ledger,
@@ -69,12 +74,47 @@ pub enum Unresolvable {
 }
 
 impl Mesh {
-    /// Takes in what changed in the files; `now` is remembered for objects whose newest version can't be used.
-    pub fn apply(&mut self, changes: Vec<FileChange>, now: SystemTime) {
+    /// Takes in what changed in files and clusters; `now` is remembered for objects whose newest version can't be used.
+    pub fn apply(&mut self, changes: impl IntoIterator<Item: Into<Change>>, now: SystemTime) {
+        let Self {
+            ledger,
+            index,
+            tally,
+        } = self;
         for change in changes {
-            self.ledger
-                .apply(change, now, &mut self.index, &mut self.tally);
+            match change.into() {
+                Change::File(change) => ledger.apply(change, now, index, tally),
+                Change::Cluster(change) => {
+                    let mut context = ledger::Context {
+                        now,
+                        index: &mut *index,
+                        tally: &mut *tally,
+                    };
+                    ledger.apply_cluster(change, &mut context);
+                }
+            }
         }
+    }
+
+    /// Notes that answers are made from the mesh: from now on nothing of a list of a cluster counts before it ends, even where
+    /// nothing of its scope was known before.
+    pub fn begin_serving(&mut self) {
+        self.ledger.begin_serving();
+    }
+
+    /// Whether a list that began before [`Mesh::begin_serving`] is half taken in.
+    pub fn has_half_a_list(&self) -> bool {
+        self.ledger.has_half_a_list()
+    }
+
+    /// Whether anything is served or said otherwise than when that was last taken.
+    pub fn has_changed(&self) -> bool {
+        let Tally {
+            added,
+            changed,
+            removed,
+        } = self.tally;
+        added + changed + removed > 0 || self.ledger.has_news()
     }
 
     /// What was affected since the last call.
@@ -121,7 +161,9 @@ impl Mesh {
 
     /// Every Pod and WorkloadEntry that is served, in no order.
     pub fn workloads(&self) -> impl Iterator<Item = &Arc<Workload>> {
-        self.ledger.objects().workloads()
+        let workloads = self.ledger.objects().workloads();
+        let served = workloads.filter(|(slot, _)| self.ledger.is_served(*slot));
+        served.map(|(_, workload)| workload)
     }
 
     /// The texts of a label set of an object of `namespace`, in the order of the keys.
@@ -163,31 +205,77 @@ impl Mesh {
     pub fn write_objects(&self, file: &Arc<str>, out: &mut String) -> usize {
         let mut count = 0;
         for entry in self.ledger.entries_of(file) {
-            let end = out.len();
-            if count > 0 {
-                out.push(',');
-            }
-            let is_written = match entry {
-                Entry::Service(service) => {
-                    let selector = service.selector();
-                    let labels =
-                        selector.map(|labels| self.label_texts(&service.key.namespace, labels));
-                    manifests::push_service(service, &labels.unwrap_or_default(), out)
-                }
-                Entry::Workload(workload) => {
-                    let labels = self.label_texts(&workload.key.namespace, &workload.labels);
-                    manifests::push_workload(workload, &labels, out);
-                    true
-                }
-                Entry::Group(_) => false,
-            };
-            if is_written {
-                count += 1;
-            } else {
-                out.truncate(end);
-            }
+            count += usize::from(self.write_entry(entry, count == 0, out));
         }
         count
+    }
+
+    /// Whether a cluster has an object that can be used.
+    pub fn has_object(&self, cluster: &Cluster, key: &ObjectKey) -> bool {
+        let objects = self.ledger.objects();
+        objects.of_cluster(key, cluster).is_some()
+    }
+
+    /// Appends an object of a cluster as [`Mesh::write_objects`] does. Tells whether it was appended: one that answers nothing, or is gone, is not.
+    pub fn write_object(
+        &self,
+        cluster: &Cluster,
+        key: &ObjectKey,
+        is_first: bool,
+        out: &mut String,
+    ) -> bool {
+        let entry = self.ledger.objects().of_cluster(key, cluster);
+        entry.is_some_and(|entry| self.write_entry(entry, is_first, out))
+    }
+
+    /// The same for the objects of a cluster from a number on, about `bytes` of them. Returns from which number on to continue.
+    pub(crate) fn write_cluster(
+        &self,
+        cluster: &Cluster,
+        from: Slot,
+        bytes: usize,
+        out: &mut String,
+    ) -> Option<Slot> {
+        let start = out.len();
+        let mut is_first = true;
+        for (slot, entry) in self.ledger.objects().of_cluster_from(cluster, from) {
+            if out.len() - start >= bytes {
+                return Some(slot);
+            }
+            is_first &= !self.write_entry(entry, is_first, out);
+        }
+        None
+    }
+
+    /// Appends an object, behind a comma where it is not the first. Tells whether it did.
+    fn write_entry(&self, entry: &Entry, is_first: bool, out: &mut String) -> bool {
+        let end = out.len();
+        if !is_first {
+            out.push(',');
+        }
+        let is_written = match entry {
+            Entry::Service(service) => {
+                let selector = service.selector();
+                let labels =
+                    selector.map(|labels| self.label_texts(&service.key.namespace, labels));
+                manifests::push_service(service, &labels.unwrap_or_default(), out)
+            }
+            Entry::Workload(workload) => {
+                let labels = self.label_texts(&workload.key.namespace, &workload.labels);
+                manifests::push_workload(workload, &labels, out);
+                true
+            }
+            Entry::Group(_) => false,
+        };
+        if !is_written {
+            out.truncate(end);
+        }
+        is_written
+    }
+
+    /// The objects of clusters that are otherwise than at the last call, from the first call on.
+    pub fn take_touched(&mut self) -> Vec<(Cluster, ObjectKey)> {
+        self.ledger.take_touched()
     }
 
     /// The objects whose newest version can't be used, with the time since when an older one serves.
@@ -213,12 +301,14 @@ impl Mesh {
     /// An info for each WorkloadEntry that no ServiceEntry picks, sorted by place. Looks at every workload, and so it is no
     /// part of [`Mesh::diagnostics`], which costs what changed.
     pub fn unselected(&self) -> Vec<Diagnostic> {
-        let workloads = self.ledger.objects().numbered_workloads();
+        let workloads = self.ledger.objects().workloads();
         let unselected = workloads.filter(|(slot, workload)| {
-            workload.key.kind == Kind::WorkloadEntry && !self.index.is_picked(*slot)
+            workload.key.kind == Kind::WorkloadEntry
+                && !self.index.is_picked(*slot)
+                && self.ledger.is_served(*slot)
         });
         let remarks = unselected.map(|(_, workload)| Diagnostic {
-            origin: workload.origin.clone(),
+            origin: workload.origin(),
             severity: Severity::Info,
             code: code::NOT_SELECTED,
             message: format!(
@@ -267,7 +357,7 @@ impl Mesh {
         unresolvable: impl Fn(&Name) -> Option<Unresolvable>,
     ) -> Vec<Diagnostic> {
         let mut remarks = Vec::new();
-        if self.ledger.objects().has(slot) {
+        if self.ledger.is_served(slot) {
             self.remark_names(slot, &unresolvable, &mut remarks);
         }
         remarks
@@ -302,7 +392,7 @@ impl Mesh {
                 ),
             };
             remarks.push(Diagnostic {
-                origin: entry.origin().clone(),
+                origin: entry.origin(),
                 severity: Severity::Warning,
                 code,
                 message,

@@ -11,9 +11,9 @@ use super::{
     slot::Slot,
     workload::Workload,
 };
-use crate::diagnostic::ObjectKey;
+use crate::diagnostic::{Cluster, ObjectKey};
 
-/// The version of each object that is served, by its key and by a number that index and ledger name it with.
+/// The version of each object that counts in its cluster, or in all files, by its key and by a number that index and ledger name it with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     /// Each namespace has a table of its own: objects that come one after the other mostly share theirs, and a small table
@@ -27,13 +27,65 @@ pub(super) struct Objects {
 type Keys = HashTable<(u32, Slot)>;
 
 impl Objects {
-    pub(super) fn find(&mut self, key: &ObjectKey) -> Option<Slot> {
+    /// The object `key` of a cluster, or that of files.
+    pub(super) fn find(&mut self, key: &ObjectKey, cluster: Option<&Cluster>) -> Option<Slot> {
         let hash = self.hash(key);
-        let is_it =
-            |(half, slot): &(u32, Slot)| *half == hash && self.served[*slot as usize].key() == key;
+        let is_it = |(half, slot): &(u32, Slot)| {
+            *half == hash && {
+                let entry = &self.served[*slot as usize];
+                entry.key() == key && entry.read_from().cluster() == cluster
+            }
+        };
         let keys = self.by_key.get_mut(&key.namespace)?;
         let (_, slot) = keys.find(whole(hash), is_it)?;
         Some(*slot)
+    }
+
+    /// The version of the object `key` that a cluster has.
+    pub(super) fn of_cluster(&self, key: &ObjectKey, cluster: &Cluster) -> Option<&Entry> {
+        let hash = self.hash(key);
+        let keys = self.by_key.get(&key.namespace)?;
+        let mut entries = keys
+            .iter_hash(whole(hash))
+            .map(|(_, slot)| &self.served[*slot as usize]);
+        entries.find(|entry| entry.key() == key && entry.read_from().cluster() == Some(cluster))
+    }
+
+    /// The objects of a cluster from a number on, each with its number, ascending.
+    pub(super) fn of_cluster_from<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        from: Slot,
+    ) -> impl Iterator<Item = (Slot, &'a Entry)> + 'a {
+        let numbers = from as usize..self.served.capacity();
+        let entries = numbers.filter_map(|slot| Some((slot, self.served.get(slot)?)));
+        let of_cluster =
+            entries.filter(move |(_, entry)| entry.read_from().cluster() == Some(cluster));
+        of_cluster.map(|(slot, entry)| {
+            let slot = Slot::try_from(slot).expect("numbers are given out as slots");
+            (slot, entry)
+        })
+    }
+
+    /// The clusters that have the object `key`, in no order.
+    pub(super) fn clusters_of<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+    ) -> impl Iterator<Item = &'a Cluster> + 'a {
+        let hash = self.hash(key);
+        let keys = self.by_key.get(&key.namespace).into_iter();
+        let found = keys.flat_map(move |keys| keys.iter_hash(whole(hash)));
+        let entries = found.map(|(_, slot)| &self.served[*slot as usize]);
+        let of_key = entries.filter(move |entry| entry.key() == key);
+        of_key.filter_map(|entry| entry.read_from().cluster())
+    }
+
+    /// Everything that is held, each with its number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Entry)> {
+        self.served.iter().map(|(slot, entry)| {
+            let slot = Slot::try_from(slot).expect("numbers are given out as slots");
+            (slot, entry)
+        })
     }
 
     /// Puts in an object that is not held yet.
@@ -85,19 +137,9 @@ impl Objects {
     }
 
     /// The workloads, each with its number.
-    pub(super) fn numbered_workloads(&self) -> impl Iterator<Item = (Slot, &Arc<Workload>)> {
-        self.served.iter().filter_map(|(slot, entry)| match entry {
-            Entry::Workload(workload) => {
-                let slot = Slot::try_from(slot).expect("numbers are given out as slots");
-                Some((slot, workload))
-            }
-            Entry::Service(_) | Entry::Group(_) => None,
-        })
-    }
-
-    pub(super) fn workloads(&self) -> impl Iterator<Item = &Arc<Workload>> {
-        self.served.iter().filter_map(|(_, entry)| match entry {
-            Entry::Workload(workload) => Some(workload),
+    pub(super) fn workloads(&self) -> impl Iterator<Item = (Slot, &Arc<Workload>)> {
+        self.iter().filter_map(|(slot, entry)| match entry {
+            Entry::Workload(workload) => Some((slot, workload)),
             Entry::Service(_) | Entry::Group(_) => None,
         })
     }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use smallvec::SmallVec;
 
-use super::{claims::Claims, entry::Entry, index::Index, slot::Slot, translate::translate};
+use super::{
+    claims::Claims, entry::Entry, index::Index, read_from::ReadFrom, slot::Slot,
+    translate::translate,
+};
 use crate::{
     diagnostic::Diagnostic,
     manifest::{Contents, DocumentOutcome},
@@ -125,7 +128,7 @@ impl<'f> Revision<'f> {
                 entries.pop();
             }
             for entry in entries.into_iter().rev() {
-                let document = entry.origin().document;
+                let document = entry.document();
                 if is_unchanged(document) {
                     index.acquire_again(entry);
                     unchanged.push(Claim {
@@ -153,14 +156,14 @@ impl<'f> Revision<'f> {
         let mut unchanged = unchanged.into_iter().peekable();
         let mut strays = Vec::new();
         for document in contents.documents {
-            let number = document.origin.document;
+            let number = document.place.document;
             while let Some(claim) = unchanged.next_if(|claim| claim.document < number) {
                 self.claim(claim);
             }
             match document.outcome {
                 DocumentOutcome::Object(object) => {
-                    let entry = translate(object, document.origin, index);
-                    let (slot, version) = match stored.objects.find(entry.key()) {
+                    let entry = translate(object, ReadFrom::File(document.place), index);
+                    let (slot, version) = match stored.objects.find(entry.key(), None) {
                         Some(slot) => (slot, Version::Other(entry)),
                         None => (stored.objects.insert(entry), Version::First),
                     };
@@ -171,7 +174,7 @@ impl<'f> Revision<'f> {
                     });
                 }
                 DocumentOutcome::Rejected(Some(key)) => {
-                    if let Some(slot) = stored.objects.find(&key)
+                    if let Some(slot) = stored.objects.find(&key, None)
                         && self.close(slot)
                     {
                         self.keep(slot, false, stored, index);
@@ -263,7 +266,7 @@ impl<'f> Revision<'f> {
         index.acquire_again(entry);
         self.claims.push(Claim {
             slot,
-            document: entry.origin().document,
+            document: entry.document(),
             version: Version::Other(entry.clone()),
         });
     }

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use super::{Addresses, Exclusion, labels::Labels};
+use super::{Addresses, Exclusion, labels::Labels, read_from::ReadFrom};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,
@@ -24,8 +24,8 @@ pub struct Service {
     pub export: Export,
     /// `metadata.creationTimestamp` in seconds since 1970, 0 without one.
     pub created: i64,
-    /// Where it was read.
-    pub origin: Origin,
+    /// What it was read from.
+    pub read_from: ReadFrom,
 }
 
 /// Where a service's endpoints come from.
@@ -51,14 +51,21 @@ pub enum InlineEndpoint {
 }
 
 impl Service {
+    /// Where it was read, as it is shown.
+    pub fn origin(&self) -> Origin {
+        self.read_from.origin_of(&self.key)
+    }
+
     /// Whether `exportTo` keeps the hosts from everyone.
     pub fn is_hidden(&self) -> bool {
         self.export == Export::Nobody
     }
 
-    /// Sorts the oldest first, as Istio's `SortServicesByCreationTime` (`pilot/pkg/model/push_context.go`).
+    /// Sorts the oldest first, as Istio's `SortServicesByCreationTime` (`pilot/pkg/model/push_context.go`); one that is in
+    /// several clusters by their names.
     pub fn age(&self) -> impl Ord + '_ {
-        (self.created, &*self.key.namespace, &*self.key.name)
+        let cluster = self.read_from.cluster();
+        (self.created, &*self.key.namespace, &*self.key.name, cluster)
     }
 
     /// Whether it is exported to everyone.

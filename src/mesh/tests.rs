@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    diagnostic::{ObjectKey, Origin, Position, Severity, code},
+    diagnostic::{FilePlace, Holder, ObjectKey, Position, Severity, code},
     manifest::{
         Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
         Object, Resolution, ServiceEntry, WorkloadEntry,
@@ -67,7 +67,7 @@ fn contents(
     outcomes: impl IntoIterator<Item = (u32, DocumentOutcome)>,
 ) -> Contents {
     let document = |(number, outcome)| Document {
-        origin: Origin {
+        place: FilePlace {
             file: file.clone(),
             document: number,
             position: Position::START,
@@ -107,11 +107,7 @@ fn amended(
 
 fn unreadable(name: &str) -> FileChange {
     let diagnostic = Diagnostic {
-        origin: Origin {
-            file: name.into(),
-            document: 0,
-            position: Position::START,
-        },
+        origin: FilePlace::whole(name.into()).into(),
         severity: Severity::Error,
         code: code::LAST_GOOD_SERVED,
         message: "permission denied".into(),
@@ -282,11 +278,11 @@ fn seen(mesh: &Mesh) -> impl PartialEq + std::fmt::Debug {
                 key,
                 labels,
                 addresses,
-                origin,
+                read_from,
                 ..
             } = &**workload;
             let labels = mesh.label_texts(&key.namespace, labels);
-            format!("{key} {labels:?} {addresses:?} {origin}")
+            format!("{key} {labels:?} {addresses:?} {read_from:?}")
         })
         .collect();
     workloads.sort_unstable();
@@ -452,9 +448,10 @@ fn the_last_claim_in_path_order_wins_and_the_other_serves_again() {
     let duplicates: Vec<_> = mesh
         .diagnostics(|_| Some(Unresolvable::NoUpstream))
         .into_iter()
-        .map(|said| (said.code, said.origin.file))
+        .map(|said| (said.code, said.origin.holder()))
         .collect();
-    assert_eq!(duplicates, [(code::DUPLICATE_OBJECT, "a.yaml".into())]);
+    let holder = Holder::File("a.yaml".into());
+    assert_eq!(duplicates, [(code::DUPLICATE_OBJECT, holder)]);
 
     apply(
         &mut mesh,
@@ -534,3 +531,5 @@ fn counts_endpoints_by_state() {
     };
     assert_eq!(mesh.endpoint_counts(), expected);
 }
+
+mod clusters;

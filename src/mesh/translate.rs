@@ -5,16 +5,17 @@ use std::sync::Arc;
 use super::{
     entry::Entry,
     index::Index,
+    read_from::ReadFrom,
     service::{Endpoints, Service},
     workload::{self, Addresses, Workload},
 };
 use crate::{
-    diagnostic::{ObjectKey, Origin},
+    diagnostic::ObjectKey,
     manifest::{EndpointSource, Metadata, Object},
 };
 
 /// Translates a manifest. Its labels are acquired: the entry has to be [released](Index::release).
-pub(super) fn translate(object: Object, origin: Origin, index: &mut Index) -> Entry {
+pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) -> Entry {
     let kind = object.kind();
     let key = |metadata: Metadata, index: &mut Index| ObjectKey {
         kind,
@@ -44,7 +45,7 @@ pub(super) fn translate(object: Object, origin: Origin, index: &mut Index) -> En
                 endpoints,
                 export: entry.export,
                 created,
-                origin,
+                read_from,
             }))
         }
         Object::WorkloadEntry(entry) => {
@@ -55,7 +56,7 @@ pub(super) fn translate(object: Object, origin: Origin, index: &mut Index) -> En
                 key,
                 excluded,
                 addresses: Addresses::from(&entry.address),
-                origin,
+                read_from,
             }))
         }
         Object::Pod(pod) => {
@@ -66,9 +67,11 @@ pub(super) fn translate(object: Object, origin: Origin, index: &mut Index) -> En
                 key,
                 excluded,
                 addresses: pod.addresses.into(),
-                origin,
+                read_from,
             }))
         }
-        Object::WorkloadGroup(metadata) => Entry::Group(Arc::new((key(metadata, index), origin))),
+        Object::WorkloadGroup(metadata) => {
+            Entry::Group(Arc::new((key(metadata, index), read_from)))
+        }
     }
 }

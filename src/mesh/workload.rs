@@ -2,7 +2,7 @@ use std::{fmt, net::IpAddr, ops::Deref, slice};
 
 use smallvec::SmallVec;
 
-use super::labels::Labels;
+use super::{labels::Labels, read_from::ReadFrom};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,
@@ -20,11 +20,16 @@ pub struct Workload {
     pub addresses: Addresses,
     /// Why it is no endpoint; `None` where it is one.
     pub excluded: Option<Box<Exclusion>>,
-    /// Where it was read.
-    pub origin: Origin,
+    /// What it was read from.
+    pub read_from: ReadFrom,
 }
 
 impl Workload {
+    /// Where it was read, as it is shown.
+    pub fn origin(&self) -> Origin {
+        self.read_from.origin_of(&self.key)
+    }
+
     /// Its name, where it has that in place of an address.
     pub fn name(&self) -> Option<&Name> {
         match &self.addresses {

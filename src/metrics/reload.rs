@@ -224,7 +224,7 @@ fn trouble(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
     gauge(
         page,
         "unread",
-        "Files and folders that could not be read at the start, and not since.",
+        "Files, folders and lists of clusters that could not be read at the start, and not since.",
         status.unread.count,
     )?;
     gauge(
@@ -258,7 +258,7 @@ fn last_good(page: &mut DescriptorEncoder<'_>, state: &StateStatus) -> fmt::Resu
     gauge(
         page,
         "state_in_use",
-        "Files that can't be read since the start: the last good state stands in for them.",
+        "Files, and lists of clusters, that can't be read since the start: the last good state stands in for them.",
         state.in_use.count,
     )
 }

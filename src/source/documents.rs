@@ -312,10 +312,11 @@ mod tests {
         let mut whole = manifest::parse(&file, second);
         whole
             .documents
-            .retain(|document| !told.contains(&document.origin.document));
-        whole
-            .diagnostics
-            .retain(|diagnostic| !told.contains(&diagnostic.origin.document));
+            .retain(|document| !told.contains(&document.place.document));
+        whole.diagnostics.retain(|diagnostic| {
+            let place = diagnostic.origin.in_file().expect("it is of a file");
+            !told.contains(&place.document)
+        });
         assert_eq!(contents, whole);
     }
 

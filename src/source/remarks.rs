@@ -8,7 +8,7 @@ use super::{
     naming::name_of,
 };
 use crate::{
-    diagnostic::{Code, Diagnostic, Origin, Position, Severity, code},
+    diagnostic::{Code, Diagnostic, FilePlace, Severity, code},
     mesh::{FileChange, Reading},
 };
 
@@ -89,11 +89,7 @@ pub(super) fn renew_bare(
 
 fn whole(file: &Arc<str>, severity: Severity, code: Code, message: String) -> Diagnostic {
     Diagnostic {
-        origin: Origin {
-            file: file.clone(),
-            document: 0,
-            position: Position::START,
-        },
+        origin: FilePlace::whole(file.clone()).into(),
         severity,
         code,
         message,

@@ -8,6 +8,8 @@ use std::{fmt::Write as _, time::SystemTime};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::diagnostic::{Kind, ObjectKey};
+
 /// The format of the lines; a file of another one is not read.
 const FORMAT: u32 = 1;
 
@@ -33,6 +35,15 @@ pub(super) enum Line {
         /// Whether it has no object any more.
         is_empty: bool,
     },
+    /// Objects of a cluster: each takes the place of what earlier lines say of it.
+    ClusterObjects {
+        /// The cluster.
+        cluster: String,
+        /// When it could last be read, where that was not shortly before the line was written.
+        read: Option<SystemTime>,
+        /// Objects that are gone.
+        gone: Vec<ObjectKey>,
+    },
     /// So many lines before it were written at that time, and are whole.
     Saved {
         /// How many.
@@ -45,6 +56,9 @@ pub(super) enum Line {
 #[derive(Deserialize)]
 struct Metadata {
     file: Option<String>,
+    cluster: Option<String>,
+    #[serde(default)]
+    gone: Vec<String>,
     read: Option<String>,
     format: Option<u32>,
     saved: Option<String>,
@@ -79,6 +93,28 @@ pub(super) fn push_objects(
     });
 }
 
+/// Appends a line with objects of `cluster`, which `push_objects` appends, and those that are `gone`.
+pub(super) fn push_cluster<T>(
+    cluster: &str,
+    read: Option<SystemTime>,
+    gone: &[&ObjectKey],
+    push_objects: impl FnOnce(&mut String) -> T,
+    out: &mut String,
+) -> T {
+    push(out, |out| {
+        let _ = write!(out, r#"{{"cluster":{}"#, Value::from(cluster));
+        if let Some(read) = read {
+            let _ = write!(out, r#","read":"{}""#, text_of(read));
+        }
+        if !gone.is_empty() {
+            let gone: Vec<Value> = gone.iter().map(|key| key.to_string().into()).collect();
+            let _ = write!(out, r#","gone":{}"#, Value::from(gone));
+        }
+        let _ = write!(out, "}}{ITEMS}");
+        push_objects(out)
+    })
+}
+
 /// Appends the line that makes the `lines` before it count.
 pub(super) fn push_saved(lines: usize, time: SystemTime, out: &mut String) {
     push(out, |out| {
@@ -87,12 +123,24 @@ pub(super) fn push_saved(lines: usize, time: SystemTime, out: &mut String) {
     });
 }
 
-fn push(out: &mut String, push_rest: impl FnOnce(&mut String)) {
+fn push<T>(out: &mut String, push_rest: impl FnOnce(&mut String) -> T) -> T {
     let start = out.len();
     out.push_str(START);
-    push_rest(out);
+    let told = push_rest(out);
     let checksum = crc32c::crc32c(&out.as_bytes()[start..]);
     let _ = writeln!(out, "{CHECKSUM}{checksum:08x}{END}");
+    told
+}
+
+/// The key of an object as it is written: `Pod ns1/name`.
+fn key_of(text: &str) -> Option<ObjectKey> {
+    let (kind, name) = text.split_once(' ')?;
+    let (namespace, name) = name.split_once('/')?;
+    Some(ObjectKey {
+        kind: Kind::ALL.into_iter().find(|known| known.as_str() == kind)?,
+        namespace: namespace.into(),
+        name: name.into(),
+    })
 }
 
 impl Line {
@@ -121,6 +169,16 @@ impl Line {
                 is_empty: items.is_empty(),
             }),
             Metadata {
+                cluster: Some(cluster),
+                gone,
+                read,
+                ..
+            } => Some(Self::ClusterObjects {
+                cluster,
+                read: read.as_deref().and_then(time),
+                gone: gone.iter().map(|key| key_of(key)).collect::<Option<_>>()?,
+            }),
+            Metadata {
                 saved: Some(saved),
                 lines: Some(lines),
                 ..
@@ -147,6 +205,14 @@ mod tests {
 
     use super::*;
 
+    fn gone() -> ObjectKey {
+        ObjectKey {
+            kind: Kind::Pod,
+            namespace: "ns1".into(),
+            name: "a".into(),
+        }
+    }
+
     fn lines() -> String {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let mut text = String::new();
@@ -158,7 +224,8 @@ mod tests {
             &mut text,
         );
         push_objects("b.yaml", None, |_| {}, &mut text);
-        push_saved(3, time, &mut text);
+        push_cluster("prod \"1\"", Some(time), &[&gone()], |_| {}, &mut text);
+        push_saved(4, time, &mut text);
         text
     }
 
@@ -178,7 +245,12 @@ mod tests {
             Some(Line::Head),
             objects("zones/\"ä\\xff.yaml", Some(time), false),
             objects("b.yaml", None, true),
-            Some(Line::Saved { lines: 3, time }),
+            Some(Line::ClusterObjects {
+                cluster: "prod \"1\"".to_owned(),
+                read: Some(time),
+                gone: vec![gone()],
+            }),
+            Some(Line::Saved { lines: 4, time }),
         ];
         assert_eq!(read, expected);
     }

@@ -11,7 +11,10 @@ use std::{
 };
 
 use super::{BROKEN, FILE, FORMER, StateError, line::Line};
-use crate::manifest::{self, Contents};
+use crate::{
+    diagnostic::ObjectKey,
+    manifest::{self, Contents, DocumentOutcome, Object},
+};
 
 /// How old what is kept may be to stand in for what can't be read.
 const MAX_AGE: Duration = Duration::from_hours(7 * 24);
@@ -20,7 +23,30 @@ const MAX_AGE: Duration = Duration::from_hours(7 * 24);
 #[derive(Debug, Default)]
 pub struct Stored {
     files: HashMap<Arc<str>, Place>,
+    clusters: HashMap<Arc<str>, Vec<Place>>,
     source: Option<BufReader<File>>,
+}
+
+/// A part of what was kept.
+#[derive(Debug)]
+pub enum StoredPart {
+    /// All that was kept of a mesh file.
+    File(StoredFile),
+    /// Objects of a cluster: each takes the place of what earlier parts say of it.
+    Cluster(StoredObjects),
+}
+
+/// What was kept of some objects of a cluster.
+#[derive(Debug)]
+pub struct StoredObjects {
+    /// The cluster's name.
+    pub cluster: Arc<str>,
+    /// When it could last be read.
+    pub read: SystemTime,
+    /// Objects that are gone.
+    pub gone: Vec<ObjectKey>,
+    /// The others.
+    pub objects: Vec<Object>,
 }
 
 /// What was kept of one mesh file.
@@ -67,7 +93,7 @@ pub fn open(folder: &Path, now: SystemTime) -> (Stored, Vec<StateError>) {
 impl Stored {
     /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.files.is_empty() && self.clusters.is_empty()
     }
 
     /// The mesh files of which something is kept, in no order.
@@ -75,18 +101,31 @@ impl Stored {
         self.files.keys()
     }
 
-    /// Leaves all but those that `keep` says.
-    pub fn retain(&mut self, mut keep: impl FnMut(&Arc<str>) -> bool) {
+    /// Leaves all but the files that `keep` says.
+    pub fn retain_files(&mut self, mut keep: impl FnMut(&Arc<str>) -> bool) {
         self.files.retain(|file, _| keep(file));
     }
 
-    /// Reads what is kept of each file, in the order in which it stands; what can't be read any more is left out.
-    pub fn into_files(self) -> impl Iterator<Item = StoredFile> {
-        let Self { files, source } = self;
-        let mut files: Vec<_> = files.into_iter().collect();
-        files.sort_unstable_by_key(|(_, place)| place.offset);
+    /// Leaves all but the clusters that `keep` says.
+    pub fn retain_clusters(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.clusters.retain(|cluster, _| keep(cluster));
+    }
+
+    /// Reads what is kept, in the order in which it stands; what can't be read any more is left out.
+    pub fn into_parts(self) -> impl Iterator<Item = StoredPart> {
+        let Self {
+            files,
+            clusters,
+            source,
+        } = self;
+        let of_clusters = clusters.into_iter().flat_map(|(cluster, places)| {
+            let places = places.into_iter();
+            places.map(move |place| (cluster.clone(), place))
+        });
+        let mut places: Vec<_> = files.into_iter().chain(of_clusters).collect();
+        places.sort_unstable_by_key(|(_, place)| place.offset);
         let mut source = source;
-        files.into_iter().filter_map(move |(file, place)| {
+        places.into_iter().filter_map(move |(file, place)| {
             let source = source.as_mut()?;
             source.seek(SeekFrom::Start(place.offset)).ok()?;
             let mut line = Vec::with_capacity(place.bytes);
@@ -95,12 +134,20 @@ impl Stored {
                 .read_to_end(&mut line)
                 .ok()?;
             let line = String::from_utf8(line).ok()?;
-            Line::read(&line)?;
+            let read = Line::read(&line)?;
             let contents = manifest::parse(&file, &line);
-            Some(StoredFile {
-                file,
-                read: place.read,
-                contents,
+            Some(match read {
+                Line::ClusterObjects { gone, .. } => StoredPart::Cluster(StoredObjects {
+                    cluster: file,
+                    read: place.read,
+                    gone,
+                    objects: objects(contents),
+                }),
+                _ => StoredPart::File(StoredFile {
+                    file,
+                    read: place.read,
+                    contents,
+                }),
             })
         })
     }
@@ -118,45 +165,92 @@ impl Stored {
                 line: index.lines + 1,
             });
         };
-        let place = |(file, found): (Arc<str>, Found)| {
-            let place = Place {
-                offset: found.offset,
-                bytes: found.bytes,
-                // Whoever saved something later still knew what the file says.
-                read: found.read.unwrap_or(saved),
-            };
-            let age = now.duration_since(place.read).unwrap_or_default();
-            (age <= MAX_AGE).then_some((file, place))
+        // Whoever saved something later still knew what the source says.
+        let read = |found: &Found| found.read.unwrap_or(saved);
+        let is_young = |read: SystemTime| {
+            let age = now.duration_since(read).unwrap_or_default();
+            age <= MAX_AGE
         };
+        let place = |found: &Found, read| Place {
+            offset: found.offset,
+            bytes: found.bytes,
+            read,
+        };
+        let files = index.files.into_iter().map(|(file, found)| {
+            let read = read(&found);
+            (file, place(&found, read))
+        });
+        let clusters = index.clusters.into_iter().map(|(cluster, found)| {
+            // The last line tells when the cluster could be read: the others are still true then.
+            let read = found.last().map_or(saved, read);
+            let places = found.iter().map(|found| place(found, read));
+            (cluster, places.collect::<Vec<_>>())
+        });
         Ok(Self {
-            files: index.files.into_iter().filter_map(place).collect(),
+            files: files.filter(|(_, place)| is_young(place.read)).collect(),
+            clusters: clusters
+                .filter(|(_, places)| places.first().is_some_and(|place| is_young(place.read)))
+                .collect(),
             source: Some(source),
         })
     }
+}
+
+/// The objects of a line that this program wrote.
+fn objects(contents: Contents) -> Vec<Object> {
+    let outcomes = contents.documents.into_iter();
+    let objects = outcomes.filter_map(|document| match document.outcome {
+        DocumentOutcome::Object(object) => Some(object),
+        DocumentOutcome::Rejected(_) | DocumentOutcome::Ignored(_) => None,
+    });
+    objects.collect()
 }
 
 /// What stands where.
 #[derive(Default)]
 struct Index {
     files: HashMap<Arc<str>, Found>,
+    /// The lines of each cluster, in order.
+    clusters: HashMap<Arc<str>, Vec<Found>>,
     /// How many lines could be read.
     lines: usize,
     /// When something was last saved; `None` where nothing was as a whole.
     saved: Option<SystemTime>,
 }
 
-/// The last line about a mesh file.
+/// A line: of a mesh file the last one.
 struct Found {
     offset: u64,
     bytes: usize,
     read: Option<SystemTime>,
 }
 
+/// A line that counts once it is known that those around it are there too.
+enum Unsaved {
+    /// Of a mesh file, or that it has no object.
+    File(Arc<str>, Option<Found>),
+    Cluster(Arc<str>, Found),
+}
+
 impl Index {
+    fn take(&mut self, line: Unsaved) {
+        match line {
+            Unsaved::File(file, Some(found)) => {
+                self.files.insert(file, found);
+            }
+            Unsaved::File(file, None) => {
+                self.files.remove(&file);
+            }
+            Unsaved::Cluster(cluster, found) => {
+                self.clusters.entry(cluster).or_default().push(found);
+            }
+        }
+    }
+
     /// Reads up to the first line that is not as it was written.
     fn read(source: &mut impl BufRead) -> io::Result<Self> {
         let mut index = Self::default();
-        let mut unsaved: Vec<(Arc<str>, Option<Found>)> = Vec::new();
+        let mut unsaved: Vec<Unsaved> = Vec::new();
         let mut offset = 0;
         let mut line = Vec::new();
         loop {
@@ -179,15 +273,18 @@ impl Index {
                         bytes: text.len(),
                         read,
                     };
-                    unsaved.push((file.into(), (!is_empty).then_some(found)));
+                    unsaved.push(Unsaved::File(file.into(), (!is_empty).then_some(found)));
+                }
+                Line::ClusterObjects { cluster, read, .. } => {
+                    let found = Found {
+                        offset,
+                        bytes: text.len(),
+                        read,
+                    };
+                    unsaved.push(Unsaved::Cluster(cluster.into(), found));
                 }
                 Line::Saved { lines, time } if lines == unsaved.len() => {
-                    for (file, found) in unsaved.drain(..) {
-                        match found {
-                            Some(found) => index.files.insert(file, found),
-                            None => index.files.remove(&file),
-                        };
-                    }
+                    unsaved.drain(..).for_each(|line| index.take(line));
                     index.saved = Some(time);
                 }
                 Line::Head | Line::Saved { .. } => return Ok(index),

@@ -1,7 +1,7 @@
 //! Keeps a mesh and finds it again, whatever became of the file.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     fs,
     path::Path,
     sync::Arc,
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{BROKEN, FILE, FORMER, Saver, StateError, open};
+use super::{BROKEN, Earlier, FILE, FORMER, Saver, StateError, StoredPart, open};
 use crate::{
     manifest,
     mesh::{FileChange, Mesh, Reading},
@@ -27,7 +27,7 @@ impl Kept {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self {
             mesh: Mesh::default(),
-            saver: Saver::start(folder.path(), HashMap::new()).expect("a thread"),
+            saver: Saver::start(folder.path(), Vec::new(), HashMap::new()).expect("a thread"),
             folder,
         }
     }
@@ -55,7 +55,7 @@ impl Kept {
     /// Lets time pass until everything is on the disk.
     fn save(&mut self) {
         let (_, before) = self.saver.saved();
-        let (nothing, begun) = (BTreeSet::new(), self.saver.begun());
+        let (nothing, begun) = (Earlier::default(), self.saver.begun());
         while self.saver.begun() == begun || self.saver.is_under_way() {
             let now = self.saver.next();
             self.saver.go_on(&self.mesh, &nothing, now);
@@ -78,7 +78,10 @@ fn found(folder: &Path) -> (Found, Vec<StateError>) {
 
 fn found_at(folder: &Path, now: SystemTime) -> (Found, Vec<StateError>) {
     let (stored, errors) = open(folder, now);
-    let files = stored.into_files().map(|stored| {
+    let files = stored.into_parts().map(|part| {
+        let StoredPart::File(stored) = part else {
+            panic!("no cluster was followed");
+        };
         assert!(stored.contents.diagnostics.is_empty());
         let mut mesh = Mesh::default();
         let change = FileChange {
@@ -123,7 +126,7 @@ fn what_was_kept_is_found_with_every_change() {
     assert_eq!(found(&path).0, expected(&second));
     assert_eq!(kept.text().lines().count(), lines + 4, "only what changed");
     kept.set("d.yaml", &["10.0.0.6"]);
-    kept.saver.finish(&kept.mesh, &BTreeSet::new());
+    kept.saver.finish(&kept.mesh, &Earlier::default());
     assert_eq!(found(&path).0.len(), 3);
     assert!(found(&path).1.is_empty());
 }
@@ -211,7 +214,7 @@ fn a_disk_that_takes_nothing_is_counted_and_tried_again() {
     // A folder stands where the file is to be.
     fs::create_dir_all(path.join(FILE).join("x")).expect("a folder");
     fs::create_dir_all(path.join(FORMER).join("x")).expect("a folder");
-    let nothing = BTreeSet::new();
+    let nothing = Earlier::default();
     while kept.saver.saved().1 < 2 {
         let now = kept.saver.next();
         kept.saver.go_on(&kept.mesh, &nothing, now);

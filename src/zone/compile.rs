@@ -55,7 +55,7 @@ pub fn oversize(host: &Name, service: &Service, compiled: &Compiled) -> Option<D
     }
     let count = rrsets.len();
     Some(Diagnostic {
-        origin: service.origin.clone(),
+        origin: service.origin(),
         severity: Severity::Warning,
         code: code::RRSET_TOO_LARGE,
         message: format!(

@@ -62,7 +62,7 @@ impl Mesh {
             read(&format!("mesh/{name}"), file)
         });
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
-        let report = pipeline.apply(changes.collect(), now);
+        let report = pipeline.apply(changes, now);
         Self {
             pipeline,
             snapshots: Arc::new(ArcSwap::new(report.snapshot)),

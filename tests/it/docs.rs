@@ -22,6 +22,9 @@ knowing. `check` ends with status 79 where there is an error. A number in bracke
 Istio's CRDs or its webhook have: G for any object, S for ServiceEntry, E for WorkloadEntry, W for WorkloadGroup.
 `tests/validation/` has an example of each code.
 
+An object of a cluster is named as `kubectl` names it, with the field: `serviceentry.networking.istio.io/svc1 -n ns1, spec.hosts[0]`.
+Where several clusters are followed, the cluster stands behind the namespace.
+
 A file that is no manifest (values, a kustomization without `kind`, a list of patches, a lock file, a template) is told by
 one info, behind what is wrong with the mesh; with `check --strict` it is an error. A document that can't be read, is no
 mapping or names no kind is an error where its file names one of the kinds that meshdns reads or their API group, or

@@ -1,5 +1,7 @@
 //! Laws that hold for every mesh: a change and a rebuild end in the same place, and names resolve as in Istio.
 
+mod clusters;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
@@ -10,7 +12,7 @@ use std::{
 use meshdns::{
     answer::{Outcome, Query, answer},
     authority::{Holder, Place, Standing, Verdict},
-    diagnostic::{Kind, ObjectKey, Origin, Position},
+    diagnostic::{FilePlace, Kind, ObjectKey, Position},
     dns::{Name, RecordType, Serial},
     manifest::{
         Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
@@ -228,9 +230,9 @@ fn pod() -> impl Strategy<Value = Object> {
 
 /// What a file always holds besides its objects: documents that can't be used, of which one names an object that never
 /// was good, and one of another kind.
-fn bad_documents(origin: &Origin) -> Vec<Document> {
+fn bad_documents(place: &FilePlace) -> Vec<Document> {
     let document = |digest, outcome| Document {
-        origin: origin.clone(),
+        place: place.clone(),
         outcome,
         digest,
     };
@@ -246,7 +248,7 @@ fn bad_documents(origin: &Origin) -> Vec<Document> {
         document(0, DocumentOutcome::Rejected(Some(never))),
         document(0, DocumentOutcome::Ignored("Deployment".into())),
     ];
-    let count = FILES.iter().position(|file| **file == *origin.file);
+    let count = FILES.iter().position(|file| **file == *place.file);
     documents.truncate(3 * count.expect("one of the files"));
     documents
 }
@@ -260,17 +262,17 @@ fn change() -> impl Strategy<Value = FileChange> {
     let change = (prop::sample::select(&FILES[..]), reading);
     change.prop_flat_map(|(file, objects)| {
         let file: Arc<str> = file.into();
-        let origin = Origin {
+        let place = FilePlace {
             file: file.clone(),
             document: 1,
             position: Position::START,
         };
         let document = |object| Document {
-            origin: origin.clone(),
+            place: place.clone(),
             outcome: DocumentOutcome::Object(object),
             digest: 0,
         };
-        let bad = bad_documents(&origin);
+        let bad = bad_documents(&place);
         let documents = objects.map(|objects| {
             let good = objects.into_iter().map(document);
             good.chain(bad).collect::<Vec<_>>()
@@ -455,7 +457,7 @@ proptest! {
         }
         let mut rebuilt = Pipeline::new(policy);
         rebuilt.take_in_names(all_told);
-        rebuilt.apply(files.into_values().collect(), at(100));
+        rebuilt.apply(files.into_values(), at(100));
         prop_assert!(wanted.iter().eq(rebuilt.names_wanted()), "{:?}", wanted);
         prop_assert_eq!(&**incremental.snapshot(), &**rebuilt.snapshot());
         prop_assert_eq!(incremental.diagnostics(), rebuilt.diagnostics());

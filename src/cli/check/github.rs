@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Origin, Severity};
 
 pub(super) fn write(out: &mut dyn Write, diagnostics: &[Diagnostic]) -> io::Result<()> {
     for diagnostic in diagnostics {
@@ -12,17 +12,23 @@ pub(super) fn write(out: &mut dyn Write, diagnostics: &[Diagnostic]) -> io::Resu
             Severity::Warning => "warning",
             Severity::Info => "notice",
         };
-        let origin = &diagnostic.origin;
-        let message = match &diagnostic.object {
-            Some(object) => format!("{object}: {}", diagnostic.message),
-            None => diagnostic.message.clone(),
+        // What is in no file is shown beside the step.
+        let (place, about) = match &diagnostic.origin {
+            Origin::File(place) => {
+                let (file, position) = (property(&place.file), place.position);
+                let (line, column) = (position.line, position.column);
+                (format!("file={file},line={line},col={column},"), None)
+            }
+            Origin::Cluster(place) => (String::new(), Some(place)),
+        };
+        let message = match (about, &diagnostic.object) {
+            (Some(place), _) => format!("{place}: {}", diagnostic.message),
+            (None, Some(object)) => format!("{object}: {}", diagnostic.message),
+            (None, None) => diagnostic.message.clone(),
         };
         writeln!(
             out,
-            "::{command} file={},line={},col={},title={}::{}",
-            property(&origin.file),
-            origin.position.line,
-            origin.position.column,
+            "::{command} {place}title={}::{}",
             diagnostic.code,
             escape(&message),
         )?;
@@ -43,16 +49,17 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::{Origin, Position, code};
+    use crate::diagnostic::{FilePlace, Position, code};
 
     #[test]
     fn escapes_what_would_end_a_property_or_the_line() {
         let diagnostic = Diagnostic {
-            origin: Origin {
+            origin: FilePlace {
                 file: "a,b:c%.yaml".into(),
                 document: 1,
                 position: Position { line: 2, column: 3 },
-            },
+            }
+            .into(),
             severity: Severity::Info,
             code: code::SELECTS_NOTHING,
             message: "one\ntwo: 100%".to_owned(),

@@ -4,18 +4,31 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Origin};
 
 #[derive(Serialize)]
 struct Element<'d> {
     severity: &'static str,
     code: &'static str,
     message: &'d str,
-    file: &'d str,
-    document: u32,
-    line: u32,
-    column: u32,
+    #[serde(flatten)]
+    place: Place<'d>,
     object: Option<Object<'d>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Place<'d> {
+    File {
+        file: &'d str,
+        document: u32,
+        line: u32,
+        column: u32,
+    },
+    Cluster {
+        cluster: &'d str,
+        field: &'d str,
+    },
 }
 
 #[derive(Serialize)]
@@ -37,15 +50,22 @@ pub(super) fn write(out: &mut dyn Write, diagnostics: &[Diagnostic]) -> io::Resu
 }
 
 fn element(diagnostic: &Diagnostic) -> Element<'_> {
-    let origin = &diagnostic.origin;
     Element {
         severity: diagnostic.severity.as_str(),
         code: diagnostic.code.as_str(),
         message: &diagnostic.message,
-        file: &origin.file,
-        document: origin.document,
-        line: origin.position.line,
-        column: origin.position.column,
+        place: match &diagnostic.origin {
+            Origin::File(place) => Place::File {
+                file: &place.file,
+                document: place.document,
+                line: place.position.line,
+                column: place.position.column,
+            },
+            Origin::Cluster(place) => Place::Cluster {
+                cluster: place.cluster.name(),
+                field: &place.field,
+            },
+        },
         object: diagnostic.object.as_ref().map(|object| Object {
             kind: object.kind.as_str(),
             namespace: &object.namespace,

@@ -11,7 +11,7 @@ use annotate_snippets::{AnnotationKind, Level, Origin as Place, Renderer, Snippe
 
 use super::output;
 use crate::{
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Diagnostic, Origin, Severity},
     source::path_of,
 };
 
@@ -42,11 +42,17 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic, line: Option<&str>) -> S
         Severity::Warning => Level::WARNING,
         Severity::Info => Level::INFO,
     };
-    let origin = &diagnostic.origin;
-    let (file, position) = (&*origin.file, origin.position);
     let title = level
         .primary_title(&*diagnostic.message)
         .id(diagnostic.code.as_str());
+    let place = match &diagnostic.origin {
+        Origin::File(place) => place,
+        Origin::Cluster(place) => {
+            let place = place.to_string();
+            return renderer.render(&[title.element(Place::path(&*place))]);
+        }
+    };
+    let (file, position) = (&*place.file, place.position);
     let group = match line {
         Some(line) => {
             let span = span(line, position.column as usize);
@@ -58,7 +64,7 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic, line: Option<&str>) -> S
                     .annotation(annotation),
             )
         }
-        None if origin.document == 0 => title.element(Place::path(file)),
+        None if place.document == 0 => title.element(Place::path(file)),
         None => title.element(
             Place::path(file)
                 .line(position.line as usize)
@@ -100,16 +106,16 @@ struct Source {
 }
 
 impl Source {
-    /// The line that a diagnostic is about; `None` where it is about the whole file, or where the file can't be shown.
+    /// The line that a diagnostic is about; `None` where it is about the whole file or no file, or where the file can't be shown.
     fn line(&mut self, diagnostic: &Diagnostic) -> Option<&str> {
-        let origin = &diagnostic.origin;
-        if origin.document == 0 {
+        let place = diagnostic.origin.in_file()?;
+        if place.document == 0 {
             return None;
         }
-        if self.file.as_ref() != Some(&origin.file) {
-            self.read(&origin.file);
+        if self.file.as_ref() != Some(&place.file) {
+            self.read(&place.file);
         }
-        let number = (origin.position.line as usize).checked_sub(1)?;
+        let number = (place.position.line as usize).checked_sub(1)?;
         let line = &self.text[self.lines.get(number)?.clone()];
         let fits = line.chars().nth(MAX_LINE_CHARS).is_none();
         (fits && !line.trim().is_empty()).then_some(line)
@@ -139,7 +145,7 @@ fn terminal_width() -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::{Kind, ObjectKey, Origin, Position, code};
+    use crate::diagnostic::{FilePlace, Kind, ObjectKey, Position, code};
 
     #[track_caller]
     fn check_span(line: &str, column: usize, expected: &str) {
@@ -159,14 +165,15 @@ mod tests {
     #[test]
     fn prints_as_rustc_does() {
         let diagnostic = Diagnostic {
-            origin: Origin {
+            origin: FilePlace {
                 file: "zones/a.yaml".into(),
                 document: 1,
                 position: Position {
                     line: 7,
                     column: 15,
                 },
-            },
+            }
+            .into(),
             severity: Severity::Error,
             code: code::HOST_TAKEN,
             message: "no such resolution".to_owned(),

@@ -6,10 +6,9 @@ use serde::Serialize;
 
 use super::super::{load::Others, output::host};
 use crate::{
-    diagnostic::Origin,
     dns::Name,
     explain::{self, HostStory, Miss},
-    mesh::{Endpoints, Exclusion},
+    mesh::{Endpoints, Exclusion, ReadFrom},
     select::{Candidate, Lookup, Loss, Source},
 };
 
@@ -64,12 +63,34 @@ struct Host<'e> {
 struct Entry<'e> {
     namespace: &'e str,
     name: &'e str,
-    file: &'e str,
-    line: u32,
+    #[serde(flatten)]
+    place: Place<'e>,
     chosen: bool,
     reason: Option<&'static str>,
     source: &'static str,
     selector: Option<BTreeMap<&'e str, &'e str>>,
+}
+
+/// Where an object stands.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Place<'e> {
+    File { file: &'e str, line: u32 },
+    Cluster { cluster: &'e str },
+}
+
+impl<'e> From<&'e ReadFrom> for Place<'e> {
+    fn from(read_from: &'e ReadFrom) -> Self {
+        match read_from {
+            ReadFrom::File(place) => Self::File {
+                file: &place.file,
+                line: place.position.line,
+            },
+            ReadFrom::Cluster(cluster) => Self::Cluster {
+                cluster: cluster.name(),
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -79,8 +100,8 @@ struct Endpoint<'e> {
     kind: &'static str,
     namespace: &'e str,
     name: &'e str,
-    file: &'e str,
-    line: u32,
+    #[serde(flatten)]
+    place: Place<'e>,
     addresses: &'e [IpAddr],
     /// The name that has them, where the endpoint is a name.
     named: Option<Named>,
@@ -109,8 +130,8 @@ struct Near<'e> {
     kind: &'static str,
     namespace: &'e str,
     name: &'e str,
-    file: &'e str,
-    line: u32,
+    #[serde(flatten)]
+    place: Place<'e>,
     reason: &'static str,
     label: Option<&'e str>,
     wanted: Option<&'e str>,
@@ -188,8 +209,7 @@ fn entries(story: &HostStory) -> Vec<Entry<'_>> {
         entries.push(Entry {
             namespace: &service.key.namespace,
             name: &service.key.name,
-            file: &service.origin.file,
-            line: service.origin.position.line,
+            place: Place::from(&service.read_from),
             chosen: loss.is_none(),
             reason: loss.map(|loss| match loss {
                 Loss::OtherNamespace => "OtherNamespace",
@@ -214,9 +234,9 @@ fn entries(story: &HostStory) -> Vec<Entry<'_>> {
 
 fn endpoint<'e>(story: &'e HostStory, candidate: &'e Candidate) -> Endpoint<'e> {
     let service = &story.selection.chosen[candidate.service];
-    let (key, origin): (_, &Origin) = match &candidate.source {
-        Source::Workload(workload) => (&workload.key, &workload.origin),
-        Source::Inline(_) | Source::Addresses => (&service.key, &service.origin),
+    let (key, read_from) = match &candidate.source {
+        Source::Workload(workload) => (&workload.key, &workload.read_from),
+        Source::Inline(_) | Source::Addresses => (&service.key, &service.read_from),
     };
     let excluded = candidate.excluded.as_ref();
     let now = SystemTime::now();
@@ -225,8 +245,7 @@ fn endpoint<'e>(story: &'e HostStory, candidate: &'e Candidate) -> Endpoint<'e> 
         kind: key.kind.as_str(),
         namespace: &key.namespace,
         name: &key.name,
-        file: &origin.file,
-        line: origin.position.line,
+        place: Place::from(read_from),
         addresses: &candidate.addresses,
         named: candidate
             .named
@@ -271,8 +290,7 @@ impl<'e> From<&'e explain::NearWorkload> for Near<'e> {
             kind: workload.key.kind.as_str(),
             namespace: &workload.key.namespace,
             name: &workload.key.name,
-            file: &workload.origin.file,
-            line: workload.origin.position.line,
+            place: Place::from(&workload.read_from),
             reason,
             label,
             wanted,

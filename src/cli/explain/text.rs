@@ -137,7 +137,7 @@ fn write_host(out: &mut dyn Write, story: &HostStory) -> io::Result<()> {
             [
                 if loss.is_none() { "chosen" } else { "lost" }.to_owned(),
                 format!("{}/{}", service.key.namespace, service.key.name),
-                service.origin.to_string(),
+                service.origin().to_string(),
                 endpoints(service, selector.map(Vec::as_slice)),
                 loss.map_or_else(String::new, |loss| reason(loss).to_owned()),
             ]
@@ -203,9 +203,9 @@ fn reason(loss: Loss) -> &'static str {
 fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
     let service = &story.selection.chosen[candidate.service];
     let (what, origin) = match &candidate.source {
-        Source::Workload(workload) => (workload.key.to_string(), &workload.origin),
-        Source::Inline(index) => (format!("endpoints[{index}]"), &service.origin),
-        Source::Addresses => ("addresses".to_owned(), &service.origin),
+        Source::Workload(workload) => (workload.key.to_string(), workload.origin()),
+        Source::Inline(index) => (format!("endpoints[{index}]"), service.origin()),
+        Source::Addresses => ("addresses".to_owned(), service.origin()),
     };
     let addresses: Vec<String> = candidate
         .addresses
@@ -248,7 +248,7 @@ fn why_none(story: &HostStory) -> String {
 
 fn near_line(near: &NearWorkload) -> String {
     let key = &near.workload.key;
-    let origin = &near.workload.origin;
+    let origin = near.workload.origin();
     match &near.miss {
         Miss::OtherNamespace => format!(
             "near: {key} ({origin}) has the labels, but is in namespace {}",

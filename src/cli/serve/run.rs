@@ -82,6 +82,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let seed = RandomState::new().hash_one(0);
     let mut control = control::start(
         options(config, seed),
+        Vec::new(),
         progress::show(config.log_format, &plan.log.lines),
     )?;
     let forwarder = match config.forward.clone() {

@@ -313,7 +313,7 @@ fn after(item: &Node<'_>, list: Fields<'_>, end: NodeId) -> NodeId {
 }
 
 /// Reads an object of a known kind; usable only if `findings` has no error afterwards.
-fn object(
+pub(in super::super) fn object(
     findings: &mut Findings,
     root: Fields<'_>,
     kind: Kind,

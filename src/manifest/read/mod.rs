@@ -104,15 +104,29 @@ fn read_any_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>,
         .map_err(|error| refusal::of_yaml(raw, reading.refusal(), &error))
 }
 
+/// Reads one object as an API server sends it, but for the fields that `passed_over` names in the root's own mappings: they are
+/// looked through for their end, and no value is made of them.
+pub(super) fn read_object<'t>(
+    arena: &'t Bump,
+    raw: &RawDocument<'t>,
+    passed_over: &'static [&'static str],
+) -> Result<Tree<'t>, Unreadable> {
+    let reading = Reading::new(arena, raw.text, Format::Json).passing_over(passed_over);
+    read_json_with(&reading, raw)
+}
+
 fn read_json<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
-    let reading = Reading::new(arena, raw.text, Format::Json);
+    read_json_with(&Reading::new(arena, raw.text, Format::Json), raw)
+}
+
+fn read_json_with<'t>(
+    reading: &Reading<'t>,
+    raw: &RawDocument<'t>,
+) -> Result<Tree<'t>, Unreadable> {
     let mut deserializer = serde_json::Deserializer::from_str(raw.text);
-    let root = NodeSeed {
-        reading: &reading,
-        depth: 0,
-    }
-    .deserialize(&mut deserializer)
-    .and_then(|root| deserializer.end().map(|()| root));
+    let root = NodeSeed { reading, depth: 0 }
+        .deserialize(&mut deserializer)
+        .and_then(|root| deserializer.end().map(|()| root));
     root.map(|root| reading.finish(root))
         .map_err(|error| refusal::of_json(raw, reading.refusal(), &error))
 }

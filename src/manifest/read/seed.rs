@@ -52,6 +52,8 @@ pub(super) struct Reading<'t> {
     /// What was read of the mappings that are still open, the outermost first.
     entries: RefCell<SmallVec<[Entry<'t>; OPEN]>>,
     format: Format,
+    /// Keys of the root's own mappings whose values are passed over.
+    passed_over: &'static [&'static str],
     next: Cell<u32>,
     budget: Cell<usize>,
     refusal: Cell<Option<Refusal>>,
@@ -66,10 +68,19 @@ impl<'t> Reading<'t> {
             items: RefCell::default(),
             entries: RefCell::default(),
             format,
+            passed_over: &[],
             next: Cell::new(0),
             budget: Cell::new(2 * text.len() + ALIAS_ALLOWANCE),
             refusal: Cell::new(None),
             faults: RefCell::default(),
+        }
+    }
+
+    /// The same for a reader that makes no values of these fields of the root's own mappings.
+    pub(super) fn passing_over(self, passed_over: &'static [&'static str]) -> Self {
+        Self {
+            passed_over,
+            ..self
         }
     }
 
@@ -339,6 +350,10 @@ impl<'t> Visitor<'t> for NodeSeed<'_, 't> {
         let mut merges = false;
         while let Some(key) = access.next_key_seed(KeySeed(self.reading))? {
             merges |= key.text == "<<";
+            if self.depth == 1 && self.reading.passed_over.contains(&key.text) {
+                access.next_value::<de::IgnoredAny>()?;
+                continue;
+            }
             let value = access.next_value_seed(self.below())?;
             self.reading.push_entry(Entry { key, value });
         }

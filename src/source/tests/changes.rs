@@ -199,7 +199,15 @@ fn a_folder_without_a_manifest_is_told() {
 fn seen(mesh: &Mesh) -> Vec<String> {
     let mut seen: Vec<_> = mesh
         .workloads()
-        .map(|vm| format!("{} {:?} {}", vm.key, vm.addresses, vm.origin.file))
+        .map(|vm| {
+            let file = vm.read_from.file().map(|place| &place.file);
+            format!(
+                "{} {:?} {}",
+                vm.key,
+                vm.addresses,
+                file.expect("it is of a file")
+            )
+        })
         .collect();
     seen.sort_unstable();
     seen

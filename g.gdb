@@ -1,0 +1,11 @@
+thread 3
+frame 5
+print self.intake.has_all
+print self.intake.is_half
+print self.intake.pipeline.mesh.ledger.lists.__0.len
+print self.intake.pipeline.mesh.ledger.is_serving
+print self.intake.pipeline.mesh.tally
+print self.intake.has_changes
+print self.began
+print self.clusters.sources.buf.inner.ptr
+print self.clusters.begun
