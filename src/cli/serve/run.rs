@@ -31,6 +31,7 @@ use crate::{
     metrics::{ConfigReloads, Crowding, Page, Traffic},
     resolve,
     source::Wish,
+    threads,
 };
 
 /// How long questions wait in the sockets for the first load: less than the 2 s that a forwarder waits before it asks
@@ -110,12 +111,13 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     if let Some(certificates) = &certificates {
         counted.push(Box::new(certificates.clone()));
     }
-    tokio::spawn(resolve::run(
+    let resolving = resolve::run(
         control.names().clone(),
         forwarding.clone(),
         control.snapshots().clone(),
         names,
-    ));
+    );
+    tokio::spawn(threads::lasting("resolve".to_owned(), resolving));
     for address in pages.addresses() {
         info!(%address, "serving /health, /ready and /metrics");
     }
@@ -141,7 +143,6 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         plan: &plan,
         seed,
         control: &control,
-        running: &running,
         forwarding: &forwarding,
         own: &own,
         reloads: &reloads,
