@@ -71,13 +71,7 @@ pub(super) fn begin(
         // From here on that is noted.
         pipeline.take_touched();
     }
-    match Saver::start(folder, followed, read) {
-        Ok(saver) => Some(saver),
-        Err(error) => {
-            warn!("{}", Chain(&error));
-            None
-        }
-    }
+    Some(Saver::new(folder, followed, read))
 }
 
 fn take_in_cluster(stored: StoredObjects, clusters: &mut Clusters, pipeline: &mut Pipeline) {

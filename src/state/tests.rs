@@ -27,7 +27,7 @@ impl Kept {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self {
             mesh: Mesh::default(),
-            saver: Saver::start(folder.path(), Vec::new(), HashMap::new()).expect("a thread"),
+            saver: Saver::new(folder.path(), Vec::new(), HashMap::new()),
             folder,
         }
     }
