@@ -25,7 +25,7 @@ pub use contradiction::{Contradiction, Taken};
 use file::TcpKeys;
 pub use file::{File, FileError};
 use value::{
-    Domain, Entrance, Folder, Http, Limit, Listen, LogFormat, LogLevel, Period, TtlPeriod,
+    Domain, Entrance, Folder, Http, Limit, Links, Listen, LogFormat, LogLevel, Period, TtlPeriod,
     Upstream, Wait, Workers, Zone,
 };
 
@@ -60,6 +60,7 @@ const DEFAULT_START_PATIENCE: Duration = Duration::from_secs(30);
 #[allow(missing_docs, reason = "docs/configuration.md describes each flag")]
 pub struct Overrides {
     pub folders: Vec<PathBuf>,
+    pub follow_links: Option<Links>,
     pub listen: Vec<Entrance>,
     pub tls_certificate: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
@@ -162,8 +163,9 @@ impl Config {
                 }),
             )
             .unwrap_or_else(|| vec![DEFAULT_FOLDER.into()]),
-            follow_links: file
+            follow_links: flags
                 .follow_links
+                .or(file.follow_links)
                 .map_or(FollowLinks::default(), |links| links.0),
             listen: entrances
                 .iter()
