@@ -35,7 +35,7 @@ pub use figures::Figures;
 pub use server::{BindError, Sockets};
 
 use crate::{
-    metrics::Page,
+    metrics::MetricsPage,
     status::{Status, Watching},
     threads,
 };
@@ -73,7 +73,7 @@ pub struct Pages {
     /// Tells whether the mesh is loaded.
     pub status: Arc<ArcSwap<Status>>,
     /// What `/metrics` shows.
-    pub metrics: Page,
+    pub metrics: MetricsPage,
 }
 
 impl Pages {

@@ -28,7 +28,7 @@ use crate::{
     control,
     forward::{self, Forwarder, InForce},
     http::{self, Lifecycle, Pages},
-    metrics::{ConfigReloads, Crowding, Page, Traffic},
+    metrics::{ConfigReloads, Crowding, MetricsPage, Traffic},
     resolve,
     source::Wish,
     threads,
@@ -103,8 +103,8 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let page_crowding = Arc::new(Crowding::default());
     let mut counted: Vec<Box<dyn Collector>> = vec![
         Box::new(traffic.clone()),
-        Box::new(forward::Page(forwarding.clone())),
-        Box::new(resolve::Page(names.clone())),
+        Box::new(forward::ForwardMetrics(forwarding.clone())),
+        Box::new(resolve::ResolveMetrics(names.clone())),
         Box::new(http::Figures(page_crowding.clone())),
         Box::new(plan.log.dropped.clone()),
     ];
@@ -124,7 +124,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let router = http::router(Arc::new(Pages {
         lifecycle: lifecycle.clone(),
         status: control.status().clone(),
-        metrics: Page::new(
+        metrics: MetricsPage::new(
             control.status().clone(),
             control.snapshots().clone(),
             reloads.clone(),
