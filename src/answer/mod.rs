@@ -126,11 +126,11 @@ fn without_identifier<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'
         return Answer::outside_zones(Outcome::NotReady);
     }
     let found = snapshot.find(query.name);
-    if snapshot.answers_alone() {
-        of_mesh(snapshot, query, found)
-    } else {
-        beside_others(snapshot, query, found)
+    let mut answer = of_mesh(snapshot, query, found);
+    if !snapshot.answers_alone() {
+        note_others(snapshot, query, &found, &mut answer);
     }
+    answer
 }
 
 /// What the mesh answers.
@@ -162,34 +162,34 @@ fn of_mesh<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: Found<'s>) -> A
     }
 }
 
-/// The same where others may be asked for what is in a zone of ours.
+/// Makes of the mesh's `answer` what is given where others answer for what is in a zone of ours.
 #[inline(never)] // Most servers ask nobody else: they don't pay for this.
-fn beside_others<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: Found<'s>) -> Answer<'s> {
-    let (host, apex_at) = match found {
+fn note_others<'s>(
+    snapshot: &'s Snapshot,
+    query: &Query<'_>,
+    found: &Found<'_>,
+    answer: &mut Answer<'s>,
+) {
+    let (host, apex_at) = match *found {
         Found::Name(owner) => (owner.records, owner.apex_at),
         Found::NoName { apex_at } => (None, apex_at),
-        Found::NotOurs { .. } => return of_mesh(snapshot, query, found),
+        Found::NotOurs { .. } => return,
     };
     // Whatever zone the host is in.
     if host.is_some() && query.record_type.is_address()
-        || snapshot.verdict(query.name, query.record_type, &found) != Verdict::Others
+        || snapshot.verdict(query.name, query.record_type, found) != Verdict::Others
     {
-        return of_mesh(snapshot, query, found);
+        return;
     }
     let is_partial = host.is_none() && snapshot.is_partial(&query.name[apex_at..]);
-    let answer = if is_partial {
-        Answer::outside_zones(not_ours(snapshot))
-    } else {
-        of_mesh(snapshot, query, found)
-    };
-    Answer {
-        others: Some(Others {
-            name_exists: matches!(found, Found::Name(_)),
-            is_host: host.is_some(),
-            may_be_ours: is_partial && !snapshot.knows_all(),
-        }),
-        ..answer
+    if is_partial {
+        *answer = Answer::outside_zones(not_ours(snapshot));
     }
+    answer.others = Some(Others {
+        name_exists: matches!(found, Found::Name(_)),
+        is_host: host.is_some(),
+        may_be_ours: is_partial && !snapshot.knows_all(),
+    });
 }
 
 /// What a name gets that is not ours, as far as anyone can tell.

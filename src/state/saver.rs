@@ -102,11 +102,7 @@ enum Objects {
 impl Saver {
     /// Keeps the state of files and `clusters` in `folder`; `read` tells when the files could last be read that are known from
     /// there.
-    pub fn new(
-        folder: &Path,
-        clusters: Vec<Cluster>,
-        read: HashMap<Arc<str>, SystemTime>,
-    ) -> Self {
+    pub fn new(folder: &Path, clusters: Vec<Cluster>, read: HashMap<Arc<str>, SystemTime>) -> Self {
         Self {
             writer: Writer::new(folder),
             changed: HashSet::new(),

@@ -206,6 +206,7 @@ impl<'s> RRset<'s> {
     ///
     /// `turn`, spread evenly over `0..=u32::MAX`, chooses which record comes first; the others follow in order, around
     /// the end. Where not all records fit a message, as many as fit.
+    #[inline] // Called once an answer.
     pub fn rotated(self, turn: u32) -> Rotated<'s> {
         let count = self.len();
         let first =
