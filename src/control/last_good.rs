@@ -67,12 +67,15 @@ pub(super) fn begin(
         }
     }
     let followed: Vec<_> = clusters.followed().cloned().collect();
-    if !followed.is_empty() {
-        // From here on that is noted.
-        pipeline.take_touched();
-    }
+    let has_clusters = !followed.is_empty();
     match Saver::start(folder, followed, read) {
-        Ok(saver) => Some(saver),
+        Ok(saver) => {
+            if has_clusters {
+                // From here on that is noted.
+                pipeline.take_touched();
+            }
+            Some(saver)
+        }
         Err(error) => {
             warn!("{}", Chain(&error));
             None
