@@ -25,7 +25,7 @@ pub use contradiction::{Contradiction, Taken};
 use file::TcpKeys;
 pub use file::{File, FileError};
 use value::{
-    Domain, Entrance, Folder, Http, Limit, Listen, LogFormat, LogLevel, Period, TtlPeriod,
+    Domain, Folder, Http, Limit, Links, Listen, Listeners, LogFormat, LogLevel, Period, TtlPeriod,
     Upstream, Wait, Workers, Zone,
 };
 
@@ -60,7 +60,8 @@ const DEFAULT_START_PATIENCE: Duration = Duration::from_secs(30);
 #[allow(missing_docs, reason = "docs/configuration.md describes each flag")]
 pub struct Overrides {
     pub folders: Vec<PathBuf>,
-    pub listen: Vec<Entrance>,
+    pub follow_links: Option<Links>,
+    pub listen: Vec<Listeners>,
     pub tls_certificate: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
     pub zones: Vec<Domain>,
@@ -141,8 +142,8 @@ impl Config {
         let defaults = Settings::default();
         let flags = overrides.clone();
         let file = file.clone();
-        let entrances = first_said(flags.listen, file.listen);
-        let entrances = entrances.unwrap_or_else(|| vec![default_entrance()]);
+        let listeners = first_said(flags.listen, file.listen);
+        let listeners = listeners.unwrap_or_else(|| vec![default_listeners()]);
         let tls = file.tls.unwrap_or_default();
         let cookies = file.cookies.unwrap_or_default();
         let http = flags.http.or(file.http);
@@ -162,15 +163,16 @@ impl Config {
                 }),
             )
             .unwrap_or_else(|| vec![DEFAULT_FOLDER.into()]),
-            follow_links: file
+            follow_links: flags
                 .follow_links
+                .or(file.follow_links)
                 .map_or(FollowLinks::default(), |links| links.0),
-            listen: entrances
+            listen: listeners
                 .iter()
-                .flat_map(Entrance::plain)
+                .flat_map(Listeners::plain)
                 .copied()
                 .collect(),
-            encrypted: entrances.iter().flat_map(Entrance::encrypted).collect(),
+            encrypted: listeners.iter().flat_map(Listeners::encrypted).collect(),
             tls_certificate: flags.tls_certificate.or(tls.certificate.map(|path| path.0)),
             tls_key: flags.tls_key.or(tls.key.map(|path| path.0)),
             http: match http {
@@ -290,8 +292,8 @@ impl Config {
     }
 }
 
-fn default_entrance() -> Entrance {
-    Entrance {
+fn default_listeners() -> Listeners {
+    Listeners {
         at: Listen::from(DEFAULT_LISTEN),
         transport: None,
     }

@@ -58,7 +58,7 @@
 //! | [`status`] | what `/ready` and `/metrics` show of the loop |
 //! | [`metrics`] | what is counted, and the page that shows it |
 //! | `precedence` | which threads the scheduler prefers |
-//! | `threads` | threads that have to start |
+//! | `threads` | threads and tasks that have to start, and to last |
 //! | `descriptors` | how the files that the process may have open are shared out |
 //! | `admission` | who may connect where places and memory are limited, and who makes room |
 //! | [`state`] | the last good state on disk, for a start at which files can't be read |

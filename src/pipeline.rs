@@ -52,7 +52,7 @@ pub struct Pipeline {
     uses: Uses,
     editor: Editor,
     /// What selectors with many records came to.
-    large: HashMap<Selector, Arc<Outcome>>,
+    large: HashMap<Selector, Arc<CompiledChoice>>,
     /// What is noteworthy about single hosts, kept per host so that a change costs only its hosts.
     remarks: HashMap<Name, Vec<Diagnostic>>,
     /// What is noteworthy about endpoints of single objects that are names.
@@ -76,9 +76,9 @@ struct Host {
     names: Vec<NameUse>,
 }
 
-/// What ServiceEntries come to.
+/// What the ServiceEntries of a choice come to.
 #[derive(Clone, Debug)]
-struct Outcome {
+struct CompiledChoice {
     /// Without the addresses: the records have them.
     gathering: Gathering,
     compiled: Compiled,
@@ -329,13 +329,13 @@ impl Pipeline {
         }
         let choices = parallel::map(&affected.hosts, |host| select::choose(&self.mesh, host));
         let alike = Alike::of(&affected.hosts, &choices);
-        let outcomes = parallel::map(&alike.first, |(host, choice)| {
-            self.known_outcome(host, choice)
+        let compiled_choices = parallel::map(&alike.first, |(host, choice)| {
+            self.known_choice(host, choice)
         });
         let hosts = affected.hosts.iter().zip(&choices).zip(&alike.numbers);
         let hosts: Vec<_> = hosts.collect();
         let compiled = parallel::map(&hosts, |((host, choice), number)| {
-            let known = number.map(|number| &*outcomes[number].0);
+            let known = number.map(|number| &*compiled_choices[number].0);
             self.compile_host(host, choice.as_ref()?, known)
         });
         let mut updates = Vec::with_capacity(hosts.len());
@@ -368,19 +368,19 @@ impl Pipeline {
             .filter(|choice| !choice.chosen.is_empty() && choice.selector().is_none());
         let of_others = of_others.count();
         let is_fresh = |(_, is_fresh): &&(_, bool)| *is_fresh;
-        let selections = of_others + outcomes.iter().filter(is_fresh).count();
+        let selections = of_others + compiled_choices.iter().filter(is_fresh).count();
         // What depends on names would have to be forgotten with them.
-        let is_large = |outcome: &Outcome| match &outcome.compiled {
+        let is_large = |compiled_choice: &CompiledChoice| match &compiled_choice.compiled {
             Compiled::Records(records) => {
-                records.rrsets().len() >= MANY_RECORDS && outcome.gathering.names.is_empty()
+                records.rrsets().len() >= MANY_RECORDS && compiled_choice.gathering.names.is_empty()
             }
             Compiled::Left => false,
         };
-        for ((_, choice), (outcome, _)) in alike.first.iter().zip(outcomes) {
-            if is_large(&outcome)
+        for ((_, choice), (compiled_choice, _)) in alike.first.iter().zip(compiled_choices) {
+            if is_large(&compiled_choice)
                 && let Some(selector) = selector_of(choice)
             {
-                self.large.insert(selector, outcome);
+                self.large.insert(selector, compiled_choice);
             }
         }
         let serial = match self.editor.snapshot() {
@@ -404,15 +404,15 @@ impl Pipeline {
     }
 
     /// What the selector of `choice` comes to, and whether it was gathered for that.
-    fn known_outcome(&self, host: &Name, choice: &Choice<'_>) -> (Arc<Outcome>, bool) {
+    fn known_choice(&self, host: &Name, choice: &Choice<'_>) -> (Arc<CompiledChoice>, bool) {
         // Nothing to look with where there is nothing to find.
         let selector = (!self.large.is_empty()).then(|| selector_of(choice));
         match selector
             .flatten()
             .and_then(|selector| self.large.get(&selector))
         {
-            Some(outcome) => (outcome.clone(), false),
-            None => (Arc::new(self.outcome(host, choice)), true),
+            Some(compiled_choice) => (compiled_choice.clone(), false),
+            None => (Arc::new(self.compile_choice(host, choice)), true),
         }
     }
 
@@ -421,27 +421,27 @@ impl Pipeline {
         &self,
         host: &Name,
         choice: &Choice<'_>,
-        known: Option<&Outcome>,
+        known: Option<&CompiledChoice>,
     ) -> Option<Host> {
         let answering = choice.chosen.first()?;
         // What a name means may differ from host to host: it may lead back to one of them.
         let known = known.filter(|known| known.gathering.names.is_empty());
-        let own = known.is_none().then(|| self.outcome(host, choice));
-        let outcome = known.or(own.as_ref())?;
-        let mut remarks = select::remarks(host, choice, &outcome.gathering);
-        remarks.extend(zone::oversize(host, answering, &outcome.compiled));
+        let own = known.is_none().then(|| self.compile_choice(host, choice));
+        let compiled_choice = known.or(own.as_ref())?;
+        let mut remarks = select::remarks(host, choice, &compiled_choice.gathering);
+        remarks.extend(zone::oversize(host, answering, &compiled_choice.compiled));
         Some(Host {
-            compiled: Some(outcome.compiled.clone()),
+            compiled: Some(compiled_choice.compiled.clone()),
             remarks,
-            names: outcome.gathering.names.clone(),
+            names: compiled_choice.gathering.names.clone(),
         })
     }
 
-    fn outcome(&self, host: &Name, choice: &Choice<'_>) -> Outcome {
+    fn compile_choice(&self, host: &Name, choice: &Choice<'_>) -> CompiledChoice {
         let mut gathering = select::gather(&self.view(), host, choice);
         let compiled = zone::compile(&gathering, &self.policy.settings);
         gathering.addresses = Vec::new();
-        Outcome {
+        CompiledChoice {
             gathering,
             compiled,
         }

@@ -94,6 +94,85 @@ fn without_keys_and_without_a_cookie_there_is_none() {
     server.stop();
 }
 
+/// A message without a question, with these flags, counts of records and OPT record.
+fn asking_nothing(counts: [u16; 4], opt: &[u8]) -> Vec<u8> {
+    let mut message = vec![0xab, 0xcd, 1, 0];
+    message.extend(counts.map(u16::to_be_bytes).as_flattened());
+    message.extend(opt);
+    message
+}
+
+/// [RFC 7873 §5.4](https://www.rfc-editor.org/rfc/rfc7873#section-5.4).
+#[test]
+fn a_cookie_can_be_asked_for_alone_and_tried() {
+    let server = Server::limited(cookies());
+    let client = udp_client(server.address());
+    let with = |cookie: &[u8]| {
+        let length = u16::try_from(cookie.len()).expect("a short cookie");
+        let option = [b"\0\x0a", &length.to_be_bytes()[..], cookie].concat();
+        asking_nothing([0, 0, 0, 1], &opt(1232, 0, 0, &option))
+    };
+    let learned = {
+        let answer = read(&ask_udp(&client, &with(OF_CLIENT)));
+        cookie(&answer).expect("a cookie comes back")
+    };
+    assert_eq!((learned.len(), &learned[..8]), (24, OF_CLIENT));
+    let mut damaged = learned.clone();
+    damaged[23] ^= 1;
+    let table = [
+        (OF_CLIENT, ResponseCode::NoError),
+        (&learned, ResponseCode::NoError),
+        (&damaged, ResponseCode::BADCOOKIE),
+        (&[7; 40], ResponseCode::BADCOOKIE),
+    ];
+    for (sent, rcode) in table {
+        let over_udp = ask_udp(&client, &with(sent));
+        let over_tcp = ask_tcp(&mut connect(server.address()), &with(sent));
+        assert_eq!(over_udp, over_tcp, "{sent:?}");
+        assert_eq!(over_udp[..4], [0xab, 0xcd, 0x81, rcode.low()], "{sent:?}");
+        let answer = read(&over_udp);
+        assert_eq!(answer.metadata.response_code, rcode, "{sent:?}");
+        assert!(answer.queries.is_empty() && answer.answers.is_empty());
+        let given = cookie(&answer).expect("a cookie comes back");
+        assert_eq!((given.len(), &given[..8]), (24, &sent[..8]));
+    }
+    // It is good for what follows.
+    assert_eq!(
+        cookie(&read(&ask_udp(&client, &asking("solo.test", 1, &learned)))),
+        Some(learned)
+    );
+    server.stop();
+}
+
+#[test]
+fn a_message_without_a_question_that_asks_for_no_cookie_is_malformed() {
+    let option = [b"\0\x0a\0\x08", OF_CLIENT].concat();
+    let with_cookie = opt(1232, 0, 0, &option);
+    let server = Server::limited(cookies());
+    let client = udp_client(server.address());
+    let table = [
+        asking_nothing([0, 0, 0, 0], &[]),
+        asking_nothing([0, 0, 0, 1], &opt(1232, 0, 0, &[])),
+        asking_nothing([0, 0, 0, 1], &opt(1232, 1, 0, &option)),
+        asking_nothing([0, 0, 0, 0], &with_cookie),
+        asking_nothing([0, 0, 1, 1], &with_cookie),
+        asking_nothing([0, 0, 0, 2], &with_cookie.repeat(2)),
+        asking_nothing([0, 0, 0, 1], &with_cookie[..with_cookie.len() - 1]),
+        asking_nothing([0, 0, 0, 1], &[&with_cookie[..], b"\0"].concat()),
+    ];
+    for message in table {
+        let answer = ask_udp(&client, &message);
+        assert_eq!(answer, b"\xab\xcd\x81\x01\0\0\0\0\0\0\0\0", "{message:?}");
+    }
+    server.stop();
+    // So is one that does, where none is given.
+    let server = Server::start();
+    let client = udp_client(server.address());
+    let answer = ask_udp(&client, &asking_nothing([0, 0, 0, 1], &with_cookie));
+    assert_eq!(answer, b"\xab\xcd\x81\x01\0\0\0\0\0\0\0\0");
+    server.stop();
+}
+
 #[test]
 fn a_cookie_of_no_possible_length_is_malformed() {
     let server = Server::limited(cookies());

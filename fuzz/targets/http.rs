@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use libfuzzer_sys::fuzz_target;
 use meshdns::{
     http::{Lifecycle, Pages, fuzzing::responses, router},
-    metrics::{ConfigReloads, Page},
+    metrics::{ConfigReloads, MetricsPage},
     status::Status,
 };
 
@@ -17,7 +17,7 @@ static PAGES: LazyLock<Arc<Pages>> = LazyLock::new(|| {
     Arc::new(Pages {
         lifecycle: Arc::new(Lifecycle::default()),
         status: status.clone(),
-        metrics: Page::new(
+        metrics: MetricsPage::new(
             status,
             snapshots,
             Arc::new(ConfigReloads::default()),

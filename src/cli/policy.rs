@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Exit, Failure};
 use crate::config::{
     Config, Contradiction, File, FileError, Overrides,
-    value::{Domain, TtlPeriod, Upstream},
+    value::{Domain, Links, TtlPeriod, Upstream},
 };
 
 /// The folders' help; their variable is read by [`folders_or_variable`].
@@ -64,6 +64,18 @@ pub(super) struct PolicyArgs {
         hide_env_values = true
     )]
     ttl: Option<TtlPeriod>,
+
+    /// How far symbolic links in mesh folders lead: anywhere or inside [default: anywhere]
+    ///
+    /// Inside follows those alone that lead to something in the mesh folders, which is all that ConfigMaps and git-sync need.
+    /// Links to a folder above a mesh folder, and to file systems of the kernel, are never followed.
+    #[arg(
+        long,
+        value_name = "HOW",
+        env = "MESHDNS_FOLLOW_LINKS",
+        hide_env_values = true
+    )]
+    follow_links: Option<Links>,
 }
 
 impl PolicyArgs {
@@ -73,6 +85,7 @@ impl PolicyArgs {
             zones: self.zones.clone(),
             upstreams: self.upstreams.clone(),
             ttl: self.ttl,
+            follow_links: self.follow_links,
             ..others
         }
     }

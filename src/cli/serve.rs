@@ -17,7 +17,7 @@ use clap::Args;
 use super::{Exit, Failure, exit, log, policy};
 use crate::config::{
     Config, Overrides,
-    value::{Entrance, Http, LogFormat, LogLevel, Period, Wait, Workers},
+    value::{Http, Listeners, LogFormat, LogLevel, Period, Wait, Workers},
 };
 
 const EXAMPLES: &str = "\
@@ -69,7 +69,7 @@ pub(super) struct ServeArgs {
         value_delimiter = ',',
         hide_env_values = true
     )]
-    listen: Vec<Entrance>,
+    listen: Vec<Listeners>,
 
     /// Certificate to show to encrypted clients: PEM, with those that vouch for it behind it
     ///

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::{
     value::{
-        AllUnhealthy, AnswerBytes, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http,
-        Limit, Links, LogFormat, LogLevel, Memory, Network, Period, Slip, Switch, TtlPeriod,
+        AllUnhealthy, AnswerBytes, CharacterString, Domain, Folder, ForwardPolicy, Http, Limit,
+        Links, Listeners, LogFormat, LogLevel, Memory, Network, Period, Slip, Switch, TtlPeriod,
         Upstream, Wait, Workers, Zone,
     },
     yaml::OneOrMore,
@@ -55,7 +55,7 @@ pub enum FileError {
 pub struct File {
     pub folders: Option<OneOrMore<Folder>>,
     pub follow_links: Option<Links>,
-    pub listen: Option<OneOrMore<Entrance>>,
+    pub listen: Option<OneOrMore<Listeners>>,
     pub zones: Option<OneOrMore<Zone>>,
     pub ttl: Option<TtlPeriod>,
     pub negative_ttl: Option<TtlPeriod>,

@@ -10,7 +10,7 @@ mod listen;
 use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
 pub use forward::{ForwardPolicy, Memory, Network, Upstream};
-pub use listen::{Entrance, Listen};
+pub use listen::{Listen, Listeners};
 use tracing_subscriber::filter::Targets;
 
 use crate::{
@@ -46,7 +46,7 @@ pub enum ValueError {
     #[error(
         "expected IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:5300 or :53, alone or behind tls://, https:// or quic://"
     )]
-    Entrance,
+    Listeners,
     /// Not a path for queries over HTTPS.
     #[error(
         "expected https://IP:PORT/PATH, as in https://127.0.0.1:8443/dns-query: letters, digits and -._~ between the slashes"

@@ -11,8 +11,8 @@ use serde::{
 };
 
 use super::value::{
-    AllUnhealthy, AnswerBytes, CharacterString, Domain, Entrance, Folder, ForwardPolicy, Http,
-    Limit, Links, LogFormat, LogLevel, Memory, Network, Period, Slip, Switch, TtlPeriod, Unmatched,
+    AllUnhealthy, AnswerBytes, CharacterString, Domain, Folder, ForwardPolicy, Http, Limit, Links,
+    Listeners, LogFormat, LogLevel, Memory, Network, Period, Slip, Switch, TtlPeriod, Unmatched,
     Upstream, ValueError, Wait, Workers, Zone,
 };
 use crate::chain::Chain;
@@ -149,7 +149,7 @@ reads_as_text!(
     AnswerBytes,
     CharacterString,
     Domain,
-    Entrance,
+    Listeners,
     Folder,
     ForwardPolicy,
     Http,

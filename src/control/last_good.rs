@@ -67,20 +67,11 @@ pub(super) fn begin(
         }
     }
     let followed: Vec<_> = clusters.followed().cloned().collect();
-    let has_clusters = !followed.is_empty();
-    match Saver::start(folder, followed, read) {
-        Ok(saver) => {
-            if has_clusters {
-                // From here on that is noted.
-                pipeline.take_touched();
-            }
-            Some(saver)
-        }
-        Err(error) => {
-            warn!("{}", Chain(&error));
-            None
-        }
+    if !followed.is_empty() {
+        // From here on that is noted.
+        pipeline.take_touched();
     }
+    Some(Saver::new(folder, followed, read))
 }
 
 fn take_in_cluster(stored: StoredObjects, clusters: &mut Clusters, pipeline: &mut Pipeline) {

@@ -115,11 +115,14 @@ pub enum Rcode {
     NotAuth = 9,
     /// The EDNS version is not known; needs the OPT record's upper bits.
     BadVers = 16,
+    /// The server's part of the cookie is not valid ([RFC 7873 §8](https://www.rfc-editor.org/rfc/rfc7873#section-8)); needs
+    /// the OPT record's upper bits.
+    BadCookie = 23,
 }
 
 impl Rcode {
     /// Every response code that has a name here.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoError,
         Self::FormErr,
         Self::ServFail,
@@ -128,6 +131,7 @@ impl Rcode {
         Self::Refused,
         Self::NotAuth,
         Self::BadVers,
+        Self::BadCookie,
     ];
 
     /// The response code with this number, where it has a name here.
@@ -146,6 +150,7 @@ impl Rcode {
             Self::Refused => "REFUSED",
             Self::NotAuth => "NOTAUTH",
             Self::BadVers => "BADVERS",
+            Self::BadCookie => "BADCOOKIE",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Questions over HTTPS ([RFC 8484](https://www.rfc-editor.org/rfc/rfc8484)): one HTTP/2 connection for all of them.
 
 use std::{
-    io,
+    io, mem,
     pin::pin,
     sync::{
         Arc,
@@ -95,7 +95,7 @@ impl Client {
         marks: Option<&[u8]>,
     ) -> io::Result<UpstreamReply> {
         let (connection, is_fresh) = self.connection(dial, None).await?;
-        let answered = connection.uses.answered.load(Relaxed);
+        let mut answered = connection.uses.answered.load(Relaxed);
         let mut first = pin!(connection.ask(&self.url, question, marks));
         if is_fresh {
             return first.await;
@@ -104,15 +104,22 @@ impl Client {
             let (connection, _) = self.connection(dial, Some(&connection)).await?;
             connection.ask(&self.url, question, marks).await
         };
-        match timeout(SILENCE, &mut first).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(_)) => again.await,
-            Err(_) if connection.uses.answered.load(Relaxed) > answered => first.await,
-            Err(_) => select! {
-                Ok(reply) = first => Ok(reply),
-                Ok(reply) = again => Ok(reply),
-                else => Err(io::Error::other("neither of two connections brought a reply")),
-            },
+        loop {
+            match timeout(SILENCE, &mut first).await {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(_)) => return again.await,
+                Err(_) => {}
+            }
+            // Others may have had their answers, and it may have fallen silent since.
+            let before = mem::replace(&mut answered, connection.uses.answered.load(Relaxed));
+            if answered == before {
+                break;
+            }
+        }
+        select! {
+            Ok(reply) = first => Ok(reply),
+            Ok(reply) = again => Ok(reply),
+            else => Err(io::Error::other("neither of two connections brought a reply")),
         }
     }
 

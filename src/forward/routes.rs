@@ -10,7 +10,7 @@ use super::{
     Settings, Source, StartError, members::Members, own::Own, pool::Pool, question::Mark,
     system::ResolvConf, tls, upstream::Upstream,
 };
-use crate::dns::Name;
+use crate::{dns::Name, threads};
 
 /// Who answers for which domain.
 #[derive(Debug)]
@@ -72,7 +72,8 @@ impl Routes {
                     set_upstreams(members, pool, servers, file);
                 }
             };
-            tokio::spawn(ResolvConf::follow(Arc::downgrade(system), take));
+            let following = ResolvConf::follow(Arc::downgrade(system), take);
+            tokio::spawn(threads::watched("resolv.conf".to_owned(), following));
         }
         routes.sort_by_key(|(domain, _)| std::cmp::Reverse(domain.as_wire().len()));
         Ok(Self { routes, system })

@@ -23,7 +23,7 @@ use super::{
     shares::Shares,
     tls::Connectors,
 };
-use crate::{dns::RecordType, wire::UpstreamReply};
+use crate::{dns::RecordType, threads, wire::UpstreamReply};
 
 /// How often an upstream that is down is tried, and for how long each time.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -135,7 +135,9 @@ impl Upstream {
         self.figures.unanswered.fetch_add(1, Relaxed);
         if self.health().missed() {
             self.tolerance().doubt();
-            self.runtime.spawn(Self::probe(Arc::downgrade(self)));
+            let name = format!("upstream {}", self.endpoint);
+            let probing = Self::probe(Arc::downgrade(self));
+            self.runtime.spawn(threads::watched(name, probing));
         }
     }
 

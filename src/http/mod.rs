@@ -1,6 +1,6 @@
 //! `/health`, `/ready` and `/metrics`.
 //!
-//! `/health` says OK as long as changes are followed, and no where only a restart helps. `/ready` names what is missing until
+//! `/health` says OK as long as changes are followed and every thread runs, and no where only a restart helps. `/ready` names what is missing until
 //! queries are answered from a loaded mesh, and for a while what can't be read at the start. It stays ready on last good data, and
 //! turns unready when the process is asked to stop. This module reads what others
 //! publish, and owns nothing but its sockets.
@@ -13,6 +13,7 @@ pub mod fuzzing;
 mod server;
 
 use std::{
+    fmt::Write as _,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -34,8 +35,9 @@ pub use figures::Figures;
 pub use server::{BindError, Sockets};
 
 use crate::{
-    metrics::Page,
+    metrics::MetricsPage,
     status::{Status, Watching},
+    threads,
 };
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -71,7 +73,7 @@ pub struct Pages {
     /// Tells whether the mesh is loaded.
     pub status: Arc<ArcSwap<Status>>,
     /// What `/metrics` shows.
-    pub metrics: Page,
+    pub metrics: MetricsPage,
 }
 
 impl Pages {
@@ -124,13 +126,24 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .with_state(pages)
 }
 
-/// What only a restart mends is told to those who restart.
 async fn health(State(pages): State<Arc<Pages>>) -> Response {
-    if pages.status.load().watching == Watching::Stopped {
-        let text = "changes are no longer followed: restart meshdns\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    let faults = faults(&pages.status.load().watching, &threads::ended());
+    if faults.is_empty() {
+        return "OK\n".into_response();
     }
-    "OK\n".into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, faults).into_response()
+}
+
+/// What only a restart mends, a line each, for those who restart.
+fn faults(watching: &Watching, ended: &[String]) -> String {
+    let mut lines = String::new();
+    if *watching == Watching::Stopped {
+        lines.push_str("changes are no longer followed: restart meshdns\n");
+    }
+    for name in ended {
+        let _ = writeln!(lines, "{name} has ended: restart meshdns");
+    }
+    lines
 }
 
 async fn ready(State(pages): State<Arc<Pages>>) -> Response {
@@ -196,6 +209,18 @@ fn wants_open_metrics(accept: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn health_names_what_has_ended() {
+        let ended = ["tcp 127.0.0.1:53", "udp-0"].map(str::to_owned);
+        assert_eq!(faults(&Watching::Events, &[]), "");
+        assert_eq!(
+            faults(&Watching::Stopped, &ended),
+            "changes are no longer followed: restart meshdns\n\
+             tcp 127.0.0.1:53 has ended: restart meshdns\n\
+             udp-0 has ended: restart meshdns\n"
+        );
+    }
 
     #[track_caller]
     fn check(accept: &str, expected: bool) {

@@ -20,6 +20,7 @@ use crate::{
     admission::{Activity, Admission, Client, Limits, Place, drive},
     descriptors,
     metrics::Crowding,
+    threads,
 };
 
 /// Connections of other machines that are served at a time.
@@ -84,8 +85,9 @@ impl Sockets {
     /// Serves `router` at every socket, in tasks that end with the runtime. Counts in `crowding` which connections make room.
     pub fn serve(self, router: &Router, crowding: &Arc<Crowding>) {
         let places = Arc::new(Places::new(crowding));
-        for (_, listener) in self.listeners {
-            tokio::spawn(accept(listener, router.clone(), places.clone()));
+        for (address, listener) in self.listeners {
+            let accepting = accept(listener, router.clone(), places.clone());
+            tokio::spawn(threads::lasting(format!("http {address}"), accepting));
         }
     }
 }

@@ -28,11 +28,11 @@ use crate::{status::Status, zone::Snapshot};
 
 /// All metrics of this process.
 #[derive(Debug)]
-pub struct Page {
+pub struct MetricsPage {
     registry: Registry,
 }
 
-impl Page {
+impl MetricsPage {
     /// A page over the newest status and snapshot, the reloads of the configuration file, and the metrics of queries.
     pub fn new(
         status: Arc<ArcSwap<Status>>,

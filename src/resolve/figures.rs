@@ -46,9 +46,9 @@ impl Figures {
 
 /// The counts on the metrics page.
 #[derive(Debug)]
-pub struct Page(pub std::sync::Arc<Figures>);
+pub struct ResolveMetrics(pub std::sync::Arc<Figures>);
 
-impl Collector for Page {
+impl Collector for ResolveMetrics {
     fn encode(&self, mut page: DescriptorEncoder<'_>) -> fmt::Result {
         let page = &mut page;
         let figures = &self.0;

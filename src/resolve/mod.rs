@@ -20,7 +20,7 @@ use tokio::{select, time::sleep_until};
 use tracing::{debug, info, warn};
 
 use family::{Family, PerFamily};
-pub use figures::{Figures, Page};
+pub use figures::{Figures, ResolveMetrics};
 use lookups::{Ended, Lookups};
 pub use once::resolve;
 use table::Table;

@@ -11,14 +11,17 @@ use smallvec::SmallVec;
 use super::{
     ServedAddress, Shared,
     amend::amend,
-    restraint::{Allowance, CookieChecker, Restraint},
+    restraint::{Allowance, CheckedCookie, CookieChecker, Restraint},
 };
 use crate::{
     answer::{Query, answer},
     dns::Rcode,
     forward::{DeferredQuery, Forwarder, InForce, Now},
     metrics::{Exchange, Protocol, Recorder, Traffic},
-    wire::{self, COOKIE_OPTION_LEN, Cookie, NameBuffer, Refusal, TransportOptions, Written},
+    wire::{
+        self, COOKIE_OPTION_LEN, Cookie, CookieQuery, NameBuffer, Refusal, TransportOptions,
+        Written,
+    },
     zone::Snapshot,
 };
 
@@ -154,6 +157,10 @@ impl Replies {
         let start = out.len();
         let query = match query {
             Ok(query) => query,
+            Err(Refusal::CookieAlone(query)) if self.cookies.is_some() => {
+                self.give_cookie(query, message.len(), (*client).into(), out);
+                return Handled::Done;
+            }
             Err(refusal) => {
                 self.refuse(refusal, message.len(), *client, out);
                 return Handled::Done;
@@ -239,25 +246,62 @@ impl Replies {
         let unlimited = Allowance::Answer {
             limit_bytes: usize::MAX,
         };
-        let cookies = self.cookies.as_mut();
-        let cookie = match cookies.filter(|_| !query.cookie.is_empty()) {
-            None => None,
-            Some(cookies) => {
-                let now = *self.seconds.get_or_insert_with(seconds);
-                let checked = cookies.check(query.cookie, client, now);
-                if checked.is_valid {
-                    return (unlimited, Some(checked.cookie));
-                }
-                if query.cookie.len() > wire::CLIENT_COOKIE_LEN {
-                    self.recorder.traffic().count_invalid_cookie();
-                }
-                Some(checked.cookie)
-            }
-        };
-        if !self.limits {
+        let checked = self.check(query.cookie, client);
+        let cookie = checked.map(|checked| checked.cookie);
+        if !self.limits || checked.is_some_and(|checked| checked.is_valid) {
             return (unlimited, cookie);
         }
         (self.restraint.allowance(client, query.turn), cookie)
+    }
+
+    /// Looks at the cookie that came; `None` where none did, or none is given.
+    #[inline]
+    fn check(&mut self, received: &[u8], client: IpAddr) -> Option<CheckedCookie> {
+        let cookies = self.cookies.as_mut().filter(|_| !received.is_empty())?;
+        let now = *self.seconds.get_or_insert_with(seconds);
+        let checked = cookies.check(received, client, now);
+        if !checked.is_valid && received.len() > wire::CLIENT_COOKIE_LEN {
+            self.recorder.traffic().count_invalid_cookie();
+        }
+        Some(checked)
+    }
+
+    /// Gives the client the cookie that it asks for and nothing else, and says whether the one that it has is good.
+    #[cold]
+    fn give_cookie(
+        &mut self,
+        query: &CookieQuery<'_>,
+        request_bytes: usize,
+        client: IpAddr,
+        out: &mut Vec<u8>,
+    ) {
+        let Some(CheckedCookie { cookie, is_valid }) = self.check(query.cookie, client) else {
+            return;
+        };
+        if self.limits && !is_valid && !self.restraint.admits(client) {
+            self.recorder.traffic().count_withheld();
+            return;
+        }
+        let rcode = if is_valid || query.cookie.len() == wire::CLIENT_COOKIE_LEN {
+            Rcode::NoError
+        } else {
+            Rcode::BadCookie
+        };
+        let start = out.len();
+        let Written { opt_bytes, .. } = wire::write_cookie(query, rcode, &cookie, out);
+        if self.protocol != Protocol::Udp {
+            let options = self.transport_options;
+            wire::add_transport_options(query.edns, options, start, opt_bytes, out);
+        }
+        self.recorder.record(&Exchange {
+            apex: None,
+            record_type: None,
+            rcode: Some(rcode),
+            dnssec_ok: query.edns.dnssec_ok,
+            truncated: false,
+            request_bytes,
+            response_bytes: out.len() - start,
+        });
     }
 
     /// Tells the client to ask over TCP.

@@ -75,7 +75,8 @@ impl Running {
         let listener = listener.map_err(|source| failed(served, source))?;
         let (service, admission) = (Service::new(served, shared), Arc::clone(&shared.admission));
         let accepting = tcp::accept(listener, spoken, service, admission, shared.limits);
-        self.tasks.spawn(accepting);
+        self.tasks
+            .spawn(threads::lasting(name_of(served), accepting));
         Ok(())
     }
 
@@ -91,18 +92,15 @@ impl Running {
         self.quic.push(endpoint.clone());
         let (service, admission) = (Service::new(served, shared), Arc::clone(&shared.admission));
         let accepting = quic::accept(endpoint, service, admission, shared.limits);
-        self.tasks.spawn(accepting);
+        self.tasks
+            .spawn(threads::lasting(name_of(served), accepting));
         Ok(())
     }
 
     /// Follows the certificate until the servers stop.
     pub(super) fn follow(&mut self, certificates: Arc<Certificates>) {
-        self.tasks.spawn(certificates.follow());
-    }
-
-    /// Whether every UDP thread runs: only a bug ends one early.
-    pub fn is_whole(&self) -> bool {
-        !self.udp.iter().any(thread::JoinHandle::is_finished)
+        let following = threads::lasting("certificates".to_owned(), certificates.follow());
+        self.tasks.spawn(following);
     }
 
     /// Stops receiving, sends the answers to what was received, closes all connections and sockets.
@@ -133,6 +131,11 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
     }
+}
+
+/// What a task is called that accepts connections to an address.
+fn name_of(served: ServedAddress) -> String {
+    format!("{} {}", served.protocol.as_str(), served.address)
 }
 
 fn failed(served: ServedAddress, source: io::Error) -> BindError {

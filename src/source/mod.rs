@@ -5,7 +5,7 @@
 //! now and then one looks at everything.
 //!
 //! ```text
-//! notify ─▶ signals ─▶ Waker           (who takes in the batches sleeps there)
+//! watches ─▶ notify ─▶ signals ─▶ Waker   (who takes in the batches sleeps there)
 //!               │
 //! entries ─▶ walk ─▶ listing ─▶ judge ─▶ reading ─▶ documents ─▶ folder ─▶ feed, load ─▶ Batch
 //! ```
@@ -36,6 +36,7 @@ mod tests;
 mod waker;
 mod walk;
 mod watch;
+mod watches;
 
 pub use batch::Batch;
 pub use error::{LoadError, probe};

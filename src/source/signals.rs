@@ -33,6 +33,9 @@ pub(super) const WRITER_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Signals {
     state: Mutex<State>,
     waker: Arc<Waker>,
+    /// How many events have come, those included that wait to be taken in.
+    #[cfg(test)]
+    come: std::sync::atomic::AtomicUsize,
 }
 
 /// What is known from events about single files.
@@ -85,12 +88,16 @@ impl Signals {
         Self {
             state: Mutex::default(),
             waker,
+            #[cfg(test)]
+            come: std::sync::atomic::AtomicUsize::new(0),
         }
     }
 
     /// Takes in one event; this is what the watcher calls.
     pub(super) fn note(&self, event: notify::Result<Event>) {
         let now = Instant::now();
+        #[cfg(test)]
+        self.come.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let mut state = self.lock();
         match event {
             Ok(event) if event.need_rescan() => {
@@ -120,6 +127,23 @@ impl Signals {
     /// Where something may have changed since this was last asked.
     pub(super) fn take_extent(&self) -> Extent {
         std::mem::take(&mut self.lock().extent)
+    }
+
+    /// Notes that nobody can tell where something changed.
+    pub(super) fn doubt(&self) {
+        self.lock().extent = Extent::Everywhere;
+    }
+
+    /// Keeps the watcher's thread waiting, at the next event that comes, for as long as the value lives.
+    #[cfg(test)]
+    pub(super) fn stall(&self) -> impl Sized {
+        self.lock()
+    }
+
+    /// How many events have come, those included that wait to be taken in.
+    #[cfg(test)]
+    pub(super) fn come(&self) -> usize {
+        self.come.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// Whether something may have changed since [`take_extent`](Self::take_extent).

@@ -150,7 +150,7 @@ impl<'p> Walk<'p> {
         self.listing.turns.insert(real.clone());
         if matches!(entry, Entry::Folder) {
             self.folder(root, path, &real, 0);
-        } else if self.is_first(&real) {
+        } else if self.note_single(&real) {
             self.file(root, path, real, entry);
         }
         Ok(())
@@ -261,7 +261,7 @@ impl<'p> Walk<'p> {
             None if is_folder => self.folder(root, &shown, &real, depth + 1),
             None => {
                 self.listing.turns.insert(real.clone());
-                if self.is_first(&real) {
+                if self.note_single(&real) {
                     self.file(root, &shown, real, entry);
                 }
             }
@@ -288,9 +288,9 @@ impl<'p> Walk<'p> {
         self.listing.closed.insert(given, Closed { root, why });
     }
 
-    /// Whether a file that was found by its path or a link is in no folder that was listed, and is found so for the
-    /// first time.
-    fn is_first(&mut self, real: &Path) -> bool {
+    /// Notes a file that was found by its path or a link; tells whether it is in no folder that was listed, and is found so
+    /// for the first time.
+    fn note_single(&mut self, real: &Path) -> bool {
         let is_listed = real
             .parent()
             .is_some_and(|parent| self.listing.folders.contains_key(parent));

@@ -2,23 +2,23 @@
 //!
 //! Watches folders, never files: a file that is replaced takes its watch with it. Every folder is watched by itself and
 //! by its real path; the walk tells which ones there are, and what was moved or made again is watched again. Where the
-//! system refuses, the folders are looked at every [`FALLBACK_INTERVAL`].
+//! system refuses, or falls behind with what it tells, the folders are looked at every [`FALLBACK_INTERVAL`].
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    fs, mem,
-    os::unix::fs::MetadataExt,
+    collections::BTreeSet,
+    mem,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use notify::{Config, ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::ErrorKind;
 
 use super::{
     listing::Listing,
     mounts::remote_file_system,
     signals::{Scope, Signals},
+    watches::{Answer, Order, Watches},
 };
 use crate::status::Watching;
 
@@ -44,15 +44,14 @@ pub(super) struct Watch {
     wish: Wish,
     signals: Arc<Signals>,
     /// `None` without events.
-    watcher: Option<RecommendedWatcher>,
-    watched: HashMap<PathBuf, Identity>,
+    watches: Option<Watches>,
     /// The file system of a folder that others write to unnoticed.
     remote: Option<&'static str>,
+    /// Whether watches may have been added without a word.
+    has_missed: bool,
     /// Why there are no events, and how often to look instead.
     polling: Option<(Duration, String)>,
 }
-
-type Identity = (u64, u64);
 
 impl Watch {
     /// A watch on nothing yet, which reports to `signals`.
@@ -60,9 +59,9 @@ impl Watch {
         let mut watch = Self {
             wish,
             signals,
-            watcher: None,
-            watched: HashMap::new(),
+            watches: None,
             remote: None,
+            has_missed: false,
             polling: None,
         };
         match wish {
@@ -74,7 +73,7 @@ impl Watch {
 
     /// Tries events again where the operating system refused them before.
     pub(super) fn retry(&mut self) {
-        if self.wish == Wish::Events && self.watcher.is_none() {
+        if self.wish == Wish::Events && self.watches.is_none() {
             self.polling = None;
             self.open();
         }
@@ -86,7 +85,7 @@ impl Watch {
         if let Some(error) = self.signals.take_failure() {
             self.fall_back(&error);
         }
-        if self.watcher.is_none() {
+        if self.watches.is_none() {
             return false;
         }
         let mut wanted: BTreeSet<&Path> = listing.folders.keys().map(PathBuf::as_path).collect();
@@ -96,32 +95,45 @@ impl Watch {
             turns: listing.turns.iter().cloned().collect(),
             watched: wanted.iter().map(|&path| path.to_owned()).collect(),
         });
-        // First what goes: two paths to the same folder share one watch.
-        self.drop_stale(&wanted);
-        let added = self.add_missing(&wanted);
-        if added {
+        let order = Order::Arm(wanted.iter().map(|&path| path.to_owned()).collect());
+        let added = self.ask(order);
+        if added || mem::take(&mut self.has_missed) {
             self.remote = remote_file_system(wanted.iter().copied());
         }
         added
     }
 
-    /// Returns when everything that happened before the call has reached the signals.
+    /// Returns when everything that happened before the call has reached the signals, or when that takes too long: then
+    /// events tell nothing until it has.
     pub(super) fn catch_up(&mut self) {
-        let Some(watcher) = &mut self.watcher else {
-            return;
+        self.ask(Order::CatchUp);
+    }
+
+    /// Asks for `order`. Tells whether one has to list again.
+    fn ask(&mut self, order: Order) -> bool {
+        let Some(watches) = &mut self.watches else {
+            return false;
         };
-        // The watcher's thread answers this between two reads of its queue: the second answer comes after a whole read.
-        for _ in 0..2 {
-            if let Err(error) = watcher.configure(Config::default()) {
+        let was_late = watches.is_late();
+        let answer = watches.ask(order);
+        if was_late && !matches!(answer, Answer::Late) {
+            // Nobody knows when what was late was done.
+            self.signals.doubt();
+            self.has_missed = true;
+        }
+        match answer {
+            Answer::Done { added } => added,
+            Answer::Late => false,
+            Answer::Failed(error) => {
                 self.fall_back(&error);
-                return;
+                true
             }
         }
     }
 
     /// Whether events tell when a file is complete.
     pub(super) fn is_told(&self) -> bool {
-        self.watcher.is_some() && self.remote.is_none()
+        self.watches.as_ref().is_some_and(|it| !it.is_late()) && self.remote.is_none()
     }
 
     /// How changes are noticed.
@@ -132,79 +144,24 @@ impl Watch {
                 why: why.clone(),
             };
         }
-        match &self.remote {
-            Some(file_system) => Watching::Polling {
-                every: FALLBACK_INTERVAL,
-                why: format!("{file_system} does not report what other machines write"),
-            },
-            None => Watching::Events,
+        let why = if let Some(file_system) = &self.remote {
+            format!("{file_system} does not report what other machines write")
+        } else if self.watches.as_ref().is_some_and(Watches::is_late) {
+            "more happens than the operating system's reports keep up with".to_owned()
+        } else {
+            return Watching::Events;
+        };
+        Watching::Polling {
+            every: FALLBACK_INTERVAL,
+            why,
         }
     }
 
     fn open(&mut self) {
-        let signals = self.signals.clone();
-        let watcher = RecommendedWatcher::new(move |event| signals.note(event), Config::default());
-        match watcher {
-            Ok(mut watcher) => {
-                if watcher.configure(Config::default()).is_ok() {
-                    self.watcher = Some(watcher);
-                } else {
-                    // Its thread did not start, of which it tells nobody, and without which dropping it panics.
-                    mem::forget(watcher);
-                    self.fall_back(&notify::Error::generic("no thread is left for that"));
-                }
-            }
+        match Watches::start(self.signals.clone()) {
+            Ok(watches) => self.watches = Some(watches),
             Err(error) => self.fall_back(&error),
         }
-    }
-
-    fn drop_stale(&mut self, wanted: &BTreeSet<&Path>) {
-        let lost = self.signals.take_lost();
-        let watcher = self
-            .watcher
-            .as_mut()
-            .expect("asked for only while watching");
-        self.watched.retain(|path, identity| {
-            let stays = wanted.contains(path.as_path())
-                && identity_of(path) == Some(*identity)
-                && !path.ancestors().any(|ancestor| lost.contains(ancestor));
-            if !stays {
-                // The watch usually went with the folder.
-                let _ = watcher.unwatch(path);
-                // Who writes there now writes into a folder of another name.
-                self.signals.forget_writers(path);
-            }
-            stays
-        });
-    }
-
-    fn add_missing(&mut self, wanted: &BTreeSet<&Path>) -> bool {
-        let mut added = false;
-        for &path in wanted {
-            if self.watched.contains_key(path) {
-                continue;
-            }
-            let Some(identity) = identity_of(path) else {
-                continue;
-            };
-            let watcher = self
-                .watcher
-                .as_mut()
-                .expect("asked for only while watching");
-            match watcher.watch(path, RecursiveMode::NonRecursive) {
-                Ok(()) => {
-                    self.watched.insert(path.to_owned(), identity);
-                    added = true;
-                }
-                Err(error) if is_exhausted(&error) => {
-                    self.fall_back(&error);
-                    return true;
-                }
-                // It went, or can't be read: the walk says so, and the folder above tells when that changes.
-                Err(_) => {}
-            }
-        }
-        added
     }
 
     fn fall_back(&mut self, error: &notify::Error) {
@@ -218,24 +175,64 @@ impl Watch {
             }
             _ => format!("the operating system reports no changes: {error}"),
         };
-        self.watcher = None;
-        self.watched.clear();
+        self.watches = None;
         self.polling = Some((FALLBACK_INTERVAL, why));
     }
 }
 
-fn is_exhausted(error: &notify::Error) -> bool {
-    match &error.kind {
-        ErrorKind::MaxFilesWatch => true,
-        ErrorKind::Io(error) => matches!(
-            error.raw_os_error(),
-            Some(libc::ENOSPC | libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOSYS)
-        ),
-        _ => false,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, sync::mpsc::channel, thread, time::Instant};
 
-fn identity_of(path: &Path) -> Option<Identity> {
-    let metadata = fs::symlink_metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+    use super::{
+        super::{folder::Folder, links::FollowLinks, signals::Extent, waker::Waker},
+        *,
+    };
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn who_looks_waits_a_moment_for_events_that_do_not_end_and_believes_them_afterwards() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let signals = Arc::new(Signals::new(Arc::new(Waker::default())));
+        let mut watch = Watch::new(Wish::Events, signals.clone());
+        let listing = Folder::new(vec![folder.path().to_owned()], FollowLinks::default()).list();
+        assert!(watch.arm(&listing), "{:?}", watch.state());
+        watch.catch_up();
+        assert_eq!(watch.state(), Watching::Events);
+        signals.take_extent();
+
+        // As long as this is held, notify's thread is busy with the event that follows.
+        let stalled = signals.stall();
+        let (come, until) = (signals.come(), Instant::now() + SOON);
+        File::create(folder.path().join("a.yaml")).expect("a new file");
+        while signals.come() == come {
+            assert!(Instant::now() < until, "no event");
+            thread::yield_now();
+        }
+        let (over, is_over) = channel();
+        let catching_up = thread::spawn(move || {
+            watch.catch_up();
+            // Once late, nobody waits again.
+            watch.catch_up();
+            let _ = over.send(());
+            watch
+        });
+        let waited = is_over.recv_timeout(SOON);
+        drop(stalled);
+        let mut watch = catching_up.join().expect("no panic");
+        assert_eq!(waited, Ok(()));
+        assert!(!watch.is_told());
+        assert!(matches!(watch.state(), Watching::Polling { .. }));
+
+        // The answer comes as soon as notify's thread goes on.
+        let until = Instant::now() + SOON;
+        while !watch.is_told() {
+            assert!(Instant::now() < until, "no answer");
+            thread::yield_now();
+            watch.catch_up();
+        }
+        assert_eq!(watch.state(), Watching::Events);
+        assert_eq!(signals.take_extent(), Extent::Everywhere);
+    }
 }

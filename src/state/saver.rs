@@ -20,6 +20,7 @@ use super::{
     writer::{Order, Progress, Writer},
 };
 use crate::{
+    chain::Chain,
     diagnostic::{Cluster, ObjectKey},
     mesh::{FileChange, Mesh, Reading, Slot},
 };
@@ -78,6 +79,8 @@ pub struct Saver {
     next: Instant,
     /// How many batches were begun.
     begun: u64,
+    /// Whether there was no thread to be had, which was told.
+    has_failed: bool,
 }
 
 /// Files on their way to the disk.
@@ -99,17 +102,9 @@ enum Objects {
 impl Saver {
     /// Keeps the state of files and `clusters` in `folder`; `read` tells when the files could last be read that are known from
     /// there.
-    ///
-    /// # Errors
-    ///
-    /// Fails where there is no thread to be had.
-    pub fn start(
-        folder: &Path,
-        clusters: Vec<Cluster>,
-        read: HashMap<Arc<str>, SystemTime>,
-    ) -> Result<Self, StateError> {
-        Ok(Self {
-            writer: Writer::start(folder).map_err(StateError::Thread)?,
+    pub fn new(folder: &Path, clusters: Vec<Cluster>, read: HashMap<Arc<str>, SystemTime>) -> Self {
+        Self {
+            writer: Writer::new(folder),
             changed: HashSet::new(),
             clusters,
             objects: Some(BTreeSet::new()),
@@ -119,7 +114,8 @@ impl Saver {
             waiting: None,
             next: Instant::now() + FIRST,
             begun: 0,
-        })
+            has_failed: false,
+        }
     }
 
     /// Notes what was told of a file.
@@ -229,6 +225,14 @@ impl Saver {
 
     /// Begins a batch, where there is one to begin.
     fn begin(&mut self, mesh: &Mesh, earlier: &Earlier<'_>, now: Instant) -> bool {
+        if let Err(error) = self.writer.start() {
+            if !mem::replace(&mut self.has_failed, true) {
+                let error = StateError::Thread(error);
+                warn!("{}: it is tried again every 10 s", Chain(&error));
+            }
+            self.next = now + INTERVAL;
+            return false;
+        }
         if self.is_busy() {
             self.next = now + PAUSE;
             return false;

@@ -28,7 +28,7 @@ impl Kept {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self {
             mesh: Mesh::default(),
-            saver: Saver::start(folder.path(), Vec::new(), HashMap::new()).expect("a thread"),
+            saver: Saver::new(folder.path(), Vec::new(), HashMap::new()),
             folder,
         }
     }
@@ -243,7 +243,7 @@ fn of_cluster() -> Kept {
     let mut mesh = Mesh::default();
     mesh.take_touched();
     Kept {
-        saver: Saver::start(folder.path(), vec![prod()], HashMap::new()).expect("a thread"),
+        saver: Saver::new(folder.path(), vec![prod()], HashMap::new()),
         folder,
         mesh,
     }

@@ -9,14 +9,13 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
-    thread,
     time::{Duration, SystemTime},
 };
 
 use tracing::{info, warn};
 
 use super::{FILE, FORMER, StateError, line};
-use crate::chain::Chain;
+use crate::{chain::Chain, threads};
 
 /// How many pieces wait for the disk at most.
 const MAX_WAITING: usize = 2;
@@ -54,42 +53,43 @@ pub(super) struct Progress {
 /// The way to the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
-    orders: SyncSender<Order>,
+    folder: PathBuf,
     progress: Arc<Mutex<Progress>>,
+    /// `None` until there is one.
+    thread: Option<Thread>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    orders: SyncSender<Order>,
     over: Receiver<()>,
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub(super) fn start(folder: &Path) -> io::Result<Self> {
-        let (orders, taken) = sync_channel(MAX_WAITING);
-        let (ended, over) = sync_channel(1);
-        let progress = Arc::<Mutex<Progress>>::default();
-        let mut book = Book {
-            path: folder.join(FILE),
-            former: folder.join(FORMER),
-            fresh: folder.join(format!(".{FILE}.{}", process::id())),
-            progress: progress.clone(),
-            open: None,
-            has_failed: false,
-        };
-        thread::Builder::new()
-            .name("state".to_owned())
-            .spawn(move || {
-                book.follow(&taken);
-                // Nobody may be there any more.
-                let _ = ended.send(());
-            })?;
-        Ok(Self {
-            orders,
-            progress,
-            over,
-        })
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            progress: Arc::default(),
+            thread: None,
+        }
+    }
+
+    /// Starts the thread where it does not run. That there is none to be had counts as a failure.
+    pub(super) fn start(&mut self) -> io::Result<()> {
+        if self.thread.is_none() {
+            let started = Thread::start(&self.folder, self.progress.clone());
+            let started = started.inspect_err(|_| lock(&self.progress).failures += 1)?;
+            self.thread = Some(started);
+        }
+        Ok(())
     }
 
     /// Hands on an order, or gives it back where the disk has not kept up.
     pub(super) fn hand_on(&self, order: Order) -> Result<(), Order> {
-        match self.orders.try_send(order) {
+        let Some(thread) = &self.thread else {
+            return Err(order);
+        };
+        match thread.orders.try_send(order) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => Err(order),
         }
@@ -101,8 +101,33 @@ impl Writer {
 
     /// Waits until all that was handed on is written, but not for a disk that takes nothing.
     pub(super) fn finish(self) -> Result<(), RecvTimeoutError> {
-        drop(self.orders);
-        self.over.recv_timeout(LAST_WAIT)
+        let Some(Thread { orders, over }) = self.thread else {
+            return Ok(());
+        };
+        drop(orders);
+        over.recv_timeout(LAST_WAIT)
+    }
+}
+
+impl Thread {
+    fn start(folder: &Path, progress: Arc<Mutex<Progress>>) -> io::Result<Self> {
+        let (orders, taken) = sync_channel(MAX_WAITING);
+        let (ended, over) = sync_channel(1);
+        let mut book = Book {
+            path: folder.join(FILE),
+            former: folder.join(FORMER),
+            fresh: folder.join(format!(".{FILE}.{}", process::id())),
+            progress,
+            open: None,
+            has_failed: false,
+        };
+        let follow = move || {
+            book.follow(&taken);
+            // Nobody may be there any more.
+            let _ = ended.send(());
+        };
+        threads::start_once("state", follow)?;
+        Ok(Self { orders, over })
     }
 }
 

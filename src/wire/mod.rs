@@ -5,7 +5,7 @@
 //! [`read_reply`] and [`read_whole_reply`] check its reply and write the records anew, [`relay`] passes them on, and
 //! [`find_addresses`] and [`aliases()`] look into them. [`write_aliased`] completes a reply that leads to a name of ours,
 //! [`write_local`] answers what nobody is asked, and [`clear_rcode`] makes a name exist that the mesh knows.
-//! [`add_cookie`] adds a server's cookie, and [`add_transport_options`] what depends on the transport alone. Owns the layout of messages ([RFC 1035 §4]), EDNS
+//! [`add_cookie`] adds a server's cookie, [`write_cookie`] sends one alone, and [`add_transport_options`] what depends on the transport alone. Owns the layout of messages ([RFC 1035 §4]), EDNS
 //! ([RFC 6891]), what makes a message malformed, compression and truncation.
 //!
 //! The reader takes what resolvers and stubs send without allocating; messages with other records than one OPT go through
@@ -39,7 +39,9 @@ pub use addresses::{FoundAddresses, find_addresses};
 pub use aliased::write_aliased;
 pub use aliases::{Alias, MOST_ALIASES, aliases, behind_aliases};
 pub use amend::{answers_nothing, answers_with_alias, clear_rcode};
-pub use cookie::{CLIENT_COOKIE_LEN, COOKIE_LEN, COOKIE_OPTION_LEN, Cookie, add_cookie};
+pub use cookie::{
+    CLIENT_COOKIE_LEN, COOKIE_LEN, COOKIE_OPTION_LEN, Cookie, CookieQuery, add_cookie, write_cookie,
+};
 pub use freshness::freshness_seconds;
 pub use local::{Local, local_reply, write_local};
 pub use parse::{NameBuffer, parse};

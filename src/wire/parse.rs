@@ -1,5 +1,5 @@
 use super::{
-    HEADER_LEN, OPCODE, QR, RD,
+    CookieQuery, HEADER_LEN, OPCODE, QR, RD,
     name::name_len,
     odd,
     opt::{OPT_START, Opt, opt},
@@ -67,6 +67,7 @@ pub fn parse<'m>(
     let question_count = field(4);
     let question = match question_count {
         1 => question(body).ok_or(malformed(&[][..]))?,
+        0 => return Err(cookie_alone(header, body).unwrap_or(malformed(&[]))),
         _ => return Err(malformed(&[])),
     };
     let rest = &body[question.bytes.len()..];
@@ -108,6 +109,22 @@ pub fn parse<'m>(
         cookie,
         turn,
     })
+}
+
+/// Reads a query that has no question and asks for a cookie: nothing but an OPT record stands in it.
+#[cold]
+fn cookie_alone<'m>(header: &[u8; HEADER_LEN], body: &'m [u8]) -> Option<Refusal<'m>> {
+    let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let is_opt_alone = [field(6), field(8), field(10)] == [0, 0, 1] && body.starts_with(OPT_START);
+    let Opt { edns, cookie } = is_opt_alone.then(|| opt(body)).flatten()?;
+    // Whatever another version means by it.
+    let is_ours = edns.version == 0 && !cookie.is_empty();
+    is_ours.then_some(Refusal::CookieAlone(CookieQuery {
+        id: field(0),
+        flags: field(2),
+        edns,
+        cookie,
+    }))
 }
 
 struct Question<'m> {

@@ -1,4 +1,4 @@
-use super::{OPCODE, QR, RD, name::name_len};
+use super::{CookieQuery, OPCODE, QR, RD, name::name_len};
 use crate::dns::Rcode;
 
 /// BADKEY, a TSIG error ([RFC 8945 §3](https://www.rfc-editor.org/rfc/rfc8945#section-3)).
@@ -28,6 +28,11 @@ pub enum Refusal<'m> {
         /// The question section; empty where that can't be read.
         question: &'m [u8],
     },
+    /// A query without a question that asks for a cookie alone ([RFC 7873 §5.4]): [`super::write_cookie`] writes it, and for
+    /// servers without cookies the message is malformed.
+    ///
+    /// [RFC 7873 §5.4]: https://www.rfc-editor.org/rfc/rfc7873#section-5.4
+    CookieAlone(CookieQuery<'m>),
     /// A query signed with TSIG; no key is known here ([RFC 8945 §5.2.1]).
     ///
     /// [RFC 8945 §5.2.1]: https://www.rfc-editor.org/rfc/rfc8945#section-5.2.1
@@ -49,7 +54,7 @@ impl Refusal<'_> {
         match self {
             Self::Ignore => None,
             Self::NotImplemented { .. } => Some(Rcode::NotImp),
-            Self::Malformed { .. } => Some(Rcode::FormErr),
+            Self::Malformed { .. } | Self::CookieAlone(_) => Some(Rcode::FormErr),
             Self::UnknownKey { .. } => Some(Rcode::NotAuth),
         }
     }
@@ -64,7 +69,8 @@ pub fn write_refusal(refusal: &Refusal<'_>, out: &mut Vec<u8>) -> Option<Rcode> 
     let nothing: &[u8] = &[];
     let (id, flags, question, signature) = match *refusal {
         Refusal::Ignore => return None,
-        Refusal::NotImplemented { id, flags } => (id, flags, nothing, None),
+        Refusal::NotImplemented { id, flags }
+        | Refusal::CookieAlone(CookieQuery { id, flags, .. }) => (id, flags, nothing, None),
         Refusal::Malformed {
             id,
             flags,

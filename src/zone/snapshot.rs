@@ -307,7 +307,11 @@ impl Snapshot {
         &self.pages[index / SHARDS_A_PAGE][index % SHARDS_A_PAGE]
     }
 
-    #[inline(always)] // Most lookups end here; what is given back would go through memory.
+    #[allow(
+        clippy::inline_always,
+        reason = "most lookups end here, and what is given back would go through memory"
+    )]
+    #[inline(always)]
     fn entry(&self, name: &[u8]) -> Option<Entry<'_>> {
         let (shard, tag) = slot_of(self.hasher.hash_one(name));
         self.shard(shard).find(tag, name)

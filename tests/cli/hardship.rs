@@ -156,8 +156,9 @@ fn without_a_thread_to_read_with_health_says_no_until_there_is_one() {
     use std::os::unix::process::CommandExt as _;
     /// A user that runs nothing else: the limit is on all threads of a user.
     const USER: u32 = 54_321;
-    /// Twenty that are taken; the main thread, the log, one for TCP and HTTP, the loop, and not all of its helpers.
-    const TOO_FEW: &str = "--nproc=25";
+    /// Twenty that are taken; the main thread, the log, one for TCP and HTTP, two that watch, the loop, and not all of its
+    /// helpers.
+    const TOO_FEW: &str = "--nproc=26";
     if !getuid().is_root() {
         needs::skip("only root may start a server as a user of its own");
         return;

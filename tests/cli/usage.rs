@@ -59,6 +59,7 @@ fn every_flag_of_serve_is_documented_with_its_variable() {
             "zone",
             "upstream",
             "ttl",
+            "follow-links",
             "listen",
             "tls-certificate",
             "tls-key",

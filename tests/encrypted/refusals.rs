@@ -31,13 +31,16 @@ struct Choices {
 const SCHEMES: [&str; 4] = ["", "tls://", "https://", "quic://"];
 
 /// The last of them are wrong.
-const MORE: [&str; 10] = [
+const MORE: [&str; 13] = [
     "",
     "ttl: 7s",
     "workers: 1",
     "lameduck: 1s",
     "tcp: {maxConnections: 10}",
     "forward: {timeout: 1s}",
+    "cookies: {keyFile: cookie.keys}",
+    "cookies: {keyFile: nosuch.keys}",
+    "cookies: {keyFile: tls.crt}",
     "ttl: 5",
     "nosuch: 1",
     "workers: 0",
@@ -49,6 +52,8 @@ const MORE: [&str; 10] = [
 const CERTIFICATES: [&str; 4] = ["tls.crt", "other.crt", "meshdns.yaml", "nosuch.crt"];
 const KEYS: [&str; 4] = ["tls.key", "other.key", "meshdns.yaml", "nosuch.key"];
 
+const COOKIE_KEY: &str = "e5e973e5a6b2a43f48e7dc849e37bfcf\n";
+
 fn choices() -> impl Strategy<Value = Choices> {
     let mostly_first = |count: usize| prop_oneof![4 => Just(0), 1 => 0..count];
     (
@@ -58,7 +63,7 @@ fn choices() -> impl Strategy<Value = Choices> {
         prop::option::weighted(0.8, mostly_first(KEYS.len())),
         prop::bool::weighted(0.2),
         prop::option::of(0..4_usize),
-        prop_oneof![3 => 0..6_usize, 1 => 6..MORE.len()],
+        prop_oneof![3 => 0..7_usize, 1 => 7..MORE.len()],
     )
         .prop_map(
             |(listen, http, certificate, key, zone_in_part, upstream, more)| Choices {
@@ -173,6 +178,7 @@ fn check_refuses_what_serve_refuses_and_nothing_else() {
     let other = Certificate::new();
     place.write("other.crt", &other.pem);
     place.write("other.key", &other.key);
+    place.write("cookie.keys", COOKIE_KEY);
     let ports = free_ports();
     let mut refused = [0, 0];
     let holds = |choices: Choices, refused: &mut [usize; 2]| -> TestCaseResult {
@@ -200,4 +206,52 @@ fn check_refuses_what_serve_refuses_and_nothing_else() {
         panic!("{failure}");
     }
     assert!(refused.iter().all(|&count| count > 3), "{refused:?}");
+}
+
+#[test]
+fn check_refuses_every_file_that_serve_refuses() {
+    let place = Place::new();
+    place.write("cookie.keys", COOKIE_KEY);
+    place.write("empty", "");
+    place.write("page.html", "<html>");
+    let files = ["nosuch", "zones", "empty", "page.html"];
+    let tables: [(&str, [Option<i32>; 4]); 6] = [
+        (
+            "listen: 'tls://127.0.0.1:0'\ntls: {key: tls.key, certificate: FILE}",
+            [65, 65, 78, 78].map(Some),
+        ),
+        (
+            "listen: 'tls://127.0.0.1:0'\ntls: {certificate: tls.crt, key: FILE}",
+            [65, 65, 78, 78].map(Some),
+        ),
+        (
+            "listen: '127.0.0.1:0'\ncookies: {keyFile: FILE}",
+            [65, 65, 78, 78].map(Some),
+        ),
+        // What nothing needs, and what others stand in for.
+        (
+            "listen: '127.0.0.1:0'\ncookies: {answer: off, keyFile: FILE}",
+            [None; 4],
+        ),
+        ("listen: '127.0.0.1:0'\nstateDir: FILE", [None; 4]),
+        (
+            "listen: '127.0.0.1:0'\nforward: {upstreams: system, resolvConf: FILE}",
+            [None; 4],
+        ),
+    ];
+    for (text, codes) in tables {
+        for (file, code) in files.iter().zip(codes) {
+            let text = format!("http: off\n{}\n", text.replace("FILE", file));
+            place.write("meshdns.yaml", &text);
+            let run =
+                |command: &str| place.meshdns(&[command, "zones", "--config", "meshdns.yaml"]);
+            let by_serve = refused_by_serve(run("serve"));
+            assert_eq!(
+                by_serve.as_ref().map(|(code, _)| *code),
+                code.map(Some),
+                "{text}{by_serve:?}"
+            );
+            assert_eq!(refused_by_check(run("check")), by_serve, "{text}");
+        }
+    }
 }

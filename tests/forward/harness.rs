@@ -59,9 +59,13 @@ impl Forwarding {
         Self::start(flags, configuration, "", &[])
     }
 
-    /// With these flags, and these variables.
-    pub(crate) fn in_environment(flags: &[&str], variables: &[(&str, &Path)]) -> Self {
-        Self::start(flags, "", "", variables)
+    /// With these flags, these variables, and a configuration file of this content.
+    pub(crate) fn in_environment(
+        flags: &[&str],
+        variables: &[(&str, &Path)],
+        configuration: &str,
+    ) -> Self {
+        Self::start(flags, configuration, "", variables)
     }
 
     /// Forwards to this upstream, with these objects in the mesh.

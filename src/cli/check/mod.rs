@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     diagnostic::{Diagnostic, Severity},
     pipeline::Pipeline,
-    serve::Certificates,
+    serve::{Certificates, CookieKeys},
 };
 
 const EXAMPLES: &str = "\
@@ -116,10 +116,19 @@ fn in_order(mut diagnostics: Vec<Diagnostic>, is_strict: bool) -> Vec<Diagnostic
     diagnostics
 }
 
-/// Fails as `serve` does where the settings alone keep it from starting; warns of a certificate that clients refuse, or that
-/// no listener of the file shows.
+/// Fails as `serve` does where the settings, or the files that they name, keep it from starting; warns of a certificate that
+/// clients refuse, and of files that can't be used and that nothing needs so far.
 fn check_settings(config: &Config) -> Result<(), Failure> {
     config.check()?;
+    check_certificate(config)?;
+    check_cookie_keys(config)?;
+    let encrypted = config.encrypted.iter().map(|listener| listener.address);
+    let own: Vec<_> = config.listen.iter().copied().chain(encrypted).collect();
+    load::upstreams_of_server(config, &own)?;
+    Ok(())
+}
+
+fn check_certificate(config: &Config) -> Result<(), Failure> {
     if let Some(files) = config.certificate() {
         let certificate = files.certificate.display().to_string();
         match Certificates::load(files) {
@@ -135,10 +144,20 @@ fn check_settings(config: &Config) -> Result<(), Failure> {
             Err(error) => return Err(error.into()),
         }
     }
-    let encrypted = config.encrypted.iter().map(|listener| listener.address);
-    let own: Vec<_> = config.listen.iter().copied().chain(encrypted).collect();
-    load::upstreams_of_server(config, &own)?;
     Ok(())
+}
+
+fn check_cookie_keys(config: &Config) -> Result<(), Failure> {
+    let read = config.cookie_key_file.as_deref().map(CookieKeys::read);
+    match read {
+        Some(Err(error)) if !config.cookies => {
+            let error = anyhow::Error::from(error);
+            output::talk(&format!("{error:#}; no cookies are answered so far"));
+            Ok(())
+        }
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(_)) | None => Ok(()),
+    }
 }
 
 fn number(diagnostics: &[Diagnostic], severity: Severity) -> usize {

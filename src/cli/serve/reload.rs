@@ -17,8 +17,9 @@ use crate::{
     control::Control,
     forward::{self, Forwarder, InForce},
     metrics::ConfigReloads,
-    serve::{Certificates, Running},
+    serve::Certificates,
     status::{Status, Watching},
+    threads,
 };
 
 /// What `serve` was asked to do.
@@ -36,7 +37,6 @@ pub(super) struct Reloading<'p> {
     pub(super) plan: &'p Plan,
     pub(super) seed: u64,
     pub(super) control: &'p Control,
-    pub(super) running: &'p Running,
     pub(super) forwarding: &'p InForce,
     /// Where this server answers.
     pub(super) own: &'p [SocketAddr],
@@ -95,7 +95,7 @@ impl Reloading<'_> {
 
     /// Whether queries are answered and changes followed. That this is asked shows that the threads for TCP and HTTP run.
     fn is_alive(&self) -> bool {
-        self.running.is_whole() && self.control.status().load().watching != Watching::Stopped
+        threads::ended().is_empty() && self.control.status().load().watching != Watching::Stopped
     }
 
     /// Forwards so from now on.

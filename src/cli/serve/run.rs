@@ -28,9 +28,10 @@ use crate::{
     control,
     forward::{self, Forwarder, InForce},
     http::{self, Lifecycle, Pages},
-    metrics::{ConfigReloads, Crowding, Page, Traffic},
+    metrics::{ConfigReloads, Crowding, MetricsPage, Traffic},
     resolve,
     source::Wish,
+    threads,
 };
 
 /// How long questions wait in the sockets for the first load: less than the 2 s that a forwarder waits before it asks
@@ -102,27 +103,28 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let page_crowding = Arc::new(Crowding::default());
     let mut counted: Vec<Box<dyn Collector>> = vec![
         Box::new(traffic.clone()),
-        Box::new(forward::Page(forwarding.clone())),
-        Box::new(resolve::Page(names.clone())),
+        Box::new(forward::ForwardMetrics(forwarding.clone())),
+        Box::new(resolve::ResolveMetrics(names.clone())),
         Box::new(http::Figures(page_crowding.clone())),
         Box::new(plan.log.dropped.clone()),
     ];
     if let Some(certificates) = &certificates {
         counted.push(Box::new(certificates.clone()));
     }
-    tokio::spawn(resolve::run(
+    let resolving = resolve::run(
         control.names().clone(),
         forwarding.clone(),
         control.snapshots().clone(),
         names,
-    ));
+    );
+    tokio::spawn(threads::lasting("resolve".to_owned(), resolving));
     for address in pages.addresses() {
         info!(%address, "serving /health, /ready and /metrics");
     }
     let router = http::router(Arc::new(Pages {
         lifecycle: lifecycle.clone(),
         status: control.status().clone(),
-        metrics: Page::new(
+        metrics: MetricsPage::new(
             control.status().clone(),
             control.snapshots().clone(),
             reloads.clone(),
@@ -141,7 +143,6 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         plan: &plan,
         seed,
         control: &control,
-        running: &running,
         forwarding: &forwarding,
         own: &own,
         reloads: &reloads,

@@ -65,16 +65,16 @@ impl fmt::Display for Listen {
     }
 }
 
-/// A way in: where to listen, and for what.
+/// The listeners that one value of `listen` asks for: where, and for what.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Entrance {
+pub struct Listeners {
     /// Where.
     pub at: Listen,
     /// What is spoken there; `None` for plain DNS over UDP and TCP.
     pub transport: Option<Transport>,
 }
 
-impl Entrance {
+impl Listeners {
     /// Its addresses, where it is a plain one.
     pub(in crate::config) fn plain(&self) -> &[SocketAddr] {
         match self.transport {
@@ -96,7 +96,7 @@ impl Entrance {
     }
 }
 
-impl FromStr for Entrance {
+impl FromStr for Listeners {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
@@ -113,9 +113,9 @@ impl FromStr for Entrance {
                 };
                 (Some(Transport::Https { path }), address, HTTPS_PORT)
             }
-            Some(_) => return Err(ValueError::Entrance),
+            Some(_) => return Err(ValueError::Listeners),
         };
-        let at = Listen::parse(address, port).ok_or(ValueError::Entrance)?;
+        let at = Listen::parse(address, port).ok_or(ValueError::Listeners)?;
         Ok(Self { at, transport })
     }
 }
@@ -163,26 +163,26 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_entrance(text: &str, expected: &[&str]) {
-        let parsed = text.parse::<Entrance>();
-        let texts = parsed.iter().flat_map(|entrance| {
-            let plain = entrance.plain().iter().map(ToString::to_string);
-            plain.chain(entrance.encrypted().map(|listener| listener.to_string()))
+    fn check_listeners(text: &str, expected: &[&str]) {
+        let parsed = text.parse::<Listeners>();
+        let texts = parsed.iter().flat_map(|listeners| {
+            let plain = listeners.plain().iter().map(ToString::to_string);
+            plain.chain(listeners.encrypted().map(|listener| listener.to_string()))
         });
         assert_eq!(texts.collect::<Vec<_>>(), expected, "{text}");
     }
 
     #[test]
     fn reads_what_is_spoken_at_an_address() {
-        check_entrance("127.0.0.1:5300", &["127.0.0.1:5300"]);
-        check_entrance("10.0.0.53", &["10.0.0.53:53"]);
-        check_entrance("tls://10.0.0.53", &["tls://10.0.0.53:853"]);
-        check_entrance("tls://[::1]:8853", &["tls://[::1]:8853"]);
-        check_entrance("tls://:853", &["tls://0.0.0.0:853", "tls://[::]:853"]);
-        check_entrance("quic://::1", &["quic://[::1]:853"]);
-        check_entrance("https://10.0.0.53", &["https://10.0.0.53:443/dns-query"]);
-        check_entrance("https://10.0.0.53/", &["https://10.0.0.53:443/dns-query"]);
-        check_entrance("https://[::1]:8443/q", &["https://[::1]:8443/q"]);
+        check_listeners("127.0.0.1:5300", &["127.0.0.1:5300"]);
+        check_listeners("10.0.0.53", &["10.0.0.53:53"]);
+        check_listeners("tls://10.0.0.53", &["tls://10.0.0.53:853"]);
+        check_listeners("tls://[::1]:8853", &["tls://[::1]:8853"]);
+        check_listeners("tls://:853", &["tls://0.0.0.0:853", "tls://[::]:853"]);
+        check_listeners("quic://::1", &["quic://[::1]:853"]);
+        check_listeners("https://10.0.0.53", &["https://10.0.0.53:443/dns-query"]);
+        check_listeners("https://10.0.0.53/", &["https://10.0.0.53:443/dns-query"]);
+        check_listeners("https://[::1]:8443/q", &["https://[::1]:8443/q"]);
         for wrong in [
             "tls://",
             "tls://dns.test",
@@ -193,7 +193,7 @@ mod tests {
             "udp://10.0.0.53",
             "TLS://10.0.0.53",
         ] {
-            check_entrance(wrong, &[]);
+            check_listeners(wrong, &[]);
         }
     }
 }

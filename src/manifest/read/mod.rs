@@ -85,10 +85,14 @@ pub(super) fn read<'t>(
 }
 
 fn read_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {
-    if let Some(tree) = plain::read(raw.text, &Reading::new(arena, raw.text, Format::Yaml)) {
+    let reading = Reading::new(arena, raw.text, Format::Yaml);
+    if let Some(tree) = plain::read(raw.text, &reading) {
         return Ok(tree);
     }
-    read_any_yaml(arena, raw)
+    match refusal::of_quick_reader(raw, reading.refusal()) {
+        Some(unreadable) => Err(unreadable),
+        None => read_any_yaml(arena, raw),
+    }
 }
 
 fn read_any_yaml<'t>(arena: &'t Bump, raw: &RawDocument<'t>) -> Result<Tree<'t>, Unreadable> {

@@ -2,7 +2,11 @@
 
 use granit_parser::{ErrorKind, Parser, ScanError};
 
-use super::{super::raw::RawDocument, MAX_DEPTH, Unreadable, seed::Refusal};
+use super::{
+    super::raw::RawDocument,
+    MAX_DEPTH, Unreadable,
+    seed::{BYTES_OF_MEMBER, MAX_MEMBERS, MAX_OPEN_MEMBERS, Refusal},
+};
 use crate::diagnostic::code;
 
 /// How many brackets may be open before a document's nesting is looked at, strings and comments included.
@@ -67,6 +71,14 @@ pub(super) fn of_yaml(
     }
     let message = "not YAML as Kubernetes has it: a value does not fit its tag".to_owned();
     syntax(raw, place, message)
+}
+
+/// What the quick reader found too much of; `None` where it declined for another reason.
+pub(super) fn of_quick_reader(
+    raw: &RawDocument<'_>,
+    refusal: Option<Refusal>,
+) -> Option<Unreadable> {
+    refusal.map(|refusal| refused(raw, refusal, (1, 1)))
 }
 
 /// Refuses a text that `serde_yaml` would make more of than there is memory for: it holds all of a document in pieces before
@@ -141,6 +153,15 @@ fn refused(raw: &RawDocument<'_>, refusal: Refusal, place: (usize, usize)) -> Un
                 position: raw.start(),
                 code: code::ALIAS_EXPANSION,
                 message: message.to_owned(),
+            };
+        }
+        Refusal::TooManyMembers => {
+            return Unreadable {
+                position: raw.start(),
+                code: code::FILE_TOO_LARGE,
+                message: format!(
+                    "the document has more keys and items than objects have: more than {MAX_MEMBERS}, or one for {BYTES_OF_MEMBER} bytes, or {MAX_OPEN_MEMBERS} in one list or mapping; split it"
+                ),
             };
         }
         Refusal::Key => (code::SYNTAX, "a key is no text: write one".to_owned()),

@@ -22,6 +22,17 @@ use crate::diagnostic::{Code, code};
 /// What aliases may add to a document, in values and bytes, beyond twice its own size.
 const ALIAS_ALLOWANCE: usize = 100_000;
 
+/// How many members, entries and items, a document's mappings and lists may hold: a list of objects of as many bytes as a file
+/// may have has 2,500,000 as kubectl prints it, and 4,500,000 without any blanks. Each takes up to 56 bytes.
+pub(super) const MAX_MEMBERS: usize = 5_000_000;
+
+/// How many bytes there have to be for each of them, beyond the first ones: `"a":"b",` is as short as an entry of an object is.
+pub(super) const BYTES_OF_MEMBER: usize = 8;
+const FREE_MEMBERS: usize = 100_000;
+
+/// How many of them those may hold that are open at a time, which are held once more: more than a file may have objects.
+pub(super) const MAX_OPEN_MEMBERS: usize = 1_000_000;
+
 /// The largest mapping whose keys are compared one by one.
 const SMALL_MAP: usize = 16;
 
@@ -39,6 +50,8 @@ const TAG_WINDOW: usize = 64;
 pub(super) enum Refusal {
     TooDeep,
     AliasExpansion,
+    /// There are more members than objects have.
+    TooManyMembers,
     /// A key is a mapping or list.
     Key,
 }
@@ -56,6 +69,8 @@ pub(super) struct Reading<'t> {
     passed_over: &'static [&'static str],
     next: Cell<u32>,
     budget: Cell<usize>,
+    /// How many more members there may be.
+    members_left: Cell<usize>,
     refusal: Cell<Option<Refusal>>,
     faults: RefCell<Vec<Fault>>,
 }
@@ -71,6 +86,7 @@ impl<'t> Reading<'t> {
             passed_over: &[],
             next: Cell::new(0),
             budget: Cell::new(2 * text.len() + ALIAS_ALLOWANCE),
+            members_left: Cell::new(MAX_MEMBERS.min(FREE_MEMBERS + text.len() / BYTES_OF_MEMBER)),
             refusal: Cell::new(None),
             faults: RefCell::default(),
         }
@@ -133,8 +149,24 @@ impl<'t> Reading<'t> {
         self.items.borrow().len()
     }
 
-    pub(super) fn push_item(&self, item: Node<'t>) {
-        self.items.borrow_mut().push(item);
+    /// `None` where there are too many.
+    pub(super) fn push_item(&self, item: Node<'t>) -> Option<()> {
+        let mut items = self.items.borrow_mut();
+        self.count_member(items.len())?;
+        items.push(item);
+        Some(())
+    }
+
+    /// Counts one more member, beside `open` ones; `None` where there are too many.
+    fn count_member(&self, open: usize) -> Option<()> {
+        match self.members_left.get().checked_sub(1) {
+            Some(left) if open < MAX_OPEN_MEMBERS => self.members_left.set(left),
+            _ => {
+                self.refusal.set(Some(Refusal::TooManyMembers));
+                return None;
+            }
+        }
+        Some(())
     }
 
     /// The items of the list that began at `start` and ends here.
@@ -150,8 +182,12 @@ impl<'t> Reading<'t> {
         self.entries.borrow().len()
     }
 
-    pub(super) fn push_entry(&self, entry: Entry<'t>) {
-        self.entries.borrow_mut().push(entry);
+    /// `None` where there are too many.
+    pub(super) fn push_entry(&self, entry: Entry<'t>) -> Option<()> {
+        let mut entries = self.entries.borrow_mut();
+        self.count_member(entries.len())?;
+        entries.push(entry);
+        Some(())
     }
 
     /// The entries of the mapping that began at `start` and ends here; two equal keys are a fault.
@@ -335,7 +371,8 @@ impl<'t> Visitor<'t> for NodeSeed<'_, 't> {
         let id = self.reading.number(0)?;
         let start = self.reading.open_items();
         while let Some(item) = access.next_element_seed(self.below())? {
-            self.reading.push_item(item);
+            let pushed = self.reading.push_item(item);
+            pushed.ok_or_else(|| de::Error::custom("refused"))?;
         }
         Ok(Node {
             id,
@@ -355,7 +392,8 @@ impl<'t> Visitor<'t> for NodeSeed<'_, 't> {
                 continue;
             }
             let value = access.next_value_seed(self.below())?;
-            self.reading.push_entry(Entry { key, value });
+            let pushed = self.reading.push_entry(Entry { key, value });
+            pushed.ok_or_else(|| de::Error::custom("refused"))?;
         }
         let mut entries = self.reading.close_entries(start);
         if merges && self.reading.format == Format::Yaml {

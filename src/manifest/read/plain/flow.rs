@@ -20,8 +20,7 @@ impl<'t> Reader<'_, 't> {
                     reader.skip_blanks();
                     let key = reader.key(&scalar);
                     let value = reader.flow(depth + 1)?;
-                    reading.push_entry(Entry { key, value });
-                    Some(())
+                    reading.push_entry(Entry { key, value })
                 })?;
                 Some(Node {
                     id,
@@ -33,8 +32,7 @@ impl<'t> Reader<'_, 't> {
                 let start = reading.open_items();
                 self.flow_parts(b']', |reader| {
                     let item = reader.flow(depth + 1)?;
-                    reading.push_item(item);
-                    Some(())
+                    reading.push_item(item)
                 })?;
                 Some(Node {
                     id,

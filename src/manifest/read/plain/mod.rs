@@ -146,7 +146,7 @@ impl<'t> Reader<'_, 't> {
             self.at += 1;
             let key = self.key(&scalar);
             let value = self.value(indent, depth + 1)?;
-            reading.push_entry(Entry { key, value });
+            reading.push_entry(Entry { key, value })?;
             match self.indent {
                 next if next < indent => break,
                 next if next > indent => return None,
@@ -200,7 +200,7 @@ impl<'t> Reader<'_, 't> {
                     self.item(indent, depth + 1)?
                 }
             };
-            reading.push_item(node);
+            reading.push_item(node)?;
         }
         Some(Node {
             id,

@@ -23,9 +23,9 @@ type Figure = fn(&Upstream) -> &AtomicU64;
 
 /// What `/metrics` shows of the forwarder in force.
 #[derive(Debug)]
-pub struct Page(pub Arc<InForce>);
+pub struct ForwardMetrics(pub Arc<InForce>);
 
-impl Collector for Page {
+impl Collector for ForwardMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         match &*self.0.load() {
             Some(forwarder) => forwarder.encode(&mut encoder),
