@@ -315,6 +315,8 @@ pub fn remarks(host: &Name, choice: &Choice<'_>, gathering: &Gathering) -> Vec<D
                 _ if is_left && leaves_to_dns(loser, host) => {}
                 Loss::OtherNamespace => remarks.push(taken(host, loser, "older", winner, is_left)),
                 Loss::NotPublic => remarks.push(taken(host, loser, "public", winner, is_left)),
+                // The same object in another cluster is no second one.
+                Loss::RoundRobin if loser.key == winner.key => {}
                 Loss::RoundRobin => remarks.push(is_not_first(host, loser, winner)),
                 Loss::Hidden => {}
             }

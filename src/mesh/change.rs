@@ -64,7 +64,7 @@ pub struct ClusterChange {
 pub enum ClusterEvent {
     /// The newest version of an object.
     Object(ObjectKey, ObjectContents),
-    /// In a list: the object is there, and its newest version was told before.
+    /// In a list: the object is there, and its newest version was told before, outside of lists or in one that did not fail.
     Unchanged(ObjectKey),
     /// The object is gone.
     Gone(ObjectKey),

@@ -260,6 +260,12 @@ fn last_good(page: &mut DescriptorEncoder<'_>, state: &StateStatus) -> fmt::Resu
         "state_in_use",
         "Files, and lists of clusters, that can't be read since the start: the last good state stands in for them.",
         state.in_use.count,
+    )?;
+    gauge(
+        page,
+        "state_in_use_timestamp_seconds",
+        "When the oldest of what the last good state stands in for could last be read; 0 where there is nothing.",
+        seconds_since_1970(state.in_use_since),
     )
 }
 

@@ -11,8 +11,9 @@ use std::{
 
 use super::{BROKEN, Earlier, FILE, FORMER, Saver, StateError, StoredPart, open};
 use crate::{
-    manifest,
-    mesh::{FileChange, Mesh, Reading},
+    diagnostic::{Cluster, Kind, ObjectKey},
+    manifest::{self, ObjectContents, ObjectReader},
+    mesh::{ClusterChange, ClusterEvent, FileChange, Mesh, Reading},
 };
 
 /// A mesh and what keeps it in a folder.
@@ -230,4 +231,158 @@ fn a_disk_that_takes_nothing_is_counted_and_tried_again() {
         thread::yield_now();
     }
     assert_eq!(found(&path).0.len(), 1);
+}
+
+fn prod() -> Cluster {
+    Cluster::only("prod")
+}
+
+/// A mesh that knows one cluster, and what keeps it.
+fn of_cluster() -> Kept {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut mesh = Mesh::default();
+    mesh.take_touched();
+    Kept {
+        saver: Saver::new(folder.path(), vec![prod()], HashMap::new()),
+        folder,
+        mesh,
+    }
+}
+
+impl Kept {
+    fn tell(&mut self, event: ClusterEvent) {
+        let change = ClusterChange {
+            cluster: prod(),
+            event,
+        };
+        self.mesh.apply([change], SystemTime::now());
+        self.saver.note_objects(self.mesh.take_touched());
+    }
+
+    /// The cluster says that these VMs are there.
+    fn has(&mut self, numbers: impl IntoIterator<Item = usize>) {
+        let mut reader = ObjectReader::new(prod());
+        for number in numbers {
+            let json = format!(
+                r#"{{"metadata":{{"name":"vm{number}","namespace":"ns1"}},"spec":{{"address":"10.1.{}.{}"}}}}"#,
+                number / 250,
+                number % 250
+            );
+            let read = reader.read(
+                "networking.istio.io/v1",
+                Kind::WorkloadEntry,
+                json.as_bytes(),
+            );
+            let read = read.expect("an object");
+            self.tell(ClusterEvent::Object(read.key, read.contents));
+        }
+    }
+
+    fn loses(&mut self, number: usize) {
+        self.tell(ClusterEvent::Gone(ObjectKey {
+            kind: Kind::WorkloadEntry,
+            namespace: "ns1".into(),
+            name: format!("vm{number}").into(),
+        }));
+    }
+
+    /// The names of the VMs that another process would find, and when the cluster could last be read.
+    fn found(&self) -> (Vec<String>, Option<SystemTime>) {
+        let (stored, errors) = open(self.folder.path(), SystemTime::now());
+        assert!(errors.is_empty());
+        let (mut mesh, mut read) = (Mesh::default(), None);
+        for part in stored.into_parts() {
+            let StoredPart::Cluster(stored) = part else {
+                panic!("no file was read");
+            };
+            assert_eq!(&*stored.cluster, "prod");
+            read = Some(stored.read);
+            let gone = stored.gone.into_iter().map(ClusterEvent::Gone);
+            let objects = stored.objects.into_iter().map(|object| {
+                let contents = ObjectContents {
+                    object: Some(object),
+                    diagnostics: Vec::new(),
+                };
+                let object = contents.object.as_ref().expect("it was just put there");
+                ClusterEvent::Object(object.key(), contents)
+            });
+            let changes = gone.chain(objects).map(|event| ClusterChange {
+                cluster: prod(),
+                event,
+            });
+            mesh.apply(changes, SystemTime::now());
+        }
+        let mut names: Vec<_> = mesh
+            .workloads()
+            .map(|workload| workload.key.name.to_string())
+            .collect();
+        names.sort_unstable();
+        (names, read)
+    }
+}
+
+#[test]
+fn what_a_cluster_said_is_found_object_by_object() {
+    let mut kept = of_cluster();
+    kept.has(0..4);
+    kept.save();
+    assert_eq!(kept.found().0, ["vm0", "vm1", "vm2", "vm3"]);
+    let lines = kept.text().lines().count();
+    kept.has([3, 4]);
+    kept.loses(0);
+    kept.save();
+    assert_eq!(kept.found().0, ["vm1", "vm2", "vm3", "vm4"]);
+    assert_eq!(kept.text().lines().count(), lines + 2, "only what changed");
+    assert!(
+        !kept
+            .text()
+            .lines()
+            .nth(lines)
+            .expect("a line")
+            .contains("vm3")
+    );
+    kept.loses(1);
+    kept.has([0]);
+    kept.saver.finish(&kept.mesh, &Earlier::default());
+    let (stored, _) = open(kept.folder.path(), SystemTime::now());
+    assert!(!stored.is_empty());
+}
+
+#[test]
+fn many_changed_objects_are_written_with_all_others() {
+    let mut kept = of_cluster();
+    kept.has(0..12_000);
+    kept.save();
+    assert_eq!(kept.found().0.len(), 12_000);
+    kept.has([12_000]);
+    kept.save();
+    assert_eq!(kept.found().0.len(), 12_001);
+}
+
+#[test]
+fn a_cluster_that_is_away_stays_as_old_as_it_is_until_it_is_read() {
+    let mut kept = of_cluster();
+    kept.has(0..2);
+    let read = SystemTime::now() - Duration::from_hours(1);
+    let earlier = Earlier {
+        clusters: BTreeMap::from([(prod(), read)]),
+        ..Earlier::default()
+    };
+    let save = |kept: &mut Kept, earlier: &Earlier<'_>| {
+        let begun = kept.saver.begun();
+        while kept.saver.begun() == begun || kept.saver.is_under_way() {
+            let now = kept.saver.next();
+            kept.saver.go_on(&kept.mesh, earlier, now);
+            thread::yield_now();
+        }
+    };
+    save(&mut kept, &earlier);
+    let found = kept.found().1.expect("it is kept");
+    let age = SystemTime::now().duration_since(found);
+    assert!(age.expect("it is past") >= Duration::from_hours(1));
+    // It is read, and nothing differs.
+    save(&mut kept, &Earlier::default());
+    let found = kept.found().1.expect("it is kept");
+    let age = SystemTime::now().duration_since(found).unwrap_or_default();
+    assert!(age < Duration::from_hours(1));
 }

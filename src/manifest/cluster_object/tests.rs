@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::manifest;
 
@@ -152,4 +154,33 @@ fn compare(value: &serde_json::Value) -> bool {
         "{json}"
     );
     true
+}
+
+proptest! {
+    /// Whatever bytes come: an error, or an object whose problems are of fields that can be shown in a line.
+    #[test]
+    fn any_bytes_are_taken_or_refused(
+        bytes in prop::collection::vec(any::<u8>(), 0..64),
+        cut in 0..400_usize,
+        edit in prop::collection::vec((0..400_usize, any::<u8>()), 0..6),
+    ) {
+        let mut json = br#"{"apiVersion":"networking.istio.io/v1","kind":"ServiceEntry","metadata":{"name":"a","namespace":"b",
+            "labels":{"c/d":"e"}},"spec":{"hosts":["f.test"],"ports":[{"number":80,"name":"http","protocol":"HTTP"}],
+            "resolution":"STATIC","endpoints":[{"address":"192.0.2.1"}]}}"#.to_vec();
+        for (at, byte) in edit {
+            let length = json.len();
+            json[at % length] = byte;
+        }
+        let cut = json[..cut.min(json.len())].to_vec();
+        for bytes in [bytes, json, cut] {
+            for kind in Kind::ALL {
+                let Ok(read) = reader().read("v1", kind, &bytes) else {
+                    continue;
+                };
+                for said in read.contents.diagnostics {
+                    prop_assert!(!said.to_string().contains('\n'), "{}", said);
+                }
+            }
+        }
+    }
 }
