@@ -9,7 +9,7 @@ use std::{fmt::Write as _, path::PathBuf, time::SystemTime};
 use clap::{Args, ValueEnum};
 
 use super::{
-    Exit, Failure, exit,
+    Exit, Failure, clusters, exit,
     load::{self, Loaded},
     output::{self, count},
     policy::PolicyArgs,
@@ -29,6 +29,7 @@ Examples:
   meshdns check zones --output github        annotations in a GitHub workflow
   meshdns check zones --config meshdns.yaml  the configuration file too
   meshdns check zones --strict               no file may be anything but a manifest
+  meshdns check --kubernetes                 the cluster of the current context
 
 What check rejects, serve does not answer with; warnings don't change the exit code.";
 
@@ -40,7 +41,7 @@ What check rejects, serve does not answer with; warnings don't change the exit c
 )]
 pub(super) struct CheckArgs {
     /// Mesh folders or files
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH", required_unless_present = "kubernetes")]
     paths: Vec<PathBuf>,
 
     /// Take files that are no manifests for errors
@@ -68,9 +69,13 @@ enum Format {
 impl CheckArgs {
     /// Prints every diagnostic, and ends in an error where one is.
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let config = self.policy.config(self.paths)?;
+        let mut config = self.policy.config(self.paths)?;
         if self.policy.has_file() {
             check_settings(&config)?;
+        }
+        if !self.policy.names_cluster() {
+            // Those of the configuration file: files are checked where no cluster can be reached.
+            config.clusters.clear();
         }
         let Loaded {
             pipeline,
@@ -120,6 +125,7 @@ fn in_order(mut diagnostics: Vec<Diagnostic>, is_strict: bool) -> Vec<Diagnostic
 /// no listener of the file shows.
 fn check_settings(config: &Config) -> Result<(), Failure> {
     config.check()?;
+    clusters::probe(&config.clusters)?;
     if let Some(files) = config.certificate() {
         let certificate = files.certificate.display().to_string();
         match Certificates::load(files) {
