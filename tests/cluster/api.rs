@@ -399,10 +399,8 @@ fn groups(state: &State) -> Value {
 fn resources() -> Value {
     let resource =
         |name: &str| json!({"name": name, "namespaced": true, "verbs": ["get", "list", "watch"]});
-    json!({
-        "kind": "APIResourceList",
-        "resources": ["serviceentries", "workloadentries", "workloadgroups"].map(resource),
-    })
+    let resources = ["serviceentries", "workloadentries", "workloadgroups"].map(resource);
+    json!({"kind": "APIResourceList", "resources": resources})
 }
 
 /// What a request asks for.

@@ -21,11 +21,11 @@ use hyper_util::client::proxy::matcher::Matcher;
 use kube::{
     Client, Config,
     client::Body,
-    config::{InClusterError, Kubeconfig, KubeconfigError},
+    config::{Kubeconfig, KubeconfigError},
 };
 use tokio::{sync::Mutex, task::spawn_blocking, time::timeout};
 
-use super::{super::cluster_settings::ClusterSettings, trouble::Why};
+use super::{super::cluster_settings::ClusterSettings, trouble::{Why, one_line}};
 use crate::chain::Chain;
 
 /// How this server names itself.
@@ -69,22 +69,22 @@ pub enum ConnectError {
         what: String,
     },
     /// What it says can't be used.
-    #[error("cluster {cluster}: {of} can't be used")]
+    #[error("cluster {cluster}: {of} can't be used: {why}")]
     Kubeconfig {
         /// What the cluster is called.
         cluster: Arc<str>,
         /// Where it is written.
         of: Place,
         /// What is wrong with it.
-        source: Box<KubeconfigError>,
+        why: String,
     },
     /// The service account of this Pod can't be used.
-    #[error("cluster {cluster}: use the service account of this Pod")]
+    #[error("cluster {cluster}: the service account of this Pod can't be used: {why}")]
     ServiceAccount {
         /// What the cluster is called.
         cluster: Arc<str>,
         /// What is wrong with it.
-        source: InClusterError,
+        why: String,
     },
     /// There is nothing that says where a cluster is.
     #[error(
@@ -137,12 +137,12 @@ fn config(settings: &ClusterSettings) -> Result<Config, ConnectError> {
         (Kubeconfig::read(), Place::Variable)
     } else if settings.context.is_none() && env::var_os(SERVICE_HOST).is_some() {
         let config = Config::incluster_env();
-        return config.map(|config| tune(config, false)).map_err(|source| {
-            ConnectError::ServiceAccount {
+        return config
+            .map(|config| tune(config, false))
+            .map_err(|error| ConnectError::ServiceAccount {
                 cluster: cluster(),
-                source,
-            }
-        });
+                why: one_line(&error.to_string()),
+            });
     } else {
         (Kubeconfig::read(), Place::Home)
     };
@@ -169,10 +169,10 @@ fn config(settings: &ClusterSettings) -> Result<Config, ConnectError> {
             of,
             what: format!("no context `{name}`"),
         },
-        source => ConnectError::Kubeconfig {
+        error => ConnectError::Kubeconfig {
             cluster: cluster(),
             of,
-            source: Box::new(source),
+            why: one_line(&error.to_string()),
         },
     })
 }

@@ -73,7 +73,12 @@ impl Field {
 }
 
 /// What a piece of the buffer is.
-type MakeFrame = fn(&[u8]) -> Frame<'_>;
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Piece {
+    Event,
+    Item,
+    Metadata,
+}
 
 /// Takes bytes in, and gives frames out.
 #[derive(Debug)]
@@ -113,11 +118,18 @@ impl Splitter {
     /// Where what came can't be cut; nothing that comes later can be, then.
     pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         let found = self.next_place()?;
-        Ok(found.map(|(frame, place)| frame(&self.buffer[place])))
+        Ok(found.map(|(piece, place)| {
+            let bytes = &self.buffer[place];
+            match piece {
+                Piece::Event => Frame::Event(bytes),
+                Piece::Item => Frame::Item(bytes),
+                Piece::Metadata => Frame::Metadata(bytes),
+            }
+        }))
     }
 
     /// Where the next frame is, and what it is.
-    fn next_place(&mut self) -> Result<Option<(MakeFrame, Range<usize>)>, FrameError> {
+    fn next_place(&mut self) -> Result<Option<(Piece, Range<usize>)>, FrameError> {
         while let Some(first) = self.skip_space() {
             if !self.is_at_value(first) {
                 let place = match (self.place, first) {
@@ -138,15 +150,15 @@ impl Splitter {
                 }
                 Place::Item => {
                     self.place = Place::BehindItem;
-                    return Ok(Some((Frame::Item, value)));
+                    return Ok(Some((Piece::Item, value)));
                 }
                 Place::Value => {
                     self.place = Place::BehindValue;
                     if self.field == Field::Metadata {
-                        return Ok(Some((Frame::Metadata, value)));
+                        return Ok(Some((Piece::Metadata, value)));
                     }
                 }
-                _ => return Ok(Some((Frame::Event, value))),
+                _ => return Ok(Some((Piece::Event, value))),
             }
         }
         Ok(None)

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
+    encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
@@ -37,14 +37,14 @@ impl Collector for Page {
             "cluster_objects",
             "Objects of a cluster, as its API server told them; those that can't be used too.",
             &readings,
-            |read| count(read.objects),
+            |read| read.objects,
         )?;
         gauges(
             page,
             "cluster_synced",
             "1 where all objects are known and changes are followed, else 0.",
             &readings,
-            |read| if read.synced { 1.0 } else { 0.0 },
+            |read| u64::from(read.synced),
         )?;
         gauges(
             page,
@@ -71,13 +71,16 @@ impl Collector for Page {
     }
 }
 
-fn gauges(
+fn gauges<N>(
     page: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
     readings: &Readings<'_>,
-    value: impl Fn(&Reading) -> f64,
-) -> fmt::Result {
+    value: impl Fn(&Reading) -> N,
+) -> fmt::Result
+where
+    ConstGauge<N>: EncodeMetric,
+{
     let mut family = page.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for ((cluster, kind), read) in readings {
         let labels = [("cluster", *cluster), ("kind", kind.as_str())];
@@ -119,9 +122,4 @@ fn errors(page: &mut DescriptorEncoder<'_>, readings: &Readings<'_>) -> fmt::Res
         }
     }
     Ok(())
-}
-
-#[allow(clippy::cast_precision_loss, reason = "no cluster has 2^52 objects")]
-fn count(objects: u64) -> f64 {
-    objects as f64
 }

@@ -271,9 +271,10 @@ impl Why {
 
     fn of_tls(error: &rustls::Error) -> Self {
         match error {
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                Self::UnknownIssuer
-            }
+            // Authorities of clusters have the same name everywhere: that of another one vouches with another key.
+            rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            ) => Self::UnknownIssuer,
             rustls::Error::InvalidCertificate(
                 CertificateError::Expired | CertificateError::ExpiredContext { .. },
             ) => Self::CertificateExpired,
@@ -299,7 +300,7 @@ fn rule(kind: Kind) -> String {
 fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| {
+    std::iter::successors(Some(error), |&error| {
         let inner = error
             .downcast_ref::<io::Error>()
             .and_then(|error| error.get_ref());
@@ -310,24 +311,14 @@ fn causes<'e>(
     })
 }
 
-/// A text that others wrote, fit for a line of the log.
-fn one_line(text: &str) -> String {
+/// The first line of a text that others wrote, with a limit: fit for a line of the log.
+pub(super) fn one_line(text: &str) -> String {
     const MOST: usize = 300;
-    let mut line: String = text
-        .chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
-        .take(MOST)
-        .collect();
-    if line.is_empty() {
-        line.push_str("nothing");
-    }
-    line
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let plain = first.unwrap_or("nothing").chars().take(MOST);
+    plain
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
 }
 
 #[cfg(test)]
@@ -359,7 +350,7 @@ mod tests {
     fn every_status_is_one_line_that_says_what_to_do() {
         check(
             403,
-            "pods is forbidden:\nUser \"x\"",
+            "pods is forbidden: User \"x\"\nand more",
             r#"forbidden: add {apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"]} to a ClusterRole of this user; the server says: pods is forbidden: User "x""#,
             Reason::Forbidden,
         );
