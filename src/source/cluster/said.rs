@@ -42,12 +42,12 @@ pub(super) struct Status {
     pub(super) code: u16,
     pub(super) message: String,
     pub(super) reason: String,
-    details: Option<Details>,
+    pub(super) details: Option<Details>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default, rename_all = "camelCase")]
-struct Details {
+pub(super) struct Details {
     retry_after_seconds: u64,
 }
 
