@@ -83,7 +83,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let mut following = clusters::follow(&config.clusters)?;
     let mut control = control::start(
         options(config, seed),
-        Vec::new(),
+        std::mem::take(&mut following.inboxes),
         progress::show(config.log_format, &plan.log.lines),
     )?;
     let forwarder = match config.forward.clone() {

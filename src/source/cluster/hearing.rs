@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     chain::Chain,
-    diagnostic::Cluster,
+    diagnostic::{Cluster, ObjectKey},
     manifest::ObjectReader,
     mesh::{ClusterEvent, ListScope},
 };
@@ -32,6 +32,8 @@ pub(super) struct Hearing {
     page: Page,
     in_list: bool,
     has_listed: bool,
+    /// That of the last key.
+    namespace: Arc<str>,
 }
 
 /// What a page says of itself.
@@ -59,6 +61,7 @@ impl Hearing {
             page: Page::default(),
             in_list: false,
             has_listed: false,
+            namespace: Arc::default(),
         }
     }
 
@@ -143,8 +146,10 @@ impl Hearing {
             }
             Event::Gone(identity) => {
                 self.figures.count_event();
-                if let Some(key) = self.known.forget(&identity) {
-                    self.events.push(ClusterEvent::Gone(key));
+                if self.known.forget(&identity) {
+                    let gone = ClusterEvent::Gone(self.key(&identity));
+                    self.events.push(gone);
+                    self.note_objects();
                 }
                 self.progress.hear(Heard::Object(identity.version));
             }
@@ -194,16 +199,17 @@ impl Hearing {
         self.has_listed = true;
         self.known.end_list();
         self.figures.note_heard();
-        self.figures.set_objects(self.known.len());
+        self.note_objects();
         self.events.push(ClusterEvent::ListEnds(self.scope.clone()));
     }
 
     /// Reads an object, unless this version of it was told.
     fn note(&mut self, version: &str, identity: &Identity<'_>, bytes: &[u8]) -> Result<(), Why> {
         self.figures.count_event();
-        if let Some(key) = self.known.find_same(identity) {
+        if self.known.has(identity) {
             if self.in_list {
-                self.events.push(ClusterEvent::Unchanged(key.clone()));
+                let unchanged = ClusterEvent::Unchanged(self.key(identity));
+                self.events.push(unchanged);
             }
             return Ok(());
         }
@@ -216,13 +222,31 @@ impl Hearing {
             } = identity;
             Why::Unreadable(format!("{namespace}/{name}: {}", Chain(&error)))
         })?;
-        self.known.note(identity, &read.key);
+        self.known.note(identity);
         self.events
             .push(ClusterEvent::Object(read.key, read.contents));
+        self.note_objects();
+        Ok(())
+    }
+
+    /// Tells how many objects there are, but not amidst a list, which forgets some of them.
+    fn note_objects(&self) {
         if !self.in_list {
             self.figures.set_objects(self.known.len());
         }
-        Ok(())
+    }
+
+    /// As the reader makes it of the whole object.
+    fn key(&mut self, identity: &Identity<'_>) -> ObjectKey {
+        // Objects of a namespace often follow each other.
+        if *self.namespace != *identity.namespace {
+            self.namespace = identity.namespace.into();
+        }
+        ObjectKey {
+            kind: self.scope.kind,
+            namespace: self.namespace.clone(),
+            name: identity.name.into(),
+        }
     }
 }
 

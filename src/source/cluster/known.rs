@@ -1,30 +1,21 @@
 //! Which version of each object of one kind was told, so that a list that is read again tells only what differs.
+//!
+//! Holds 16 bytes an object: hashes of who it is and of its version. Where two objects have the same, which never happens, one
+//! of them is told although nothing is new.
 
-use std::hash::BuildHasher as _;
+use std::{collections::HashMap, hash::BuildHasher as _};
 
-use foldhash::fast::{FixedState, RandomState};
-use hashbrown::HashTable;
+use foldhash::fast::RandomState;
 
 use super::said::Identity;
-use crate::diagnostic::ObjectKey;
-
-/// Hashes versions.
-const FINGERPRINTS: FixedState = FixedState::with_seed(0);
 
 /// Every object that was told.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    objects: HashTable<Told>,
+    /// The fingerprint of the version that was told, but for the marks, by the hash of who the object is.
+    objects: HashMap<u64, u64, RandomState>,
     hashes: RandomState,
     in_list: bool,
-}
-
-/// An object, and what is known of it.
-#[derive(Debug)]
-struct Told {
-    key: ObjectKey,
-    /// Of the version, but for the marks.
-    fingerprint: u64,
 }
 
 /// The list that is read has the object.
@@ -47,84 +38,63 @@ impl Known {
 
     /// Forgets what a list told that does not end.
     pub(super) fn fail_list(&mut self) {
-        self.in_list = false;
-        self.objects.retain(|told| told.fingerprint & FRESH == 0);
-        for told in &mut self.objects {
-            told.fingerprint &= !MARKS;
-        }
+        self.leave_list(|told| told & FRESH == 0);
     }
 
     /// Forgets what the list did not have that was read to its end.
     pub(super) fn end_list(&mut self) {
-        self.in_list = false;
-        self.objects.retain(|told| told.fingerprint & LISTED != 0);
-        for told in &mut self.objects {
-            told.fingerprint &= !MARKS;
-        }
+        self.leave_list(|told| told & LISTED != 0);
     }
 
-    /// The object, where this version of it was told; the list has it.
-    pub(super) fn find_same(&mut self, identity: &Identity<'_>) -> Option<&ObjectKey> {
-        let told = self
-            .objects
-            .find_mut(hash(&self.hashes, identity), is(identity))?;
-        if told.fingerprint & !MARKS != fingerprint(identity) {
-            return None;
-        }
-        told.fingerprint |= if self.in_list { LISTED } else { 0 };
-        Some(&told.key)
+    /// Whether this version of the object was told; the list has it.
+    pub(super) fn has(&mut self, identity: &Identity<'_>) -> bool {
+        let (object, version) = self.hash(identity);
+        let told = self.objects.get_mut(&object);
+        let Some(told) = told.filter(|told| **told & !MARKS == version) else {
+            return false;
+        };
+        *told |= if self.in_list { LISTED } else { 0 };
+        true
     }
 
-    /// Notes that this version of the object with `key` is told.
-    pub(super) fn note(&mut self, identity: &Identity<'_>, key: &ObjectKey) {
+    /// Notes that this version of the object is told.
+    pub(super) fn note(&mut self, identity: &Identity<'_>) {
+        let (object, version) = self.hash(identity);
         let marks = if self.in_list { MARKS } else { 0 };
-        let fingerprint = fingerprint(identity) | marks;
-        let hashes = &self.hashes;
-        let entry = self
-            .objects
-            .entry(hash(hashes, identity), is(identity), |told| {
-                hash_of(hashes, &told.key.namespace, &told.key.name)
-            });
-        entry
-            .and_modify(|told| told.fingerprint = fingerprint)
-            .or_insert_with(|| Told {
-                key: key.clone(),
-                fingerprint,
-            });
+        self.objects.insert(object, version | marks);
     }
 
-    /// Forgets an object; its key where it was told.
-    pub(super) fn forget(&mut self, identity: &Identity<'_>) -> Option<ObjectKey> {
-        let found = self
-            .objects
-            .find_entry(hash(&self.hashes, identity), is(identity));
-        Some(found.ok()?.remove().0.key)
+    /// Forgets an object; `false` where it was not told.
+    pub(super) fn forget(&mut self, identity: &Identity<'_>) -> bool {
+        let (object, _) = self.hash(identity);
+        self.objects.remove(&object).is_some()
     }
-}
 
-fn is<'i>(identity: &'i Identity<'_>) -> impl Fn(&Told) -> bool + use<'i> {
-    let Identity {
-        namespace, name, ..
-    } = *identity;
-    move |told| *told.key.name == *name && *told.key.namespace == *namespace
-}
+    fn leave_list(&mut self, stays: impl Fn(u64) -> bool) {
+        self.in_list = false;
+        self.objects.retain(|_, told| {
+            let stays = stays(*told);
+            *told &= !MARKS;
+            stays
+        });
+    }
 
-fn hash(hashes: &RandomState, identity: &Identity<'_>) -> u64 {
-    hash_of(hashes, identity.namespace, identity.name)
-}
-
-fn hash_of(hashes: &RandomState, namespace: &str, name: &str) -> u64 {
-    hashes.hash_one((namespace, name))
-}
-
-fn fingerprint(identity: &Identity<'_>) -> u64 {
-    FINGERPRINTS.hash_one((identity.uid, identity.version)) & !MARKS
+    /// Of who the object is, and of its version.
+    fn hash(&self, identity: &Identity<'_>) -> (u64, u64) {
+        let Identity {
+            namespace,
+            name,
+            uid,
+            version,
+        } = identity;
+        let version = self.hashes.hash_one((uid, version));
+        (self.hashes.hash_one((namespace, name)), version & !MARKS)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Kind;
 
     fn pod<'b>(name: &'b str, uid: &'b str, version: &'b str) -> Identity<'b> {
         Identity {
@@ -135,55 +105,47 @@ mod tests {
         }
     }
 
-    fn key(name: &str) -> ObjectKey {
-        ObjectKey {
-            kind: Kind::Pod,
-            namespace: "shop".into(),
-            name: name.into(),
-        }
-    }
-
     #[test]
-    fn only_the_version_that_was_told_is_the_same() {
+    fn only_the_version_that_was_told_is_known() {
         let mut known = Known::default();
-        known.note(&pod("a", "1", "7"), &key("a"));
-        assert_eq!(known.find_same(&pod("a", "1", "7")), Some(&key("a")));
-        assert_eq!(known.find_same(&pod("a", "1", "8")), None);
+        known.note(&pod("a", "1", "7"));
+        assert!(known.has(&pod("a", "1", "7")));
+        assert!(!known.has(&pod("a", "1", "8")));
         // Another object of the same name.
-        assert_eq!(known.find_same(&pod("a", "2", "7")), None);
-        assert_eq!(known.find_same(&pod("b", "1", "7")), None);
-        assert_eq!(known.forget(&pod("a", "1", "9")), Some(key("a")));
-        assert_eq!(known.forget(&pod("a", "1", "9")), None);
+        assert!(!known.has(&pod("a", "2", "7")));
+        assert!(!known.has(&pod("b", "1", "7")));
+        assert!(known.forget(&pod("a", "1", "9")));
+        assert!(!known.forget(&pod("a", "1", "9")));
     }
 
     #[test]
     fn what_a_list_does_not_have_is_forgotten_when_it_ends() {
         let mut known = Known::default();
         for name in ["a", "b", "c"] {
-            known.note(&pod(name, name, "7"), &key(name));
+            known.note(&pod(name, name, "7"));
         }
         known.begin_list();
-        assert!(known.find_same(&pod("a", "a", "7")).is_some());
-        known.note(&pod("b", "b", "8"), &key("b"));
+        assert!(known.has(&pod("a", "a", "7")));
+        known.note(&pod("b", "b", "8"));
         known.end_list();
         assert_eq!(known.len(), 2);
-        assert!(known.find_same(&pod("b", "b", "8")).is_some());
-        assert!(known.find_same(&pod("c", "c", "7")).is_none());
+        assert!(known.has(&pod("b", "b", "8")));
+        assert!(!known.has(&pod("c", "c", "7")));
     }
 
     #[test]
     fn what_a_list_told_counts_for_nothing_before_its_end() {
         let mut known = Known::default();
         for name in ["a", "b"] {
-            known.note(&pod(name, name, "7"), &key(name));
+            known.note(&pod(name, name, "7"));
         }
         known.begin_list();
-        known.note(&pod("b", "b", "8"), &key("b"));
-        known.note(&pod("c", "c", "8"), &key("c"));
+        known.note(&pod("b", "b", "8"));
+        known.note(&pod("c", "c", "8"));
         known.begin_list();
-        assert!(known.find_same(&pod("a", "a", "7")).is_some());
-        assert!(known.find_same(&pod("b", "b", "8")).is_none());
-        assert!(known.find_same(&pod("c", "c", "8")).is_none());
+        assert!(known.has(&pod("a", "a", "7")));
+        assert!(!known.has(&pod("b", "b", "8")));
+        assert!(!known.has(&pod("c", "c", "8")));
         known.end_list();
         assert_eq!(known.len(), 1);
     }
