@@ -309,6 +309,7 @@ mod tests {
             first,
             ["list of Pod", "object a", "object b", "object c", "end"]
         );
+        hearing.progress.list_again();
         let changed = event("ADDED", &pod("b", "8"));
         let frames = [&*a, &changed, END].map(|text| Frame::Event(text.as_bytes()));
         let again = told(&mut hearing, &Ask::Stream, &frames);
