@@ -410,12 +410,18 @@ mod tests {
             ..flag.clone()
         };
         let nothing = Overrides::default();
-        assert_eq!(clusters(&nothing, ""), (String::new(), vec!["zones".into()]));
+        assert_eq!(
+            clusters(&nothing, ""),
+            (String::new(), vec!["zones".into()])
+        );
         assert_eq!(clusters(&nothing, both), ("a b".to_owned(), none.clone()));
         assert_eq!(clusters(&flag, both), ("a b".to_owned(), none.clone()));
         assert_eq!(clusters(&other, both), ("c".to_owned(), none.clone()));
         assert_eq!(clusters(&flag, ""), ("kubernetes".to_owned(), none.clone()));
-        assert_eq!(clusters(&nothing, "kubernetes: {}\n"), ("kubernetes".to_owned(), none));
+        assert_eq!(
+            clusters(&nothing, "kubernetes: {}\n"),
+            ("kubernetes".to_owned(), none)
+        );
         assert_eq!(
             clusters(&flag, "folders: f\n"),
             ("kubernetes".to_owned(), vec!["f".into()])

@@ -56,9 +56,8 @@ impl Loaded {
         let errors = self.pipeline.diagnostic_counts().errors;
         if errors > 0 {
             let folders = config.folders.iter();
-            let mut sources: Vec<String> = folders
-                .map(|folder| folder.display().to_string())
-                .collect();
+            let mut sources: Vec<String> =
+                folders.map(|folder| folder.display().to_string()).collect();
             if !config.clusters.is_empty() {
                 sources.push("--kubernetes".to_owned());
             }

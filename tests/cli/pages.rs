@@ -176,7 +176,13 @@ clusters: [{name: a, cluster: {server: 'http://127.0.0.1:9'}}]
 contexts: [{name: a, context: {cluster: a}}]
 ";
     place.write("kubeconfig", kubeconfig);
-    flags.extend(["--kubernetes", "--kubeconfig", "kubeconfig", "--start-patience", "0s"]);
+    flags.extend([
+        "--kubernetes",
+        "--kubeconfig",
+        "kubeconfig",
+        "--start-patience",
+        "0s",
+    ]);
     let server = serve(&place, &flags);
     ask(server.dns, "svc1.internal.com.").expect("an answer");
     let page = server.get("/metrics").body;

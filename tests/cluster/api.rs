@@ -269,8 +269,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = shared.clone();
         let answer = service_fn(move |request| {
-            let answer = answer(shared.clone(), request);
-            async { Ok::<_, Infallible>(answer.await) }
+            let reply = answer(shared.clone(), &request);
+            async { Ok::<_, Infallible>(reply) }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
         connections.spawn(async {
@@ -315,7 +315,7 @@ fn status(code: u16, message: &str) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message})
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Pieces> {
+fn answer(shared: Arc<Shared>, request: &Request<Incoming>) -> Response<Pieces> {
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let mut state = shared.state.lock().expect("no holder panics");

@@ -12,7 +12,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 const LONGEST_ASKED_FOR: Duration = Duration::from_mins(2);
 
 /// How often something failed in a row.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
 }
@@ -26,7 +26,8 @@ impl Backoff {
             .min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         let spread = doubled / 2;
-        let wait = doubled - spread.mul_f64(f64::from(chance) / f64::from(u32::MAX));
+        let earlier = spread.mul_f64(f64::from(chance) / f64::from(u32::MAX));
+        let wait = doubled.saturating_sub(earlier);
         match asked_for.map(|asked_for| asked_for.min(LONGEST_ASKED_FOR)) {
             Some(asked_for) => asked_for.max(wait),
             None => wait,

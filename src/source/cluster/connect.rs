@@ -25,7 +25,10 @@ use kube::{
 };
 use tokio::{sync::Mutex, task::spawn_blocking, time::timeout};
 
-use super::{super::cluster_settings::ClusterSettings, trouble::{Why, one_line}};
+use super::{
+    super::cluster_settings::ClusterSettings,
+    trouble::{Why, one_line},
+};
 use crate::chain::Chain;
 
 /// How this server names itself.
@@ -137,12 +140,12 @@ fn config(settings: &ClusterSettings) -> Result<Config, ConnectError> {
         (Kubeconfig::read(), Place::Variable)
     } else if settings.context.is_none() && env::var_os(SERVICE_HOST).is_some() {
         let config = Config::incluster_env();
-        return config
-            .map(|config| tune(config, false))
-            .map_err(|error| ConnectError::ServiceAccount {
+        return config.map(|config| tune(config, false)).map_err(|error| {
+            ConnectError::ServiceAccount {
                 cluster: cluster(),
                 why: one_line(&error.to_string()),
-            });
+            }
+        });
     } else {
         (Kubeconfig::read(), Place::Home)
     };

@@ -19,7 +19,7 @@ use super::{
     progress::{End, Next, Progress},
     reply::Reply,
     resource::{Ask, Resource},
-    server::{Server, chance},
+    server::{Availability, Server, chance},
     trouble::{Failure, Reason, Trouble, Why},
 };
 use crate::mesh::ClusterEvent;
@@ -80,17 +80,16 @@ impl Follower {
         let kind = self.resource.kind;
         let mut served = self.server.served();
         loop {
-            let version = served.borrow_and_update().of(kind);
-            let moved = served.wait_for(|served| served.of(kind) != version);
+            let availability = served.borrow_and_update().of(kind);
+            let moved = served.wait_for(|served| served.of(kind) != availability);
             let follow = async {
-                match version {
-                    // Nobody knows whether the server has it.
-                    None => future::pending().await,
-                    Some(None) => {
+                match availability {
+                    Availability::Unknown => future::pending().await,
+                    Availability::Absent => {
                         self.become_absent().await?;
                         future::pending().await
                     }
-                    Some(Some(version)) => loop {
+                    Availability::At(version) => loop {
                         self.go_on(version).await?;
                     },
                 }
@@ -99,7 +98,7 @@ impl Follower {
                 ended = follow => return ended,
                 _ = moved => {}
             }
-            if version.is_some() {
+            if availability != Availability::Unknown {
                 // It may have been told in part what was heard.
                 self.hearing.forget();
             }

@@ -50,10 +50,10 @@ pub fn list(
             take_in(events.into_iter().map(change).collect());
         };
         let listing = async {
-            let served = discover(&server.connection).await;
-            let served = served.map_err(|why| server.trouble(why))?;
+            let found = discover(&server.connection).await;
+            let found = found.map_err(|why| server.trouble(why))?;
             for resource in resources(settings) {
-                let version = served.get(&resource.kind).copied();
+                let version = found.get(&resource.kind).copied();
                 follow::list(&server, &resource, version, &mut tell).await?;
             }
             Ok::<_, Trouble>(())

@@ -31,18 +31,34 @@ pub(super) struct Server {
     look: Notify,
 }
 
+/// Whether a server has a kind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Availability {
+    /// Nobody knows so far.
+    Unknown,
+    /// It does not.
+    Absent,
+    /// It does, at this version.
+    At(&'static str),
+}
+
 /// What was found of what the server has; `None` before anything was.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Found(Option<Served>);
 
 impl Found {
-    /// At which version the kind is served, where it is; `None` where nobody knows. Pods are in every cluster.
-    pub(super) fn of(&self, kind: Kind) -> Option<Option<&'static str>> {
+    /// Whether the server has the kind. Pods are in every cluster.
+    pub(super) fn of(&self, kind: Kind) -> Availability {
         if kind == Kind::Pod {
-            return Some(Some("v1"));
+            return Availability::At("v1");
         }
-        let served = self.0.as_ref()?;
-        Some(served.get(&kind).copied())
+        match &self.0 {
+            None => Availability::Unknown,
+            Some(served) => match served.get(&kind) {
+                Some(version) => Availability::At(version),
+                None => Availability::Absent,
+            },
+        }
     }
 
     /// Whether `next` lacks something.
