@@ -1,5 +1,9 @@
 //! Clusters as a source, where this program is built with them. Without, settings that name one are refused, and there is
 //! nothing here to do.
+#![cfg_attr(
+    not(feature = "kubernetes"),
+    allow(clippy::unnecessary_wraps, reason = "with clusters, these fail")
+)]
 
 use prometheus_client::collector::Collector;
 

@@ -55,6 +55,11 @@ fn check_names_objects_and_fields_as_kubectl_does() {
     let (place, api) = sample();
     let checked = at(&place, &api, &["check"]);
     assert!(checked.status.success(), "{}", text(&checked.stdout));
+    let printed = text(&checked.stdout);
+    assert!(
+        printed.ends_with("✔ no problems in 1 cluster, 3 objects\n"),
+        "{printed}"
+    );
     let mut broken = service("svc2");
     broken["spec"]["hosts"] = serde_json::json!(["not a host"]);
     api.put(&[broken, vm("c", "svc1", "10.0.0.3")]);

@@ -85,7 +85,7 @@ impl CheckArgs {
         diagnostics.extend(pipeline.mesh().unselected());
         diagnostics.sort();
         let diagnostics = in_order(diagnostics, self.strict);
-        let summary = summary(&pipeline, &diagnostics);
+        let summary = summary(&pipeline, &diagnostics, config.clusters.len());
         output::data(|out| match self.output {
             Format::Text => {
                 text::write(out, &diagnostics)?;
@@ -152,8 +152,8 @@ fn number(diagnostics: &[Diagnostic], severity: Severity) -> usize {
     diagnostics.iter().filter(of_severity).count()
 }
 
-/// What was read, and how much is wrong with it.
-fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic]) -> String {
+/// What was read, so many clusters among it, and how much is wrong with it.
+fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic], clusters: usize) -> String {
     let file_count = pipeline.mesh().file_count();
     let objects: usize = pipeline.mesh().object_counts().values().sum();
     let strays = diagnostics
@@ -166,6 +166,12 @@ fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic]) -> String {
     } else if strays > 0 {
         let _ = write!(files, ", {strays} of them no manifests");
     }
+    let clusters = (clusters > 0).then(|| count(clusters, "cluster"));
+    let places = match clusters {
+        Some(clusters) if file_count == 0 => clusters,
+        Some(clusters) => format!("{files} and {clusters}"),
+        None => files,
+    };
     let objects = count(objects, "object");
     let kinds = [
         (Severity::Error, "error"),
@@ -186,7 +192,7 @@ fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic]) -> String {
             [] => String::new(),
             notes => format!(" ({})", notes.join(", ")),
         };
-        return format!("✔ no problems in {files}, {objects}{notes}");
+        return format!("✔ no problems in {places}, {objects}{notes}");
     }
-    format!("{} in {files}", found.join(", "))
+    format!("{} in {places}", found.join(", "))
 }
