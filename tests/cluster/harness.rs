@@ -75,6 +75,7 @@ pub(crate) fn meshdns(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_remove("KUBECONFIG")
         .env_remove("KUBERNETES_SERVICE_HOST")
+        .env("NO_PROXY", "*")
         .env("HOME", "/nonexistent");
     command
 }
