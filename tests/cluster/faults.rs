@@ -219,3 +219,16 @@ fn a_start_without_the_server_denies_nothing_and_waits() {
     mesh.wait("ready", || mesh.is_ready());
     mesh.has(SVC1, &["10.0.0.1"]);
 }
+
+#[test]
+fn a_kubeconfig_that_is_gone_changes_nothing() {
+    let (place, api) = sample();
+    let mesh = Mesh::start(&place, &api);
+    std::fs::remove_file(place.join("kubeconfig")).expect("our own file");
+    // The client is given up, and can't be made anew.
+    api.fail("pods", [Fault::Status(401, None), Fault::Status(401, None)]);
+    api.cut("pods");
+    mesh.wait_for_log(&["WARN", "going on with what was read before", "/kubeconfig"]);
+    api.apply(&pod("a", "svc1", "10.0.0.9", true));
+    mesh.wait_for(SVC1, &["10.0.0.9"]);
+}

@@ -24,6 +24,7 @@ use kube::{
     config::{Kubeconfig, KubeconfigError},
 };
 use tokio::{sync::Mutex, task::spawn_blocking, time::timeout};
+use tracing::warn;
 
 use super::{
     super::cluster_settings::ClusterSettings,
@@ -229,8 +230,17 @@ fn tune(mut config: Config, names_proxy: bool) -> Config {
 /// The connections to one API server, which all its kinds share.
 pub(super) struct Connection {
     settings: ClusterSettings,
-    client: Mutex<Option<Made>>,
+    client: Mutex<Held>,
     turns: AtomicU64,
+}
+
+/// The client that is in use, and the one before it.
+#[derive(Default)]
+struct Held {
+    current: Option<Made>,
+    former: Option<Made>,
+    /// Whether it was said that none can be made.
+    is_told: bool,
 }
 
 /// A client, and how many were made before it.
@@ -245,7 +255,7 @@ impl Connection {
     pub(super) fn new(settings: ClusterSettings) -> Self {
         Self {
             settings,
-            client: Mutex::new(None),
+            client: Mutex::default(),
             turns: AtomicU64::new(0),
         }
     }
@@ -275,41 +285,56 @@ impl Connection {
         Err(why)
     }
 
-    /// The client that is in use, or one that is made anew from what is written.
+    /// The client that is in use, or one that is made anew from what is written; where that can't be read, the one before it.
     async fn made(&self) -> Result<Made, Why> {
         let mut held = self.client.lock().await;
         let is_valid = |made: &&Made| {
             made.valid_until
                 .is_none_or(|until| SystemTime::now() < until)
         };
-        if let Some(made) = held.as_ref().filter(is_valid) {
+        if let Some(made) = held.current.as_ref().filter(is_valid) {
             return Ok(made.clone());
         }
-        let settings = self.settings.clone();
-        // It reads files, and may run a program.
-        let making = spawn_blocking(move || make(&settings));
-        let client = match timeout(MAKE_TIMEOUT, making).await {
-            Ok(Ok(made)) => made?,
-            Ok(Err(_)) => return Err(Why::Credentials("what gets them has ended".to_owned())),
-            Err(_) => {
-                let waited = format!("nothing came for {} s", MAKE_TIMEOUT.as_secs());
-                return Err(Why::Credentials(waited));
+        let client = match (self.make().await, held.former.clone()) {
+            (Ok(client), _) => client,
+            (Err(why), Some(former)) => {
+                if !std::mem::replace(&mut held.is_told, true) {
+                    let cluster = &self.settings.name;
+                    warn!(%cluster, "going on with what was read before: {why}");
+                }
+                return Ok(former);
             }
+            (Err(why), None) => return Err(why),
         };
+        held.is_told = false;
         let made = Made {
             valid_until: client.valid_until().map(SystemTime::from),
             client,
             turn: self.turns.fetch_add(1, Relaxed),
         };
-        *held = Some(made.clone());
+        held.current = Some(made.clone());
         Ok(made)
+    }
+
+    async fn make(&self) -> Result<Client, Why> {
+        let settings = self.settings.clone();
+        // It reads files, and may run a program.
+        let making = spawn_blocking(move || make(&settings));
+        match timeout(MAKE_TIMEOUT, making).await {
+            Ok(Ok(made)) => made,
+            Ok(Err(_)) => Err(Why::Credentials("what gets them has ended".to_owned())),
+            Err(_) => {
+                let waited = format!("nothing came for {} s", MAKE_TIMEOUT.as_secs());
+                Err(Why::Credentials(waited))
+            }
+        }
     }
 
     /// Gives up the client of this turn, where it is still in use.
     async fn forget(&self, turn: u64) {
         let mut held = self.client.lock().await;
-        if held.as_ref().is_some_and(|made| made.turn == turn) {
-            *held = None;
+        if held.current.as_ref().is_some_and(|made| made.turn == turn) {
+            held.former = held.current.take();
         }
     }
 }

@@ -233,7 +233,12 @@ impl Follower {
             since: Instant::now(),
             told: None,
         });
-        let may_go = reason == Reason::NotServed && outage.since.elapsed() < GOING;
+        let may_go = match reason {
+            Reason::NotServed => outage.since.elapsed() < GOING,
+            // Whoever is between them may have closed it: the next try tells.
+            Reason::Cut => self.backoff.failures() == 0,
+            _ => false,
+        };
         let is_news = outage.told != Some(reason) && !may_go;
         let trouble = Trouble {
             cluster: self.server.cluster.clone(),

@@ -264,6 +264,9 @@ impl Why {
             if kind == Some(io::ErrorKind::ConnectionRefused) {
                 return Self::Refused;
             }
+            if kind == Some(io::ErrorKind::UnexpectedEof) {
+                return other("the other end closed it".to_owned());
+            }
             last = Some(text);
         }
         other(one_line(&last.unwrap_or_default()))
