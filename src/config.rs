@@ -9,6 +9,7 @@
 mod contradiction;
 pub mod file;
 mod forward;
+mod kubernetes;
 mod restraint;
 pub mod value;
 pub mod yaml;
@@ -25,8 +26,8 @@ pub use contradiction::{Contradiction, Taken};
 use file::TcpKeys;
 pub use file::{File, FileError};
 use value::{
-    Domain, Folder, Http, Limit, Links, Listen, Listeners, LogFormat, LogLevel, Period, TtlPeriod,
-    Upstream, Wait, Workers, Zone,
+    Context, Domain, Folder, Http, Limit, Links, Listen, Listeners, LogFormat, LogLevel, Namespace,
+    Period, TtlPeriod, Upstream, Wait, Workers, Zone,
 };
 
 use yaml::OneOrMore;
@@ -37,7 +38,7 @@ use crate::{
     pipeline::Policy,
     select::WhenAllUnhealthy,
     serve::{CertificateFiles, Listener, RateLimit, TcpLimits},
-    source::FollowLinks,
+    source::{ClusterSettings, FollowLinks},
     wire::MAX_UDP_BYTES,
     zone::{Identity, Settings},
 };
@@ -61,6 +62,10 @@ const DEFAULT_START_PATIENCE: Duration = Duration::from_secs(30);
 pub struct Overrides {
     pub folders: Vec<PathBuf>,
     pub follow_links: Option<Links>,
+    pub kubernetes: bool,
+    pub kubeconfig: Option<PathBuf>,
+    pub context: Option<Context>,
+    pub namespaces: Vec<Namespace>,
     pub listen: Vec<Listeners>,
     pub tls_certificate: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
@@ -82,7 +87,9 @@ pub struct Overrides {
 pub struct Config {
     /// The mesh folders or files.
     pub folders: Vec<PathBuf>,
-    /// How far links in them are followed.
+    /// The clusters to follow.
+    pub clusters: Vec<ClusterSettings>,
+    /// How far links in the folders are followed.
     pub follow_links: FollowLinks,
     /// Where DNS is answered, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
@@ -142,6 +149,7 @@ impl Config {
         let defaults = Settings::default();
         let flags = overrides.clone();
         let file = file.clone();
+        let clusters = kubernetes::resolve(&flags, file.kubernetes);
         let listeners = first_said(flags.listen, file.listen);
         let listeners = listeners.unwrap_or_else(|| vec![default_listeners()]);
         let tls = file.tls.unwrap_or_default();
@@ -162,7 +170,8 @@ impl Config {
                     OneOrMore::<_>(paths.collect())
                 }),
             )
-            .unwrap_or_else(|| vec![DEFAULT_FOLDER.into()]),
+            .unwrap_or_else(|| default_folders(&clusters)),
+            clusters,
             follow_links: flags
                 .follow_links
                 .or(file.follow_links)
@@ -267,6 +276,7 @@ impl Config {
     pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
         let differences = [
             ("folders", self.folders != next.folders),
+            ("kubernetes", self.clusters != next.clusters),
             ("followLinks", self.follow_links != next.follow_links),
             (
                 "listen",
@@ -290,6 +300,12 @@ impl Config {
         let differing = differences.into_iter().filter(|(_, differs)| *differs);
         differing.map(|(key, _)| key).collect()
     }
+}
+
+/// A folder, unless clusters are followed.
+fn default_folders(clusters: &[ClusterSettings]) -> Vec<PathBuf> {
+    let default = clusters.is_empty().then(|| DEFAULT_FOLDER.into());
+    default.into_iter().collect()
 }
 
 fn default_listeners() -> Listeners {
@@ -375,6 +391,43 @@ mod tests {
         assert_eq!(config.http, [DEFAULT_HTTP]);
         assert_eq!(config.start_patience, Duration::from_secs(30));
         assert_eq!(config.policy(0).settings, Arc::new(Settings::default()));
+    }
+
+    #[test]
+    fn clusters_are_those_of_the_file_or_the_one_of_flags() {
+        let clusters = |flags: &Overrides, text: &str| {
+            let config = Config::resolve(flags, &file(text));
+            let names = config.clusters.iter();
+            let names: Vec<_> = names.map(|cluster| cluster.name.to_string()).collect();
+            (names.join(" "), config.folders)
+        };
+        let none: Vec<PathBuf> = Vec::new();
+        let both = "kubernetes: [{context: a}, {name: b, kubeconfig: f}]\n";
+        let flag = Overrides {
+            kubernetes: true,
+            ..Overrides::default()
+        };
+        let other = Overrides {
+            context: Some("c".parse().expect("a context")),
+            ..flag.clone()
+        };
+        let nothing = Overrides::default();
+        assert_eq!(
+            clusters(&nothing, ""),
+            (String::new(), vec!["zones".into()])
+        );
+        assert_eq!(clusters(&nothing, both), ("a b".to_owned(), none.clone()));
+        assert_eq!(clusters(&flag, both), ("a b".to_owned(), none.clone()));
+        assert_eq!(clusters(&other, both), ("c".to_owned(), none.clone()));
+        assert_eq!(clusters(&flag, ""), ("kubernetes".to_owned(), none.clone()));
+        assert_eq!(
+            clusters(&nothing, "kubernetes: {}\n"),
+            ("kubernetes".to_owned(), none)
+        );
+        assert_eq!(
+            clusters(&flag, "folders: f\n"),
+            ("kubernetes".to_owned(), vec!["f".into()])
+        );
     }
 
     #[test]

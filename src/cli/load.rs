@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::runtime::{self, Runtime};
 
-use super::{Exit, Failure, output};
+use super::{Exit, Failure, clusters, output};
 use crate::{
     config::Config,
     dns::Name,
@@ -29,8 +29,11 @@ pub(super) struct Loaded {
     pub(super) has_unreadable: bool,
 }
 
-/// Reads the mesh folders of `config`.
+/// Reads the mesh folders and lists the clusters of `config`.
 pub(super) fn load(config: &Config) -> Result<Loaded, Failure> {
+    if !config.clusters.is_empty() {
+        config.check()?;
+    }
     let mut pipeline = Pipeline::new(config.policy(0));
     let now = SystemTime::now();
     let mut has_unreadable = false;
@@ -39,6 +42,7 @@ pub(super) fn load(config: &Config) -> Result<Loaded, Failure> {
         has_unreadable |= readings.any(|reading| matches!(reading, Reading::Unreadable(_)));
         pipeline.take_in(batch.changes, now);
     })?;
+    clusters::list(&config.clusters, |changes| pipeline.take_in(changes, now))?;
     pipeline.compile(now);
     Ok(Loaded {
         pipeline,
@@ -51,15 +55,16 @@ impl Loaded {
     pub(super) fn mention_errors(&self, config: &Config) {
         let errors = self.pipeline.diagnostic_counts().errors;
         if errors > 0 {
-            let folders: Vec<String> = config
-                .folders
-                .iter()
-                .map(|folder| folder.display().to_string())
-                .collect();
+            let folders = config.folders.iter();
+            let mut sources: Vec<String> =
+                folders.map(|folder| folder.display().to_string()).collect();
+            if !config.clusters.is_empty() {
+                sources.push("--kubernetes".to_owned());
+            }
             output::talk(&format!(
                 "{} in the mesh, whose objects are left out: see `meshdns check {}`",
                 output::count(errors, "error"),
-                folders.join(" ")
+                sources.join(" ")
             ));
         }
     }

@@ -6,6 +6,7 @@
 //! Never decides what a mesh means: every command feeds the same [`Pipeline`](crate::pipeline::Pipeline) as `serve`.
 
 mod check;
+mod clusters;
 mod exit;
 mod explain;
 mod list;
@@ -41,6 +42,7 @@ const EXAMPLES: &str = "\
 Examples:
   meshdns check zones                       look for mistakes in the folder zones
   meshdns serve zones                       answer at 127.0.0.1:5300
+  meshdns serve --kubernetes                the same from a cluster, as it changes
   dig @127.0.0.1 -p 5300 svc1.internal.com  ask it
   meshdns list zones                        every host with its endpoints
   meshdns explain svc1.internal.com zones   why a name answers what it does

@@ -7,17 +7,64 @@ use clap::Args;
 use super::{Exit, Failure};
 use crate::config::{
     Config, Contradiction, File, FileError, Overrides,
-    value::{Domain, Links, TtlPeriod, Upstream},
+    value::{Context, Domain, Links, Namespace, TtlPeriod, Upstream},
 };
 
 /// The folders' help; their variable is read by [`folders_or_variable`].
 pub(super) const FOLDERS_HELP: &str =
-    "Mesh folders or files [default: zones] [env: MESHDNS_FOLDERS]";
+    "Mesh folders or files [default: zones, or none with --kubernetes] [env: MESHDNS_FOLDERS]";
+
+/// Which cluster is the source, beside folders or in their place.
+#[derive(Args, Clone, Debug)]
+#[allow(clippy::doc_markdown, reason = "the comments are help texts")]
+pub(super) struct ClusterArgs {
+    /// Read a Kubernetes cluster, and no folder unless one is named
+    ///
+    /// Its ServiceEntries, WorkloadEntries, WorkloadGroups and Pods are read from its API server, by get, list and watch
+    /// alone. Which cluster says --kubeconfig, else KUBECONFIG, else the service account of the Pod that this runs in, else
+    /// ~/.kube/config. Where the configuration file lists clusters, it is those, unless another flag describes one.
+    #[arg(long, env = "MESHDNS_KUBERNETES", hide_env_values = true)]
+    kubernetes: bool,
+
+    /// File that says how to reach the cluster [default: as kubectl finds it]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MESHDNS_KUBECONFIG",
+        requires = "kubernetes",
+        hide_env_values = true
+    )]
+    kubeconfig: Option<PathBuf>,
+
+    /// Context of that file [default: its current one]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "MESHDNS_CONTEXT",
+        requires = "kubernetes",
+        hide_env_values = true
+    )]
+    context: Option<Context>,
+
+    /// Namespace to read; repeat for more [default: all]
+    #[arg(
+        long = "namespace",
+        value_name = "NAME",
+        env = "MESHDNS_NAMESPACE",
+        value_delimiter = ',',
+        requires = "kubernetes",
+        hide_env_values = true
+    )]
+    namespaces: Vec<Namespace>,
+}
 
 /// What decides the answers, besides the mesh.
 #[derive(Args, Clone, Debug)]
 #[allow(clippy::doc_markdown, reason = "the comments are help texts")]
 pub(super) struct PolicyArgs {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+
     /// Configuration file (YAML); flags and variables win over it
     #[arg(
         long,
@@ -81,13 +128,23 @@ pub(super) struct PolicyArgs {
 impl PolicyArgs {
     /// These flags, and those given in `others`.
     pub(super) fn overrides(&self, others: Overrides) -> Overrides {
+        let cluster = self.cluster.clone();
         Overrides {
+            kubernetes: cluster.kubernetes,
+            kubeconfig: cluster.kubeconfig,
+            context: cluster.context,
+            namespaces: cluster.namespaces,
             zones: self.zones.clone(),
             upstreams: self.upstreams.clone(),
             ttl: self.ttl,
             follow_links: self.follow_links,
             ..others
         }
+    }
+
+    /// Whether clusters are asked for.
+    pub(super) fn names_cluster(&self) -> bool {
+        self.cluster.kubernetes
     }
 
     /// Whether there is a configuration file.

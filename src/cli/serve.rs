@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure, exit, log, policy};
+use super::{Exit, Failure, clusters, exit, log, policy};
 use crate::config::{
     Config, Overrides,
     value::{Http, Listeners, LogFormat, LogLevel, Period, Wait, Workers},
@@ -27,6 +27,8 @@ Examples:
   meshdns serve zones --zone internal.com  NXDOMAIN for what internal.com has not
   meshdns serve zones --listen :53 --listen tls://:853 --tls-certificate tls.crt --tls-key tls.key
   meshdns serve --config /etc/meshdns/meshdns.yaml
+  meshdns serve --kubernetes                the cluster that kubectl shows, or this Pod's own
+  meshdns serve --kubernetes --kubeconfig ~/.kube/config --context prod
 
 Then ask it:
   dig @127.0.0.1 -p 5300 svc1.internal.com
@@ -196,6 +198,7 @@ impl ServeArgs {
         });
         let config = Config::resolve(&overrides, &self.policy.file()?);
         config.check()?;
+        clusters::probe(&config.clusters)?;
         let log = log::start(config.log_format, &config.log_level)?;
         run::run(reload::Plan {
             policy: self.policy,

@@ -1,6 +1,6 @@
 //! Settings that are right one by one, and can't hold together.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use super::Config;
 use crate::{
@@ -27,6 +27,14 @@ pub enum Contradiction {
         "zone {0} has `unmatched: forward`, and there is nobody to forward to: name an upstream with --upstream"
     )]
     NoUpstream(Name),
+    /// Two clusters that nobody could tell apart.
+    #[error("two clusters are called {0}: give each a `name` of its own")]
+    SameCluster(Arc<str>),
+    /// Clusters, and nothing to follow them with.
+    #[error(
+        "this meshdns is built without the feature `kubernetes`: it can't follow the cluster {0}"
+    )]
+    NoKubernetes(Arc<str>),
     /// Two sockets that can't be bound at the same time.
     #[error("{0} and {1} take the same port: give one of them another one")]
     SamePort(Taken, Taken),
@@ -102,6 +110,7 @@ impl Config {
     pub fn check(&self) -> Result<(), Contradiction> {
         self.check_certificate()?;
         self.check_upstream()?;
+        self.check_clusters()?;
         self.check_ports()
     }
 
@@ -120,6 +129,20 @@ impl Config {
     fn check_upstream(&self) -> Result<(), Contradiction> {
         match self.partial_zones.first() {
             Some(zone) if self.forward.is_none() => Err(Contradiction::NoUpstream(zone.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_clusters(&self) -> Result<(), Contradiction> {
+        let mut names: Vec<&Arc<str>> = self.clusters.iter().map(|cluster| &cluster.name).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Contradiction::SameCluster(pair[0].clone()));
+        }
+        match names.first() {
+            Some(&name) if !cfg!(feature = "kubernetes") => {
+                Err(Contradiction::NoKubernetes(name.clone()))
+            }
             _ => Ok(()),
         }
     }
@@ -197,6 +220,17 @@ mod tests {
             ),
         );
         check(&format!("{tls}listen: ['quic://127.0.0.1:9153']\n"), "");
+    }
+
+    #[test]
+    fn clusters_have_names_of_their_own() {
+        check(
+            "kubernetes: [{kubeconfig: a}, {kubeconfig: b}]\n",
+            "two clusters are called kubernetes: give each a `name` of its own",
+        );
+        if cfg!(feature = "kubernetes") {
+            check("kubernetes: [{name: a}, {context: b}]\n", "");
+        }
     }
 
     #[test]

@@ -8,11 +8,11 @@ use serde::Deserialize;
 
 use super::{
     value::{
-        AllUnhealthy, AnswerBytes, CharacterString, Domain, Folder, ForwardPolicy, Http, Limit,
-        Links, Listeners, LogFormat, LogLevel, Memory, Network, Period, Slip, Switch, TtlPeriod,
-        Upstream, Wait, Workers, Zone,
+        AllUnhealthy, AnswerBytes, CharacterString, ClusterName, Context, Domain, Folder,
+        ForwardPolicy, Http, Limit, Links, Listeners, LogFormat, LogLevel, Memory, Namespace,
+        Network, Period, PodSelector, Slip, Switch, TtlPeriod, Upstream, Wait, Workers, Zone,
     },
-    yaml::OneOrMore,
+    yaml::{Listed, OneOrMore},
 };
 use crate::diagnostic::Position;
 
@@ -21,6 +21,9 @@ const MOST_NAME_SERVERS: usize = 13;
 
 /// As many as CoreDNS takes; more would only be asked when all of these fail.
 const MOST_UPSTREAMS: usize = 15;
+
+/// Each is listed and watched by itself: more are better followed as all.
+pub const MOST_NAMESPACES: usize = 64;
 
 /// How much alike a wrong and a right key must be for the hint to help.
 const ALIKE: f64 = 0.7;
@@ -55,6 +58,7 @@ pub enum FileError {
 pub struct File {
     pub folders: Option<OneOrMore<Folder>>,
     pub follow_links: Option<Links>,
+    pub kubernetes: Option<Listed<ClusterKeys>>,
     pub listen: Option<OneOrMore<Listeners>>,
     pub zones: Option<OneOrMore<Zone>>,
     pub ttl: Option<TtlPeriod>,
@@ -76,6 +80,18 @@ pub struct File {
     pub tcp: Option<TcpKeys>,
     pub tls: Option<TlsKeys>,
     pub forward: Option<ForwardKeys>,
+}
+
+/// A cluster to follow.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
+pub struct ClusterKeys {
+    pub name: Option<ClusterName>,
+    pub kubeconfig: Option<Folder>,
+    pub context: Option<Context>,
+    pub namespaces: Option<OneOrMore<Namespace, MOST_NAMESPACES>>,
+    pub pod_selector: Option<PodSelector>,
 }
 
 /// What a server tells about itself.

@@ -2,14 +2,16 @@
 //!
 //! Text goes in, a type that can't hold a wrong value comes out; what can't be one fails with [`ValueError`], which says
 //! what would be right. `yaml` reads the same forms from the file; `forward` has those that are about upstreams, `listen` those
-//! that are about addresses of our own.
+//! that are about addresses of our own, `kubernetes` those that are about clusters.
 
 mod forward;
+mod kubernetes;
 mod listen;
 
 use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
 pub use forward::{ForwardPolicy, Memory, Network, Upstream};
+pub use kubernetes::{ClusterName, Context, Namespace, PodSelector};
 pub use listen::{Listen, Listeners};
 use tracing_subscriber::filter::Targets;
 
@@ -74,6 +76,18 @@ pub enum ValueError {
     /// Neither a network nor an address.
     #[error("expected a network or an address, as in 10.0.0.0/8 or 2001:db8::/32")]
     Network,
+    /// Not what a cluster can be called.
+    #[error("expected 1 to 253 letters, digits or any of -._:/@, as in prod-eu")]
+    ClusterName,
+    /// Not what a context can be called.
+    #[error("expected the name of a context of the kubeconfig")]
+    Context,
+    /// Not a namespace.
+    #[error("expected a namespace: 1 to 63 small letters, digits or hyphens, as in shop")]
+    Namespace,
+    /// Not a label selector.
+    #[error("expected a label selector, as in app=reviews,tier!=test or env in (prod, stage)")]
+    PodSelector,
     /// Neither an address nor `off`.
     #[error("expected off, IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:9153")]
     Http,

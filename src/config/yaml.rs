@@ -11,9 +11,10 @@ use serde::{
 };
 
 use super::value::{
-    AllUnhealthy, AnswerBytes, CharacterString, Domain, Folder, ForwardPolicy, Http, Limit, Links,
-    Listeners, LogFormat, LogLevel, Memory, Network, Period, Slip, Switch, TtlPeriod, Unmatched,
-    Upstream, ValueError, Wait, Workers, Zone,
+    AllUnhealthy, AnswerBytes, CharacterString, ClusterName, Context, Domain, Folder,
+    ForwardPolicy, Http, Limit, Links, Listeners, LogFormat, LogLevel, Memory, Namespace, Network,
+    Period, PodSelector, Slip, Switch, TtlPeriod, Unmatched, Upstream, ValueError, Wait, Workers,
+    Zone,
 };
 use crate::chain::Chain;
 
@@ -61,6 +62,44 @@ impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>, const MOST: usize> Vi
             list.push(value);
         }
         Ok(OneOrMore(list))
+    }
+}
+
+/// A list of at most 64 mappings, or one of them that stands for a list of one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listed<T>(pub Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Listed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Mappings(PhantomData))
+    }
+}
+
+struct Mappings<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Mappings<T> {
+    type Value = Listed<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of mappings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<Listed<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(keys)).map(|one| Listed(vec![one]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Listed<T>, A::Error> {
+        const MOST: usize = 64;
+        let mut list = Vec::new();
+        while let Some(value) = values.next_element()? {
+            if list.len() == MOST {
+                return Err(de::Error::custom(format_args!(
+                    "more than {MOST} values: leave some out"
+                )));
+            }
+            list.push(value);
+        }
+        Ok(Listed(list))
     }
 }
 
@@ -148,6 +187,8 @@ reads_as_text!(
     AllUnhealthy,
     AnswerBytes,
     CharacterString,
+    ClusterName,
+    Context,
     Domain,
     Listeners,
     Folder,
@@ -158,8 +199,10 @@ reads_as_text!(
     LogFormat,
     LogLevel,
     Memory,
+    Namespace,
     Network,
     Period,
+    PodSelector,
     Slip,
     Switch,
     TtlPeriod,

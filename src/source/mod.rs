@@ -13,6 +13,9 @@
 //! Never joins objects and never publishes anything: `control` does.
 
 mod batch;
+#[cfg(feature = "kubernetes")]
+pub mod cluster;
+mod cluster_settings;
 mod documents;
 mod entries;
 mod error;
@@ -39,6 +42,7 @@ mod watch;
 mod watches;
 
 pub use batch::Batch;
+pub use cluster_settings::ClusterSettings;
 pub use error::{LoadError, probe};
 pub use feed::Feed;
 pub use inbox::{Inbox, LoopEnded, Teller};

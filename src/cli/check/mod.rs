@@ -9,7 +9,7 @@ use std::{fmt::Write as _, path::PathBuf, time::SystemTime};
 use clap::{Args, ValueEnum};
 
 use super::{
-    Exit, Failure, exit,
+    Exit, Failure, clusters, exit,
     load::{self, Loaded},
     output::{self, count},
     policy::PolicyArgs,
@@ -29,6 +29,7 @@ Examples:
   meshdns check zones --output github        annotations in a GitHub workflow
   meshdns check zones --config meshdns.yaml  the configuration file too
   meshdns check zones --strict               no file may be anything but a manifest
+  meshdns check --kubernetes                 the cluster of the current context
 
 What check rejects, serve does not answer with; warnings don't change the exit code.";
 
@@ -40,7 +41,7 @@ What check rejects, serve does not answer with; warnings don't change the exit c
 )]
 pub(super) struct CheckArgs {
     /// Mesh folders or files
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH", required_unless_present = "kubernetes")]
     paths: Vec<PathBuf>,
 
     /// Take files that are no manifests for errors
@@ -68,9 +69,13 @@ enum Format {
 impl CheckArgs {
     /// Prints every diagnostic, and ends in an error where one is.
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let config = self.policy.config(self.paths)?;
+        let mut config = self.policy.config(self.paths)?;
         if self.policy.has_file() {
             check_settings(&config)?;
+        }
+        if !self.policy.names_cluster() {
+            // Those of the configuration file: files are checked where no cluster can be reached.
+            config.clusters.clear();
         }
         let Loaded {
             pipeline,
@@ -80,7 +85,7 @@ impl CheckArgs {
         diagnostics.extend(pipeline.mesh().unselected());
         diagnostics.sort();
         let diagnostics = in_order(diagnostics, self.strict);
-        let summary = summary(&pipeline, &diagnostics);
+        let summary = summary(&pipeline, &diagnostics, config.clusters.len());
         output::data(|out| match self.output {
             Format::Text => {
                 text::write(out, &diagnostics)?;
@@ -120,6 +125,7 @@ fn in_order(mut diagnostics: Vec<Diagnostic>, is_strict: bool) -> Vec<Diagnostic
 /// clients refuse, and of files that can't be used and that nothing needs so far.
 fn check_settings(config: &Config) -> Result<(), Failure> {
     config.check()?;
+    clusters::probe(&config.clusters)?;
     check_certificate(config)?;
     check_cookie_keys(config)?;
     let encrypted = config.encrypted.iter().map(|listener| listener.address);
@@ -165,8 +171,8 @@ fn number(diagnostics: &[Diagnostic], severity: Severity) -> usize {
     diagnostics.iter().filter(of_severity).count()
 }
 
-/// What was read, and how much is wrong with it.
-fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic]) -> String {
+/// What was read, so many clusters among it, and how much is wrong with it.
+fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic], clusters: usize) -> String {
     let file_count = pipeline.mesh().file_count();
     let objects: usize = pipeline.mesh().object_counts().values().sum();
     let strays = diagnostics
@@ -179,6 +185,12 @@ fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic]) -> String {
     } else if strays > 0 {
         let _ = write!(files, ", {strays} of them no manifests");
     }
+    let clusters = (clusters > 0).then(|| count(clusters, "cluster"));
+    let places = match clusters {
+        Some(clusters) if file_count == 0 => clusters,
+        Some(clusters) => format!("{files} and {clusters}"),
+        None => files,
+    };
     let objects = count(objects, "object");
     let kinds = [
         (Severity::Error, "error"),
@@ -199,7 +211,7 @@ fn summary(pipeline: &Pipeline, diagnostics: &[Diagnostic]) -> String {
             [] => String::new(),
             notes => format!(" ({})", notes.join(", ")),
         };
-        return format!("✔ no problems in {files}, {objects}{notes}");
+        return format!("✔ no problems in {places}, {objects}{notes}");
     }
-    format!("{} in {files}", found.join(", "))
+    format!("{} in {places}", found.join(", "))
 }

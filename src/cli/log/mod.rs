@@ -75,11 +75,15 @@ pub(super) fn start(format: LogFormat, level: &LogLevel) -> anyhow::Result<LogCo
     })
 }
 
-/// What `level` says, and silence from the watching library where it says nothing of it: what that warns of, such as a
-/// folder that went before its watch, is no news to anybody.
+/// What `level` says, and silence from the libraries that watch folders, ask API servers and speak TLS where it says nothing of them: what
+/// those tell, such as of a folder that went before its watch, is told by this program where it is news.
 fn filter(level: &LogLevel) -> Targets {
     let wished = level.0.clone();
-    let quiet = Targets::new().with_target("notify", LevelFilter::ERROR);
+    let quiet = Targets::new()
+        .with_target("notify", LevelFilter::ERROR)
+        .with_target("kube_client", LevelFilter::OFF)
+        .with_target("rustls", LevelFilter::OFF)
+        .with_target("tower", LevelFilter::OFF);
     match wished.default_level() {
         Some(default) => quiet.with_default(default).with_targets(wished),
         None => quiet.with_targets(wished),

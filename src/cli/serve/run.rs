@@ -17,7 +17,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::{
-    super::{Exit, Failure},
+    super::{Exit, Failure, clusters},
     listen, progress,
     reload::{Plan, Reloading, published},
     signals::Stop,
@@ -81,9 +81,10 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let own = listen::own_addresses(&sockets);
     let pages = http::Sockets::bind(&listen::usable(&config.http))?;
     let seed = RandomState::new().hash_one(0);
+    let mut following = clusters::follow(&config.clusters)?;
     let mut control = control::start(
         options(config, seed),
-        Vec::new(),
+        std::mem::take(&mut following.inboxes),
         progress::show(config.log_format, &plan.log.lines),
     )?;
     let forwarder = match config.forward.clone() {
@@ -108,6 +109,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         Box::new(http::Figures(page_crowding.clone())),
         Box::new(plan.log.dropped.clone()),
     ];
+    counted.extend(following.figures.take());
     if let Some(certificates) = &certificates {
         counted.push(Box::new(certificates.clone()));
     }
@@ -158,6 +160,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         () = running.stop() => {}
         () = stop.signalled() => {}
     }
+    drop(following);
     control.stop();
     info!("stopped");
     Ok(Exit::Fine)
