@@ -8,6 +8,7 @@ mod deploy;
 mod kinds;
 mod mesh;
 mod much;
+mod ourselves;
 mod pages;
 mod place;
 #[path = "../program/mod.rs"]
