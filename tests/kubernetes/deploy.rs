@@ -9,6 +9,7 @@ use crate::{
     mesh::Mesh,
     place::{ALL, Place},
     rig::{
+        api::Api,
         cluster::Cluster,
         needs::{self, Need},
     },
@@ -63,33 +64,9 @@ fn the_overlay_for_folders_is_accepted() {
     is_accepted(cluster, &objects);
 }
 
-/// As in its Pod: the account's token, where every client looks for it, the arguments of the Deployment, and nothing else.
-#[test]
-fn the_account_may_do_enough_and_no_more() {
-    if !needs::met(&[Need::MachineOfItsOwn]) {
-        return;
-    }
-    let Some(place) = Place::shared("as-the-account") else {
-        return;
-    };
-    let objects = shipped();
-    let of = |kind: &str| {
-        objects
-            .iter()
-            .find(|object| object["kind"] == kind)
-            .expect("one")
-    };
-    for kind in [
-        "Namespace",
-        "ServiceAccount",
-        "ClusterRole",
-        "ClusterRoleBinding",
-    ] {
-        let reply = place.cluster.api.apply(of(kind), false);
-        assert!(reply.status < 300, "{kind}: {reply:?}");
-    }
-    let token = place.cluster.api.token("meshdns", "meshdns", None);
-    let account = place.cluster.api_as(&token);
+/// Asks the server what an account may do.
+#[track_caller]
+fn may_look_and_no_more(account: &Api) {
     let istio = "networking.istio.io";
     for (group, resource) in [
         ("", "pods"),
@@ -119,6 +96,35 @@ fn the_account_may_do_enough_and_no_more() {
             assert!(!account.may(verb, group, resource), "{verb} {resource}");
         }
     }
+}
+
+/// As in its Pod: the account's token, where every client looks for it, the arguments of the Deployment, and nothing else.
+#[test]
+fn the_account_may_do_enough_and_no_more() {
+    if !needs::met(&[Need::MachineOfItsOwn]) {
+        return;
+    }
+    let Some(place) = Place::shared("as-the-account") else {
+        return;
+    };
+    let objects = shipped();
+    let of = |kind: &str| {
+        objects
+            .iter()
+            .find(|object| object["kind"] == kind)
+            .expect("one")
+    };
+    for kind in [
+        "Namespace",
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+    ] {
+        let reply = place.cluster.api.apply(of(kind), false);
+        assert!(reply.status < 300, "{kind}: {reply:?}");
+    }
+    let token = place.cluster.api.token("meshdns", "meshdns", None);
+    may_look_and_no_more(&place.cluster.api_as(&token));
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let secrets = folder.path().join("serviceaccount");

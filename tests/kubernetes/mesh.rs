@@ -209,10 +209,11 @@ impl Drop for Over<'_> {
 
 fn ask(socket: &UdpSocket, server: &Server, name: &str) -> (ResponseCode, BTreeSet<IpAddr>) {
     let mut query = Message::query();
-    query.add_query(Query::query(Name::from_ascii(name).unwrap(), RecordType::A));
-    socket
-        .send_to(&query.to_vec().unwrap(), server.dns)
-        .unwrap();
+    let asked = Name::from_ascii(name).expect("a name");
+    query.add_query(Query::query(asked, RecordType::A));
+    let bytes = query.to_vec().expect("a small query");
+    let sent = socket.send_to(&bytes, server.dns);
+    sent.expect("loopback takes it");
     let mut reply = [0; 4096];
     let length = socket.recv(&mut reply).expect("every query has a reply");
     let reply = Message::from_vec(&reply[..length]).expect("a well-formed reply");

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// What the ClusterRole of `deploy/kubernetes` grants, for some resources.
+/// What the cluster role of `deploy/kubernetes` grants, for some resources.
 fn role(name: &str, rules: &[(&str, &[&str])]) -> Value {
     let rules: Vec<Value> = rules
         .iter()

@@ -131,6 +131,9 @@ fn a_state_does_not_answer_for_what_is_gone() {
     assert_eq!(mesh.get("/ready").body, "OK\n");
 }
 
+/// What happens to a file.
+type Break = fn(&[u8]) -> Vec<u8>;
+
 /// Cut, foreign or empty: a warning, and a start like one without a state.
 #[test]
 fn a_state_that_is_broken() {
@@ -141,7 +144,7 @@ fn a_state_that_is_broken() {
     let flag = mesh::state_flag(state.path());
     let flags = [&flag, "--zone=internal.com"];
     leave_behind(&place, &flags);
-    let breaks: [fn(&[u8]) -> Vec<u8>; 4] = [
+    let breaks: [Break; 4] = [
         |bytes| bytes[..bytes.len() / 2].to_vec(),
         |_| b"<html></html>\n".to_vec(),
         |_| Vec::new(),

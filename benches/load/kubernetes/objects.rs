@@ -83,8 +83,10 @@ enum Piece {
     Version,
 }
 
-/// What stands for each of the places in a template's text.
-const PLACES: [(&str, fn() -> Piece); 6] = [
+/// A mark in a template's text, and the place that it marks.
+type Mark = (&'static str, fn() -> Piece);
+
+const MARKS: [Mark; 6] = [
     ("@NUMBER@", || Piece::Number),
     ("@SERVICE@", || Piece::Service),
     ("@NAMESPACE@", || Piece::Namespace),
@@ -99,7 +101,7 @@ impl Template {
         let mut pieces = Vec::new();
         let mut rest = text.as_str();
         let next = |rest: &str| {
-            let found = PLACES
+            let found = MARKS
                 .iter()
                 .filter_map(|(mark, piece)| Some((rest.find(mark)?, mark, piece)));
             found
