@@ -2,6 +2,7 @@
 //!
 //! `scripts/build-kube-apiserver.sh` builds the server, `scripts/install-tools.sh test` brings etcd; without them these tests
 //! count as skipped. There is no controller, no scheduler and no kubelet: the tests write what those would.
+#![cfg(feature = "kubernetes")]
 
 mod connection;
 mod deploy;

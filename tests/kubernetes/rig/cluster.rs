@@ -85,6 +85,7 @@ impl Cluster {
             format!("{ADMIN_TOKEN},admin,admin,system:masters\n{USER_TOKEN},{USER},{USER}\n");
         let files = [
             ("accounts.key", key.serialize_pem()),
+            ("accounts.pub", key.public_key_pem()),
             ("clients.crt", clients.pem()),
             ("tokens", tokens),
         ];
@@ -145,7 +146,7 @@ impl Cluster {
                 "--authorization-mode=RBAC",
                 "--anonymous-auth=false",
                 "--service-account-issuer=https://kubernetes.default.svc",
-                "--service-account-key-file=accounts.key",
+                "--service-account-key-file=accounts.pub",
                 "--service-account-signing-key-file=accounts.key",
                 "--service-cluster-ip-range=10.96.0.0/16",
                 // There is no controller that makes a service account in each namespace, and nobody to be told the address.
@@ -366,11 +367,14 @@ fn log_path(folder: &Path, program: &str) -> PathBuf {
 fn wait(what: &str, folder: &Path, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
-        if start.elapsed() > PATIENCE {
+        let logs = || {
             let logs = ["etcd", "kube-apiserver"].map(|program| log_path(folder, program));
-            let logs = logs.map(|path| fs::read_to_string(path).unwrap_or_default());
-            panic!("waited too long for {what}:\n{}", logs.concat());
-        }
+            logs.map(|path| fs::read_to_string(path).unwrap_or_default())
+                .concat()
+        };
+        let has_ended = logs().contains("\"command failed\"");
+        let is_late = start.elapsed() > PATIENCE;
+        assert!(!has_ended && !is_late, "no {what}:\n{}", logs());
         thread::sleep(Duration::from_millis(20));
     }
 }
