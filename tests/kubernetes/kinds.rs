@@ -17,7 +17,8 @@ fn kinds_that_are_not_there_yet() {
     let Some(cluster) = Cluster::own() else {
         return;
     };
-    let mesh = Mesh::follow(&cluster.admin(), &["--zone=internal.com"]);
+    let kubeconfig = cluster.admin();
+    let mesh = Mesh::follow(&kubeconfig, &["--zone=internal.com"]);
     assert!(mesh.addresses("kinds.internal.com").is_empty());
     // Said once a kind, and not at each look.
     mesh.wait_for_log(&["prod", "WorkloadEntry"]);
@@ -41,7 +42,8 @@ fn a_kind_that_is_deleted_and_made_again() {
     };
     cluster.define_all();
     let place = Place::within(&cluster, "deleted");
-    let mesh = Mesh::follow(&cluster.admin(), &[]);
+    let kubeconfig = cluster.admin();
+    let mesh = Mesh::follow(&kubeconfig, &[]);
     mesh.has(&place.host, &ALL);
     let (kind, plural) = KINDS[1];
     cluster.api.delete(&definition(kind, plural, &[]));
@@ -64,7 +66,8 @@ fn a_version_that_is_no_longer_served() {
     };
     cluster.define_all();
     let place = Place::within(&cluster, "versions");
-    let mesh = Mesh::follow(&cluster.admin(), &[]);
+    let kubeconfig = cluster.admin();
+    let mesh = Mesh::follow(&kubeconfig, &[]);
     let (kind, plural) = KINDS[0];
     let serve = |is_served: bool| {
         let mut versions = definition(kind, plural, &VERSIONS)["spec"]["versions"].take();

@@ -65,7 +65,7 @@ fn a_very_large_object() {
     };
     let host = "huge.internal.com";
     let mut object = service("large", "huge", host, "10.0.3.1");
-    let names: Vec<String> = (0..18_000)
+    let names: Vec<String> = (0..19_200)
         .map(|number| format!("spiffe://cluster.local/ns/large/sa/app-{number:05}"))
         .collect();
     object["spec"]["subjectAltNames"] = json!(names);

@@ -15,7 +15,8 @@ fn a_server_that_restarts() {
     };
     cluster.define_all();
     let place = Place::within(&cluster, "restarts");
-    let mesh = Mesh::follow(&cluster.admin(), &[]);
+    let kubeconfig = cluster.admin();
+    let mesh = Mesh::follow(&kubeconfig, &[]);
     mesh.throughout(&place.host, &[&ALL, &[POD_2, VM]], || {
         for _ in 0..2 {
             cluster.stop_server();

@@ -65,12 +65,13 @@ fn rights_that_are_taken_away_and_given_back() {
     let granted = binding("meshdns", &user());
     cluster.api.create(&role("meshdns", &[PODS, ISTIO]));
     cluster.api.create(&granted);
-    let mesh = Mesh::follow(&as_user(&place), &[]);
+    let kubeconfig = as_user(&place);
+    let mesh = Mesh::follow(&kubeconfig, &[]);
     mesh.throughout(&place.host, &[&ALL, &[POD_2, VM]], || {
         cluster.api.delete(&granted);
         // A watch that runs is not looked at again.
         place.proxy.cut();
-        mesh.wait_for_log(&["WARN", "prod", "list", "pods"]);
+        mesh.wait_for_log(&["WARN", "prod", "pods", "forbidden"]);
         mesh.wait_for_metric("meshdns_cluster_synced", &["Pod"], |value| value < 0.5);
         place.turn(1, false);
         cluster.api.create(&granted);
