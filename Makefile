@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin:$(HOME)/.cargo/bin
 FOLDER ?= zones
 BENCH ?=
 
-.PHONY: help run test fuzz torture bench bench-scale instructions lint fmt clippy features doc circles deny hadolint kubernetes shellcheck
+.PHONY: help run test fuzz torture bench bench-scale bench-kubernetes instructions lint fmt clippy features doc circles deny hadolint kubernetes shellcheck
 
 help: ## Lists these words
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -21,6 +21,7 @@ run: ## Installs what building needs and serves zones/ (or FOLDER=path) on 127.0
 test: ## Installs what the tests need (a C compiler, dig and friends), runs all of them, and names those that were skipped
 	scripts/install-tools.sh build test
 	scripts/build-coredns.sh || echo "going on without CoreDNS" >&2
+	scripts/build-kube-apiserver.sh || echo "going on without kube-apiserver" >&2
 	scripts/test.sh --features hickory
 
 fuzz: ## Feeds each reader of foreign bytes with what a fuzzer thinks of, for a minute each (or SECONDS_EACH=20)
@@ -40,6 +41,11 @@ bench: ## Installs Knot, NSD, BIND, unbound, CoreDNS and dnsperf, and measures b
 bench-scale: ## Makes a mesh of a million endpoints below target/ and measures with it; BENCH=--quick is a tenth of it
 	scripts/install-tools.sh build bench
 	cargo bench --locked --bench load -- scale $(BENCH)
+
+bench-kubernetes: ## Streams a cluster of 220,000 objects to it from memory, and patches Pods at a real API server; BENCH=--quick is a tenth of it
+	scripts/install-tools.sh build test
+	scripts/build-kube-apiserver.sh || echo "going on without kube-apiserver" >&2
+	cargo bench --locked --bench load -- kubernetes $(BENCH)
 
 instructions: ## Counts the instructions a query takes and compares them with benches/instructions.txt
 	scripts/install-tools.sh build instructions
@@ -74,8 +80,9 @@ deny:
 hadolint:
 	scripts/hadolint.sh Dockerfile
 
+# A kustomization is no object of Kubernetes'.
 kubernetes:
-	scripts/kubernetes.sh deploy/kubernetes/*.yaml
+	scripts/kubernetes.sh $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.yaml deploy/kubernetes-folder/*.yaml))
 
 shellcheck:
 	scripts/install-tools.sh lint

@@ -29,6 +29,7 @@ test dnsmasq dnsmasq-base forwards to meshdns
 test named bind9 forwards to meshdns
 test unbound unbound forwards to meshdns
 test systemd-resolved systemd-resolved forwards to meshdns
+test etcd etcd-server keeps what Kubernetes' API server is told in tests/kubernetes
 test musl-gcc musl-tools has the C library of Alpine
 test /usr/include/ares.h libc-ares-dev looks names up for programs in C
 bench dnsperf dnsperf makes the load
@@ -88,6 +89,7 @@ install_packages() {
             case "$package" in
             knot | nsd | unbound) $sudo systemctl disable --quiet "$package" ;;
             bind9) $sudo systemctl disable --quiet named ;;
+            etcd-server) $sudo systemctl disable --quiet etcd ;;
             esac
         done
     fi

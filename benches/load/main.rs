@@ -3,6 +3,7 @@
 //! ```text
 //! make bench                                       # cargo bench --bench load -- compare
 //! make bench-scale                                 # cargo bench --bench load -- scale
+//! make bench-kubernetes                            # cargo bench --bench load -- kubernetes
 //! cargo bench --bench load -- compare --rounds 9 --mix a,cookie
 //! cargo bench --bench load -- scale --quick
 //! make torture                                     # cargo bench --bench load -- soak, after the hostile tests
@@ -25,6 +26,7 @@ mod data;
 mod dnsperf;
 mod flood;
 mod generator;
+mod kubernetes;
 mod machine;
 mod median;
 mod mix;
@@ -34,6 +36,8 @@ mod process;
 mod query;
 mod reflector;
 mod report;
+#[path = "../../tests/kubernetes/rig/mod.rs"]
+mod rig;
 mod scale;
 mod servers;
 mod soak;
@@ -63,6 +67,8 @@ enum Command {
     Compare(bench::Options),
     /// Loading, changing and serving a mesh of a million endpoints
     Scale(scale::Options),
+    /// Following a large cluster, streamed by an API server that is none, and a small real one
+    Kubernetes(kubernetes::Options),
     /// Serving for a long time beside reloads and forwarding: what is lost, and what grows
     Soak(soak::Options),
     /// Be the reflector on these sockets, for ever
@@ -84,6 +90,10 @@ fn main() -> Result<()> {
         Some(Command::Compare(options)) => compare::run(&options),
         Some(Command::Scale(options)) => {
             scale::run(&options);
+            Ok(())
+        }
+        Some(Command::Kubernetes(options)) => {
+            kubernetes::run(&options);
             Ok(())
         }
         Some(Command::Soak(options)) => soak::run(&options),

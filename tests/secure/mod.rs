@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
 
 /// A certificate for `dns.test` and an address, that nobody vouches for, and its key.
+#[derive(Clone)]
 pub(crate) struct Certificate {
     pub(crate) pem: String,
     pub(crate) key: String,

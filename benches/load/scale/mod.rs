@@ -8,9 +8,9 @@ mod big_mesh;
 mod change;
 mod folder;
 mod overlap;
-mod queries;
-mod rolling;
-mod server;
+pub(crate) mod queries;
+pub(crate) mod rolling;
+pub(crate) mod server;
 
 use std::{path::Path, time::Duration};
 
@@ -203,7 +203,7 @@ fn start(options: &Options, mesh: &Path, scratch: &TempDir) -> Result<(Meshdns, 
         eprintln!("start {} of {}", round + 1, options.starts);
         // The one before ends first: two would share the cores.
         drop(running.take());
-        let (meshdns, start) = Meshdns::start_ready(mesh, options.workers, scratch.path())?;
+        let (meshdns, start) = Meshdns::start_ready(&[mesh], options.workers, scratch.path())?;
         starts.push(start);
         running = Some(meshdns);
     }

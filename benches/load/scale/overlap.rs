@@ -36,7 +36,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) {
 fn serve(options: &Options, mesh: &Mesh, what: &str, report: &mut Report) -> Result<()> {
     let scratch = scratch()?;
     let kept = folder::kept(mesh)?;
-    let (meshdns, start) = Meshdns::start_ready(&kept, options.workers, scratch.path())?;
+    let (meshdns, start) = Meshdns::start_ready(&[kept], options.workers, scratch.path())?;
     report.tell(
         &format!("{what}: start to ready"),
         &format!(

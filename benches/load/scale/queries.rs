@@ -36,7 +36,7 @@ pub(super) fn measure(
         ..mesh
     };
     let kept = folder::kept(&small)?;
-    let (beside, _) = Meshdns::start_ready(&kept, options.workers, scratch)?;
+    let (beside, _) = Meshdns::start_ready(&[kept], options.workers, scratch)?;
     let sets = [
         (&beside, write(scratch, "small", 0..few)?),
         (
@@ -93,7 +93,7 @@ fn write(folder: &Path, name: &str, services: impl Iterator<Item = usize>) -> Re
 }
 
 /// Every number below `count` once, far apart from one to the next.
-pub(super) fn shuffled(count: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn shuffled(count: usize) -> impl Iterator<Item = usize> {
     // Steps of a prime that is larger than any count visit each number once.
     const STEP: usize = 2_654_435_761;
     (0..count).map(move |index| index * STEP % count)

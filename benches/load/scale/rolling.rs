@@ -13,7 +13,7 @@ use super::{
     Mesh, Meshdns, Options, Report, change::is_answered, folder, queries::shuffled, server::Client,
 };
 use crate::{
-    generator::{self, Replies, Turns},
+    generator::{self, Outcome, Replies, Turns},
     mix::Type,
     query::query,
     usage::{Meter, Usage},
@@ -79,9 +79,29 @@ pub(super) fn rolling(
         "0",
         changing.is_whole(spilt),
     );
+    hold_beside_rest(report, &outcome, &usages);
+
+    let turns = Turns {
+        count: 1,
+        length: time,
+    };
+    let mut meter = Meter::start(meshdns.id())?;
+    let outcome = generator::run(meshdns.dns, &queries, RATE, turns, |_| {
+        files.flip_by_pod(time)
+    })?;
+    let side = Side::of([(&outcome.turns[0], meter.lap()?)].into_iter());
+    report.tell(
+        &format!("{pods} Pods turn ready in {time:?}, a file replaced for each"),
+        &format!("{side}, {}", side.losses(outcome.spilt)),
+    );
+    Ok(())
+}
+
+/// Holds the latencies of the turns with changes to those of the turns at rest.
+pub(crate) fn hold_beside_rest(report: &mut Report, outcome: &Outcome, usages: &[Usage]) {
+    let all = sides(&outcome.turns, usages, |_| true);
     let ratio = |[resting, changing]: &[Side; 2]| changing.p99() / resting.p99();
-    let undisturbed = sides(&outcome.turns, &usages, |usage| usage.stolen.is_zero());
-    let all = [resting, changing];
+    let undisturbed = sides(&outcome.turns, usages, |usage| usage.stolen.is_zero());
     let is_enough = undisturbed.iter().all(|side| side.turns >= FEWEST_TURNS);
     let counted = if is_enough { &undisturbed } else { &all };
     let [still, moving] = counted;
@@ -106,30 +126,19 @@ pub(super) fn rolling(
         let what = "the same, of all turns";
         report.tell(what, &format!("{:.2} × ({changing})", ratio(&all)));
     }
-
-    let turns = Turns {
-        count: 1,
-        length: time,
-    };
-    let mut meter = Meter::start(meshdns.id())?;
-    let outcome = generator::run(meshdns.dns, &queries, RATE, turns, |_| {
-        files.flip_by_pod(time)
-    })?;
-    let side = Side::of([(&outcome.turns[0], meter.lap()?)].into_iter());
-    report.tell(
-        &format!("{pods} Pods turn ready in {time:?}, a file replaced for each"),
-        &format!("{side}, {}", side.losses(outcome.spilt)),
-    );
-    Ok(())
 }
 
-/// Whether files change in a turn.
-fn is_change(turn: usize) -> bool {
+/// Whether something changes in a turn.
+pub(crate) fn is_change(turn: usize) -> bool {
     turn % 2 == 1
 }
 
 /// What came of the turns at rest and of those with changes, as far as they are `counted`.
-fn sides(turns: &[Replies], usages: &[Usage], counted: impl Fn(&Usage) -> bool) -> [Side; 2] {
+pub(crate) fn sides(
+    turns: &[Replies],
+    usages: &[Usage],
+    counted: impl Fn(&Usage) -> bool,
+) -> [Side; 2] {
     [false, true].map(|with_changes| {
         let all = turns.iter().zip(usages.iter().copied()).enumerate();
         let of_side = all.filter(|(turn, _)| is_change(*turn) == with_changes);
@@ -142,10 +151,10 @@ fn sides(turns: &[Replies], usages: &[Usage], counted: impl Fn(&Usage) -> bool) 
 }
 
 /// Turns of the same kind.
-struct Side {
+pub(crate) struct Side {
     turns: usize,
     replies: Replies,
-    usage: Usage,
+    pub(crate) usage: Usage,
 }
 
 impl Side {
@@ -166,11 +175,11 @@ impl Side {
         self.replies.percentile(99.0)
     }
 
-    fn is_whole(&self, spilt: usize) -> bool {
+    pub(crate) fn is_whole(&self, spilt: usize) -> bool {
         self.replies.missing() <= spilt && self.replies.refused == 0
     }
 
-    fn losses(&self, spilt: usize) -> String {
+    pub(crate) fn losses(&self, spilt: usize) -> String {
         format!(
             "{} lost ({spilt} more by the generator), {} not NOERROR of {}",
             self.replies.missing().saturating_sub(spilt),
@@ -278,7 +287,7 @@ impl File {
 }
 
 /// Does something with every item, from the beginning to the end of `time`.
-fn evenly<T>(
+pub(crate) fn evenly<T>(
     items: &mut [T],
     time: Duration,
     mut act: impl FnMut(&mut T) -> Result<()>,

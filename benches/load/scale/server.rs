@@ -1,6 +1,7 @@
 //! meshdns under test: started, waited for, asked and told to reload.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream, UdpSocket},
@@ -24,28 +25,28 @@ use crate::{
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A `meshdns serve` with its configuration file.
-pub(super) struct Meshdns {
-    pub(super) server: Server,
-    pub(super) dns: SocketAddr,
-    http: SocketAddr,
+pub(crate) struct Meshdns {
+    pub(crate) server: Server,
+    pub(crate) dns: SocketAddr,
+    pub(crate) http: SocketAddr,
     configuration: PathBuf,
     started: Instant,
 }
 
 /// What it took until the mesh was served.
 #[derive(Clone, Copy)]
-pub(super) struct Start {
+pub(crate) struct Start {
     /// From the start of the process to `/ready`.
-    pub(super) time: Duration,
+    pub(crate) time: Duration,
     /// On all cores, until then.
-    pub(super) cpu: Duration,
+    pub(crate) cpu: Duration,
     /// A moment later.
-    pub(super) memory: Memory,
+    pub(crate) memory: Memory,
 }
 
 impl Meshdns {
-    /// Starts it with `workers` on `mesh`; its files go to `folder`.
-    pub(super) fn start(mesh: &Path, workers: u32, folder: &Path) -> Result<Self> {
+    /// Starts it with `workers` on what these arguments name; its files go to `folder`.
+    pub(crate) fn start(mesh: &[impl AsRef<OsStr>], workers: u32, folder: &Path) -> Result<Self> {
         let (dns, http) = (free_port()?, free_port()?);
         let configuration = folder.join(format!("meshdns-{dns}.yaml"));
         fs::write(&configuration, configuration_with(5)).context("write the configuration")?;
@@ -53,7 +54,7 @@ impl Meshdns {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
         command
             .arg("serve")
-            .arg(mesh)
+            .args(mesh)
             .arg("--config")
             .arg(&configuration)
             .args(["--listen", &local(dns).to_string()])
@@ -70,7 +71,11 @@ impl Meshdns {
     }
 
     /// Starts it and waits until it is ready.
-    pub(super) fn start_ready(mesh: &Path, workers: u32, folder: &Path) -> Result<(Self, Start)> {
+    pub(crate) fn start_ready(
+        mesh: &[impl AsRef<OsStr>],
+        workers: u32,
+        folder: &Path,
+    ) -> Result<(Self, Start)> {
         const SETTLING: Duration = Duration::from_secs(1);
         let meshdns = Self::start(mesh, workers, folder)?;
         meshdns.wait("ready", || {
@@ -85,7 +90,7 @@ impl Meshdns {
     }
 
     /// Waits until `condition` holds.
-    pub(super) fn wait(&self, what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
+    pub(crate) fn wait(&self, what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
         const INTERVAL: Duration = Duration::from_millis(5);
         let begin = Instant::now();
         while !condition()? {
@@ -97,20 +102,20 @@ impl Meshdns {
     }
 
     /// The number of the process.
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.server.process.borrow().id()
     }
 
-    pub(super) fn cpu(&self) -> Result<Duration> {
+    pub(crate) fn cpu(&self) -> Result<Duration> {
         self.server.process.borrow().cpu()
     }
 
-    pub(super) fn memory(&self) -> Result<Memory> {
+    pub(crate) fn memory(&self) -> Result<Memory> {
         self.server.process.borrow().memory()
     }
 
     /// Reads every file again, and returns the peak of memory meanwhile, in bytes.
-    pub(super) fn reload(&self) -> Result<u64> {
+    pub(crate) fn reload(&self) -> Result<u64> {
         const RELOADED: &str = "meshdns_reload_last_timestamp_seconds";
         let reloaded = || pages::metric::<f64>(self.http, RELOADED);
         let before = reloaded()?;
@@ -118,7 +123,7 @@ impl Meshdns {
     }
 
     /// Gives every record another TTL, and returns the peak of memory meanwhile, in bytes.
-    pub(super) fn change_policy(&self, host: &str) -> Result<u64> {
+    pub(crate) fn change_policy(&self, host: &str) -> Result<u64> {
         const TTL_SECONDS: u8 = 7;
         fs::write(&self.configuration, configuration_with(TTL_SECONDS))
             .context("write the configuration")?;
@@ -140,7 +145,7 @@ impl Meshdns {
     }
 
     /// Waits until the process has done nothing for a while, longer than it puts off anything that is due soon.
-    pub(super) fn rest(&self) -> Result<()> {
+    pub(crate) fn rest(&self) -> Result<()> {
         const QUIET: Duration = Duration::from_millis(300);
         const IDLE: Duration = Duration::from_millis(1);
         self.wait("at rest", || {
@@ -151,7 +156,7 @@ impl Meshdns {
     }
 
     /// The reply over TCP: its length in bytes, and how many records its answer section has.
-    pub(super) fn ask_over_tcp(&self, host: &str) -> Result<(usize, u32)> {
+    pub(crate) fn ask_over_tcp(&self, host: &str) -> Result<(usize, u32)> {
         let query = query(host, Type::A, false);
         let length = u16::try_from(query.len()).context("a query is short")?;
         let mut stream = TcpStream::connect(self.dns).context("connect over TCP")?;
@@ -171,10 +176,10 @@ fn configuration_with(ttl_seconds: u8) -> String {
 }
 
 /// Asks one question at a time over UDP.
-pub(super) struct Client(UdpSocket);
+pub(crate) struct Client(UdpSocket);
 
 impl Client {
-    pub(super) fn of(meshdns: &Meshdns) -> Result<Self> {
+    pub(crate) fn of(meshdns: &Meshdns) -> Result<Self> {
         const TIMEOUT: Duration = Duration::from_secs(5);
         let socket = UdpSocket::bind("127.0.0.1:0").context("bind a socket")?;
         socket.connect(meshdns.dns).context("connect a socket")?;
@@ -185,7 +190,7 @@ impl Client {
     }
 
     /// Whether the reply for the host's addresses is as wanted.
-    pub(super) fn ask(&self, host: &str, is_wanted: impl Fn(Reply<'_>) -> bool) -> Result<bool> {
+    pub(crate) fn ask(&self, host: &str, is_wanted: impl Fn(Reply<'_>) -> bool) -> Result<bool> {
         let query = query(host, Type::A, true);
         self.0.send(&query).context("send a query")?;
         let mut message = [0; 4096];

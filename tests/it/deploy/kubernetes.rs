@@ -1,10 +1,10 @@
 //! The manifests: what one names is what another one has, the arguments are right for the binary, and each ConfigMap holds
-//! what the binary reads or prints.
+//! what the binary reads or prints. `tests/kubernetes` takes them to a real API server.
 
 use std::{collections::BTreeMap, fs, process::Command};
 
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::shipped;
 use crate::serve;
@@ -19,10 +19,59 @@ fn objects(name: &str) -> Vec<Value> {
 
 /// The object of this kind in the main file.
 fn the(kind: &str) -> Value {
-    let mut objects = objects("kubernetes/meshdns.yaml");
+    one(objects("kubernetes/meshdns.yaml"), kind)
+}
+
+/// The object of this kind among these.
+#[track_caller]
+fn one(mut objects: Vec<Value>, kind: &str) -> Value {
     objects.retain(|object| object["kind"] == kind);
     assert_eq!(objects.len(), 1, "one {kind}");
     objects.remove(0)
+}
+
+/// The main file as the overlay for folders changes it.
+fn with_a_folder() -> Vec<Value> {
+    let overlay = one(
+        objects("kubernetes-folder/kustomization.yaml"),
+        "Kustomization",
+    );
+    let mut made = objects("kubernetes/meshdns.yaml");
+    for patch in overlay["patches"].as_array().expect("a list") {
+        let target = &patch["target"];
+        let place = made.iter().position(|object| {
+            object["kind"] == target["kind"] && object["metadata"]["name"] == target["name"]
+        });
+        let place = place.unwrap_or_else(|| panic!("nothing is {target}"));
+        let text = patch["patch"].as_str().expect("text");
+        let patch: Value = serde_yaml::from_str(text).expect("YAML");
+        if patch["$patch"] == "delete" {
+            made.remove(place);
+            continue;
+        }
+        for change in patch.as_array().expect("a list of changes") {
+            apply(&mut made[place], change);
+        }
+    }
+    made
+}
+
+/// Does what a JSON patch says (RFC 6902), as far as the overlay needs it.
+fn apply(object: &mut Value, change: &Value) {
+    let path = change["path"].as_str().expect("a path");
+    let value = change["value"].clone();
+    if let Some(list) = path.strip_suffix("/-") {
+        let list = object.pointer_mut(list).and_then(Value::as_array_mut);
+        list.unwrap_or_else(|| panic!("{path}")).push(value);
+        return;
+    }
+    let field = object.pointer_mut(path);
+    let field = field.unwrap_or_else(|| panic!("{path}"));
+    match change["op"].as_str() {
+        Some("replace") => *field = value,
+        Some("test") => assert_eq!(*field, value, "{path}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn container() -> Value {
@@ -118,9 +167,10 @@ fn a_pod_may_go_and_has_time_to() {
 #[test]
 fn all_objects_are_in_one_namespace() {
     let namespace = the("Namespace")["metadata"]["name"].clone();
-    let objects = ["kubernetes/meshdns.yaml", "kubernetes/zones.yaml"].map(objects);
-    for object in objects.concat() {
-        if object["kind"] != "Namespace" {
+    let files = ["kubernetes/meshdns.yaml", "kubernetes-folder/zones.yaml"];
+    for object in files.map(objects).concat() {
+        let kind = object["kind"].as_str().expect("text");
+        if kind != "Namespace" && !kind.starts_with("Cluster") {
             assert_eq!(
                 object["metadata"]["namespace"], namespace,
                 "{}",
@@ -131,22 +181,64 @@ fn all_objects_are_in_one_namespace() {
 }
 
 #[test]
-fn the_pods_would_serve_the_config_map() {
-    let config_map = objects("kubernetes/zones.yaml").remove(0);
-    let deployment = the("Deployment");
-    let volume = &deployment["spec"]["template"]["spec"]["volumes"][0];
-    let mount = &container()["volumeMounts"][0];
+fn the_account_may_look_at_four_kinds_alone() {
+    let role = the("ClusterRole");
+    let binding = the("ClusterRoleBinding");
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    let account = the("ServiceAccount");
+    let subject = &binding["subjects"][0];
+    assert_eq!(subject["name"], account["metadata"]["name"]);
+    assert_eq!(subject["namespace"], account["metadata"]["namespace"]);
+    let mut resources = Vec::new();
+    for rule in role["rules"].as_array().expect("a list") {
+        assert_eq!(rule["verbs"], json!(["get", "list", "watch"]));
+        resources.extend(rule["resources"].as_array().expect("a list").clone());
+    }
+    let expected = [
+        "serviceentries",
+        "workloadentries",
+        "workloadgroups",
+        "pods",
+    ];
+    assert_eq!(resources, expected);
+    let pod = &the("Deployment")["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], true);
+}
+
+#[test]
+fn with_a_folder_it_may_nothing() {
+    let objects = with_a_folder();
+    assert!(objects.iter().all(|object| {
+        !object["kind"]
+            .as_str()
+            .expect("text")
+            .starts_with("Cluster")
+    }));
+    let pod = &one(objects.clone(), "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(one(objects, "NetworkPolicy")["spec"]["egress"], json!([]));
+}
+
+#[test]
+fn with_a_folder_the_pods_would_serve_the_config_map() {
+    let config_map = objects("kubernetes-folder/zones.yaml").remove(0);
+    let pod = one(with_a_folder(), "Deployment")["spec"]["template"]["spec"].take();
+    let container = &pod["containers"][0];
+    let volume = named(&pod["volumes"], "zones");
+    let mount = named(&container["volumeMounts"], "zones");
     assert_eq!(volume["configMap"]["name"], config_map["metadata"]["name"]);
-    assert_eq!(mount["name"], volume["name"]);
     assert_eq!(mount["mountPath"], "/zones");
     assert_eq!(mount["subPath"], Value::Null);
+    let state = named(&pod["volumes"], "state");
+    assert!(state["emptyDir"].is_object(), "it may write there");
+    let mount = named(&container["volumeMounts"], "state");
+    assert_eq!(mount["mountPath"], "/state");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let zones = folder.path().join("zones");
     fs::create_dir(&zones).expect("a new folder");
     for (file, text) in config_map["data"].as_object().expect("files") {
         fs::write(zones.join(file), text.as_str().expect("text")).expect("a new file");
     }
-    let container = container();
     let arguments = container["args"].as_array().expect("a list").iter();
     let arguments = arguments.map(|argument| argument.as_str().expect("text"));
     let is_ours = |argument: &&str| {
@@ -161,11 +253,6 @@ fn the_pods_would_serve_the_config_map() {
     });
     let arguments: Vec<&str> = here.collect();
     assert_eq!(arguments[0], "zones");
-    let volumes = deployment["spec"]["template"]["spec"]["volumes"].as_array();
-    let state = &volumes.expect("a list")[1];
-    assert_eq!(container["volumeMounts"][1]["name"], state["name"]);
-    assert_eq!(container["volumeMounts"][1]["mountPath"], "/state");
-    assert!(state["emptyDir"].is_object(), "it may write there");
     let server = serve(folder.path(), &arguments);
     let port = format!("-p{}", server.dns.port());
     let asked = Command::new("dig")
@@ -173,6 +260,14 @@ fn the_pods_would_serve_the_config_map() {
         .output()
         .expect("make test installs dig");
     assert_eq!(String::from_utf8_lossy(&asked.stdout).lines().count(), 2);
+}
+
+/// The one of a list with this name.
+#[track_caller]
+fn named<'l>(list: &'l Value, name: &str) -> &'l Value {
+    let mut list = list.as_array().expect("a list").iter();
+    list.find(|one| one["name"] == name)
+        .expect("one of that name")
 }
 
 #[test]

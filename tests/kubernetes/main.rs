@@ -1,0 +1,22 @@
+//! The real program beside a real API server of Kubernetes with etcd, and what goes wrong between the two.
+//!
+//! `scripts/build-kube-apiserver.sh` builds the server, `scripts/install-tools.sh test` brings etcd; without them these tests
+//! count as skipped. There is no controller, no scheduler and no kubelet: the tests write what those would.
+#![cfg(feature = "kubernetes")]
+
+mod connection;
+mod deploy;
+mod kinds;
+mod mesh;
+mod much;
+mod ourselves;
+mod pages;
+mod place;
+#[path = "../program/mod.rs"]
+mod program;
+mod restart;
+mod rig;
+mod rights;
+mod sources;
+mod start;
+mod story;
