@@ -334,8 +334,9 @@ impl Process {
             .create(true)
             .open(log_path(folder, program))
             .expect("a new file");
-        // The shell reads from a pipe that nobody writes to: it goes on when we end, and ends the program by its id.
-        let script = r#""$@" </dev/null & read -r _; kill -KILL $!; wait"#;
+        // The shell reads from a pipe that nobody writes to: it goes on when we end, and ends the program by its id. A signal to
+        // all of us does the same.
+        let script = r#"trap : HUP INT TERM; "$@" </dev/null & read -r _; kill -KILL $!; wait"#;
         let shell = Command::new("sh")
             .args(["-c", script, "sh", program])
             .args(arguments)
