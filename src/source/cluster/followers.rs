@@ -1,6 +1,6 @@
 //! The thread on which clusters are followed: one for all of them.
 
-use std::{io, sync::Arc, thread::JoinHandle};
+use std::{io, panic::resume_unwind, sync::Arc, thread::JoinHandle};
 
 use tokio::{
     runtime::{self, Runtime},
@@ -145,8 +145,12 @@ impl Source {
 
 /// Waits until one of the tasks ends: where the loop that is told has ended, or by a bug.
 async fn end_of(tasks: &mut JoinSet<Result<(), LoopEnded>>) {
-    if let Some(Err(_)) = tasks.join_next().await {
+    if let Some(Err(error)) = tasks.join_next().await
+        && let Ok(panic) = error.try_into_panic()
+    {
         error!("clusters are no longer followed: restart meshdns");
+        // The thread ends with it, and `/health` names that.
+        resume_unwind(panic);
     }
 }
 
