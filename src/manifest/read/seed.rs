@@ -75,6 +75,11 @@ pub(super) struct Reading<'t> {
     faults: RefCell<Vec<Fault>>,
 }
 
+/// How many members a document of this text may have.
+fn max_members(text: &str) -> usize {
+    MAX_MEMBERS.min(FREE_MEMBERS + text.len() / BYTES_OF_MEMBER)
+}
+
 impl<'t> Reading<'t> {
     pub(super) fn new(arena: &'t Bump, text: &'t str, format: Format) -> Self {
         Self {
@@ -86,7 +91,7 @@ impl<'t> Reading<'t> {
             passed_over: &[],
             next: Cell::new(0),
             budget: Cell::new(2 * text.len() + ALIAS_ALLOWANCE),
-            members_left: Cell::new(MAX_MEMBERS.min(FREE_MEMBERS + text.len() / BYTES_OF_MEMBER)),
+            members_left: Cell::new(max_members(text)),
             refusal: Cell::new(None),
             faults: RefCell::default(),
         }
@@ -162,7 +167,14 @@ impl<'t> Reading<'t> {
         match self.members_left.get().checked_sub(1) {
             Some(left) if open < MAX_OPEN_MEMBERS => self.members_left.set(left),
             _ => {
-                self.refusal.set(Some(Refusal::TooManyMembers));
+                let counted = max_members(self.text) - self.members_left.get();
+                // What the text has no room for, aliases made.
+                let refusal = if counted > self.text.len() / 2 {
+                    Refusal::AliasExpansion
+                } else {
+                    Refusal::TooManyMembers
+                };
+                self.refusal.set(Some(refusal));
                 return None;
             }
         }
