@@ -134,6 +134,11 @@ fn without_identifier<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'
 }
 
 /// What the mesh answers.
+#[allow(
+    clippy::inline_always,
+    reason = "it is called once, for every query, and what is given back would go through memory"
+)]
+#[inline(always)]
 fn of_mesh<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: Found<'s>) -> Answer<'s> {
     match found {
         Found::Name(owner) => Answer {
