@@ -55,6 +55,7 @@ pub use object::{
     Address, Contents, Document, DocumentOutcome, EndpointSource, Export, Metadata, Object,
     ObjectContents, Pod, Resolution, ServiceEntry, WorkloadEntry,
 };
+pub use probe::{HttpGet, Probe, ProbeMethod};
 pub use raw::{RawDocument, Split, split};
 #[cfg(fuzzing)]
 pub use read::fuzzing::check_readers;

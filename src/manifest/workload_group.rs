@@ -36,7 +36,7 @@ pub(super) fn check(findings: &mut Findings, spec: Fields<'_>) {
         .get("probe")
         .and_then(|node| findings.fields(node, "`probe`"))
     {
-        probe::check(findings, fields);
+        probe::decode(findings, fields);
     }
 }
 
