@@ -43,6 +43,7 @@
 //! | [`dns`] | the RFCs' vocabulary: names, types, TTLs, serials |
 //! | [`manifest`] | what the YAML, or a cluster's JSON, says: reading, and every validation rule |
 //! | [`mesh`] | what it means: services, workloads, which version of an object counts, the incremental index |
+//! | [`health`] | what our own checks say of endpoints: observations in, rulings out |
 //! | [`authority`] | which zone owns a name, and who answers for it: the mesh, or others |
 //! | [`select`] | the endpoints each host answers with, and why not the others |
 //! | [`zone`] | which records exist: the snapshot, and how a change reaches it |
@@ -230,6 +231,8 @@ pub mod dns;
 pub mod manifest;
 
 pub mod mesh;
+
+pub mod health;
 
 pub mod authority;
 

@@ -9,6 +9,7 @@
 //! Never answers a query and never looks a name up.
 
 mod clusters;
+mod health;
 mod helpers;
 mod intake;
 mod last_good;
@@ -26,6 +27,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+pub use health::Health;
 pub use names::{Changes, Names};
 use shared::Shared;
 pub use shared::{Options, Progress, ShowProgress};
@@ -107,6 +109,11 @@ impl Control {
     /// Where the newest status is.
     pub fn status(&self) -> &Arc<ArcSwap<Status>> {
         &self.shared.status
+    }
+
+    /// What is to be probed, where checks are configured: somebody has to do it.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.shared.health
     }
 
     /// The endpoints that are names: somebody has to look them up.

@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::names::Names;
+use super::{health::Health, names::Names};
 use crate::{
     pipeline::Policy,
     source::{FollowLinks, Waker, Wish},
@@ -59,6 +59,7 @@ pub(super) struct Shared {
     pub(super) status: Arc<ArcSwap<Status>>,
     pub(super) orders: Arc<Orders>,
     pub(super) names: Arc<Names>,
+    pub(super) health: Arc<Health>,
     pub(super) waker: Arc<Waker>,
 }
 
@@ -80,6 +81,7 @@ impl Shared {
             status: Arc::default(),
             orders: Arc::default(),
             names: Arc::new(Names::new(waker.clone())),
+            health: Arc::new(Health::new(waker.clone())),
             waker,
         }
     }
