@@ -9,6 +9,15 @@
 //!
 //! Never opens a socket and never reads a clock.
 
+mod networks;
+mod overrides;
+mod policy;
 mod target;
+mod verdicts;
 
+pub use networks::Networks;
+pub use overrides::{OverrideLine, Overrides, OverridesError, Pattern};
+pub use policy::{CheckPolicy, CheckRule, GroupProbes, WhenAllFail};
 pub use target::{Begin, HeldFor, Out, Ruling, Target, TargetChanges, TargetId, Wanted};
+pub use verdicts::Verdicts;
+pub(crate) use verdicts::{Judgement, Subject};
