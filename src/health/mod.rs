@@ -9,6 +9,10 @@
 //!
 //! Never opens a socket and never reads a clock.
 
+mod observation;
+mod reach;
 mod target;
 
+pub use observation::{Failure, GrpcFault, Nothing, Observation, Pass, ProtocolFault};
+pub use reach::{Forbidden, Reach};
 pub use target::{Begin, HeldFor, Out, Ruling, Target, TargetChanges, TargetId, Wanted};
