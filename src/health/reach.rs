@@ -56,6 +56,13 @@ impl Reach {
         named.next().is_none().then_some(Forbidden::Networks)
     }
 
+    /// Whether this server listens at that port on all addresses of this machine: whether `to` is one of them is for the shell
+    /// to find out.
+    pub fn is_at_own_port(&self, to: SocketAddr) -> bool {
+        let mut own = self.own.iter();
+        own.any(|own| own.ip().is_unspecified() && own.port() == to.port())
+    }
+
     fn is_own(&self, to: SocketAddr) -> bool {
         self.own.iter().any(|own| {
             let ip = own.ip().to_canonical();
