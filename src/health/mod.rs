@@ -10,9 +10,11 @@
 //! Never opens a socket and never reads a clock.
 
 mod observation;
+mod policy;
 mod reach;
 mod target;
 
 pub use observation::{Failure, GrpcFault, Nothing, Observation, Pass, ProtocolFault};
+pub use policy::{CheckPolicy, CheckRule, GroupProbes, WhenAllFail};
 pub use reach::{Forbidden, Reach};
 pub use target::{Begin, HeldFor, Out, Ruling, Target, TargetChanges, TargetId, Wanted};
