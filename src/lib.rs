@@ -65,6 +65,7 @@
 //! | [`state`] | the last good state on disk, for a start at which files can't be read |
 //! | [`source`] | batches of changes from files, events from clusters; when to look or ask, and how far to trust what is found |
 //! | [`control`] | the loop over batches that ends in publish |
+//! | [`probe`] | our own checks of endpoints: sockets, and when they are due |
 //! | [`forward`] | names that are not ours: upstreams, what is kept of them, aliases into the mesh |
 //! | [`resolve`] | endpoints that are names, looked up again by TTL |
 //! | [`serve`] | sockets over every transport: batches, framing, limits, certificates |
@@ -267,6 +268,8 @@ pub mod state;
 pub mod source;
 
 pub mod control;
+
+pub mod probe;
 
 pub mod forward;
 

@@ -9,15 +9,17 @@
 //!
 //! Never opens a socket and never reads a clock.
 
-mod networks;
+mod observation;
 mod overrides;
 mod policy;
+mod reach;
 mod target;
 mod verdicts;
 
-pub use networks::Networks;
+pub use observation::{Failure, GrpcFault, Nothing, Observation, Pass, ProtocolFault};
 pub use overrides::{OverrideLine, Overrides, OverridesError, Pattern};
 pub use policy::{CheckPolicy, CheckRule, GroupProbes, WhenAllFail};
+pub use reach::{Forbidden, Reach};
 pub use target::{Begin, HeldFor, Out, Ruling, Target, TargetChanges, TargetId, Wanted};
 pub use verdicts::Verdicts;
 pub(crate) use verdicts::{Judgement, Subject};

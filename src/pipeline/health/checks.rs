@@ -1,6 +1,6 @@
 //! Which endpoint is checked how.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -9,7 +9,7 @@ use crate::{
     diagnostic::{Kind, ObjectKey},
     dns::Name,
     health::{Begin, CheckPolicy, GroupProbes, Ruling, Subject, Target},
-    manifest::{LabelMap, OrderedState, Probe, ProbeMethod, ProbeNote},
+    manifest::{LabelMap, OrderedState, Probe, ProbeNote},
     mesh::{EndpointHolder, Exclusion, Mesh, Slot},
     pipeline::Pipeline,
 };
@@ -95,10 +95,13 @@ impl Pipeline {
             }
             let (probe, tie) = self.probe_of(subject, policy);
             group = group.take().or(tie);
-            let Some(probe) = probe.filter(|probe| probe.method != ProbeMethod::Exec) else {
+            let Some(probe) = probe else {
                 return;
             };
-            if !policy.networks.holds(address) {
+            let port = probe.method.port();
+            let to = port.map(|port| SocketAddr::new(address, port));
+            // What is never probed would never come in.
+            if to.is_none_or(|to| policy.reach.forbids(to).is_some()) {
                 return;
             }
             checked.push(Checked {

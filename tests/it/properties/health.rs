@@ -6,7 +6,7 @@ use meshdns::{
     diagnostic::Kind,
     dns::Name,
     health::{
-        CheckPolicy, CheckRule, GroupProbes, HeldFor, Networks, Out, Overrides, Ruling, Target,
+        CheckPolicy, CheckRule, GroupProbes, HeldFor, Out, Overrides, Reach, Ruling, Target,
         TargetId, WhenAllFail,
     },
     manifest::{
@@ -148,7 +148,7 @@ fn checks() -> impl Strategy<Value = Option<Arc<CheckPolicy>>> {
                 rules: rule.into_iter().collect(),
                 when_all_fail,
                 report_max_age,
-                networks: Networks::new(everywhere.into()).expect("networks to probe"),
+                reach: Reach::new(everywhere.into(), Vec::new()),
             })
         });
     prop_oneof![1 => Just(None), 4 => policy.prop_map(Some)]
