@@ -79,9 +79,9 @@ async fn health(answer: Response<Incoming>) -> Result<u32, Miss> {
         let of_hyper = error.downcast_ref().map(no_grpc);
         of_hyper.unwrap_or(MALFORMED.into())
     })?;
-    // Where there is no body, the headers are the trailers.
-    let trailers = body.trailers().unwrap_or(&parts.headers);
-    match status(trailers).ok_or(MALFORMED)? {
+    // Where there is no body, the headers may be the trailers.
+    let code = body.trailers().and_then(status);
+    match code.or_else(|| status(&parts.headers)).ok_or(MALFORMED)? {
         0 => {}
         code => return Err(Failure::Grpc(GrpcFault::Code(code)).into()),
     }
