@@ -17,7 +17,7 @@ use super::{http::AGENT, miss::Miss};
 use crate::health::{Failure, GrpcFault, Nothing};
 
 /// How much of an answer is read: the health is a few bytes.
-const MOST_ANSWER: usize = 16 * 1024;
+const MOST_ANSWER: usize = 4 * 1024;
 
 /// How much may be under way to us at a time: the least that HTTP/2 has as its default.
 const WINDOW: u32 = 65_535;
@@ -149,11 +149,12 @@ fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 fn write_varint(bytes: &mut Vec<u8>, mut value: usize) {
+    let low = |value: usize| u8::try_from(value & 0x7f).expect("seven bits");
     while value >= 0x80 {
-        bytes.push((value & 0x7f) as u8 | 0x80);
+        bytes.push(low(value) | 0x80);
         value >>= 7;
     }
-    bytes.push((value & 0x7f) as u8);
+    bytes.push(low(value));
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ fn what_is_no_answer_of_the_health_service_fails() {
             ..WELL
         },
         Reply {
-            body: &[b'x'; 20_000],
+            body: &[b'x'; 16_384],
             ..WELL
         },
         Reply {
