@@ -10,9 +10,16 @@
 //! Never opens a socket and never reads a clock.
 
 mod observation;
+mod overrides;
+mod policy;
 mod reach;
 mod target;
+mod verdicts;
 
 pub use observation::{Failure, GrpcFault, Nothing, Observation, Pass, ProtocolFault};
+pub use overrides::{OverrideLine, Overrides, OverridesError, Pattern};
+pub use policy::{CheckPolicy, CheckRule, GroupProbes, WhenAllFail};
 pub use reach::{Forbidden, Reach};
 pub use target::{Begin, HeldFor, Out, Ruling, Target, TargetChanges, TargetId, Wanted};
+pub use verdicts::Verdicts;
+pub(crate) use verdicts::{Judgement, Subject};
