@@ -7,12 +7,20 @@
 //! Never goes anywhere but to the endpoint's own address, and only where [`Reach`](crate::health::Reach) lets it. Never keeps
 //! a byte of what an endpoint says, and never decides what an observation means: [`health`](crate::health) does.
 
+mod canaries;
 mod connect;
 mod grpc;
 mod http;
+mod metrics;
 mod miss;
 mod observer;
+mod prober;
 mod redirect;
+mod runner;
+mod saved;
+mod shared;
+mod talk;
 mod tls;
 
 pub use observer::Observer;
+pub use prober::{Prober, SharedBoard, StartError};
