@@ -1,7 +1,11 @@
 //! A readiness probe: the stanza of a `WorkloadGroup`, which annotations and the configuration have too.
 
+use bumpalo::Bump;
+
 use super::{
     findings::Findings,
+    raw::RawDocument,
+    read,
     value::{Fields, Node, quoted},
     workload::is_port,
 };
@@ -73,6 +77,40 @@ pub struct HttpGet {
     pub host: Option<Box<str>>,
     /// `httpHeaders`, in their order, with names as written.
     pub headers: Box<[(Box<str>, Box<str>)]>,
+}
+
+impl Probe {
+    /// Reads a stanza that stands by itself, as YAML or JSON; what is wrong with it, where it can't be used.
+    ///
+    /// # Errors
+    ///
+    /// One message for each mistake, unknown fields included: nobody is there to be warned.
+    pub fn from_text(text: &str) -> Result<Self, Vec<String>> {
+        from_text(text)
+    }
+}
+
+/// [`Probe::from_text`].
+pub(super) fn from_text(text: &str) -> Result<Probe, Vec<String>> {
+    let arena = Bump::new();
+    let raw = RawDocument {
+        text,
+        number: 1,
+        line: 1,
+        indent: 0,
+    };
+    let tree = read::read(&arena, &raw, false).map_err(|unreadable| vec![unreadable.message])?;
+    let faults = tree.faults.iter().map(|fault| fault.message.to_string());
+    let mut problems: Vec<String> = faults.collect();
+    let mut findings = Findings::default();
+    let fields = findings.fields(&tree.root, "the probe");
+    let probe = fields.and_then(|fields| decode(&mut findings, fields));
+    let found = findings.into_problems().into_iter();
+    problems.extend(found.map(|problem| problem.message));
+    match probe {
+        Some(probe) if problems.is_empty() => Ok(probe),
+        _ => Err(problems),
+    }
 }
 
 /// Reads a probe. A `grpc` probe is taken: only Istio's webhook forgets it. What is missing is in `findings`.
