@@ -45,6 +45,7 @@ async fn main() -> anyhow::Result<()> {
     let control = control::start(
         control::Options {
             folders: vec![folder.into()],
+            health: control::HealthOptions::default(),
             policy: Policy {
                 settings: Arc::new(Settings {
                     // So that nobody can choose names that collide.
@@ -52,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
                     ..Settings::default()
                 }),
                 when_all_unhealthy: WhenAllUnhealthy::None,
+                checks: None,
             },
             follow_links: FollowLinks::default(),
             wish: Wish::Events,

@@ -245,6 +245,7 @@ impl Config {
     /// What decides how the mesh is answered; `seed` stays the same as long as the process lives.
     pub fn policy(&self, seed: u64) -> Policy {
         Policy {
+            checks: None,
             settings: Arc::new(Settings {
                 zones: self.zones.clone(),
                 partial_zones: self.partial_zones.clone(),

@@ -160,6 +160,7 @@ impl HostStory {
     pub fn is_in(&self, candidate: &Candidate) -> bool {
         match &candidate.excluded {
             None => candidate.is_good(),
+            Some(_) if candidate.kept => true,
             Some(exclusion) => self.selection.gathering.all_unhealthy && exclusion.is_unready(),
         }
     }

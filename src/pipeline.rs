@@ -7,12 +7,15 @@
 //!
 //! Never reads a file and never publishes: `control` does.
 
+mod health;
 mod uses;
 
 use std::{collections::BTreeSet, mem, sync::Arc, time::SystemTime};
 
 use foldhash::{HashMap, HashSet, fast::RandomState};
 
+use health::Health;
+pub use health::{EndpointOrder, OrderChange};
 pub use uses::NameChanges;
 use uses::Uses;
 
@@ -20,6 +23,7 @@ use crate::{
     authority::{Authority, Holder, Standing, Zone},
     diagnostic::{Cluster, Diagnostic, DiagnosticChanges, Diagnostics, ObjectKey, SeverityCounts},
     dns::{Name, Serial},
+    health::{CheckPolicy, TargetChanges},
     mesh::{
         Affected, Change, Kept, Labels, Mesh, News, ResolvedName, ResolvedNames, Slot, Unresolvable,
     },
@@ -39,6 +43,8 @@ pub struct Policy {
     pub settings: Arc<Settings>,
     /// What a host without a healthy endpoint answers.
     pub when_all_unhealthy: WhenAllUnhealthy,
+    /// Which endpoints are checked; `None` where none is.
+    pub checks: Option<Arc<CheckPolicy>>,
 }
 
 /// A mesh and the snapshot compiled from it.
@@ -46,6 +52,7 @@ pub struct Policy {
 pub struct Pipeline {
     policy: Policy,
     mesh: Mesh,
+    health: Health,
     /// What was told of names.
     resolved: ResolvedNames,
     /// The names that hosts were compiled with.
@@ -97,6 +104,10 @@ pub struct Report {
     pub names_changed: usize,
     /// Which other names others are to be asked about than before.
     pub names: NameChanges,
+    /// What else is to be probed than before.
+    pub targets: TargetChanges,
+    /// The persons' words on endpoints that came or went.
+    pub orders: Vec<OrderChange>,
     /// What there is to say otherwise than before.
     pub diagnostics: DiagnosticChanges,
     /// The objects that can be used again, as they were kept.
@@ -107,9 +118,11 @@ impl Pipeline {
     /// An empty mesh, not ready.
     pub fn new(policy: Policy) -> Self {
         let editor = Editor::new(policy.settings.clone());
-        Self {
+        let checks = policy.checks.clone();
+        let mut pipeline = Self {
             policy,
             mesh: Mesh::default(),
+            health: Health::default(),
             resolved: ResolvedNames::default(),
             uses: Uses::default(),
             editor,
@@ -119,7 +132,9 @@ impl Pipeline {
             renamed: BTreeSet::new(),
             outdated: Vec::new(),
             diagnostics: Diagnostics::default(),
-        }
+        };
+        pipeline.set_checks(checks);
+        pipeline
     }
 
     /// Takes in what changed in files and clusters at `now` and recompiles the hosts that it affects:
@@ -164,6 +179,7 @@ impl Pipeline {
     ///
     /// The first call makes the snapshot ready, even without a change.
     pub fn compile(&mut self, now: SystemTime) -> Report {
+        self.renew_health(now);
         let affected = self.mesh.take_affected();
         self.recompile(affected, now)
     }
@@ -172,7 +188,9 @@ impl Pipeline {
     pub fn set_policy(&mut self, policy: Policy, now: SystemTime) -> Report {
         let before = self.editor.snapshot().clone();
         self.editor = Editor::succeeding(policy.settings.clone(), &before);
+        self.set_checks(policy.checks.clone());
         self.policy = policy;
+        self.renew_health(now);
         self.large.clear();
         let outdated = mem::take(&mut self.remarks).into_values();
         self.outdated.extend(outdated.flatten());
@@ -247,6 +265,7 @@ impl Pipeline {
     fn view(&self) -> View<'_> {
         View {
             mesh: &self.mesh,
+            verdicts: &self.health.verdicts,
             resolved: &self.resolved,
             authority: self.editor.authority(),
             when_all_unhealthy: self.policy.when_all_unhealthy,
@@ -392,12 +411,15 @@ impl Pipeline {
             .uses
             .replace(names.into_iter(), self.editor.authority());
         let change = self.editor.apply(updates, serial);
+        let (targets, orders) = self.health.take_changes();
         Report {
             snapshot: change.snapshot,
             affected,
             selections,
             names_changed: change.names_changed,
             names,
+            targets,
+            orders,
             diagnostics,
             mended: news.mended,
         }

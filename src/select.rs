@@ -14,12 +14,13 @@ use std::{net::IpAddr, sync::Arc};
 
 use smallvec::SmallVec;
 
-pub use gather::{Gathering, NameUse, gather};
+pub use gather::{Gathering, Kept, NameUse, gather};
 
 use crate::{
     authority::{Authority, Standing},
     diagnostic::{Code, Diagnostic, Severity, code},
     dns::Name,
+    health::Verdicts,
     manifest::Resolution,
     mesh::{
         Endpoints, Exclusion, InlineEndpoint, Labels, Mesh, ResolvedName, ResolvedNames, Service,
@@ -54,6 +55,8 @@ pub struct View<'v> {
     pub mesh: &'v Mesh,
     /// What was told of endpoints that are names.
     pub resolved: &'v ResolvedNames,
+    /// What holds of endpoints besides what their objects say.
+    pub verdicts: &'v Verdicts,
     /// Who answers for names.
     pub authority: &'v Authority,
     /// What a host answers when every candidate is left out for its health.
@@ -101,6 +104,10 @@ pub struct Candidate {
     pub named: Option<(Name, Lookup)>,
     /// Why it is left out; `None` where it answers, or would if its name had addresses.
     pub excluded: Option<Exclusion>,
+    /// Whether it answers all the same: it only fails a check, and the host has nobody else.
+    pub kept: bool,
+    /// What is to be said of it though it is not left out: a person's word, a check.
+    pub note: Option<Box<str>>,
 }
 
 impl Candidate {
@@ -158,9 +165,11 @@ impl Lookup {
 /// Chooses the endpoints of `host`; `None` where no ServiceEntry has it.
 pub fn select(view: &View<'_>, host: &Name) -> Option<Selection> {
     let choice = choose(view.mesh, host)?;
+    let gathering = gather(view, host, &choice);
+    let kept = gathering.kept;
     let services = choice.chosen.iter().enumerate();
     let candidates = services.flat_map(|(index, service)| {
-        let endpoints = gather::endpoints(view.mesh, service, host);
+        let endpoints = gather::endpoints(view, service, host);
         // A host that the mesh leaves to DNS has none.
         let is_left = choice.standing(host) == Standing::Left;
         let endpoints = endpoints.take_while(move |_| !is_left).enumerate();
@@ -171,6 +180,7 @@ pub fn select(view: &View<'_>, host: &Name) -> Option<Selection> {
                 addresses = added;
                 (name.clone(), lookup)
             });
+            let may_be_kept = endpoint.judgement.may_be_kept();
             Candidate {
                 service: index,
                 source: match (endpoint.workload, &service.endpoints) {
@@ -178,16 +188,18 @@ pub fn select(view: &View<'_>, host: &Name) -> Option<Selection> {
                     (None, Endpoints::Inline(_)) => Source::Inline(place),
                     (None, _) => Source::Addresses,
                 },
+                kept: may_be_kept && addresses.iter().any(|address| kept.holds(address)),
                 addresses,
                 named,
-                excluded: endpoint.excluded.cloned(),
+                excluded: endpoint.judgement.exclusion(),
+                note: view.verdicts.note(&endpoint.subject, &endpoint.judgement),
             }
         })
     });
     Some(Selection {
         host: host.clone(),
         candidates: candidates.collect(),
-        gathering: gather(view, host, &choice),
+        gathering,
         chosen: choice.chosen.into_iter().cloned().collect(),
         lost: choice
             .lost

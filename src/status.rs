@@ -52,8 +52,38 @@ pub struct Status {
     pub waits: bool,
     /// What is kept on disk of the last good state, where there is a folder for it.
     pub state: Option<StateStatus>,
+    /// What persons say of endpoints, where anybody does.
+    pub orders: Option<Arc<OrdersStatus>>,
     /// How changes are noticed.
     pub watching: Watching,
+}
+
+/// What persons say of endpoints: annotations `meshdns.io/state` and the override file.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct OrdersStatus {
+    /// How many endpoints are forced `up` or `down`, or `drain`.
+    pub counts: BTreeMap<&'static str, usize>,
+    /// Whether the override file can't be used at present.
+    pub has_failed: bool,
+    /// Those that are drained, as the override file names them.
+    pub drains: BTreeMap<String, Drain>,
+}
+
+/// An endpoint that is out because it is about to be stopped.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Drain {
+    /// The namespace of its object.
+    pub namespace: Arc<str>,
+    /// The name of its object.
+    pub name: Box<str>,
+    /// Who says so, why, and until when.
+    pub by: String,
+    /// When the answers lost it.
+    pub since: SystemTime,
+    /// When the last resolver forgets it that obeys TTLs.
+    pub forgotten: SystemTime,
+    /// When it may be stopped.
+    pub safe: SystemTime,
 }
 
 /// What is kept on disk of the last good state, and whether it is in use.

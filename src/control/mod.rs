@@ -15,6 +15,7 @@ mod intake;
 mod last_good;
 mod names;
 mod pace;
+mod persons;
 mod reload_log;
 mod shared;
 mod worker;
@@ -30,7 +31,7 @@ use arc_swap::ArcSwap;
 pub use health::Health;
 pub use names::{Changes, Names};
 use shared::Shared;
-pub use shared::{Options, Progress, ShowProgress};
+pub use shared::{HealthOptions, Options, Progress, ShowProgress};
 use tracing::error;
 
 use crate::{
@@ -128,8 +129,8 @@ impl Control {
     }
 
     /// Answers the same mesh under another policy. Where several come in at a time, the last one counts.
-    pub fn set_policy(&self, policy: Policy) {
-        self.shared.orders.set_policy(policy);
+    pub fn set_policy(&self, policy: Policy, health: HealthOptions) {
+        self.shared.orders.set_policy(policy, health);
         self.shared.waker.nudge();
     }
 

@@ -34,6 +34,29 @@ pub struct Options {
     pub start_patience: Duration,
     /// Where the last good state is kept.
     pub state_dir: Option<PathBuf>,
+    /// What persons say, and how long checks are waited for.
+    pub health: HealthOptions,
+}
+
+/// What concerns the loop of who is healthy; which endpoints are checked is a matter of the policy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HealthOptions {
+    /// The override file.
+    pub overrides: Option<PathBuf>,
+    /// How long the first load waits until every endpoint was checked once.
+    pub start_within: Duration,
+    /// How long after resolvers have forgotten a drained endpoint it may be stopped.
+    pub drain_margin: Duration,
+}
+
+impl Default for HealthOptions {
+    fn default() -> Self {
+        Self {
+            overrides: None,
+            start_within: Duration::from_secs(5),
+            drain_margin: Duration::from_secs(30),
+        }
+    }
 }
 
 /// How far the first load is.
@@ -68,7 +91,7 @@ pub(super) struct Shared {
 pub(super) struct Orders {
     stop: AtomicBool,
     reload: AtomicBool,
-    policy: Mutex<Option<Policy>>,
+    policy: Mutex<Option<(Policy, HealthOptions)>>,
 }
 
 impl Shared {
@@ -104,15 +127,15 @@ impl Orders {
         self.reload.swap(false, Ordering::AcqRel)
     }
 
-    pub(super) fn set_policy(&self, policy: Policy) {
-        *self.policy() = Some(policy);
+    pub(super) fn set_policy(&self, policy: Policy, health: HealthOptions) {
+        *self.policy() = Some((policy, health));
     }
 
-    pub(super) fn take_policy(&self) -> Option<Policy> {
+    pub(super) fn take_policy(&self) -> Option<(Policy, HealthOptions)> {
         self.policy().take()
     }
 
-    fn policy(&self) -> MutexGuard<'_, Option<Policy>> {
+    fn policy(&self) -> MutexGuard<'_, Option<(Policy, HealthOptions)>> {
         self.policy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

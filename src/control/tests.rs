@@ -95,6 +95,7 @@ impl Rig {
             wish: Wish::default(),
             start_patience: patience,
             state_dir: state_dir.map(Path::to_owned),
+            health: HealthOptions::default(),
         };
         let control = start(options, vec![inbox], Box::new(|_| {})).expect("a loop");
         Self { control, teller }

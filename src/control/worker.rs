@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::Arc,
     thread,
     time::{Duration, Instant, SystemTime},
@@ -15,8 +16,10 @@ use tracing::{debug, info};
 use super::{
     clusters::Clusters,
     intake::Intake,
-    last_good, pace, reload_log,
-    shared::{Options, Shared, ShowProgress},
+    last_good, pace,
+    persons::Persons,
+    reload_log,
+    shared::{HealthOptions, Options, Shared, ShowProgress},
 };
 use crate::{
     pipeline::{Pipeline, Policy, Report},
@@ -45,6 +48,7 @@ pub(super) struct Worker {
     feed: Option<Feed>,
     clusters: Clusters,
     intake: Intake,
+    persons: Persons,
     options: Options,
     /// What an earlier process kept, until it is taken in.
     stored: Stored,
@@ -83,6 +87,7 @@ impl Worker {
             feed,
             clusters,
             intake: Intake::new(pipeline, has_files, progress),
+            persons: Persons::new(&options.health),
             options,
             stored,
             saver: None,
@@ -117,11 +122,11 @@ impl Worker {
             self.free_retired();
             // A policy would publish what belongs to what is still to come.
             if self.may_publish() {
-                if let Some(policy) = self.shared.orders.take_policy() {
+                if let Some((policy, health)) = self.shared.orders.take_policy() {
                     self.pace();
-                    self.change_policy(policy);
+                    self.change_policy(policy, health);
                 }
-                self.take_in_names();
+                self.take_in_told();
             }
             let every_file = self.shared.orders.take_reload();
             self.pace();
@@ -195,9 +200,22 @@ impl Worker {
             Some(feed) => feed.next_look(),
             None => (Instant::now() + REST, None),
         };
-        let again_at = again_at.into_iter().chain(of_clusters).min();
+        let of_health = self.persons.next_look().into_iter().chain(self.next_end());
+        let again_at = again_at
+            .into_iter()
+            .chain(of_clusters)
+            .chain(of_health)
+            .min();
         let again_at = again_at.map(|again_at| pace::not_too_soon(again_at, self.last_publish));
         again_at.map_or(regular, |again_at| again_at.min(regular))
+    }
+
+    /// When a person's word ends, or a report becomes too old.
+    fn next_end(&self) -> Option<Instant> {
+        let end = u64::try_from(self.intake.pipeline.next_end()?).ok()?;
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(end);
+        let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+        Instant::now().checked_add(left)
     }
 
     /// Whether what was taken in may be published.
@@ -305,11 +323,15 @@ impl Worker {
         let is_first = !self.intake.pipeline.snapshot().is_ready();
         let is_reload = was_asked || is_first || work.changes() > 0;
         self.count(work);
+        if is_first {
+            // An order holds from the first answer on.
+            self.persons.look(&mut self.intake.pipeline);
+        }
         let mut report = self.intake.pipeline.compile(SystemTime::now());
-        self.publish(&report);
-        self.shared.names.want(&report.names);
-        if is_first && !report.names.wanted.is_empty() {
-            let mut named = self.wait_for_names();
+        let waits_for_checks = !report.targets.wanted.is_empty();
+        self.publish(&mut report);
+        if is_first && (waits_for_checks || !report.names.wanted.is_empty()) {
+            let mut named = self.wait_for_others(waits_for_checks);
             report.snapshot = named.snapshot;
             let Report { diagnostics, .. } = &mut report;
             diagnostics.appeared.append(&mut named.diagnostics.appeared);
@@ -339,48 +361,65 @@ impl Worker {
         self.status.totals.documents_parsed += work.documents_parsed;
     }
 
-    /// Publishes what is told of names within a moment of the first load, before the status says that this is done.
-    fn wait_for_names(&mut self) -> Report {
+    /// Publishes what is told of names, and what checks say, within a moment of the first load, before the status says that this
+    /// is done.
+    fn wait_for_others(&mut self, waits_for_checks: bool) -> Report {
+        let began = Instant::now();
         self.shared.names.wait_until_settled(FIRST_NAMES);
-        self.intake
-            .pipeline
-            .take_in_names(self.shared.names.take_resolved());
+        if waits_for_checks {
+            let left = self
+                .options
+                .health
+                .start_within
+                .saturating_sub(began.elapsed());
+            self.shared.health.wait_until_settled(left);
+        }
+        let pipeline = &mut self.intake.pipeline;
+        pipeline.take_in_names(self.shared.names.take_resolved());
+        pipeline.take_in_rulings(self.shared.health.take_rulings());
         self.pace();
-        let report = self.intake.pipeline.compile(SystemTime::now());
-        self.publish(&report);
-        self.shared.names.want(&report.names);
+        let mut report = self.intake.pipeline.compile(SystemTime::now());
+        self.publish(&mut report);
         report
     }
 
-    /// Compiles and publishes what was told of names, and nothing else: no look is unfinished.
-    fn take_in_names(&mut self) {
+    /// Compiles and publishes what was told of names, by checks and by persons, and nothing else: no look is unfinished.
+    fn take_in_told(&mut self) {
+        let began = Instant::now();
         let told = self.shared.names.take_resolved();
-        if told.is_empty() {
+        let rulings = self.shared.health.take_rulings();
+        let (names, checks) = (told.len(), rulings.len());
+        let pipeline = &mut self.intake.pipeline;
+        let has_orders = self.persons.look(pipeline);
+        let is_over = pipeline.next_end().is_some_and(is_past);
+        if told.is_empty() && rulings.is_empty() && !has_orders && !is_over {
             return;
         }
-        let (began, names) = (Instant::now(), told.len());
-        self.intake.pipeline.take_in_names(told);
+        pipeline.take_in_names(told);
+        pipeline.take_in_rulings(rulings);
         self.pace();
-        let report = self.intake.pipeline.compile(SystemTime::now());
-        self.shared.names.want(&report.names);
-        self.publish(&report);
+        let mut report = self.intake.pipeline.compile(SystemTime::now());
+        self.publish(&mut report);
         self.renew_status(&report, began, false);
         debug!(
             names,
+            checks,
             hosts_recompiled = report.affected.hosts.len(),
             names_changed = report.names_changed,
             generation = report.snapshot.generation(),
             serial = report.snapshot.serial().0,
-            "endpoint names have other addresses"
+            "endpoints have other addresses, or are judged otherwise"
         );
         self.intake.log.news(&self.status, &report);
     }
 
-    fn change_policy(&mut self, policy: Policy) {
+    fn change_policy(&mut self, policy: Policy, health: HealthOptions) {
         let began = Instant::now();
-        let report = self.intake.pipeline.set_policy(policy, SystemTime::now());
-        self.shared.names.want(&report.names);
-        self.publish(&report);
+        self.persons.set_options(&health);
+        self.options.health = health;
+        self.persons.look(&mut self.intake.pipeline);
+        let mut report = self.intake.pipeline.set_policy(policy, SystemTime::now());
+        self.publish(&mut report);
         self.renew_status(&report, began, false);
         info!(
             hosts = report.affected.hosts.len(),
@@ -392,7 +431,11 @@ impl Worker {
         self.intake.log.news(&self.status, &report);
     }
 
-    fn publish(&mut self, report: &Report) {
+    /// Publishes, and tells those who look names up or probe what else there is for them.
+    fn publish(&mut self, report: &mut Report) {
+        // What resolvers have now, they have with the TTL of the answers before.
+        let ttl = self.shared.snapshots.load().settings().ttl;
+        let ttl = ttl.max(report.snapshot.settings().ttl);
         if !Arc::ptr_eq(&self.shared.snapshots.load(), &report.snapshot) {
             let retired = self.shared.snapshots.swap(report.snapshot.clone());
             self.last_publish = Some(Instant::now());
@@ -401,6 +444,9 @@ impl Worker {
                 self.retired.pop_front();
             }
         }
+        self.shared.names.want(&report.names);
+        self.shared.health.want(mem::take(&mut report.targets));
+        self.persons.published(mem::take(&mut report.orders), ttl);
     }
 
     /// Frees the snapshots that nobody reads any more.
@@ -422,6 +468,7 @@ impl Worker {
         status.hosts = self.intake.pipeline.answered_host_count();
         status.endpoints = mesh.endpoint_counts();
         status.diagnostics = self.intake.pipeline.diagnostic_counts();
+        status.orders = self.persons.status(&self.intake.pipeline);
         status.kept = mesh.kept_counts().objects();
         status.kept_since = mesh.kept_counts().oldest();
         let is_flawed = status.diagnostics.errors > 0;
@@ -440,4 +487,10 @@ impl Worker {
         }
         self.shared.status.store(Arc::new(status.clone()));
     }
+}
+
+/// Whether a time, in seconds since 1970, has come.
+fn is_past(seconds: i64) -> bool {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.is_ok_and(|now| i64::try_from(now.as_secs()).is_ok_and(|now| now >= seconds))
 }

@@ -112,6 +112,8 @@ codes! {
     MORE_PROBLEMS = "MDNS117";
     /// An annotation's key is malformed, or the annotations are larger than the API server stores.
     ANNOTATION = "MDNS118";
+    /// An annotation `meshdns.io/…` is none that meshdns reads, or has a value that it does not.
+    OUR_ANNOTATION = "MDNS119";
 
     /// A `ServiceEntry` has no host (S1).
     NO_HOSTS = "MDNS201";

@@ -39,6 +39,7 @@ fn service(namespace: &str, host: &str, endpoints: EndpointSource) -> Object {
         resolution: Resolution::Static,
         endpoints,
         export: Export::Everyone,
+        notes: None,
     }))
 }
 
@@ -50,6 +51,7 @@ fn pod(pod: &str, namespace: &str, text: &str, ip: &str, ready: &str) -> Object 
         terminating: false,
         ready: Some(ready.to_owned().into()),
         addresses: [ip.parse().expect("an IP")].into_iter().collect(),
+        notes: None,
     }))
 }
 

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::reach::Reach;
 use crate::{
     diagnostic::Kind,
     dns::Name,
@@ -17,6 +18,8 @@ pub struct CheckPolicy {
     pub rules: Vec<CheckRule>,
     /// `whenAllFail`.
     pub when_all_fail: WhenAllFail,
+    /// Where probes may go: other endpoints are not checked.
+    pub reach: Reach,
     /// `reportMaxAge` in seconds: an older report counts as none. `None` is `off`.
     pub report_max_age: Option<u32>,
 }

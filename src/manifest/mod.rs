@@ -28,6 +28,7 @@ mod label_map;
 mod labels;
 mod locate;
 mod metadata;
+mod notes;
 mod object;
 mod pod;
 mod probe;
@@ -51,11 +52,13 @@ pub use file::{
     unreadable,
 };
 pub use label_map::LabelMap;
+pub use notes::{Notes, Order, OrderedState, ProbeNote};
 pub use object::{
     Address, Contents, Document, DocumentOutcome, EndpointSource, Export, Metadata, Object,
-    ObjectContents, Pod, Resolution, ServiceEntry, WorkloadEntry,
+    ObjectContents, Pod, Resolution, ServiceEntry, WorkloadEntry, WorkloadGroup,
 };
 pub use probe::{HttpGet, Probe, ProbeMethod};
 pub use raw::{RawDocument, Split, split};
 #[cfg(fuzzing)]
 pub use read::fuzzing::check_readers;
+pub use timestamp::seconds as seconds_of;

@@ -4,7 +4,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::label_map::LabelMap;
+use super::{label_map::LabelMap, notes::Notes, probe::Probe};
 use crate::{
     diagnostic::{Diagnostic, FilePlace, Kind, ObjectKey},
     dns::Name,
@@ -62,7 +62,7 @@ pub enum Object {
     /// A VM.
     WorkloadEntry(Box<WorkloadEntry>),
     /// A template of VMs.
-    WorkloadGroup(Metadata),
+    WorkloadGroup(Box<WorkloadGroup>),
     /// A Pod.
     Pod(Box<Pod>),
 }
@@ -73,7 +73,7 @@ impl Object {
         match self {
             Self::ServiceEntry(entry) => &entry.metadata,
             Self::WorkloadEntry(entry) => &entry.metadata,
-            Self::WorkloadGroup(metadata) => metadata,
+            Self::WorkloadGroup(group) => &group.metadata,
             Self::Pod(pod) => &pod.metadata,
         }
     }
@@ -126,6 +126,8 @@ pub struct ServiceEntry {
     pub endpoints: EndpointSource,
     /// Who may see the hosts.
     pub export: Export,
+    /// What is noted on it for us.
+    pub notes: Option<Box<Notes>>,
 }
 
 /// Who may see a ServiceEntry's hosts: `spec.exportTo`.
@@ -193,6 +195,10 @@ pub struct WorkloadEntry {
     pub healthy: Option<Box<str>>,
     /// Whether the annotation `proxy.istio.io/health-checks-enabled` is true as Go's `ParseBool` reads it.
     pub health_checks_enabled: bool,
+    /// `lastProbeTime` of that condition in seconds since 1970.
+    pub reported: Option<i64>,
+    /// What is noted on it for us.
+    pub notes: Option<Box<Notes>>,
 }
 
 /// A checked Pod.
@@ -210,4 +216,15 @@ pub struct Pod {
     pub ready: Option<Cow<'static, str>>,
     /// `status.podIPs`, or `status.podIP` alone, in order and once each.
     pub addresses: SmallVec<[IpAddr; 2]>,
+    /// What is noted on it for us.
+    pub notes: Option<Box<Notes>>,
+}
+
+/// A checked WorkloadGroup.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadGroup {
+    /// Name, namespace, age.
+    pub metadata: Metadata,
+    /// `spec.probe`.
+    pub probe: Option<Arc<Probe>>,
 }

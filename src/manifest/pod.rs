@@ -33,7 +33,7 @@ pub(super) fn decode(findings: &mut Findings, root: Fields<'_>, decoded: Decoded
         .and_then(|spec| findings.text(spec.get_set("nodeName")?, "`spec.nodeName`"))
         .filter(|name| !name.is_empty());
     let node = node_name.map(|name| (NODE_LABEL, name));
-    let ready = status::condition(findings, root, "Ready");
+    let ready = status::condition(findings, root, "Ready").map(|ready| ready.status);
     let status = root.get_set("status").and_then(Node::as_fields);
     let phase = status.and_then(|status| findings.text(status.get_set("phase")?, "`status.phase`"));
     Pod {
@@ -44,6 +44,7 @@ pub(super) fn decode(findings: &mut Findings, root: Fields<'_>, decoded: Decoded
         addresses: status
             .map(|status| addresses(findings, status))
             .unwrap_or_default(),
+        notes: decoded.notes,
         metadata: decoded.metadata,
     }
 }

@@ -64,6 +64,18 @@ pub enum ProbeMethod {
     Exec,
 }
 
+impl ProbeMethod {
+    /// The port that is probed; `None` where nothing can be from here.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Http(HttpGet { port, .. }) | Self::Tcp { port } | Self::Grpc { port, .. } => {
+                Some(*port)
+            }
+            Self::Exec => None,
+        }
+    }
+}
+
 /// The request of an `httpGet` probe.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct HttpGet {

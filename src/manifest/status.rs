@@ -1,16 +1,25 @@
 //! `status.conditions`, which Istio's objects and Pods share.
 
-use super::{findings::Findings, value::Fields};
+use super::{findings::Findings, timestamp, value::Fields};
 
 /// What a condition's `status` can be.
 pub(super) const VALUES: &[&str] = &["True", "False", "Unknown"];
 
-/// The `status` of the first condition of type `name`, as written.
+/// A condition, as far as it has a meaning here.
+#[derive(Clone, Copy)]
+pub(super) struct Condition<'a> {
+    /// Its `status`, as written.
+    pub(super) status: &'a str,
+    /// Its `lastProbeTime` in seconds since 1970, where it has a readable one.
+    pub(super) probed: Option<i64>,
+}
+
+/// The first condition of type `name`.
 pub(super) fn condition<'a>(
     findings: &mut Findings,
     root: Fields<'a>,
     name: &str,
-) -> Option<&'a str> {
+) -> Option<Condition<'a>> {
     let status = findings.fields(root.get_set("status")?, "`status`")?;
     let conditions = findings.items(status.get_set("conditions")?, "`status.conditions`")?;
     let mut found = None;
@@ -25,7 +34,11 @@ pub(super) fn condition<'a>(
             .get_set("status")
             .and_then(|node| findings.text(node, "a condition's `status`"));
         if found.is_none() && kind == Some(name) {
-            found = Some(value.unwrap_or_default());
+            let probed = condition.text("lastProbeTime");
+            found = Some(Condition {
+                status: value.unwrap_or_default(),
+                probed: probed.and_then(timestamp::seconds),
+            });
         }
     }
     found

@@ -7,7 +7,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 /// Reads a timestamp into whole seconds since 1970, fractions dropped.
 ///
 /// As Go's `time.Parse` it takes capital letters alone and no leap second, which the RFC would allow.
-pub(super) fn seconds(text: &str) -> Option<i64> {
+pub fn seconds(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let fits = bytes.get(10) == Some(&b'T')
         && bytes.get(17..19) != Some(b"60")

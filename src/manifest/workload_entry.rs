@@ -10,6 +10,7 @@ use super::{
     labels,
     metadata::Decoded,
     object::WorkloadEntry,
+    status::Condition,
     value::{Entry, Fields},
     workload::{self, Form, Holder, WorkloadSpec},
 };
@@ -30,7 +31,7 @@ const LOCALITY_LABELS: [&str; 3] = [
 /// Reads a `WorkloadEntry`'s `spec`; `healthy` is what its status says.
 pub(super) fn decode(
     findings: &mut Findings,
-    healthy: Option<&str>,
+    healthy: Option<Condition<'_>>,
     spec: Fields<'_>,
     decoded: Decoded<'_>,
 ) -> Option<WorkloadEntry> {
@@ -52,8 +53,10 @@ pub(super) fn decode(
     Some(WorkloadEntry {
         labels,
         address,
-        healthy: healthy.map(Into::into),
+        healthy: healthy.map(|healthy| healthy.status.into()),
+        reported: healthy.and_then(|healthy| healthy.probed),
         health_checks_enabled: decoded.health_checks.is_some_and(is_go_true),
+        notes: decoded.notes,
         metadata: decoded.metadata,
     })
 }

@@ -1,8 +1,11 @@
-//! `WorkloadGroup`: a template and a probe. Nothing of it is answered, but a wrong one is reported.
+//! `WorkloadGroup`: a template, of which nothing is answered, and the probe of its members.
+
+use std::sync::Arc;
 
 use super::{
     findings::Findings,
     labels::{self, Judge},
+    object::{Metadata, WorkloadGroup},
     probe,
     value::Fields,
     workload::{self, Holder},
@@ -11,8 +14,12 @@ use crate::diagnostic::code;
 
 const FIELDS: &[&str] = &["metadata", "template", "probe"];
 
-/// Checks a `WorkloadGroup`'s `spec`.
-pub(super) fn check(findings: &mut Findings, spec: Fields<'_>) {
+/// Reads a `WorkloadGroup`'s `spec`.
+pub(super) fn decode(
+    findings: &mut Findings,
+    spec: Fields<'_>,
+    metadata: Metadata,
+) -> WorkloadGroup {
     findings.check_known(spec, FIELDS);
     match spec.get("template") {
         Some(node) => {
@@ -32,11 +39,13 @@ pub(super) fn check(findings: &mut Findings, spec: Fields<'_>) {
     {
         check_metadata(findings, fields);
     }
-    if let Some(fields) = spec
+    let probe = spec
         .get("probe")
         .and_then(|node| findings.fields(node, "`probe`"))
-    {
-        probe::decode(findings, fields);
+        .and_then(|fields| probe::decode(findings, fields));
+    WorkloadGroup {
+        metadata,
+        probe: probe.map(Arc::new),
     }
 }
 

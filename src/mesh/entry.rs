@@ -1,15 +1,25 @@
 use std::sync::Arc;
 
 use super::{labels::Labels, read_from::ReadFrom, service::Service, workload::Workload};
-use crate::diagnostic::{ObjectKey, Origin};
+use crate::{
+    diagnostic::{ObjectKey, Origin},
+    manifest::Probe,
+};
 
 /// An object, in the form that answers are made from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Entry {
     Service(Arc<Service>),
     Workload(Arc<Workload>),
-    /// A WorkloadGroup is a template and never an endpoint.
-    Group(Arc<(ObjectKey, ReadFrom)>),
+    Group(Arc<Group>),
+}
+
+/// A WorkloadGroup: a template, never an endpoint, and the probe of its members.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Group {
+    pub(super) key: ObjectKey,
+    pub(super) read_from: ReadFrom,
+    pub(super) probe: Option<Arc<Probe>>,
 }
 
 impl Entry {
@@ -17,7 +27,7 @@ impl Entry {
         match self {
             Self::Service(service) => &service.key,
             Self::Workload(workload) => &workload.key,
-            Self::Group(group) => &group.0,
+            Self::Group(group) => &group.key,
         }
     }
 
@@ -25,7 +35,7 @@ impl Entry {
         match self {
             Self::Service(service) => &service.read_from,
             Self::Workload(workload) => &workload.read_from,
-            Self::Group(group) => &group.1,
+            Self::Group(group) => &group.read_from,
         }
     }
 

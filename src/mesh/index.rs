@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::{
     affected::Affected,
-    census::{Census, EndpointCounts},
+    census::{Census, EndpointCounts, States},
     entry::Entry,
     labels::Labels,
     namespace::{Namespace, SelectorId},
@@ -20,6 +20,7 @@ use super::{
     posting::Posting,
     service::Service,
     slot::Slot,
+    unjudged::Unjudged,
     workload::Workload,
 };
 use crate::{dns::Name, manifest::LabelMap, parallel};
@@ -32,6 +33,8 @@ pub(super) struct Index {
     names: BTreeMap<Name, BTreeSet<Slot>>,
     census: Census,
     touched: Touched,
+    /// What may be judged otherwise.
+    unjudged: Unjudged,
     /// The objects that name endpoints otherwise, or are picked otherwise, than when that was last asked.
     other_names: BTreeSet<Slot>,
 }
@@ -86,6 +89,8 @@ impl Index {
         after: Option<&Entry>,
         objects: &Objects,
     ) {
+        let was_picked = self.census.is_picked(slot);
+        self.unjudged.note(slot, before, after, was_picked);
         match (before, after) {
             (Some(Entry::Workload(before)), Some(Entry::Workload(after)))
                 if before.labels == after.labels =>
@@ -156,7 +161,7 @@ impl Index {
         namespace: &str,
         selector: &'a Labels,
         objects: &'a Objects,
-    ) -> impl Iterator<Item = &'a Arc<Workload>> + use<'a> {
+    ) -> impl Iterator<Item = (Slot, &'a Arc<Workload>)> + use<'a> {
         let slots = self
             .namespaces
             .get(namespace)
@@ -166,8 +171,8 @@ impl Index {
         slots
             .into_iter()
             .flat_map(Posting::iter)
-            .map(|slot| objects.workload(slot))
-            .filter(move |workload| is_exact || selector.is_subset_of(&workload.labels))
+            .map(|slot| (slot, objects.workload(slot)))
+            .filter(move |(_, workload)| is_exact || selector.is_subset_of(&workload.labels))
     }
 
     pub(super) fn texts<'a>(
@@ -192,6 +197,31 @@ impl Index {
         let names = self.names.range::<Name, _>(from);
         let below = names.take_while(|(name, _)| name.is_at_or_below(base));
         below.flat_map(|(_, slots)| slots).copied()
+    }
+
+    /// What is judged otherwise, perhaps, than when that was last asked.
+    pub(super) fn unjudged(&mut self) -> &mut Unjudged {
+        &mut self.unjudged
+    }
+
+    /// Counts an object's endpoints as what they are judged to be; `None` for what the object says.
+    pub(super) fn judge(&mut self, slot: Slot, entry: &Entry, states: Option<States>) {
+        match entry {
+            Entry::Workload(workload) => self.census.judge_workload(slot, workload, states),
+            Entry::Service(service) => self.census.judge_inline(slot, service, states),
+            Entry::Group(_) => {}
+        }
+    }
+
+    /// Notes that an object's endpoints are judged otherwise: whoever answers with them is touched.
+    pub(super) fn touch_entry(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Workload(workload) => {
+                self.touch(workload);
+            }
+            Entry::Service(service) => self.touched.hosts.extend(service.hosts.iter().cloned()),
+            Entry::Group(_) => {}
+        }
     }
 
     /// Whether a selector picks the workload with this number.
@@ -314,7 +344,7 @@ impl Index {
 
     /// The common change: addresses or health, with the same labels. Nothing but the workload itself moves.
     fn update_workload(&mut self, slot: Slot, before: &Workload, after: &Workload) {
-        if before.addresses != after.addresses || before.excluded != after.excluded {
+        if before.addresses != after.addresses || before.statement != after.statement {
             self.touch(after);
         }
         self.census.replace(slot, before, after);
@@ -343,7 +373,7 @@ impl Index {
 
     /// Counts a service's inline endpoints when it comes (`by` 1) or goes (`by` -1).
     fn count_inline(&mut self, slot: Slot, service: &Service, by: isize) {
-        self.census.count_inline(service, by);
+        self.census.count_inline(slot, service, by);
         for name in service.names() {
             if by > 0 {
                 self.insert_name(slot, name);
@@ -373,8 +403,11 @@ impl Index {
             if !selector.is_subset_of(&workload.labels) {
                 continue;
             }
-            if self.census.pick(slot, workload, by) && workload.name().is_some() {
-                self.other_names.insert(slot);
+            if self.census.pick(slot, workload, by) {
+                self.unjudged.note_pick(slot, workload, by < 0);
+                if workload.name().is_some() {
+                    self.other_names.insert(slot);
+                }
             }
         }
     }

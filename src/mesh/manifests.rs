@@ -1,15 +1,20 @@
 //! Writes objects back as manifests: as little of each as gives the same answers when it is read again.
 //!
 //! What was derived when the manifest was read, as labels from a locality, is written as what it was derived from. Objects that
-//! answer nothing are left out: WorkloadGroups, and ServiceEntries without a usable host.
+//! answer nothing and decide nothing are left out: WorkloadGroups without a probe, and ServiceEntries without a usable host.
+
+mod notes;
 
 use std::{
     fmt::Write as _,
     time::{Duration, SystemTime},
 };
 
+use notes::{probe_json, push_annotations};
+
 use super::{
     Addresses, Exclusion, Workload,
+    entry::Group,
     service::{Endpoints, InlineEndpoint, Service},
 };
 use crate::{
@@ -38,6 +43,7 @@ pub(super) fn push_service(service: &Service, selector: &[(&str, &str)], out: &m
     if let Some(created) = timestamp(service.created) {
         push_field("creationTimestamp", &created, out);
     }
+    push_annotations(service.notes.as_deref(), false, out);
     out.push_str("},\"spec\":{\"hosts\":[");
     push_list(&service.hosts, out, |host, out| {
         push_text(&text_of(host), out);
@@ -77,6 +83,18 @@ pub(super) fn push_service(service: &Service, selector: &[(&str, &str)], out: &m
     true
 }
 
+/// Appends a WorkloadGroup as JSON, where it has a probe. Tells whether it did.
+pub(super) fn push_group(group: &Group, out: &mut String) -> bool {
+    let Some(probe) = &group.probe else {
+        return false;
+    };
+    push_head("networking.istio.io/v1", "WorkloadGroup", &group.key, out);
+    out.push_str("},\"spec\":{\"template\":{},\"probe\":");
+    out.push_str(&probe_json(probe).to_string());
+    out.push_str("}}");
+    true
+}
+
 /// Appends a WorkloadEntry or a Pod as JSON; `labels` are what a selector sees.
 pub(super) fn push_workload(workload: &Workload, labels: &[(&str, &str)], out: &mut String) {
     if workload.key.kind == Kind::Pod {
@@ -87,7 +105,7 @@ pub(super) fn push_workload(workload: &Workload, labels: &[(&str, &str)], out: &
 }
 
 fn push_workload_entry(workload: &Workload, labels: &[(&str, &str)], out: &mut String) {
-    let excluded = workload.excluded.as_deref();
+    let excluded = workload.excluded();
     let is_locality = |key: &str| LOCALITY_LABELS.contains(&key);
     let value_of = |key: &str| {
         labels
@@ -111,9 +129,12 @@ fn push_workload_entry(workload: &Workload, labels: &[(&str, &str)], out: &mut S
         &workload.key,
         out,
     );
-    if let Some(Exclusion::HealthUnknown) = excluded {
-        out.push_str(",\"annotations\":{\"proxy.istio.io/health-checks-enabled\":\"true\"}");
+    let created = workload.statement.as_ref().map_or(0, |said| said.created);
+    if let Some(created) = timestamp(created) {
+        push_field("creationTimestamp", &created, out);
     }
+    let waits_for_report = excluded == Some(&Exclusion::HealthUnknown);
+    push_annotations(workload.notes(), waits_for_report, out);
     out.push_str(",\"labels\":{");
     push_labels(plain().filter(of_metadata).copied(), out);
     out.push_str("}},\"spec\":{\"labels\":{");
@@ -139,20 +160,33 @@ fn push_workload_entry(workload: &Workload, labels: &[(&str, &str)], out: &mut S
         (Addresses::Other(_), _) => {}
     }
     out.push('}');
-    if let Some(Exclusion::Unhealthy(status)) = excluded {
+    let status = match excluded {
+        Some(Exclusion::Unhealthy(status)) => Some(&**status),
+        _ => reports_well(workload).then_some("True"),
+    };
+    if let Some(status) = status {
+        let reported = workload.statement.as_ref().and_then(|said| said.reported);
         out.push_str(",\"status\":{");
-        push_condition("Healthy", status, out);
+        push_condition("Healthy", status, reported, out);
         out.push('}');
     }
     out.push('}');
 }
 
+fn reports_well(workload: &Workload) -> bool {
+    workload
+        .statement
+        .as_ref()
+        .is_some_and(|said| said.reports_well)
+}
+
 fn push_pod(pod: &Workload, labels: &[(&str, &str)], out: &mut String) {
-    let excluded = pod.excluded.as_deref();
+    let excluded = pod.excluded();
     push_head("v1", "Pod", &pod.key, out);
     if let Some(Exclusion::PodTerminating) = excluded {
         push_field("deletionTimestamp", "1970-01-01T00:00:00Z", out);
     }
+    push_annotations(pod.notes(), false, out);
     out.push_str(",\"labels\":{");
     let is_node = |label: &&(&str, &str)| label.0 == NODE_LABEL;
     push_labels(labels.iter().filter(|label| !is_node(label)).copied(), out);
@@ -177,7 +211,7 @@ fn push_pod(pod: &Workload, labels: &[(&str, &str)], out: &mut String) {
     };
     if let Some(ready) = ready {
         out.push(',');
-        push_condition("Ready", ready, out);
+        push_condition("Ready", ready, None, out);
     }
     out.push_str("}}");
 }
@@ -216,9 +250,12 @@ fn is_socket(endpoint: &InlineEndpoint) -> bool {
     )
 }
 
-fn push_condition(name: &str, status: &str, out: &mut String) {
+fn push_condition(name: &str, status: &str, probed: Option<i64>, out: &mut String) {
     let _ = write!(out, "\"conditions\":[{{\"type\":\"{name}\",\"status\":");
     push_text(status, out);
+    if let Some(probed) = probed.and_then(timestamp) {
+        push_field("lastProbeTime", &probed, out);
+    }
     out.push_str("}]");
 }
 
@@ -320,8 +357,8 @@ mod tests {
     fn said(mesh: &Mesh) -> Vec<String> {
         let workloads = mesh.workloads().map(|workload| {
             let labels = mesh.label_texts(&workload.key.namespace, &workload.labels);
-            let (addresses, excluded) = (&workload.addresses, &workload.excluded);
-            format!("{} {labels:?} {addresses:?} {excluded:?}", workload.key)
+            let (addresses, said) = (&workload.addresses, &workload.statement);
+            format!("{} {labels:?} {addresses:?} {said:?}", workload.key)
         });
         let hosts = mesh.hosts();
         let services = hosts.iter().flat_map(|host| mesh.services_of(host));
@@ -333,13 +370,14 @@ mod tests {
                 None => format!("{:?}", service.endpoints),
             };
             format!(
-                "{} {:?} {:?} {:?} {endpoints} {:?} {}",
+                "{} {:?} {:?} {:?} {endpoints} {:?} {} {:?}",
                 service.key,
                 service.hosts,
                 service.addresses,
                 service.resolution,
                 service.export,
-                service.created
+                service.created,
+                service.notes
             )
         });
         let mut said: Vec<String> = workloads.chain(services).collect();

@@ -27,7 +27,9 @@ mod resolved;
 mod revision;
 mod service;
 mod slot;
+mod statement;
 mod translate;
+mod unjudged;
 mod workload;
 
 use std::{
@@ -39,6 +41,7 @@ use std::{
 pub use affected::Affected;
 use affected::Tally;
 pub use census::EndpointCounts;
+pub(crate) use census::{EndpointState, States};
 pub use change::{
     Change, ClusterChange, ClusterEvent, FileChange, Kept, KeptCounts, ListScope, Reading,
 };
@@ -49,11 +52,14 @@ pub use read_from::ReadFrom;
 pub use resolved::{ResolvedName, ResolvedNames};
 pub use service::{Endpoints, InlineEndpoint, Service};
 pub(crate) use slot::Slot;
+pub use statement::Statement;
+pub(crate) use unjudged::HadPlace;
 pub use workload::{Addresses, Exclusion, Workload};
 
 use crate::{
     diagnostic::{Cluster, Diagnostic, Kind, ObjectKey, Severity, code},
     dns::Name,
+    manifest::Probe,
 };
 
 /// All objects of files and clusters, indexed by what their changes affect.
@@ -62,6 +68,28 @@ pub struct Mesh {
     ledger: ledger::Ledger,
     index: index::Index,
     tally: Tally,
+}
+
+/// An object that has endpoints.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum EndpointHolder<'m> {
+    /// A workload, and whether a selector picks it.
+    Workload {
+        workload: &'m Arc<Workload>,
+        is_picked: bool,
+    },
+    /// A ServiceEntry with inline endpoints, or none.
+    Service(&'m Arc<Service>),
+}
+
+impl<'m> EndpointHolder<'m> {
+    /// The cluster that it was read from, where it was.
+    pub(crate) fn cluster(&self) -> Option<&'m Cluster> {
+        match *self {
+            Self::Workload { workload, .. } => workload.read_from.cluster(),
+            Self::Service(service) => service.read_from.cluster(),
+        }
+    }
 }
 
 /// Why nobody knows the addresses of an endpoint that is a name.
@@ -150,11 +178,11 @@ impl Mesh {
     }
 
     /// The workloads of `namespace` that have every label of `selector`, in no order; none for an empty selector.
-    pub fn selected<'a>(
+    pub(crate) fn selected<'a>(
         &'a self,
         namespace: &str,
         selector: &'a Labels,
-    ) -> impl Iterator<Item = &'a Arc<Workload>> + use<'a> {
+    ) -> impl Iterator<Item = (Slot, &'a Arc<Workload>)> + use<'a> {
         self.index
             .selected(namespace, selector, self.ledger.objects())
     }
@@ -173,6 +201,78 @@ impl Mesh {
         labels: &'a Labels,
     ) -> Vec<(&'a str, &'a str)> {
         self.index.texts(namespace, labels)
+    }
+
+    /// From now on every object is noted whose endpoints may be judged otherwise, or only those that are noted on.
+    pub(crate) fn follow_all(&mut self, follows_all: bool) {
+        self.index.unjudged().follow_all(follows_all);
+    }
+
+    /// The objects whose endpoints may be judged otherwise than at the last call, some twice, and the WorkloadGroups that changed.
+    pub(crate) fn take_unjudged(&mut self) -> (Vec<(Slot, HadPlace)>, Vec<ObjectKey>) {
+        self.index.unjudged().take()
+    }
+
+    /// The object with this number, where it is served and has endpoints.
+    pub(crate) fn holder(&self, slot: Slot) -> Option<EndpointHolder<'_>> {
+        if !self.ledger.is_served(slot) {
+            return None;
+        }
+        match self.ledger.objects().get(slot) {
+            Entry::Workload(workload) => Some(EndpointHolder::Workload {
+                workload,
+                is_picked: self.index.is_picked(slot),
+            }),
+            Entry::Service(service) => Some(EndpointHolder::Service(service)),
+            Entry::Group(_) => None,
+        }
+    }
+
+    /// The numbers of all objects that are served and have endpoints, in no order.
+    pub(crate) fn holders(&self) -> Vec<Slot> {
+        let objects = self.ledger.objects().iter();
+        let holders = objects.filter(|(slot, entry)| {
+            !matches!(entry, Entry::Group(_)) && self.ledger.is_served(*slot)
+        });
+        holders.map(|(slot, _)| slot).collect()
+    }
+
+    /// The number of a ServiceEntry that is served.
+    pub(crate) fn slot_of(&self, service: &Service) -> Option<Slot> {
+        let cluster = service.read_from.cluster();
+        self.ledger.objects().number_of(&service.key, cluster)
+    }
+
+    /// The probe of the WorkloadGroup that an object of `cluster`, or of a file, means: the one that was read where it was, else any.
+    pub(crate) fn group_probe(
+        &self,
+        group: &ObjectKey,
+        cluster: Option<&Cluster>,
+    ) -> Option<&Arc<Probe>> {
+        let objects = self.ledger.objects();
+        let slot = objects.number_of(group, cluster).or_else(|| {
+            let elsewhere = objects.clusters_of(group).min();
+            objects.number_of(group, elsewhere)
+        })?;
+        match objects.get(slot) {
+            Entry::Group(group) if self.ledger.is_served(slot) => group.probe.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Notes that the endpoints of an object are judged otherwise: the hosts that they serve are affected.
+    pub(crate) fn touch(&mut self, slot: Slot) {
+        if self.ledger.is_served(slot) {
+            self.index.touch_entry(self.ledger.objects().get(slot));
+        }
+    }
+
+    /// Counts an object's endpoints as what they are judged to be; `None` for what the object says.
+    pub(crate) fn count_as(&mut self, slot: Slot, states: Option<States>) {
+        if self.ledger.is_served(slot) {
+            let entry = self.ledger.objects().get(slot);
+            self.index.judge(slot, entry, states);
+        }
     }
 
     /// How many endpoints are in which state.
@@ -265,7 +365,7 @@ impl Mesh {
                 manifests::push_workload(workload, &labels, out);
                 true
             }
-            Entry::Group(_) => false,
+            Entry::Group(group) => manifests::push_group(group, out),
         };
         if !is_written {
             out.truncate(end);

@@ -41,14 +41,20 @@ impl Objects {
         Some(*slot)
     }
 
+    /// The same, without a memory of the namespace that was met last.
+    pub(super) fn number_of(&self, key: &ObjectKey, cluster: Option<&Cluster>) -> Option<Slot> {
+        let keys = self.by_key.get(&key.namespace)?;
+        let mut slots = keys.iter_hash(whole(self.hash(key))).map(|(_, slot)| *slot);
+        slots.find(|slot| {
+            let entry = &self.served[*slot as usize];
+            entry.key() == key && entry.read_from().cluster() == cluster
+        })
+    }
+
     /// The version of the object `key` that a cluster has.
     pub(super) fn of_cluster(&self, key: &ObjectKey, cluster: &Cluster) -> Option<&Entry> {
-        let hash = self.hash(key);
-        let keys = self.by_key.get(&key.namespace)?;
-        let mut entries = keys
-            .iter_hash(whole(hash))
-            .map(|(_, slot)| &self.served[*slot as usize]);
-        entries.find(|entry| entry.key() == key && entry.read_from().cluster() == Some(cluster))
+        let slot = self.number_of(key, Some(cluster))?;
+        Some(self.get(slot))
     }
 
     /// The objects of a cluster from a number on, each with its number, ascending.

@@ -4,7 +4,7 @@ use super::{Addresses, Exclusion, labels::Labels, read_from::ReadFrom};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,
-    manifest::{Address, Export, Resolution},
+    manifest::{Address, Export, Notes, Resolution},
 };
 
 /// A ServiceEntry, as far as it decides what its hosts answer.
@@ -22,6 +22,8 @@ pub struct Service {
     pub endpoints: Endpoints,
     /// Who may see the hosts.
     pub export: Export,
+    /// What is noted of the inline endpoints.
+    pub notes: Option<Box<Notes>>,
     /// `metadata.creationTimestamp` in seconds since 1970, 0 without one.
     pub created: i64,
     /// What it was read from.

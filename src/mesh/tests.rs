@@ -37,6 +37,7 @@ fn service(name: &str, app: &str) -> DocumentOutcome {
         resolution: Resolution::Static,
         endpoints: EndpointSource::Selector(labels(app)),
         export: Export::Everyone,
+        notes: None,
     })))
 }
 
@@ -47,6 +48,8 @@ fn vm(name: &str, app: &str, address: &str, healthy: Option<&str>) -> DocumentOu
         address: Address::Ip(address.parse().expect("an address")),
         healthy: healthy.map(Box::from),
         health_checks_enabled: false,
+        reported: None,
+        notes: None,
     })))
 }
 
@@ -133,7 +136,7 @@ fn picked(mesh: &Mesh, name: &str) -> Vec<String> {
     };
     let mut names: Vec<_> = mesh
         .selected("ns1", selector)
-        .map(|workload| workload.key.name.to_string())
+        .map(|(_, workload)| workload.key.name.to_string())
         .collect();
     names.sort();
     names
@@ -514,6 +517,7 @@ fn counts_endpoints_by_state() {
         named: 0,
         unready: 1,
         excluded: 0,
+        drained: 0,
         unselected: 1,
     };
     assert_eq!(mesh.endpoint_counts(), expected);
@@ -527,6 +531,7 @@ fn counts_endpoints_by_state() {
         named: 0,
         unready: 0,
         excluded: 0,
+        drained: 0,
         unselected: 2,
     };
     assert_eq!(mesh.endpoint_counts(), expected);

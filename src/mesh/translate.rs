@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    entry::Entry,
+    entry::{Entry, Group},
     index::Index,
     read_from::ReadFrom,
     service::{Endpoints, Service},
-    workload::{self, Addresses, Workload},
+    statement::Statement,
+    workload::{Addresses, Workload},
 };
 use crate::{
     diagnostic::ObjectKey,
@@ -44,34 +45,37 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
                 resolution: entry.resolution,
                 endpoints,
                 export: entry.export,
+                notes: entry.notes,
                 created,
                 read_from,
             }))
         }
-        Object::WorkloadEntry(entry) => {
-            let excluded = workload::workload_entry_exclusion(&entry).map(Box::new);
+        Object::WorkloadEntry(mut entry) => {
+            let statement = Statement::of_workload_entry(&mut entry);
             let key = key(entry.metadata, index);
             Entry::Workload(Arc::new(Workload {
                 labels: index.acquire(&key.namespace, &entry.labels),
                 key,
-                excluded,
+                statement,
                 addresses: Addresses::from(&entry.address),
                 read_from,
             }))
         }
-        Object::Pod(pod) => {
-            let excluded = workload::pod_exclusion(&pod).map(Box::new);
+        Object::Pod(mut pod) => {
+            let statement = Statement::of_pod(&mut pod);
             let key = key(pod.metadata, index);
             Entry::Workload(Arc::new(Workload {
                 labels: index.acquire(&key.namespace, &pod.labels),
                 key,
-                excluded,
+                statement,
                 addresses: pod.addresses.into(),
                 read_from,
             }))
         }
-        Object::WorkloadGroup(metadata) => {
-            Entry::Group(Arc::new((key(metadata, index), read_from)))
-        }
+        Object::WorkloadGroup(group) => Entry::Group(Arc::new(Group {
+            key: key(group.metadata, index),
+            read_from,
+            probe: group.probe,
+        })),
     }
 }

@@ -1,12 +1,12 @@
-use std::{fmt, net::IpAddr, ops::Deref, slice};
+use std::{fmt, net::IpAddr, ops::Deref, slice, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::{labels::Labels, read_from::ReadFrom};
+use super::{labels::Labels, read_from::ReadFrom, statement::Statement};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,
-    manifest::{Address, Pod, WorkloadEntry},
+    manifest::{Address, Notes},
 };
 
 /// A Pod or a VM: after this point they differ only in what `explain` prints.
@@ -18,8 +18,9 @@ pub struct Workload {
     pub labels: Labels,
     /// Where it can be reached.
     pub addresses: Addresses,
-    /// Why it is no endpoint; `None` where it is one.
-    pub excluded: Option<Box<Exclusion>>,
+    /// What its object says of its health; `None` where that is nothing. Of those that say no more than that they are well
+    /// there is one copy.
+    pub statement: Option<Arc<Statement>>,
     /// What it was read from.
     pub read_from: ReadFrom,
 }
@@ -28,6 +29,16 @@ impl Workload {
     /// Where it was read, as it is shown.
     pub fn origin(&self) -> Origin {
         self.read_from.origin_of(&self.key)
+    }
+
+    /// Why it is no endpoint, as far as its object says; `None` where nothing speaks against it.
+    pub fn excluded(&self) -> Option<&Exclusion> {
+        self.statement.as_ref()?.excluded.as_ref()
+    }
+
+    /// What is noted on it for us.
+    pub fn notes(&self) -> Option<&Notes> {
+        self.statement.as_ref()?.notes.as_deref()
     }
 
     /// Its name, where it has that in place of an address.
@@ -102,6 +113,16 @@ pub enum Exclusion {
     Unhealthy(Box<str>),
     /// Health checks are enabled on the WorkloadEntry and no `Healthy` condition was reported yet.
     HealthUnknown,
+    /// It fails a check of ours: which, and since when.
+    CheckFailed(Box<str>),
+    /// It came while the server ran, and has not passed its check so far.
+    CheckPending(Box<str>),
+    /// A person takes it out before it is stopped: who says so, and until when.
+    Drained(Box<str>),
+    /// A person takes it out: who says so, and until when.
+    ForcedDown(Box<str>),
+    /// Its report is older than its heartbeat allows.
+    ReportStale(Box<str>),
     /// The address is a `unix://` socket, missing, or a name that no DNS message can carry.
     NotAnAddress(Address),
 }
@@ -116,6 +137,11 @@ impl Exclusion {
             Self::PodHasNoAddress => "PodHasNoAddress",
             Self::Unhealthy(_) => "Unhealthy",
             Self::HealthUnknown => "HealthUnknown",
+            Self::CheckFailed(_) => "CheckFailed",
+            Self::CheckPending(_) => "CheckPending",
+            Self::Drained(_) => "Drained",
+            Self::ForcedDown(_) => "ForcedDown",
+            Self::ReportStale(_) => "ReportStale",
             Self::NotAnAddress(_) => "NotAnAddress",
         }
     }
@@ -124,7 +150,12 @@ impl Exclusion {
     pub fn is_unready(&self) -> bool {
         matches!(
             self,
-            Self::PodNotReady(_) | Self::Unhealthy(_) | Self::HealthUnknown
+            Self::PodNotReady(_)
+                | Self::Unhealthy(_)
+                | Self::HealthUnknown
+                | Self::CheckFailed(_)
+                | Self::CheckPending(_)
+                | Self::ReportStale(_)
         )
     }
 }
@@ -144,6 +175,11 @@ impl fmt::Display for Exclusion {
             Self::HealthUnknown => {
                 f.write_str("health checks are enabled and no Healthy condition was reported")
             }
+            Self::CheckFailed(text)
+            | Self::CheckPending(text)
+            | Self::Drained(text)
+            | Self::ForcedDown(text)
+            | Self::ReportStale(text) => f.write_str(text),
             Self::NotAnAddress(Address::Name(name)) => {
                 write!(f, "address {name} is no name that DNS can carry")
             }
@@ -155,36 +191,5 @@ impl fmt::Display for Exclusion {
             }
             Self::NotAnAddress(Address::Ip(ip)) => write!(f, "address {ip} can't be answered"),
         }
-    }
-}
-
-/// Istio's eligibility of Pods (`pilot/pkg/serviceregistry/kube/controller/pod.go`).
-pub(super) fn pod_exclusion(pod: &Pod) -> Option<Exclusion> {
-    if matches!(&*pod.phase, "Failed" | "Succeeded") {
-        return Some(Exclusion::PodFinished((&*pod.phase).into()));
-    }
-    if pod.terminating {
-        return Some(Exclusion::PodTerminating);
-    }
-    if pod.addresses.is_empty() {
-        return Some(Exclusion::PodHasNoAddress);
-    }
-    match pod.ready.as_deref() {
-        Some("True") => None,
-        ready => Some(Exclusion::PodNotReady(ready.map(Into::into))),
-    }
-}
-
-/// The health of WorkloadEntries: as Istio's `isHealthy` (`serviceentry/conversion.go`), but a `Healthy` condition that
-/// is not `True` counts with or without the annotation.
-pub(super) fn workload_entry_exclusion(entry: &WorkloadEntry) -> Option<Exclusion> {
-    if let Addresses::Other(_) = Addresses::from(&entry.address) {
-        return Some(Exclusion::NotAnAddress(entry.address.clone()));
-    }
-    match entry.healthy.as_deref() {
-        Some("True") => None,
-        Some(status) => Some(Exclusion::Unhealthy(status.into())),
-        None if entry.health_checks_enabled => Some(Exclusion::HealthUnknown),
-        None => None,
     }
 }

@@ -17,7 +17,8 @@ use super::{Choice, View, WhenAllUnhealthy, choose};
 use crate::{
     authority::{Holder, Standing, Zone},
     dns::Name,
-    mesh::{Endpoints, Exclusion, InlineEndpoint, Labels, Mesh, Service, Workload},
+    health::{Judgement, Subject},
+    mesh::{Endpoints, InlineEndpoint, Labels, Service, Workload},
 };
 
 /// What the ServiceEntries that answer come to.
@@ -27,6 +28,8 @@ pub struct Gathering {
     pub addresses: Vec<IpAddr>,
     /// Whether unhealthy candidates answer because there is no healthy one.
     pub all_unhealthy: bool,
+    /// Whether candidates that only fail a check of ours answer because there are no others.
+    pub kept: Kept,
     /// What the host is: [`Choice::standing`].
     pub standing: Standing,
     /// The selectors that pick nobody.
@@ -35,6 +38,22 @@ pub struct Gathering {
     pub names: Vec<NameUse>,
     /// The names that lead back to the host and that nobody outside is asked for, in canonical order: they add nothing.
     pub dead_ends: Vec<Name>,
+}
+
+/// For which families of addresses candidates answer that only fail a check of ours.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Kept {
+    /// IPv4.
+    pub v4: bool,
+    /// IPv6.
+    pub v6: bool,
+}
+
+impl Kept {
+    /// Whether addresses of the family of `address` are kept.
+    pub fn holds(self, address: &IpAddr) -> bool {
+        if address.is_ipv4() { self.v4 } else { self.v6 }
+    }
 }
 
 /// An endpoint that is a name, as a host uses it.
@@ -52,7 +71,9 @@ pub(super) struct Endpoint<'m> {
     pub(super) workload: Option<&'m Arc<Workload>>,
     pub(super) addresses: &'m [IpAddr],
     pub(super) name: Option<&'m Name>,
-    pub(super) excluded: Option<&'m Exclusion>,
+    pub(super) judgement: Judgement<'m>,
+    /// What the judgement was made from.
+    pub(super) subject: Subject<'m>,
 }
 
 /// What an endpoint that is a name means.
@@ -107,6 +128,9 @@ struct Walk<'v, 'm> {
     circles: Circles,
     healthy: Vec<IpAddr>,
     unready: Vec<IpAddr>,
+    /// Those that only fail a check of ours.
+    failing: Vec<IpAddr>,
+    kept: Kept,
     /// Whether what is reached is only good where nothing healthy is.
     is_unready: bool,
     /// Services of one namespace that select alike bring the same endpoints.
@@ -130,6 +154,8 @@ impl<'v, 'm> Walk<'v, 'm> {
             circles: Circles::around(host),
             healthy: Vec::new(),
             unready: Vec::new(),
+            failing: Vec::new(),
+            kept: Kept::default(),
             is_unready: false,
             seen: SmallVec::new(),
             known_names: HashSet::default(),
@@ -155,22 +181,24 @@ impl<'v, 'm> Walk<'v, 'm> {
         }
         let mut count = 0;
         let may_be_unready = self.view.when_all_unhealthy == WhenAllUnhealthy::All;
-        for endpoint in endpoints(self.view.mesh, service, host) {
+        for endpoint in endpoints(self.view, service, host) {
             count += 1;
             let name = endpoint.name.filter(|_| takes_names);
-            match endpoint.excluded {
-                None => {
-                    self.add(endpoint.addresses);
-                    if let Some(name) = name {
-                        self.note_name(name, host);
-                    }
+            let judgement = &endpoint.judgement;
+            if let Judgement::In = judgement {
+                self.add(endpoint.addresses);
+                if let Some(name) = name {
+                    self.note_name(name, host);
                 }
-                Some(exclusion) if exclusion.is_unready() && may_be_unready => {
-                    self.unready.extend_from_slice(endpoint.addresses);
-                    self.unready_names
-                        .extend(name.map(|name| (name.clone(), host.clone())));
-                }
-                Some(_) => {}
+                continue;
+            }
+            if judgement.may_be_kept() && self.view.verdicts.keeps_last {
+                self.failing.extend_from_slice(endpoint.addresses);
+            }
+            if judgement.is_unready() && may_be_unready {
+                self.unready.extend_from_slice(endpoint.addresses);
+                self.unready_names
+                    .extend(name.map(|name| (name.clone(), host.clone())));
             }
         }
         Some(count)
@@ -194,12 +222,31 @@ impl<'v, 'm> Walk<'v, 'm> {
     /// Goes wherever names lead; to those of unhealthy endpoints only where there is nothing healthy.
     fn follow_names(&mut self) {
         self.follow_noted();
+        self.keep_failing();
         if self.healthy.is_empty() && !self.unready_names.is_empty() {
             self.is_unready = true;
             for (name, host) in std::mem::take(&mut self.unready_names) {
                 self.note_name(&name, &host);
             }
             self.follow_noted();
+        }
+    }
+
+    /// A check is a guess: it takes away no family's last address.
+    fn keep_failing(&mut self) {
+        for is_v4 in [true, false] {
+            let is_of_family = |address: &&IpAddr| address.is_ipv4() == is_v4;
+            if self.healthy.iter().any(|address| is_of_family(&address)) {
+                continue;
+            }
+            let failing = self.failing.iter().filter(is_of_family);
+            let before = self.healthy.len();
+            self.healthy.extend(failing.copied());
+            let is_kept = self.healthy.len() > before;
+            match is_v4 {
+                true => self.kept.v4 = is_kept,
+                false => self.kept.v6 = is_kept,
+            }
         }
     }
 
@@ -279,6 +326,7 @@ impl<'v, 'm> Walk<'v, 'm> {
         Gathering {
             addresses,
             all_unhealthy,
+            kept: self.kept,
             names,
             dead_ends,
             ..Gathering::default()
@@ -291,10 +339,11 @@ impl<'v, 'm> Walk<'v, 'm> {
 /// Where it has none, those of resolution `DNS` have the host's own name, as in Istio's registry
 /// (`convertServiceEntryToInstances`), and its addresses are virtual ones for proxies.
 pub(super) fn endpoints<'m>(
-    mesh: &'m Mesh,
+    view: &View<'m>,
     service: &'m Service,
     host: &'m Name,
 ) -> Box<dyn Iterator<Item = Endpoint<'m>> + 'm> {
+    let View { mesh, verdicts, .. } = *view;
     match &service.endpoints {
         Endpoints::Neither => {
             let is_looked_up = service.takes_names() && !host.is_wildcard();
@@ -307,31 +356,43 @@ pub(super) fn endpoints<'m>(
                 workload: None,
                 addresses,
                 name: is_looked_up.then_some(host),
-                excluded: None,
+                judgement: Judgement::In,
+                subject: Subject::of_inline(None, 0, service, addresses, None),
             };
             let is_any = is_looked_up || !addresses.is_empty();
             Box::new(is_any.then_some(own).into_iter())
         }
-        Endpoints::Inline(endpoints) => Box::new(endpoints.iter().map(|endpoint| {
-            let (addresses, name, excluded) = match endpoint {
-                InlineEndpoint::Ip(ip) => (slice::from_ref(ip), None, None),
-                InlineEndpoint::Name(name) => (&[][..], Some(&**name), None),
-                InlineEndpoint::Other(exclusion) => (&[][..], None, Some(exclusion)),
-            };
-            Endpoint {
-                workload: None,
-                addresses,
-                name,
-                excluded,
-            }
-        })),
+        Endpoints::Inline(endpoints) => {
+            // Checks are found by the number, and where there are none nobody needs it.
+            let slot = (!verdicts.targets.is_empty()).then(|| mesh.slot_of(service));
+            let slot = slot.flatten();
+            Box::new((0..).zip(endpoints).map(move |(place, endpoint)| {
+                let (addresses, name, excluded) = match endpoint {
+                    InlineEndpoint::Ip(ip) => (slice::from_ref(ip), None, None),
+                    InlineEndpoint::Name(name) => (&[][..], Some(&**name), None),
+                    InlineEndpoint::Other(exclusion) => (&[][..], None, Some(exclusion)),
+                };
+                let subject = Subject::of_inline(slot, place, service, addresses, excluded);
+                Endpoint {
+                    workload: None,
+                    addresses,
+                    name,
+                    judgement: verdicts.judge(&subject),
+                    subject,
+                }
+            }))
+        }
         Endpoints::Selector(selector) => {
             let workloads = mesh.selected(&service.key.namespace, selector);
-            Box::new(workloads.map(|workload| Endpoint {
-                workload: Some(workload),
-                addresses: &workload.addresses,
-                name: workload.name(),
-                excluded: workload.excluded.as_deref(),
+            Box::new(workloads.map(|(slot, workload)| {
+                let subject = Subject::of_workload(slot, workload);
+                Endpoint {
+                    workload: Some(workload),
+                    addresses: &workload.addresses,
+                    name: workload.name(),
+                    judgement: verdicts.judge(&subject),
+                    subject,
+                }
             }))
         }
     }

@@ -133,6 +133,7 @@ fn policy(arguments: &str) -> Policy {
     Policy {
         settings: Arc::new(settings),
         when_all_unhealthy,
+        checks: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Laws that hold for every mesh: a change and a rebuild end in the same place, and names resolve as in Istio.
 
 mod clusters;
+mod health;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -182,6 +183,7 @@ fn service_entry() -> impl Strategy<Value = Object> {
                     resolution,
                     endpoints,
                     export,
+                    notes: None,
                 }))
             },
         )
@@ -198,6 +200,8 @@ fn workload_entry() -> impl Strategy<Value = Object> {
                     address: address.clone(),
                     healthy: healthy.map(Box::from),
                     health_checks_enabled: enabled,
+                    reported: None,
+                    notes: None,
                 }))
             })
         },
@@ -222,6 +226,7 @@ fn pod() -> impl Strategy<Value = Object> {
                     terminating,
                     ready: ready.map(Into::into),
                     addresses: addresses.iter().copied().collect(),
+                    notes: None,
                 }))
             })
         },
@@ -436,7 +441,7 @@ proptest! {
         when_all_unhealthy in prop::sample::select(vec![WhenAllUnhealthy::None, WhenAllUnhealthy::All]),
         changes in prop::collection::vec((prop::collection::vec(change(), 0..3), told()), 1..8),
     ) {
-        let policy = Policy { settings, when_all_unhealthy };
+        let policy = Policy { settings, when_all_unhealthy, checks: None };
         let mut incremental = Pipeline::new(policy.clone());
         let (mut files, mut all_told) = (BTreeMap::new(), BTreeMap::new());
         let mut wanted = BTreeSet::new();

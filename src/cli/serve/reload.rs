@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{Config, Overrides},
-    control::Control,
+    control::{Control, HealthOptions},
     forward::{self, Forwarder, InForce},
     metrics::ConfigReloads,
     serve::Certificates,
@@ -76,7 +76,7 @@ impl Reloading<'_> {
                 if was.settings != policy.settings
                     || was.when_all_unhealthy != policy.when_all_unhealthy
                 {
-                    self.control.set_policy(policy);
+                    self.control.set_policy(policy, HealthOptions::default());
                 }
                 info!("configuration read again");
                 self.plan.log.set(&next.log_level);

@@ -355,8 +355,8 @@ pub(in super::super) fn object(
             Some(Object::WorkloadEntry(Box::new(entry)))
         }
         Kind::WorkloadGroup => {
-            workload_group::check(findings, spec);
-            Some(Object::WorkloadGroup(decoded.metadata))
+            let group = workload_group::decode(findings, spec, decoded.metadata);
+            Some(Object::WorkloadGroup(Box::new(group)))
         }
         Kind::Pod => None,
     }

@@ -43,7 +43,7 @@ pub(super) fn decode(
     spec: Fields<'_>,
     decoded: Decoded<'_>,
 ) -> Option<ServiceEntry> {
-    let metadata = decoded.metadata;
+    let (metadata, notes) = (decoded.metadata, decoded.notes);
     findings.check_known(spec, FIELDS);
     let resolution = resolution(findings, spec);
     let location = enumerated(findings, spec, "location", LOCATIONS);
@@ -82,6 +82,7 @@ pub(super) fn decode(
         resolution: resolution?,
         endpoints,
         export,
+        notes,
     })
 }
 

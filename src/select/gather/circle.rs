@@ -137,7 +137,7 @@ fn hosts_ahead(view: &View<'_>, host: &Name, noted: &mut HashSet<Name>) -> Vec<N
     let services = choice.chosen.into_iter();
     let names = services
         .filter(|service| service.takes_names())
-        .flat_map(|service| endpoints(view.mesh, service, host))
+        .flat_map(|service| endpoints(view, service, host))
         .filter_map(|endpoint| endpoint.name);
     let mut names: Vec<Name> = names.cloned().collect();
     let mut seen: HashSet<Name> = names.iter().cloned().collect();

@@ -107,6 +107,7 @@ fn mesh() -> Arc<ArcSwap<Snapshot>> {
     let mut pipeline = Pipeline::new(Policy {
         settings: Arc::new(settings()),
         when_all_unhealthy: WhenAllUnhealthy::None,
+        checks: None,
     });
     let report = pipeline.apply(vec![change], SystemTime::UNIX_EPOCH);
     assert!(

@@ -1,0 +1,168 @@
+//! What persons say of endpoints, from the override file to the time at which a drained one may be stopped.
+//!
+//! DNS can only stop handing an address out. When the last record of it is gone from the answers, resolvers keep it for as long
+//! as its TTL said, and programs for a little longer.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use tracing::{info, warn};
+
+use super::shared::HealthOptions;
+use crate::{
+    chain::Chain,
+    dns::Ttl,
+    health::Overrides,
+    manifest::OrderedState,
+    pipeline::{EndpointOrder, OrderChange, Pipeline},
+    source::OverridesFile,
+    status::{Drain, OrdersStatus},
+};
+
+/// The override file, and who is being drained.
+#[derive(Debug, Default)]
+pub(super) struct Persons {
+    file: Option<OverridesFile>,
+    margin: Duration,
+    /// Whether the file can't be used at present.
+    has_failed: bool,
+    drains: BTreeMap<String, Drain>,
+}
+
+impl Persons {
+    pub(super) fn new(options: &HealthOptions) -> Self {
+        let mut persons = Self::default();
+        persons.set_options(options);
+        persons
+    }
+
+    /// Takes another file, and another margin for drains that begin from now on.
+    pub(super) fn set_options(&mut self, options: &HealthOptions) {
+        self.margin = options.drain_margin;
+        let path = self.file.as_ref().map(OverridesFile::path);
+        if path != options.overrides.as_deref() {
+            self.file = options.overrides.clone().map(OverridesFile::new);
+            self.has_failed = false;
+        }
+    }
+
+    /// When to look at the file; `None` where there is none.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.file.as_ref().map(OverridesFile::next_look)
+    }
+
+    /// Takes in what the file says otherwise than before. Tells whether there is something to be published.
+    pub(super) fn look(&mut self, pipeline: &mut Pipeline) -> bool {
+        let Some(file) = &mut self.file else {
+            return pipeline.set_overrides(Arc::default());
+        };
+        match file.look(Instant::now()) {
+            None => false,
+            Some(Ok(overrides)) => {
+                if std::mem::take(&mut self.has_failed) {
+                    info!(
+                        "the override file {} can be used again",
+                        file.path().display()
+                    );
+                }
+                self.take(overrides, pipeline)
+            }
+            Some(Err(error)) => {
+                self.has_failed = true;
+                warn!("{}: what it said before goes on", Chain(&error));
+                true
+            }
+        }
+    }
+
+    fn take(&self, overrides: Overrides, pipeline: &mut Pipeline) -> bool {
+        let (file, lines) = (overrides.file.clone(), overrides.lines.len());
+        let has_changed = pipeline.set_overrides(Arc::new(overrides));
+        if has_changed {
+            info!(lines, "override file read");
+            for number in pipeline.idle_overrides() {
+                warn!("{file}:{number} is about nobody: no endpoint matches it");
+            }
+        }
+        has_changed
+    }
+
+    /// Notes what a publish did: who leaves by order from now on, and who does no longer.
+    pub(super) fn published(&mut self, changes: Vec<OrderChange>, ttl: Ttl) {
+        // Who is told otherwise in the same state goes on.
+        let (mut came, mut went) = (BTreeMap::new(), BTreeMap::new());
+        for change in changes {
+            match change {
+                OrderChange::Came(order) => came.insert(endpoint(&order), order),
+                OrderChange::Went(order) => went.insert(endpoint(&order), order),
+            };
+        }
+        for (endpoint, order) in &went {
+            let still = came.get(endpoint).map(|order| order.state);
+            if order.state == OrderedState::Drain && still != Some(OrderedState::Drain) {
+                self.drains.remove(endpoint);
+                info!("{endpoint} is drained no longer");
+            }
+        }
+        let now = SystemTime::now();
+        for (endpoint, order) in came {
+            match order.state {
+                OrderedState::Drain => self.drain(endpoint, order, now, ttl),
+                state => info!("{endpoint} is forced {}, {}", state.as_str(), order.by),
+            }
+        }
+    }
+
+    fn drain(&mut self, endpoint: String, order: EndpointOrder, now: SystemTime, ttl: Ttl) {
+        if let Some(drain) = self.drains.get_mut(&endpoint) {
+            drain.by = order.by;
+            return;
+        }
+        let forgotten = now + Duration::from_secs(ttl.as_secs().into());
+        let safe = forgotten + self.margin;
+        info!(
+            "{endpoint} is drained {}: resolvers forget it {}, safe to stop {}",
+            order.by,
+            humantime::format_rfc3339_seconds(forgotten),
+            humantime::format_rfc3339_seconds(safe),
+        );
+        let drain = Drain {
+            namespace: order.key.namespace,
+            name: order.key.name,
+            by: order.by,
+            since: now,
+            forgotten,
+            safe,
+        };
+        self.drains.insert(endpoint, drain);
+    }
+
+    /// What `/metrics` shows of it; `None` where nobody says anything.
+    pub(super) fn status(&self, pipeline: &Pipeline) -> Option<Arc<OrdersStatus>> {
+        let mut counts = BTreeMap::new();
+        for order in pipeline.orders() {
+            *counts.entry(order.state.as_str()).or_default() += 1;
+        }
+        if self.file.is_none() && counts.is_empty() {
+            return None;
+        }
+        Some(Arc::new(OrdersStatus {
+            counts,
+            has_failed: self.has_failed,
+            drains: self.drains.clone(),
+        }))
+    }
+}
+
+/// An endpoint as the override file names it.
+fn endpoint(order: &EndpointOrder) -> String {
+    match (order.key.kind, order.addresses.first()) {
+        (crate::diagnostic::Kind::ServiceEntry, Some(address)) => {
+            format!("{}/{address}", order.key)
+        }
+        _ => order.key.to_string(),
+    }
+}
