@@ -9,17 +9,30 @@
 //!
 //! Never opens a socket and never reads a clock.
 
+mod board;
+mod describe;
+mod freeze;
 mod observation;
 mod overrides;
+mod pace;
 mod policy;
 mod reach;
+mod saved;
+mod settings;
 mod target;
+mod verdict;
 mod verdicts;
 
+pub use board::{Board, Due, Epoch, Figures, Standings, View};
+pub use describe::Described;
+pub use freeze::MassFailure;
 pub use observation::{Failure, GrpcFault, Nothing, Observation, Pass, ProtocolFault};
 pub use overrides::{OverrideLine, Overrides, OverridesError, Pattern};
 pub use policy::{CheckPolicy, CheckRule, GroupProbes, WhenAllFail};
 pub use reach::{Forbidden, Reach};
+pub use saved::{Saved, SavedError};
+pub use settings::Settings;
 pub use target::{Begin, HeldFor, Out, Ruling, Target, TargetChanges, TargetId, Wanted};
+pub use verdict::Verdict;
 pub use verdicts::Verdicts;
 pub(crate) use verdicts::{Judgement, Subject};
