@@ -1,18 +1,19 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
 use ipnet::IpNet;
 
-use super::{CheckPolicy, MassFailure};
+use super::{CheckPolicy, MassFailure, Reach};
 
 /// What the configuration's `health` says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
     /// Which endpoints are checked how.
-    pub policy: CheckPolicy,
+    pub policy: Arc<CheckPolicy>,
     /// When failures are too many to be believed; `None` to believe all of them.
     pub mass_failure: Option<MassFailure>,
     /// What accepts or refuses TCP while our own network is well.
@@ -69,11 +70,15 @@ impl Default for Settings {
     fn default() -> Self {
         let networks = Self::NETWORKS.iter();
         let networks = networks.map(|text| text.parse().expect("the text is a network"));
+        let networks: Vec<IpNet> = networks.collect();
         Self {
-            policy: CheckPolicy::default(),
+            policy: Arc::new(CheckPolicy {
+                reach: Reach::new(networks.clone(), Vec::new()),
+                ..CheckPolicy::default()
+            }),
             mass_failure: Some(MassFailure::default()),
             canaries: Vec::new(),
-            networks: networks.collect(),
+            networks,
             source: None,
             start_within: Self::START_WITHIN,
             max_per_second: Self::MAX_PER_SECOND,
