@@ -35,7 +35,6 @@ use value::{
 use yaml::OneOrMore;
 
 use crate::{
-    control::HealthOptions,
     dns::{Name, Ttl},
     forward::Settings as ForwardSettings,
     health::Settings as HealthSettings,
@@ -259,7 +258,10 @@ impl Config {
     /// What decides how the mesh is answered; `seed` stays the same as long as the process lives.
     pub fn policy(&self, seed: u64) -> Policy {
         Policy {
-            checks: self.health.as_ref().map(|health| health.policy.clone()),
+            checks: self
+                .health
+                .as_ref()
+                .map(|health| Arc::new(health.policy.clone())),
             settings: Arc::new(Settings {
                 zones: self.zones.clone(),
                 partial_zones: self.partial_zones.clone(),
@@ -277,16 +279,6 @@ impl Config {
             }),
             when_all_unhealthy: self.when_all_unhealthy,
         }
-    }
-
-    /// What the loop is told of health besides the policy.
-    pub fn health_options(&self) -> HealthOptions {
-        let health = self.health.as_ref();
-        health.map_or_else(HealthOptions::default, |health| HealthOptions {
-            overrides: health.overrides.clone(),
-            start_within: health.start_within,
-            drain_margin: health.drain_margin,
-        })
     }
 
     /// Where the certificate and its key are; `None` where nothing is said.

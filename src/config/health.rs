@@ -213,7 +213,7 @@ pub(super) fn resolve(keys: HealthKeys, own: Vec<SocketAddr>) -> Settings {
     });
     let canaries = keys.canaries.map(|list| list.0).unwrap_or_default();
     Settings {
-        policy: Arc::new(CheckPolicy {
+        policy: CheckPolicy {
             workload_groups: keys
                 .workload_groups
                 .map(|groups| groups.0)
@@ -222,7 +222,7 @@ pub(super) fn resolve(keys: HealthKeys, own: Vec<SocketAddr>) -> Settings {
             when_all_fail: keys.when_all_fail.map(|when| when.0).unwrap_or_default(),
             reach: Reach::new(networks.clone(), own),
             report_max_age: keys.report_max_age.and_then(|age| age.seconds),
-        }),
+        },
         mass_failure: keys
             .mass_failure
             .map_or(defaults.mass_failure, |mass| mass.0),

@@ -1,7 +1,6 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
@@ -13,7 +12,7 @@ use super::{CheckPolicy, MassFailure, Reach};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
     /// Which endpoints are checked how.
-    pub policy: Arc<CheckPolicy>,
+    pub policy: CheckPolicy,
     /// When failures are too many to be believed; `None` to believe all of them.
     pub mass_failure: Option<MassFailure>,
     /// What accepts or refuses TCP while our own network is well.
@@ -72,10 +71,10 @@ impl Default for Settings {
         let networks = networks.map(|text| text.parse().expect("the text is a network"));
         let networks: Vec<IpNet> = networks.collect();
         Self {
-            policy: Arc::new(CheckPolicy {
+            policy: CheckPolicy {
                 reach: Reach::new(networks.clone(), Vec::new()),
                 ..CheckPolicy::default()
-            }),
+            },
             mass_failure: Some(MassFailure::default()),
             canaries: Vec::new(),
             networks,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{Config, Overrides},
-    control::Control,
+    control::{Control, HealthOptions},
     forward::{self, Forwarder, InForce},
     metrics::ConfigReloads,
     serve::Certificates,
@@ -75,9 +75,8 @@ impl Reloading<'_> {
                 let (was, policy) = (current.policy(self.seed), next.policy(self.seed));
                 if was.settings != policy.settings
                     || was.when_all_unhealthy != policy.when_all_unhealthy
-                    || current.health != next.health
                 {
-                    self.control.set_policy(policy, next.health_options());
+                    self.control.set_policy(policy, HealthOptions::default());
                 }
                 info!("configuration read again");
                 self.plan.log.set(&next.log_level);

@@ -68,7 +68,7 @@ fn options(config: &Config, seed: u64) -> control::Options {
         wish: config.poll.map_or(Wish::Events, Wish::Poll),
         start_patience: config.start_patience,
         state_dir: config.state_dir.clone(),
-        health: config.health_options(),
+        health: control::HealthOptions::default(),
     }
 }
 
