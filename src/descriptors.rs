@@ -22,9 +22,7 @@ pub(crate) struct Shares {
 impl Shares {
     /// By the limit that this process has.
     pub(crate) fn of_this_process() -> Self {
-        let files = getrlimit(Resource::Nofile).current;
-        let files = files.and_then(|files| usize::try_from(files).ok());
-        Self::of(files.unwrap_or(usize::MAX))
+        Self::of(limit())
     }
 
     /// What is set aside is at most half; of the rest, upstreams get a third.
@@ -36,6 +34,18 @@ impl Shares {
             upstreams,
         }
     }
+}
+
+/// How many probes of endpoints may be under way: what they take is nobody's share, and they end within seconds.
+pub(crate) fn most_probes() -> usize {
+    (limit() / 4).max(1)
+}
+
+/// How many files this process may have open.
+fn limit() -> usize {
+    let files = getrlimit(Resource::Nofile).current;
+    let files = files.and_then(|files| usize::try_from(files).ok());
+    files.unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -111,6 +111,17 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Why it is left out, or what is to be said of it though it is not.
+    pub fn why(&self) -> Option<String> {
+        match &self.excluded {
+            Some(excluded) if self.kept => {
+                Some(format!("{excluded}, kept: all endpoints fail theirs"))
+            }
+            Some(excluded) => Some(excluded.to_string()),
+            None => self.note.as_deref().map(ToOwned::to_owned),
+        }
+    }
+
     /// Whether its addresses would answer if it alone counted.
     pub fn is_good(&self) -> bool {
         self.excluded.is_none() && (self.named.is_none() || !self.addresses.is_empty())

@@ -93,6 +93,7 @@ impl Health {
         state
             .wanted
             .extend(wanted.map(|wanted| (wanted.id, wanted)));
+        state.is_settled = false;
         self.wanted.notify_one();
     }
 

@@ -433,6 +433,13 @@ mod tests {
                 "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: a{metadata}}}\nspec: {spec}\n"
             ))
         };
+        for status in [
+            "{type: Healthy, status: 'True'}",
+            "{type: Healthy, status: Odd, lastProbeTime: '2026-01-01T00:00:00Z'}",
+        ] {
+            let status = format!("{{address: 10.0.0.1}}\nstatus: {{conditions: [{status}]}}");
+            assert_eq!(entry(&status, ""), 1, "{status}");
+        }
         for spec in [
             "{address: 10.0.0.1, network: net one, locality: us east/a b/c}",
             "{address: 10.0.0.1, labels: {istio-locality: a.b.c, app: x}}",
@@ -447,6 +454,11 @@ mod tests {
                 "",
                 ", labels: {app: z, istio-locality: q.r}",
                 ", annotations: {proxy.istio.io/health-checks-enabled: 'true'}",
+                ", annotations: {meshdns.io/state: drain, meshdns.io/state-until: '2026-12-01T06:00:00Z', meshdns.io/state-reason: \"a \\\"b\\\"\"}",
+                ", annotations: {meshdns.io/probe: none, meshdns.io/workload-group: g, istio.io/autoRegistrationGroup: h, meshdns.io/heartbeat: 60s}",
+                ", annotations: {meshdns.io/probe: 'httpGet: {port: 80, path: /x?a=1, host: a.example, scheme: HTTPS, httpHeaders: [{name: A, value: b}]}'}",
+                ", annotations: {meshdns.io/probe: '{grpc: {port: 1, service: s}, periodSeconds: 3, failureThreshold: 7}'}",
+                ", creationTimestamp: '2026-01-01T00:00:00Z', ownerReferences: [{kind: WorkloadGroup, name: g, controller: true}]",
             ] {
                 assert_eq!(entry(spec, metadata), 1, "{spec}");
             }

@@ -172,6 +172,7 @@ fn mesh(page: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
             ("named", endpoints.named),
             ("unready", endpoints.unready),
             ("excluded", endpoints.excluded),
+            ("drained", endpoints.drained),
             ("unselected", endpoints.unselected),
         ],
     )

@@ -40,6 +40,11 @@ impl Dial {
         if let Some(why) = self.forbids(to) {
             return Err(Nothing::Forbidden(why).into());
         }
+        self.connect_anywhere(to).await
+    }
+
+    /// The same, wherever `to` is: for what a person has written down by its address.
+    pub(super) async fn connect_anywhere(&self, to: SocketAddr) -> Result<TcpStream, Miss> {
         let socket = self.socket(to).map_err(|error| local(&error))?;
         let stream = socket.connect(to).await.map_err(|error| Miss::of(&error))?;
         Ok(stream)

@@ -17,7 +17,7 @@ use super::{http::AGENT, miss::Miss};
 use crate::health::{Failure, GrpcFault, Nothing};
 
 /// How much of an answer is read: the health is a few bytes.
-const MOST_ANSWER: usize = 16 * 1024;
+const MOST_ANSWER: usize = 4 * 1024;
 
 /// How much may be under way to us at a time: the least that HTTP/2 has as its default.
 const WINDOW: u32 = 65_535;
@@ -79,9 +79,9 @@ async fn health(answer: Response<Incoming>) -> Result<u32, Miss> {
         let of_hyper = error.downcast_ref().map(no_grpc);
         of_hyper.unwrap_or(MALFORMED.into())
     })?;
-    // Where there is no body, the headers are the trailers.
-    let trailers = body.trailers().unwrap_or(&parts.headers);
-    match status(trailers).ok_or(MALFORMED)? {
+    // Where there is no body, the headers may be the trailers.
+    let code = body.trailers().and_then(status);
+    match code.or_else(|| status(&parts.headers)).ok_or(MALFORMED)? {
         0 => {}
         code => return Err(Failure::Grpc(GrpcFault::Code(code)).into()),
     }
@@ -149,11 +149,12 @@ fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 fn write_varint(bytes: &mut Vec<u8>, mut value: usize) {
+    let low = |value: usize| u8::try_from(value & 0x7f).expect("seven bits");
     while value >= 0x80 {
-        bytes.push((value & 0x7f) as u8 | 0x80);
+        bytes.push(low(value) | 0x80);
         value >>= 7;
     }
-    bytes.push((value & 0x7f) as u8);
+    bytes.push(low(value));
 }
 
 #[cfg(test)]

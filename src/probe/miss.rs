@@ -47,7 +47,7 @@ impl Miss {
 fn is_of_tls(error: &io::Error) -> bool {
     error
         .get_ref()
-        .is_some_and(|cause| cause.is::<rustls::Error>())
+        .is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
 impl From<Failure> for Miss {

@@ -5,20 +5,28 @@
 //!
 //! ```text
 //! $ serve --zone internal.com --ttl 30s      first, where the defaults are not meant
+//! $ serve --checks all --when-all-fail none   every VM and inline endpoint is probed, port 8080
 //! $ serve --forwarded DOMAIN                 the same: others answer for the domain, nobody of them here
 //! $ dig NAME TYPE [CLASS] [+noedns] [+bufsize=N] [+nsid]
 //! $ write mesh/FILE later/FILE               replace or add a file of the mesh
 //! $ rm mesh/FILE
 //! $ told NAME [ADDRESS...]                   what others say of the name of an endpoint
 //! $ asks                                     the names of endpoints that others are asked about
+//! $ overrides [FILE]                         an override file, or its end
+//! $ wait SECONDS                             time passes
+//! $ probed                                   what is to be probed, and what holds of it so far
+//! $ found ADDRESS passes|fails|waits|held    what follows from probes of an address
+//! $ why HOST                                 each candidate, whether it is in, and why
 //! $ check                                    what is wrong with the mesh now
 //! ```
 //!
 //! `UPDATE=1 cargo test --test it cases` rewrites the transcripts.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -30,10 +38,16 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use meshdns::{
-    dns::Name,
-    manifest,
+    diagnostic::Kind,
+    dns::{Name, RecordType},
+    explain::explain,
+    health::{
+        CheckPolicy, CheckRule, HeldFor, Out, Overrides, Reach, Ruling, Target, TargetId, Wanted,
+        WhenAllFail,
+    },
+    manifest::{self, LabelMap, Probe},
     mesh::{FileChange, Reading, ResolvedName},
-    pipeline::{Pipeline, Policy},
+    pipeline::{Pipeline, Policy, Report},
     select::WhenAllUnhealthy,
     zone::{Identity, Settings, Snapshot},
 };
@@ -43,6 +57,8 @@ struct Mesh {
     pipeline: Pipeline,
     snapshots: Arc<ArcSwap<Snapshot>>,
     now: SystemTime,
+    /// What is to be probed.
+    targets: BTreeMap<TargetId, Wanted>,
 }
 
 impl Mesh {
@@ -63,11 +79,80 @@ impl Mesh {
         });
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         let report = pipeline.apply(changes, now);
-        Self {
+        let mut mesh = Self {
             pipeline,
-            snapshots: Arc::new(ArcSwap::new(report.snapshot)),
+            snapshots: Arc::new(ArcSwap::new(report.snapshot.clone())),
             now,
+            targets: BTreeMap::new(),
+        };
+        mesh.publish(report);
+        mesh
+    }
+
+    fn publish(&mut self, report: Report) {
+        for id in report.targets.unwanted {
+            self.targets.remove(&id);
         }
+        let wanted = report.targets.wanted.into_iter();
+        self.targets
+            .extend(wanted.map(|wanted| (wanted.id, wanted)));
+        self.snapshots.store(report.snapshot);
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+        let report = self.pipeline.compile(self.now);
+        self.publish(report);
+    }
+
+    /// `ADDRESS WHAT`
+    fn find(&mut self, arguments: &str) {
+        let (address, what) = arguments.split_once(' ').expect("$ found ADDRESS WHAT");
+        let address = address.parse::<IpAddr>().expect("an address");
+        let out = |is_pending, text: &str| {
+            Ruling::Out(Out {
+                is_pending,
+                had_place: !is_pending,
+                text: text.into(),
+            })
+        };
+        let ruling = match what {
+            "passes" => Ruling::Passing,
+            "fails" => out(false, "check fails"),
+            "waits" => out(true, "waits for its first check"),
+            "held" => Ruling::Held(HeldFor::Unproven, "check never passed for anyone".into()),
+            other => panic!("a check can't come to {other}"),
+        };
+        let targets = self.targets.values();
+        let of_address = targets.filter(|wanted| wanted.target.address == address);
+        let told = of_address.map(|wanted| (wanted.id, ruling.clone()));
+        self.pipeline.take_in_rulings(told.collect::<Vec<_>>());
+        self.pass(1);
+    }
+
+    fn why(&self, host: &str) -> String {
+        let host: Name = host.parse().expect("a valid host");
+        let explanation = explain(&self.pipeline, &host, RecordType::A);
+        let mut lines = String::new();
+        for story in &explanation.hosts {
+            for candidate in &story.selection.candidates {
+                let place = if story.is_in(candidate) { "in " } else { "out" };
+                let addresses: Vec<String> = candidate
+                    .addresses
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
+                let addresses = if addresses.is_empty() {
+                    "-".to_owned()
+                } else {
+                    addresses.join(",")
+                };
+                let why = candidate.why().unwrap_or_default();
+                writeln!(lines, "{}", format!("{place} {addresses} {why}").trim_end())
+                    .expect("a string");
+            }
+        }
+        lines
     }
 
     /// `NAME [ADDRESS...]`
@@ -79,14 +164,13 @@ impl Mesh {
         let addresses = words.map(|word| word.parse().expect("an address"));
         let told = ResolvedName::new(addresses.collect(), self.now);
         self.pipeline.take_in_names([(name, Some(told))]);
-        let report = self.pipeline.compile(self.now);
-        self.snapshots.store(report.snapshot);
+        self.pass(0);
     }
 
     fn apply(&mut self, change: FileChange) {
         self.now += Duration::from_secs(1);
         let report = self.pipeline.apply(vec![change], self.now);
-        self.snapshots.store(report.snapshot);
+        self.publish(report);
     }
 }
 
@@ -111,6 +195,7 @@ fn policy(arguments: &str) -> Policy {
         ..Settings::default()
     };
     let mut when_all_unhealthy = WhenAllUnhealthy::None;
+    let mut checks = None;
     let mut words = arguments.split_whitespace();
     while let (Some(flag), Some(value)) = (words.next(), words.next()) {
         match flag {
@@ -127,13 +212,36 @@ fn policy(arguments: &str) -> Policy {
                 assert_eq!(value, "all");
                 when_all_unhealthy = WhenAllUnhealthy::All;
             }
+            "--checks" => checks = Some(check_all()),
+            "--when-all-fail" => {
+                let checks = checks.get_or_insert_with(check_all);
+                checks.when_all_fail = WhenAllFail::None;
+            }
             other => panic!("a case can't say {other}"),
         }
     }
     Policy {
         settings: Arc::new(settings),
         when_all_unhealthy,
-        checks: None,
+        checks: checks.map(Arc::new),
+    }
+}
+
+/// Probes every VM and every inline endpoint.
+fn check_all() -> CheckPolicy {
+    let probe = Probe::from_text("tcpSocket: {port: 8080}").expect("a probe");
+    let everywhere = ["0.0.0.0/0", "::/0"].map(|network| network.parse().expect("a network"));
+    CheckPolicy {
+        rules: vec![CheckRule {
+            name: "all".into(),
+            namespaces: Box::default(),
+            labels: LabelMap::default(),
+            kinds: [Kind::WorkloadEntry, Kind::ServiceEntry].into(),
+            hosts: Box::default(),
+            probe: Some(Arc::new(probe)),
+        }],
+        reach: Reach::new(everywhere.into(), Vec::new()),
+        ..CheckPolicy::default()
     }
 }
 
@@ -171,6 +279,25 @@ fn replay(case: &Path, transcript: &str, transport: Transport) -> String {
                 reading: Reading::Gone,
             }),
             "told" => mesh.tell(arguments),
+            "overrides" => {
+                let text = match arguments {
+                    "" => String::new(),
+                    file => fs::read_to_string(case.join(file)).expect("an override file"),
+                };
+                let overrides = Overrides::parse("overrides.yaml", &text).expect("lines");
+                mesh.pipeline.set_overrides(Arc::new(overrides));
+                mesh.pass(1);
+            }
+            "wait" => mesh.pass(arguments.parse().expect("$ wait SECONDS")),
+            "found" => mesh.find(arguments),
+            "probed" => {
+                for wanted in mesh.targets.values() {
+                    let Target { address, probe } = &wanted.target;
+                    let port = probe.method.port().unwrap_or_default();
+                    writeln!(printed, "{address} {port} {:?}", wanted.begin).expect("a string");
+                }
+            }
+            "why" => printed.push_str(&mesh.why(arguments)),
             "asks" => {
                 for name in mesh.pipeline.names_wanted() {
                     writeln!(printed, "{name}").expect("a string can be written to");

@@ -255,8 +255,8 @@ fn endpoint<'e>(story: &'e HostStory, candidate: &'e Candidate) -> Endpoint<'e> 
         reason: excluded
             .map(Exclusion::name)
             .or(unnamed.map(|(_, lookup)| lookup.name())),
-        message: excluded
-            .map(ToString::to_string)
+        message: candidate
+            .why()
             .or_else(|| unnamed.and_then(|_| explain::about_name(candidate, now))),
     }
 }

@@ -217,14 +217,7 @@ fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
     } else {
         addresses.join(",")
     };
-    let why = candidate.excluded.as_ref().map(|excluded| {
-        if candidate.kept {
-            format!("{excluded}; kept: every endpoint fails its check")
-        } else {
-            excluded.to_string()
-        }
-    });
-    let why = why.or_else(|| candidate.note.as_deref().map(ToOwned::to_owned));
+    let why = candidate.why();
     let why = why.or_else(|| about_name(candidate, SystemTime::now()));
     [
         if story.is_in(candidate) { "in" } else { "out" }.to_owned(),
