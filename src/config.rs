@@ -88,8 +88,6 @@ pub struct Overrides {
 /// Every setting, decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Our own checks of endpoints; `None` for none.
-    pub health: Option<crate::health::Settings>,
     /// The mesh folders or files.
     pub folders: Vec<PathBuf>,
     /// The clusters to follow.
@@ -185,7 +183,6 @@ impl Config {
         // A port that is chosen at the start is known to nobody before.
         let own = own.filter(|address| address.port() != 0).collect();
         Self {
-            health: None,
             folders: first_said(
                 flags.folders,
                 file.folders.map(|folders| {
