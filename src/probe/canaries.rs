@@ -93,13 +93,16 @@ async fn answers(dial: &Dial, canary: SocketAddr) -> Option<bool> {
     let begun = Instant::now();
     match timeout(TIMEOUT, dial.connect_anywhere(canary)).await {
         Ok(Ok(_) | Err(Miss::Failure(Failure::Refused | Failure::Reset))) => Some(true),
-        // No way out of here: that is what canaries are for.
-        Ok(Err(Miss::Nothing(Nothing::Local(libc::ENETUNREACH | libc::ENETDOWN)))) => Some(false),
-        Ok(Err(Miss::Nothing(_))) => None,
-        Ok(Err(Miss::Failure(_))) => Some(false),
+        Ok(Err(Miss::Nothing(Nothing::Local(errno)))) if !is_no_way_out(errno) => None,
+        Ok(Err(_)) => Some(false),
         Err(_) if begun.elapsed() > TIMEOUT + TIMEOUT / 2 => None,
         Err(_) => Some(false),
     }
+}
+
+/// Whether an error is what canaries are there to show.
+fn is_no_way_out(errno: i32) -> bool {
+    matches!(errno, libc::ENETUNREACH | libc::ENETDOWN)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod metrics;
 mod miss;
 mod observer;
 mod prober;
+mod probing;
 mod redirect;
 mod runner;
 mod saved;
@@ -23,4 +24,5 @@ mod talk;
 mod tls;
 
 pub use observer::Observer;
-pub use prober::{Prober, SharedBoard, StartError};
+pub use prober::{SharedBoard, StartError};
+pub use probing::{ProbeMetrics, Probing};

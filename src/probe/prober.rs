@@ -27,7 +27,7 @@ pub enum StartError {
 
 /// The running probes; dropping it stops them.
 #[derive(Debug)]
-pub struct Prober {
+pub(super) struct Prober {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -43,7 +43,7 @@ impl Prober {
     /// # Errors
     ///
     /// Fails where there is no thread to be had.
-    pub fn start(
+    pub(super) fn start(
         health: Arc<Health>,
         settings: Settings,
         own: Vec<SocketAddr>,
@@ -77,17 +77,17 @@ impl Prober {
     }
 
     /// What holds of endpoints.
-    pub fn board(&self) -> SharedBoard {
+    pub(super) fn board(&self) -> SharedBoard {
         SharedBoard(self.shared.clone())
     }
 
     /// Goes on by other settings; verdicts stay.
-    pub fn set_settings(&self, settings: Settings) {
+    pub(super) fn set_settings(&self, settings: Settings) {
         self.shared.set_settings(settings);
     }
 
     /// Ends all probes and saves the verdicts, which stand.
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.shared.stop();
         if let Some(thread) = self.thread.take() {
             // A panic of the thread was reported when it happened.

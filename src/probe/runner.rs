@@ -104,7 +104,7 @@ impl Runner {
             self.tell_at = None;
             told = board.take_rulings(now);
             is_settled = board.is_settled();
-            self.talk.tell_of_rulings(&board, &told, now);
+            Talk::tell_of_rulings(&board, &told, now);
         }
         if self.look_at <= now {
             self.look_at = now + LOOK;

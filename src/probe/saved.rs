@@ -95,7 +95,7 @@ impl Saver {
         {
             self.next = now + INTERVAL;
             self.latest = now + SIGN_OF_LIFE;
-            self.writing = Some(spawn_blocking(move || write(path, &bytes)));
+            self.writing = Some(spawn_blocking(move || write(&path, &bytes)));
         }
     }
 
@@ -145,21 +145,21 @@ impl Saver {
 }
 
 /// Puts `bytes` in the place of the file: there is the old one or the new one at any time, and never a mix.
-fn write(path: PathBuf, bytes: &[u8]) -> Result<(), FileError> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let put = || {
-        let mut fresh = path.clone().into_os_string();
+        let mut fresh = path.to_owned().into_os_string();
         fresh.push(".new");
         let mut file = File::create(&fresh)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&fresh, &path)?;
+        fs::rename(&fresh, path)?;
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
     put().map_err(|source| FileError::Write {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })
 }

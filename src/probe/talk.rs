@@ -31,12 +31,7 @@ impl Talk {
     }
 
     /// Says what follows for targets now.
-    pub(super) fn tell_of_rulings(
-        &self,
-        board: &Board,
-        rulings: &[(TargetId, Ruling)],
-        now: Duration,
-    ) {
+    pub(super) fn tell_of_rulings(board: &Board, rulings: &[(TargetId, Ruling)], now: Duration) {
         if rulings.len() > MOST_TOLD {
             let count = |is_it: fn(&Ruling) -> bool| {
                 rulings.iter().filter(|(_, ruling)| is_it(ruling)).count()

@@ -5,7 +5,7 @@ use std::io;
 use super::super::{Exit, Failure};
 use crate::{
     control::StartError,
-    forward, http,
+    forward, http, probe,
     serve::{BindError, CertificateError, CookieKeyError},
 };
 
@@ -40,6 +40,12 @@ impl From<BindError> for Failure {
             BindError::Listen { .. } | BindError::Start { .. } => Exit::Failed,
         };
         Self::new(exit, error)
+    }
+}
+
+impl From<probe::StartError> for Failure {
+    fn from(error: probe::StartError) -> Self {
+        Self::new(Exit::Failed, error)
     }
 }
 

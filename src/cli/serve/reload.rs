@@ -9,14 +9,17 @@ use tracing::{error, info, warn};
 
 use super::{
     super::{log::LogControl, policy::PolicyArgs},
+    checks,
     signals::Stop,
     supervisor::{self, Watchdog},
 };
 use crate::{
+    chain::Chain,
     config::{Config, Overrides},
-    control::{Control, HealthOptions},
+    control::Control,
     forward::{self, Forwarder, InForce},
     metrics::ConfigReloads,
+    probe::Probing,
     serve::Certificates,
     status::{Status, Watching},
     threads,
@@ -38,6 +41,7 @@ pub(super) struct Reloading<'p> {
     pub(super) seed: u64,
     pub(super) control: &'p Control,
     pub(super) forwarding: &'p InForce,
+    pub(super) probing: &'p Probing,
     /// Where this server answers.
     pub(super) own: &'p [SocketAddr],
     pub(super) reloads: &'p ConfigReloads,
@@ -72,12 +76,7 @@ impl Reloading<'_> {
                 if current.forward != next.forward {
                     self.forward_by(forwarder);
                 }
-                let (was, policy) = (current.policy(self.seed), next.policy(self.seed));
-                if was.settings != policy.settings
-                    || was.when_all_unhealthy != policy.when_all_unhealthy
-                {
-                    self.control.set_policy(policy, HealthOptions::default());
-                }
+                self.check_by(&current, &next);
                 info!("configuration read again");
                 self.plan.log.set(&next.log_level);
                 self.reloads.count_success();
@@ -107,6 +106,25 @@ impl Reloading<'_> {
         }
         self.forwarding.store(forwarder);
         self.control.names().retry();
+    }
+
+    /// Answers, and checks endpoints, by `next` from now on.
+    fn check_by(&self, current: &Config, next: &Config) {
+        let policy = |config| checks::policy(config, self.seed, self.probing.own());
+        let (was, policy) = (policy(current), policy(next));
+        let (options, had) = (checks::options(next), checks::options(current));
+        if was.settings != policy.settings
+            || was.when_all_unhealthy != policy.when_all_unhealthy
+            || was.checks != policy.checks
+            || had != options
+        {
+            self.control.set_policy(policy, options);
+        }
+        if current.health != next.health
+            && let Err(error) = self.probing.set(next.health.clone())
+        {
+            error!("endpoints are not checked: {}", Chain(&error));
+        }
     }
 
     /// The settings as the file has them now, and what forwards by them; `None` where there is no file or it can't be used.

@@ -2,6 +2,7 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
+    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -18,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     super::{Exit, Failure, clusters},
-    listen, progress,
+    checks, listen, progress,
     reload::{Plan, Reloading, published},
     signals::Stop,
     supervisor,
@@ -29,6 +30,7 @@ use crate::{
     forward::{self, Forwarder, InForce},
     http::{self, Lifecycle, Pages},
     metrics::{ConfigReloads, Crowding, MetricsPage, Traffic},
+    probe::{ProbeMetrics, Probing},
     resolve,
     source::Wish,
     threads,
@@ -60,15 +62,15 @@ fn raise_descriptor_limit() {
 }
 
 /// What the loop is to serve, and how.
-fn options(config: &Config, seed: u64) -> control::Options {
+fn options(config: &Config, seed: u64, own: &[SocketAddr]) -> control::Options {
     control::Options {
         folders: config.folders.clone(),
         follow_links: config.follow_links,
-        policy: config.policy(seed),
+        policy: checks::policy(config, seed, own),
         wish: config.poll.map_or(Wish::Events, Wish::Poll),
         start_patience: config.start_patience,
         state_dir: config.state_dir.clone(),
-        health: control::HealthOptions::default(),
+        health: checks::options(config),
     }
 }
 
@@ -81,10 +83,11 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let sockets = listen::bind(config, certificates.as_ref())?;
     let own = listen::own_addresses(&sockets);
     let pages = http::Sockets::bind(&listen::usable(&config.http))?;
+    let never_probed: Vec<_> = own.iter().copied().chain(pages.addresses()).collect();
     let seed = RandomState::new().hash_one(0);
     let mut following = clusters::follow(&config.clusters)?;
     let mut control = control::start(
-        options(config, seed),
+        options(config, seed, &never_probed),
         std::mem::take(&mut following.inboxes),
         progress::show(config.log_format, &plan.log.lines),
     )?;
@@ -98,6 +101,9 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     };
     let forwarding = Arc::new(InForce::new(forwarder));
 
+    let probing = Arc::new(Probing::new(control.health().clone(), never_probed, seed));
+    probing.set(config.health.clone())?;
+
     let traffic = Arc::new(Traffic::default());
     let reloads = Arc::new(ConfigReloads::default());
     let lifecycle = Arc::new(Lifecycle::default());
@@ -107,6 +113,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         Box::new(traffic.clone()),
         Box::new(forward::ForwardMetrics(forwarding.clone())),
         Box::new(resolve::ResolveMetrics(names.clone())),
+        Box::new(ProbeMetrics(probing.clone())),
         Box::new(http::Figures(page_crowding.clone())),
         Box::new(plan.log.dropped.clone()),
     ];
@@ -147,12 +154,14 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         seed,
         control: &control,
         forwarding: &forwarding,
+        probing: &probing,
         own: &own,
         reloads: &reloads,
         certificates: certificates.as_deref(),
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
     lifecycle.mark_stopping();
+    probing.stop();
     supervisor::tell_stopping();
     if !answer_on(lameduck, &mut stop).await {
         return Ok(Exit::Fine);

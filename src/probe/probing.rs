@@ -1,0 +1,85 @@
+//! Probes that can be turned on and off while the server runs.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+
+use super::prober::{Prober, SharedBoard, StartError};
+use crate::{control::Health, health::Settings};
+
+/// Probes as the settings want them: while there are none there is no thread, no socket and no metric.
+#[derive(Debug)]
+pub struct Probing {
+    health: Arc<Health>,
+    own: Vec<SocketAddr>,
+    seed: u64,
+    prober: Mutex<Option<Prober>>,
+}
+
+impl Probing {
+    /// Without probes: [`Probing::set`] begins them. `own` is where this server listens.
+    pub fn new(health: Arc<Health>, own: Vec<SocketAddr>, seed: u64) -> Self {
+        Self {
+            health,
+            own,
+            seed,
+            prober: Mutex::default(),
+        }
+    }
+
+    /// Where this server listens.
+    pub fn own(&self) -> &[SocketAddr] {
+        &self.own
+    }
+
+    /// Begins to probe, goes on by other settings, or ends where there are none.
+    ///
+    /// # Errors
+    ///
+    /// Fails where probes are to begin and there is no thread to be had.
+    pub fn set(&self, settings: Option<Settings>) -> Result<(), StartError> {
+        let mut prober = self.prober();
+        match (&*prober, settings) {
+            (Some(prober), Some(settings)) => prober.set_settings(settings),
+            (None, Some(settings)) => {
+                let (health, own) = (self.health.clone(), self.own.clone());
+                *prober = Some(Prober::start(health, settings, own, self.seed)?);
+            }
+            (_, None) => *prober = None,
+        }
+        Ok(())
+    }
+
+    /// What holds of endpoints, while they are probed.
+    pub fn board(&self) -> Option<SharedBoard> {
+        self.prober().as_ref().map(Prober::board)
+    }
+
+    /// Ends all probes and saves the verdicts, which stand.
+    pub fn stop(&self) {
+        if let Some(prober) = &mut *self.prober() {
+            prober.stop();
+        }
+    }
+
+    fn prober(&self) -> MutexGuard<'_, Option<Prober>> {
+        self.prober.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// [`Probing`] on the metrics page.
+#[derive(Debug)]
+pub struct ProbeMetrics(pub Arc<Probing>);
+
+impl Collector for ProbeMetrics {
+    fn encode(&self, page: DescriptorEncoder<'_>) -> fmt::Result {
+        match self.0.board() {
+            Some(board) => board.encode(page),
+            None => Ok(()),
+        }
+    }
+}
