@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::IpAddr,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -76,6 +77,8 @@ pub struct Drain {
     pub namespace: Arc<str>,
     /// The name of its object.
     pub name: Box<str>,
+    /// Its address, where it stands in the object itself.
+    pub address: Option<IpAddr>,
     /// Who says so, why, and until when.
     pub by: String,
     /// When the answers lost it.
