@@ -85,8 +85,6 @@ pub struct Overrides {
 /// Every setting, decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Our own checks of endpoints; `None` for none.
-    pub health: Option<crate::health::Settings>,
     /// The mesh folders or files.
     pub folders: Vec<PathBuf>,
     /// The clusters to follow.
@@ -165,7 +163,6 @@ impl Config {
         let apex = |zone: &Zone| zone.apex.0.clone();
         let identity = file.identity.unwrap_or_default();
         Self {
-            health: None,
             folders: first_said(
                 flags.folders,
                 file.folders.map(|folders| {
