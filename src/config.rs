@@ -9,6 +9,7 @@
 mod contradiction;
 pub mod file;
 mod forward;
+mod health;
 mod kubernetes;
 mod restraint;
 pub mod value;
@@ -25,6 +26,7 @@ use std::{
 pub use contradiction::{Contradiction, Taken};
 use file::TcpKeys;
 pub use file::{File, FileError};
+pub use health::HealthKeys;
 use value::{
     Context, Domain, Folder, Http, Limit, Links, Listen, Listeners, LogFormat, LogLevel, Namespace,
     Period, TtlPeriod, Upstream, Wait, Workers, Zone,
@@ -35,6 +37,7 @@ use yaml::OneOrMore;
 use crate::{
     dns::{Name, Ttl},
     forward::Settings as ForwardSettings,
+    health::Settings as HealthSettings,
     pipeline::Policy,
     select::WhenAllUnhealthy,
     serve::{CertificateFiles, Listener, RateLimit, TcpLimits},
@@ -141,6 +144,8 @@ pub struct Config {
     pub identity: Identity,
     /// Where names go that are not ours; `None` refuses them.
     pub forward: Option<ForwardSettings>,
+    /// What our own checks are; `None` where the configuration has no `health`, and nobody is checked.
+    pub health: Option<HealthSettings>,
 }
 
 impl Config {
@@ -162,6 +167,21 @@ impl Config {
         let zones = zones.unwrap_or_default();
         let apex = |zone: &Zone| zone.apex.0.clone();
         let identity = file.identity.unwrap_or_default();
+        let listen: Vec<SocketAddr> = listeners
+            .iter()
+            .flat_map(Listeners::plain)
+            .copied()
+            .collect();
+        let encrypted: Vec<Listener> = listeners.iter().flat_map(Listeners::encrypted).collect();
+        let http = match http {
+            None => vec![DEFAULT_HTTP],
+            Some(Http::Off) => Vec::new(),
+            Some(Http::At(listen)) => listen.addresses().to_vec(),
+        };
+        let own = listen.iter().chain(&http).copied();
+        let own = own.chain(encrypted.iter().map(|listener| listener.address));
+        // A port that is chosen at the start is known to nobody before.
+        let own = own.filter(|address| address.port() != 0).collect();
         Self {
             folders: first_said(
                 flags.folders,
@@ -176,19 +196,11 @@ impl Config {
                 .follow_links
                 .or(file.follow_links)
                 .map_or(FollowLinks::default(), |links| links.0),
-            listen: listeners
-                .iter()
-                .flat_map(Listeners::plain)
-                .copied()
-                .collect(),
-            encrypted: listeners.iter().flat_map(Listeners::encrypted).collect(),
+            listen,
+            encrypted,
             tls_certificate: flags.tls_certificate.or(tls.certificate.map(|path| path.0)),
             tls_key: flags.tls_key.or(tls.key.map(|path| path.0)),
-            http: match http {
-                None => vec![DEFAULT_HTTP],
-                Some(Http::Off) => Vec::new(),
-                Some(Http::At(listen)) => listen.addresses().to_vec(),
-            },
+            http,
             workers: flags
                 .workers
                 .or(file.workers)
@@ -239,13 +251,17 @@ impl Config {
                 nsid: identity.nsid.map(|text| text.0.into_boxed_bytes()),
             },
             forward: forward::resolve(flags.upstreams, file.forward.unwrap_or_default()),
+            health: file.health.map(|keys| health::resolve(keys, own)),
         }
     }
 
     /// What decides how the mesh is answered; `seed` stays the same as long as the process lives.
     pub fn policy(&self, seed: u64) -> Policy {
         Policy {
-            checks: None,
+            checks: self
+                .health
+                .as_ref()
+                .map(|health| Arc::new(health.policy.clone())),
             settings: Arc::new(Settings {
                 zones: self.zones.clone(),
                 partial_zones: self.partial_zones.clone(),

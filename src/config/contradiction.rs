@@ -1,9 +1,10 @@
 //! Settings that are right one by one, and can't hold together.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use super::Config;
 use crate::{
+    diagnostic::Kind,
     dns::Name,
     serve::{Listener, Transport},
 };
@@ -35,6 +36,17 @@ pub enum Contradiction {
         "this meshdns is built without the feature `kubernetes`: it can't follow the cluster {0}"
     )]
     NoKubernetes(Arc<str>),
+    /// Two checks that nobody could tell apart.
+    #[error("two of `health.checks` are called {0}: give each a name of its own")]
+    SameCheck(Box<str>),
+    /// A check of objects that have no hosts, by their hosts.
+    #[error(
+        "the check {0} matches `hosts`, which WorkloadEntries have none of: leave WorkloadEntry out of its `kinds`, or match by `namespaces` and `labels`"
+    )]
+    NoHosts(Box<str>),
+    /// A page where no pages are.
+    #[error("`health.api` takes the HTTP pages, and `http` is off: turn one of them around")]
+    NoPages,
     /// Two sockets that can't be bound at the same time.
     #[error("{0} and {1} take the same port: give one of them another one")]
     SamePort(Taken, Taken),
@@ -111,6 +123,7 @@ impl Config {
         self.check_certificate()?;
         self.check_upstream()?;
         self.check_clusters()?;
+        self.check_health()?;
         self.check_ports()
     }
 
@@ -145,6 +158,25 @@ impl Config {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_health(&self) -> Result<(), Contradiction> {
+        let Some(health) = &self.health else {
+            return Ok(());
+        };
+        if health.has_api && self.http.is_empty() {
+            return Err(Contradiction::NoPages);
+        }
+        let mut names = BTreeSet::new();
+        for rule in &health.policy.rules {
+            if !names.insert(&rule.name) {
+                return Err(Contradiction::SameCheck(rule.name.clone()));
+            }
+            if !rule.hosts.is_empty() && rule.kinds.contains(&Kind::WorkloadEntry) {
+                return Err(Contradiction::NoHosts(rule.name.clone()));
+            }
+        }
+        Ok(())
     }
 
     fn check_ports(&self) -> Result<(), Contradiction> {
@@ -231,6 +263,27 @@ mod tests {
         if cfg!(feature = "kubernetes") {
             check("kubernetes: [{name: a}, {context: b}]\n", "");
         }
+    }
+
+    #[test]
+    fn checks_can_be_told_apart_and_can_fit() {
+        let checks = |checks: &str| format!("health: {{checks: [{checks}]}}\n");
+        check(
+            &checks("{name: a, probe: none}, {name: b, probe: none}"),
+            "",
+        );
+        check(
+            &checks("{name: a, probe: none}, {name: a, probe: none}"),
+            "two of `health.checks` are called a: give each a name of its own",
+        );
+        check(
+            &checks("{name: a, match: {hosts: a.test, kinds: WorkloadEntry}, probe: none}"),
+            "the check a matches `hosts`, which WorkloadEntries have none of: leave WorkloadEntry out of its `kinds`, or match by `namespaces` and `labels`",
+        );
+        check(
+            "http: off\nhealth: {api: on}\n",
+            "`health.api` takes the HTTP pages, and `http` is off: turn one of them around",
+        );
     }
 
     #[test]

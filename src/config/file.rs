@@ -7,6 +7,7 @@ use std::{io, path::PathBuf};
 use serde::Deserialize;
 
 use super::{
+    health::HealthKeys,
     value::{
         AllUnhealthy, AnswerBytes, CharacterString, ClusterName, Context, Domain, Folder,
         ForwardPolicy, Http, Limit, Links, Listeners, LogFormat, LogLevel, Memory, Namespace,
@@ -80,6 +81,7 @@ pub struct File {
     pub tcp: Option<TcpKeys>,
     pub tls: Option<TlsKeys>,
     pub forward: Option<ForwardKeys>,
+    pub health: Option<HealthKeys>,
 }
 
 /// A cluster to follow.

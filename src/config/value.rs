@@ -2,15 +2,21 @@
 //!
 //! Text goes in, a type that can't hold a wrong value comes out; what can't be one fails with [`ValueError`], which says
 //! what would be right. `yaml` reads the same forms from the file; `forward` has those that are about upstreams, `listen` those
-//! that are about addresses of our own, `kubernetes` those that are about clusters.
+//! that are about addresses of our own, `kubernetes` those that are about clusters, `health` those that are about checks.
 
 mod forward;
+mod health;
 mod kubernetes;
 mod listen;
 
 use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
 pub use forward::{ForwardPolicy, Memory, Network, Upstream};
+pub(super) use health::check_label;
+pub use health::{
+    AllFail, Canary, CheckName, CheckedKind, HostName, ProbeNetwork, ProbeSource, ReportAge, Share,
+    WorkloadGroups,
+};
 pub use kubernetes::{ClusterName, Context, Namespace, PodSelector};
 pub use listen::{Listen, Listeners};
 use tracing_subscriber::filter::Targets;
@@ -88,6 +94,27 @@ pub enum ValueError {
     /// Not a label selector.
     #[error("expected a label selector, as in app=reviews,tier!=test or env in (prod, stage)")]
     PodSelector,
+    /// Not what a check can be called.
+    #[error("expected 1 to 63 letters, digits or any of -._, as in orders")]
+    CheckName,
+    /// Not a label, with its value.
+    #[error("expected a label as objects have it, as in app: orders")]
+    Label,
+    /// A network of addresses that are no machine's, or another machine's on each link.
+    #[error("probes never go to link-local, multicast or unspecified addresses: take it out")]
+    NeverProbed,
+    /// Not an address of a machine.
+    #[error("expected an address of this machine, as in 10.0.0.53")]
+    ProbeSource,
+    /// Not an address with a port.
+    #[error("expected IP:PORT or [IPV6]:PORT, as in 10.0.0.1:53")]
+    Canary,
+    /// Not a share.
+    #[error("expected a share from 1% to 100%, as in 50%")]
+    Share,
+    /// Neither a time nor `off`.
+    #[error("expected off or a duration of whole seconds, as in 60s or 5m")]
+    ReportAge,
     /// Neither an address nor `off`.
     #[error("expected off, IP, IP:PORT, [IPV6]:PORT or :PORT, as in 127.0.0.1:9153")]
     Http,

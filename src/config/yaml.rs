@@ -11,10 +11,11 @@ use serde::{
 };
 
 use super::value::{
-    AllUnhealthy, AnswerBytes, CharacterString, ClusterName, Context, Domain, Folder,
-    ForwardPolicy, Http, Limit, Links, Listeners, LogFormat, LogLevel, Memory, Namespace, Network,
-    Period, PodSelector, Slip, Switch, TtlPeriod, Unmatched, Upstream, ValueError, Wait, Workers,
-    Zone,
+    AllFail, AllUnhealthy, AnswerBytes, Canary, CharacterString, CheckName, CheckedKind,
+    ClusterName, Context, Domain, Folder, ForwardPolicy, HostName, Http, Limit, Links, Listeners,
+    LogFormat, LogLevel, Memory, Namespace, Network, Period, PodSelector, ProbeNetwork,
+    ProbeSource, ReportAge, Share, Slip, Switch, TtlPeriod, Unmatched, Upstream, ValueError, Wait,
+    Workers, WorkloadGroups, Zone,
 };
 use crate::chain::Chain;
 
@@ -65,31 +66,30 @@ impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>, const MOST: usize> Vi
     }
 }
 
-/// A list of at most 64 mappings, or one of them that stands for a list of one.
+/// A list of at most `MOST` mappings, or one of them that stands for a list of one.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Listed<T>(pub Vec<T>);
+pub struct Listed<T, const MOST: usize = 64>(pub Vec<T>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Listed<T> {
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Listed<T, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Mappings(PhantomData))
     }
 }
 
-struct Mappings<T>(PhantomData<T>);
+struct Mappings<T, const MOST: usize>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Mappings<T> {
-    type Value = Listed<T>;
+impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Mappings<T, MOST> {
+    type Value = Listed<T, MOST>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of mappings")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<Listed<T>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<Self::Value, A::Error> {
         T::deserialize(MapAccessDeserializer::new(keys)).map(|one| Listed(vec![one]))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Listed<T>, A::Error> {
-        const MOST: usize = 64;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
         while let Some(value) = values.next_element()? {
             if list.len() == MOST {
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for ZoneOrName {
 }
 
 /// Reads a scalar through the value's text form.
-struct Scalar<T>(PhantomData<T>);
+pub(super) struct Scalar<T>(pub(super) PhantomData<T>);
 
 impl<T: FromStr<Err = ValueError>> Visitor<'_> for Scalar<T> {
     type Value = T;
@@ -184,15 +184,20 @@ macro_rules! reads_as_text {
 }
 
 reads_as_text!(
+    AllFail,
     AllUnhealthy,
     AnswerBytes,
+    Canary,
     CharacterString,
+    CheckName,
+    CheckedKind,
     ClusterName,
     Context,
     Domain,
     Listeners,
     Folder,
     ForwardPolicy,
+    HostName,
     Http,
     Limit,
     Links,
@@ -203,6 +208,10 @@ reads_as_text!(
     Network,
     Period,
     PodSelector,
+    ProbeNetwork,
+    ProbeSource,
+    ReportAge,
+    Share,
     Slip,
     Switch,
     TtlPeriod,
@@ -210,4 +219,5 @@ reads_as_text!(
     Upstream,
     Wait,
     Workers,
+    WorkloadGroups,
 );

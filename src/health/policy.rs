@@ -8,8 +8,6 @@ use crate::{
 };
 
 /// Which endpoints are checked how, and what their checks may do to a host: what the configuration's `health` says of the mesh.
-///
-/// [`CheckPolicy::default`] is what an empty section means.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CheckPolicy {
     /// `workloadGroups`.

@@ -6,7 +6,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{CheckPolicy, MassFailure};
+use super::{CheckPolicy, MassFailure, Reach};
 
 /// What the configuration's `health` says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -69,11 +69,15 @@ impl Default for Settings {
     fn default() -> Self {
         let networks = Self::NETWORKS.iter();
         let networks = networks.map(|text| text.parse().expect("the text is a network"));
+        let networks: Vec<IpNet> = networks.collect();
         Self {
-            policy: CheckPolicy::default(),
+            policy: CheckPolicy {
+                reach: Reach::new(networks.clone(), Vec::new()),
+                ..CheckPolicy::default()
+            },
             mass_failure: Some(MassFailure::default()),
             canaries: Vec::new(),
-            networks: networks.collect(),
+            networks,
             source: None,
             start_within: Self::START_WITHIN,
             max_per_second: Self::MAX_PER_SECOND,
