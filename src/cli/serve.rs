@@ -2,6 +2,7 @@
 //!
 //! Starts the parts in the order in which their failures are best told: sockets, then folders; and stops them in reverse.
 
+mod checks;
 mod failure;
 mod listen;
 mod progress;

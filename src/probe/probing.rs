@@ -31,6 +31,11 @@ impl Probing {
         }
     }
 
+    /// Where this server listens.
+    pub fn own(&self) -> &[SocketAddr] {
+        &self.own
+    }
+
     /// Begins to probe, goes on by other settings, or ends where there are none.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ mod http;
 mod life;
 mod local;
 mod mesh;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod observe;
 #[path = "../program/mod.rs"]
 mod program;

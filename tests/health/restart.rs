@@ -24,6 +24,7 @@ fn who_failed_before_a_restart_is_out_after_it_and_comes_in_with_one_pass() {
     apps[0].say(500);
     mesh.wait_for(&IPS[1..]);
     mesh.server.signal(Signal::TERM);
+    mesh.server.wait_for_log(&["shutting down"]);
     mesh.server.signal(Signal::TERM);
     mesh.server.wait_for_end();
     // Nothing is observed of either.

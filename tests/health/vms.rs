@@ -4,7 +4,7 @@ use std::{
     io::Write as _,
     sync::{
         Arc,
-        atomic::{AtomicU16, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicU16, Ordering::SeqCst},
     },
 };
 
@@ -12,16 +12,8 @@ use crate::fleet::{FullQueue, Vm, wait_for_end};
 
 /// A VM with its application.
 pub(crate) struct App {
-    pub(crate) ip: &'static str,
     vm: Vm,
     says: Arc<AtomicU16>,
-}
-
-/// How many connections to a fleet are open, and were at most.
-#[derive(Default)]
-pub(crate) struct Open {
-    now: AtomicUsize,
-    most: AtomicUsize,
 }
 
 /// What an application says that hangs.
@@ -29,12 +21,10 @@ const HANGS: u16 = 0;
 
 impl App {
     /// An application that is well.
-    fn start(ip: &'static str, port: u16, open: &Arc<Open>) -> Option<Self> {
+    fn start(ip: &'static str, port: u16) -> Option<Self> {
         let says = Arc::new(AtomicU16::new(200));
-        let (said, open) = (says.clone(), open.clone());
+        let said = says.clone();
         let vm = Vm::on(ip, port, move |mut stream, seen| {
-            let now = open.now.fetch_add(1, SeqCst) + 1;
-            open.most.fetch_max(now, SeqCst);
             seen.read_request(&mut stream);
             match said.load(SeqCst) {
                 HANGS => wait_for_end(stream),
@@ -43,9 +33,8 @@ impl App {
                     let _ = stream.write_all(reply.as_bytes());
                 }
             }
-            open.now.fetch_sub(1, SeqCst);
         });
-        vm.ok().map(|vm| Self { ip, vm, says })
+        vm.ok().map(|vm| Self { vm, says })
     }
 
     /// Answers so from now on.
@@ -70,22 +59,12 @@ impl App {
 
 /// Starts an application on each of these addresses, all at one port, which comes back.
 pub(crate) fn start<const N: usize>(ips: [&'static str; N]) -> ([App; N], u16) {
-    let (apps, port, _) = start_counted(ips);
-    (apps, port)
-}
-
-/// The same, counted together.
-pub(crate) fn start_counted<const N: usize>(ips: [&'static str; N]) -> ([App; N], u16, Arc<Open>) {
-    let open = Arc::<Open>::default();
     loop {
         // Somebody else may have the port at one of the addresses.
         let port = free_port();
-        let apps: Vec<App> = ips
-            .iter()
-            .map_while(|ip| App::start(ip, port, &open))
-            .collect();
+        let apps: Vec<App> = ips.iter().map_while(|ip| App::start(ip, port)).collect();
         if let Ok(apps) = apps.try_into() {
-            return (apps, port, open);
+            return (apps, port);
         }
     }
 }
@@ -97,10 +76,4 @@ pub(crate) fn drop_all(ip: &'static str, port: u16) -> FullQueue {
 
 fn free_port() -> u16 {
     crate::fleet::closed_port("127.8.0.1").port()
-}
-
-impl Open {
-    pub(crate) fn most(&self) -> usize {
-        self.most.load(SeqCst)
-    }
 }

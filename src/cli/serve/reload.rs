@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 
 use super::{
     super::{log::LogControl, policy::PolicyArgs},
+    checks,
     signals::Stop,
     supervisor::{self, Watchdog},
 };
@@ -17,7 +18,6 @@ use crate::{
     config::{Config, Overrides},
     control::Control,
     forward::{self, Forwarder, InForce},
-    health,
     metrics::ConfigReloads,
     probe::Probing,
     serve::Certificates,
@@ -76,16 +76,7 @@ impl Reloading<'_> {
                 if current.forward != next.forward {
                     self.forward_by(forwarder);
                 }
-                let (was, policy) = (current.policy(self.seed), next.policy(self.seed));
-                if was.settings != policy.settings
-                    || was.when_all_unhealthy != policy.when_all_unhealthy
-                    || current.health != next.health
-                {
-                    self.control.set_policy(policy, next.health_options());
-                }
-                if current.health != next.health {
-                    self.probe_by(next.health.clone());
-                }
+                self.check_by(&current, &next);
                 info!("configuration read again");
                 self.plan.log.set(&next.log_level);
                 self.reloads.count_success();
@@ -117,9 +108,21 @@ impl Reloading<'_> {
         self.control.names().retry();
     }
 
-    /// Probes so from now on.
-    fn probe_by(&self, settings: Option<health::Settings>) {
-        if let Err(error) = self.probing.set(settings) {
+    /// Answers, and checks endpoints, by `next` from now on.
+    fn check_by(&self, current: &Config, next: &Config) {
+        let policy = |config| checks::policy(config, self.seed, self.probing.own());
+        let (was, policy) = (policy(current), policy(next));
+        let (options, had) = (checks::options(next), checks::options(current));
+        if was.settings != policy.settings
+            || was.when_all_unhealthy != policy.when_all_unhealthy
+            || was.checks != policy.checks
+            || had != options
+        {
+            self.control.set_policy(policy, options);
+        }
+        if current.health != next.health
+            && let Err(error) = self.probing.set(next.health.clone())
+        {
             error!("endpoints are not checked: {}", Chain(&error));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
+    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -18,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     super::{Exit, Failure, clusters},
-    listen, progress,
+    checks, listen, progress,
     reload::{Plan, Reloading, published},
     signals::Stop,
     supervisor,
@@ -61,15 +62,15 @@ fn raise_descriptor_limit() {
 }
 
 /// What the loop is to serve, and how.
-fn options(config: &Config, seed: u64) -> control::Options {
+fn options(config: &Config, seed: u64, own: &[SocketAddr]) -> control::Options {
     control::Options {
         folders: config.folders.clone(),
         follow_links: config.follow_links,
-        policy: config.policy(seed),
+        policy: checks::policy(config, seed, own),
         wish: config.poll.map_or(Wish::Events, Wish::Poll),
         start_patience: config.start_patience,
         state_dir: config.state_dir.clone(),
-        health: config.health_options(),
+        health: checks::options(config),
     }
 }
 
@@ -86,7 +87,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let seed = RandomState::new().hash_one(0);
     let mut following = clusters::follow(&config.clusters)?;
     let mut control = control::start(
-        options(config, seed),
+        options(config, seed, &never_probed),
         std::mem::take(&mut following.inboxes),
         progress::show(config.log_format, &plan.log.lines),
     )?;
