@@ -139,8 +139,11 @@ impl<'de> Visitor<'de> for ProbeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, stanza: A) -> Result<ProbeKeys, A::Error> {
         let stanza = serde_yaml::Mapping::deserialize(MapAccessDeserializer::new(stanza))?;
         let text = serde_json::to_string(&stanza).map_err(de::Error::custom)?;
-        let probe =
-            Probe::from_text(&text).map_err(|problems| de::Error::custom(problems.join("; ")))?;
+        let probe = Probe::from_text(&text).map_err(|problems| {
+            // Here they are keys, and none is ignored.
+            let problems = problems.join("; ").replace("unknown field", "unknown key");
+            de::Error::custom(problems.replace(": it is ignored", ""))
+        })?;
         if probe.method == ProbeMethod::Exec {
             let message = "`exec` runs on the machine itself, and can't be run from here: use `httpGet`, `tcpSocket` or `grpc`";
             return Err(de::Error::custom(message));
@@ -385,7 +388,11 @@ mod tests {
     fn what_is_wrong_with_a_check_is_told_with_its_place() {
         check_error(
             "health:\n  checks:\n    - name: a\n      probe: {tcpSocket: {prot: 1}}\n",
-            "4:14: health.checks[0].probe: unknown field `prot`; did you mean `port`?; the probe's `port` is missing: use 1 to 65535",
+            "4:14: health.checks[0].probe: unknown key `prot`; did you mean `port`?; the probe's `port` is missing: use 1 to 65535",
+        );
+        check_error(
+            "health:\n  checks:\n    - name: a\n      probe: {tcpSocket: {port: 1}, pace: 5}\n",
+            "4:14: health.checks[0].probe: unknown key `pace`",
         );
         check_error(
             "health:\n  checks:\n    - name: a\n      probe: {exec: {command: [a]}}\n",

@@ -94,9 +94,8 @@ async fn answers(dial: &Dial, canary: SocketAddr) -> Option<bool> {
     match timeout(TIMEOUT, dial.connect_anywhere(canary)).await {
         Ok(Ok(_) | Err(Miss::Failure(Failure::Refused | Failure::Reset))) => Some(true),
         Ok(Err(Miss::Nothing(Nothing::Local(errno)))) if !is_no_way_out(errno) => None,
-        Ok(Err(_)) => Some(false),
         Err(_) if begun.elapsed() > TIMEOUT + TIMEOUT / 2 => None,
-        Err(_) => Some(false),
+        Ok(Err(_)) | Err(_) => Some(false),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A fleet of VMs on loopback addresses, each a listener that does what a script says.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -48,8 +48,17 @@ impl Vm {
         ip: &str,
         script: impl Fn(TcpStream, &Arc<Seen>) + Send + Sync + 'static,
     ) -> Self {
+        Self::on(ip, 0, script).expect("a port is free")
+    }
+
+    /// Listens on `ip` at this port.
+    pub(crate) fn on(
+        ip: &str,
+        port: u16,
+        script: impl Fn(TcpStream, &Arc<Seen>) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let ip: IpAddr = ip.parse().expect("an address");
-        let listener = TcpListener::bind((ip, 0)).expect("a port is free");
+        let listener = TcpListener::bind((ip, port))?;
         let address = listener.local_addr().expect("it is bound");
         let (seen, is_over) = (Arc::<Seen>::default(), Arc::<AtomicBool>::default());
         let (shown, over) = (seen.clone(), is_over.clone());
@@ -71,12 +80,12 @@ impl Vm {
                 });
             }
         });
-        Self {
+        Ok(Self {
             address,
             seen,
             is_over,
             listener: Some(accepting),
-        }
+        })
     }
 
     /// Answers each request with `reply`, and closes.
@@ -213,9 +222,13 @@ pub(crate) struct FullQueue {
 
 impl FullQueue {
     pub(crate) fn new(ip: &str) -> Self {
+        Self::on(ip, 0)
+    }
+
+    pub(crate) fn on(ip: &str, port: u16) -> Self {
         let ip: IpAddr = ip.parse().expect("an address");
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        let bound = listener.bind(&SocketAddr::new(ip, 0).into());
+        let bound = listener.bind(&SocketAddr::new(ip, port).into());
         bound.expect("a port is free");
         listener.listen(0).expect("it listens");
         let address = listener.local_addr().expect("it is bound").as_socket();

@@ -7,6 +7,7 @@ use meshdns::{
 
 use crate::{
     fleet::Vm,
+    needs::{self, Need},
     observe::{LONG, assert_passes, get, observe},
 };
 
@@ -161,6 +162,9 @@ fn another_host_is_named_and_never_connected_to_nor_looked_up() {
 
 #[test]
 fn an_ipv6_address_stands_in_brackets() {
+    if !needs::met(&[Need::Ipv6]) {
+        return;
+    }
     let head = sent("::1", |_| {});
     assert_eq!(lines(&head, "Host"), ["Host: [::1]:PORT"]);
 }

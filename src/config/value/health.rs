@@ -86,20 +86,33 @@ impl FromStr for ProbeNetwork {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let super::Network(network) = text.parse()?;
-        if is_never_probed(network.network()) && is_never_probed(network.broadcast()) {
+        if never_probed().any(|never| never.contains(&network)) {
             return Err(ValueError::NeverProbed);
         }
         Ok(Self(network))
     }
 }
 
-/// Whether probes never go to an address, whatever is named.
+/// Addresses that probes never go to, whatever is named: link-local, multicast, broadcast and unspecified ones.
+const NEVER_PROBED: [&str; 7] = [
+    "169.254.0.0/16",
+    "fe80::/10",
+    "224.0.0.0/4",
+    "ff00::/8",
+    "255.255.255.255/32",
+    "0.0.0.0/32",
+    "::/128",
+];
+
+/// Whether an address is one of those.
 fn is_never_probed(address: IpAddr) -> bool {
-    let is_link_local = match address {
-        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    is_link_local || address.is_multicast() || address.is_unspecified()
+    never_probed().any(|never| never.contains(&address))
+}
+
+fn never_probed() -> impl Iterator<Item = IpNet> {
+    NEVER_PROBED
+        .iter()
+        .map(|text| text.parse().expect("the text is a network"))
 }
 
 /// Where probes come from.
