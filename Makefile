@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin:$(HOME)/.cargo/bin
 FOLDER ?= zones
 BENCH ?=
 
-.PHONY: help run test fuzz torture bench bench-scale bench-kubernetes instructions lint fmt clippy features doc circles deny hadolint kubernetes shellcheck
+.PHONY: help run test fuzz torture bench bench-scale bench-kubernetes bench-health instructions lint fmt clippy features doc circles deny hadolint kubernetes shellcheck
 
 help: ## Lists these words
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -46,6 +46,10 @@ bench-kubernetes: ## Streams a cluster of 220,000 objects to it from memory, and
 	scripts/install-tools.sh build test
 	scripts/build-kube-apiserver.sh || echo "going on without kube-apiserver" >&2
 	cargo bench --locked --bench load -- kubernetes $(BENCH)
+
+bench-health: ## Checks 100,000 VMs on loopback addresses over TCP and HTTP, and asks meanwhile; BENCH=--quick is a tenth of it
+	scripts/install-tools.sh build
+	cargo bench --locked --bench load -- health $(BENCH)
 
 instructions: ## Counts the instructions a query takes and compares them with benches/instructions.txt
 	scripts/install-tools.sh build instructions
