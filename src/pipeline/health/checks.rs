@@ -93,7 +93,7 @@ impl Pipeline {
             let is_hard = subject
                 .excluded
                 .is_some_and(|excluded| !excluded.is_unready());
-            let (Some(probe), [address]) = (probe, *subject.addresses) else {
+            let (Some(probe), &[address]) = (probe, subject.addresses) else {
                 return;
             };
             if is_hard || self.is_down(subject) {
