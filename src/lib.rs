@@ -154,6 +154,13 @@
 //! spare. HTTP/1.1 it is, as kube has it: each watch is a connection, and asked for 30 s at a time, so that silence means that it
 //! is dead. Revisit when kube speaks HTTP/2.
 //!
+//! **Health is judged once, for each endpoint** ([`health::Verdicts`]). An object says what it says; a person's word, a report and
+//! a check of ours are joined by rank when a host is compiled, and answers, `explain` and the counts are made from that one
+//! judgement. Which endpoint has which check is derived from the mesh, so that nothing has to be registered, and whoever probes is
+//! told targets and tells rulings ([`health::Ruling`]): the core knows no clock but the time that it is told with each compile.
+//! Where nobody notes anything and nothing is checked, no object is looked at twice. Cost: the time at which a word ends is one more
+//! reason to compile.
+//!
 //! **YAML means what Kubernetes takes it for.** A scalar without quotes is read as `sigs.k8s.io/yaml` does
 //! (`manifest/read/plain_scalar`): `yes` is a boolean, `010` is eight. What the API server would refuse is refused here.
 //!
