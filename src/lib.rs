@@ -14,9 +14,11 @@
 //!  source ──▶ manifest ──▶ mesh ──▶ select ──▶ zone ──▶ answer ──▶ wire ──▶ serve
 //!  batches    documents    Service  who is in  Snapshot sections   bytes    udp tcp
 //!             +diagnostics Workload and why                                 tls https quic
-//!                                      ▲          ▲
-//!                        authority ────┴──────────┘
-//!                        who answers for a name
+//!                                    ▲ ▲          ▲
+//!                        authority ──┼─┴──────────┘
+//!                        who answers │ for a name
+//!                        health ─────┘
+//!                        what persons and checks say of endpoints
 //! ```
 //!
 //! One change of a file, by the types that it passes through:
