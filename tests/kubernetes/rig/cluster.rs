@@ -385,7 +385,8 @@ fn wait(what: &str, folder: &Path, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         let logs = || {
-            let logs = [ETCD, ETCD_WITH_STREAMS, "kube-apiserver"].map(|program| log_path(folder, program));
+            let logs = [ETCD, ETCD_WITH_STREAMS, "kube-apiserver"]
+                .map(|program| log_path(folder, program));
             logs.map(|path| fs::read_to_string(path).unwrap_or_default())
                 .concat()
         };
