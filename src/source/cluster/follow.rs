@@ -19,7 +19,7 @@ use super::{
     figures::Figures,
     hearing::Hearing,
     progress::{End, Next, Progress},
-    reply::Reply,
+    reply::{Extent, Reply},
     resource::{Ask, Resource},
     server::{Availability, Server, chance},
     trouble::{Failure, Reason, Trouble, Why},
@@ -197,9 +197,11 @@ impl Follower {
             let heard = reply.hear(&mut self.hearing).await;
             let has_told = self.tell().await?;
             match heard {
-                Ok(true) if has_told && matches!(ask, Ask::Watch(_)) => sleep(GATHERING).await,
-                Ok(true) => {}
-                Ok(false) => break,
+                Ok(Extent::All) if has_told && matches!(ask, Ask::Watch(_)) => {
+                    sleep(GATHERING).await;
+                }
+                Ok(Extent::All | Extent::Part) => {}
+                Ok(Extent::End) => break,
                 Err(failure) => return Ok(Err(failure)),
             }
         }
@@ -326,7 +328,7 @@ pub(super) async fn list(
         hearing.begin(&ask);
         let heard = async {
             let mut reply = Reply::begin(server, resource, version, &ask).await?;
-            while reply.hear(&mut hearing).await? {
+            while reply.hear(&mut hearing).await? != Extent::End {
                 take_in(hearing.take_events());
             }
             Ok::<_, Failure>(())

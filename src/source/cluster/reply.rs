@@ -43,6 +43,17 @@ const MOST_BYTES: usize = 256 << 10;
 /// A piece of a reply.
 type Piece = Frame<Bytes>;
 
+/// How much was heard at a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Extent {
+    /// What has come so far.
+    All,
+    /// As much as is told at a time; there may be more.
+    Part,
+    /// What there was to the end.
+    End,
+}
+
 /// A reply that comes.
 pub(super) struct Reply {
     body: Body,
@@ -80,8 +91,8 @@ impl Reply {
         })
     }
 
-    /// Has `hearing` hear what comes next, and what has come behind it, or that nothing comes; `false` where that was the end.
-    pub(super) async fn hear(&mut self, hearing: &mut Hearing) -> Result<bool, Failure> {
+    /// Has `hearing` hear what comes next, and what has come behind it, or that nothing comes.
+    pub(super) async fn hear(&mut self, hearing: &mut Hearing) -> Result<Extent, Failure> {
         let is_noted = !self.silence.is_zero();
         let wait = if is_noted {
             SILENCE.saturating_sub(self.silence)
@@ -94,14 +105,15 @@ impl Reply {
             }
             self.silence = wait;
             hearing.note_silence();
-            return Ok(true);
+            return Ok(Extent::All);
         };
         self.silence = Duration::ZERO;
         let mut next = Some(piece);
         let mut bytes = 0;
         while let Some(piece) = next {
             let Some(piece) = piece else {
-                return self.end(hearing);
+                self.end(hearing)?;
+                return Ok(Extent::End);
             };
             // What is no data are trailers.
             if let Ok(data) = piece.map_err(|error| Why::of_body(&error))?.into_data() {
@@ -110,16 +122,15 @@ impl Reply {
                 hearing.note_heard();
                 if ends_list {
                     // What else a stream has to say is asked for by a watch, whose end is known.
-                    return Ok(false);
+                    return Ok(Extent::End);
                 }
             }
-            next = if bytes < MOST_BYTES {
-                self.next_at_once().await
-            } else {
-                None
-            };
+            if bytes >= MOST_BYTES {
+                return Ok(Extent::Part);
+            }
+            next = self.next_at_once().await;
         }
-        Ok(true)
+        Ok(Extent::All)
     }
 
     /// The next piece, or the end, where that has come.
@@ -146,14 +157,14 @@ impl Reply {
         Ok(false)
     }
 
-    fn end(&self, hearing: &mut Hearing) -> Result<bool, Failure> {
+    fn end(&self, hearing: &mut Hearing) -> Result<(), Failure> {
         if !self.splitter.is_whole() {
             return Err(Why::Cut("in the midst of an object".to_owned()).into());
         }
         if self.form == Form::List {
             hearing.end_page()?;
         }
-        Ok(false)
+        Ok(())
     }
 }
 
