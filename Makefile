@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin:$(HOME)/.cargo/bin
 FOLDER ?= zones
 BENCH ?=
 
-.PHONY: help run test fuzz torture bench bench-scale bench-kubernetes instructions lint fmt clippy features doc circles deny hadolint kubernetes shellcheck
+.PHONY: help run test fuzz torture bench bench-scale bench-kubernetes bench-health instructions lint fmt clippy features doc circles deny hadolint kubernetes shellcheck
 
 help: ## Lists these words
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -20,8 +20,9 @@ run: ## Installs what building needs and serves zones/ (or FOLDER=path) on 127.0
 
 test: ## Installs what the tests need (a C compiler, dig and friends), runs all of them, and names those that were skipped
 	scripts/install-tools.sh build test
-	scripts/build-coredns.sh || echo "going on without CoreDNS" >&2
-	scripts/build-kube-apiserver.sh || echo "going on without kube-apiserver" >&2
+	scripts/build-go-program.sh coredns || echo "going on without CoreDNS" >&2
+	scripts/build-go-program.sh kube-apiserver || echo "going on without kube-apiserver" >&2
+	scripts/build-go-program.sh etcd || echo "going on without lists as streams" >&2
 	scripts/test.sh --features hickory
 
 fuzz: ## Feeds each reader of foreign bytes with what a fuzzer thinks of, for a minute each (or SECONDS_EACH=20)
@@ -34,7 +35,7 @@ torture: ## Takes the server's limits by force, ROUNDS=3 times, then puts it und
 
 bench: ## Installs Knot, NSD, BIND, unbound, CoreDNS and dnsperf, and measures beside them; BENCH='--mix a' passes options on
 	scripts/install-tools.sh build bench
-	scripts/build-coredns.sh || echo "going on without CoreDNS" >&2
+	scripts/build-go-program.sh coredns || echo "going on without CoreDNS" >&2
 	cargo bench --locked --bench load -- compare $(BENCH)
 	cargo bench --locked --bench line
 
@@ -44,8 +45,12 @@ bench-scale: ## Makes a mesh of a million endpoints below target/ and measures w
 
 bench-kubernetes: ## Streams a cluster of 220,000 objects to it from memory, and patches Pods at a real API server; BENCH=--quick is a tenth of it
 	scripts/install-tools.sh build test
-	scripts/build-kube-apiserver.sh || echo "going on without kube-apiserver" >&2
+	scripts/build-go-program.sh kube-apiserver || echo "going on without kube-apiserver" >&2
 	cargo bench --locked --bench load -- kubernetes $(BENCH)
+
+bench-health: ## Checks 100,000 VMs on loopback addresses over TCP and HTTP, and asks meanwhile; BENCH=--quick is a tenth of it
+	scripts/install-tools.sh build
+	cargo bench --locked --bench load -- health $(BENCH)
 
 instructions: ## Counts the instructions a query takes and compares them with benches/instructions.txt
 	scripts/install-tools.sh build instructions

@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.."
 seconds=${SECONDS_EACH:-60}
 targets=("$@")
 if [ ${#targets[@]} = 0 ]; then
-    targets=(query reply manifest configuration resolv_conf http doh)
+    targets=(query reply manifest configuration resolv_conf http doh cluster)
 fi
 
 # With a target named, cargo gives the flags to what is fuzzed alone, and not to build scripts; the folder is the same.

@@ -14,9 +14,11 @@
 //!  source ──▶ manifest ──▶ mesh ──▶ select ──▶ zone ──▶ answer ──▶ wire ──▶ serve
 //!  batches    documents    Service  who is in  Snapshot sections   bytes    udp tcp
 //!             +diagnostics Workload and why                                 tls https quic
-//!                                      ▲          ▲
-//!                        authority ────┴──────────┘
-//!                        who answers for a name
+//!                                    ▲ ▲          ▲
+//!                        authority ──┼─┴──────────┘
+//!                        who answers │ for a name
+//!                        health ─────┘
+//!                        what persons and checks say of endpoints
 //! ```
 //!
 //! One change of a file, by the types that it passes through:
@@ -142,6 +144,11 @@
 //! to what was read: no rule is there twice. Cost: a writer of manifests, held to the reader by a law over all cases; and a change in
 //! a file of many objects writes all of them, every 10 s at most.
 //!
+//! **A start lists a cluster, whatever the state holds.** A watch from a version that was kept would spare the list, but a server
+//! does not say when such a watch has caught up, so that nobody would know when the state is the present; what was said of objects,
+//! and which were refused, is not in the state; and a cluster that is restored from a backup counts its versions anew. Cost: a list
+//! at each start, some 25 µs of CPU an object. Revisit when servers tell where a watch that goes on has caught up.
+//!
 //! **An object of a cluster is a unit of its own, and none is remembered twice.** What a file holds is known by the file; what a
 //! cluster holds is known by the objects' own keys, for a table with an entry for each of 200,000 would be a fifth of the mesh. A
 //! list stages what differs from what is known and counts as a whole when it ends ([`mesh::ClusterEvent`]), so that nobody is
@@ -153,6 +160,13 @@
 //! (`progress`), and a list that is read again tells only what differs. Cost: some 1,500 lines that kube's own watcher would
 //! spare. HTTP/1.1 it is, as kube has it: each watch is a connection, and asked for 30 s at a time, so that silence means that it
 //! is dead. Revisit when kube speaks HTTP/2.
+//!
+//! **Health is judged once, for each endpoint** ([`health::Verdicts`]). An object says what it says; a person's word, a report and
+//! a check of ours are joined by rank when a host is compiled, and answers, `explain` and the counts are made from that one
+//! judgement. Which endpoint has which check is derived from the mesh, so that nothing has to be registered, and whoever probes is
+//! told targets and tells rulings ([`health::Ruling`]): the core knows no clock but the time that it is told with each compile.
+//! Where nobody notes anything and nothing is checked, no object is looked at twice. Cost: the time at which a word ends is one more
+//! reason to compile.
 //!
 //! **YAML means what Kubernetes takes it for.** A scalar without quotes is read as `sigs.k8s.io/yaml` does
 //! (`manifest/read/plain_scalar`): `yes` is a boolean, `010` is eight. What the API server would refuse is refused here.

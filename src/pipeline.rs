@@ -327,6 +327,7 @@ impl Pipeline {
     fn recompile(&mut self, mut affected: Affected, now: SystemTime) -> Report {
         let mut news = self.mesh.take_news();
         news.withdrawn.append(&mut self.outdated);
+        self.health.take_remarks(&mut news);
         let standings = parallel::map(&affected.hosts, |host| {
             let choice = select::choose(&self.mesh, host);
             choice.map_or(Standing::Absent, |choice| choice.standing(host))

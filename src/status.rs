@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::IpAddr,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -50,6 +51,8 @@ pub struct Status {
     pub unread: Unread,
     /// Whether that is waited for: until then the server is not ready, and denies no name.
     pub waits: bool,
+    /// What is not followed at present of clusters, and why: what was known of it last is served.
+    pub not_followed: Unread,
     /// What is kept on disk of the last good state, where there is a folder for it.
     pub state: Option<StateStatus>,
     /// What persons say of endpoints, where anybody does.
@@ -76,6 +79,8 @@ pub struct Drain {
     pub namespace: Arc<str>,
     /// The name of its object.
     pub name: Box<str>,
+    /// Its address, where it stands in the object itself.
+    pub address: Option<IpAddr>,
     /// Who says so, why, and until when.
     pub by: String,
     /// When the answers lost it.
@@ -106,8 +111,7 @@ impl Status {
     }
 }
 
-/// Files, folders, given paths and lists of clusters that could not be read at the start, and never since: nobody knows what they
-/// hold.
+/// Files, folders, given paths and lists of clusters that can't be read.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Unread {
     /// How many there are.

@@ -4,6 +4,7 @@
 //! make bench                                       # cargo bench --bench load -- compare
 //! make bench-scale                                 # cargo bench --bench load -- scale
 //! make bench-kubernetes                            # cargo bench --bench load -- kubernetes
+//! make bench-health                                # cargo bench --bench load -- health
 //! cargo bench --bench load -- compare --rounds 9 --mix a,cookie
 //! cargo bench --bench load -- scale --quick
 //! make torture                                     # cargo bench --bench load -- soak, after the hostile tests
@@ -26,6 +27,7 @@ mod data;
 mod dnsperf;
 mod flood;
 mod generator;
+mod health;
 mod kubernetes;
 mod machine;
 mod median;
@@ -69,6 +71,8 @@ enum Command {
     Scale(scale::Options),
     /// Following a large cluster, streamed by an API server that is none, and a small real one
     Kubernetes(kubernetes::Options),
+    /// Checking 100,000 VMs on loopback addresses: what a probe costs, and what queries notice
+    Health(health::Options),
     /// Serving for a long time beside reloads and forwarding: what is lost, and what grows
     Soak(soak::Options),
     /// Be the reflector on these sockets, for ever
@@ -94,6 +98,10 @@ fn main() -> Result<()> {
         }
         Some(Command::Kubernetes(options)) => {
             kubernetes::run(&options);
+            Ok(())
+        }
+        Some(Command::Health(options)) => {
+            health::run(&options);
             Ok(())
         }
         Some(Command::Soak(options)) => soak::run(&options),

@@ -204,6 +204,8 @@ pub(crate) fn stamp_arrivals(socket: &UdpSocket) -> io::Result<()> {
 pub(crate) enum Precedence {
     /// As soon as the kernel can make it so; each time for a tenth of a millisecond before others.
     First,
+    /// With the least part of a core that others want, but with one.
+    Late,
     /// When nothing else wants the core.
     Last,
 }
@@ -216,6 +218,7 @@ pub(crate) fn take(precedence: Precedence) -> Result<()> {
     attributes.size = mem::size_of::<libc::sched_attr>() as u32;
     match precedence {
         Precedence::First => attributes.sched_runtime = SLICE_NANOSECONDS,
+        Precedence::Late => attributes.sched_nice = 19,
         Precedence::Last => attributes.sched_policy = libc::SCHED_IDLE as u32,
     }
     // SAFETY: reads the structure, whose size it tells.

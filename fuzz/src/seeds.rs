@@ -14,6 +14,9 @@ use hickory_proto::{
     rr::{Name, RData, Record, RecordType, rdata},
 };
 
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
 use crate::{ASKED_NAME, files, repository};
 
 /// Numbered files of a target.
@@ -103,6 +106,41 @@ fn configurations() -> Vec<String> {
     found
 }
 
+/// The objects of the sample mesh as an API server sends them: as a list in pages, and as events that end a list.
+fn replies_of_servers() -> Vec<Vec<u8>> {
+    const KINDS: [&str; 4] = ["ServiceEntry", "WorkloadEntry", "WorkloadGroup", "Pod"];
+    let mut objects = Vec::new();
+    for path in files(&repository().join("zones"), &[".yaml"]) {
+        let text = fs::read_to_string(path).expect("a file of the repository");
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let mut object = Value::deserialize(document).expect("an object");
+            object["metadata"]["uid"] = json!(format!("u{}", objects.len()));
+            object["metadata"]["resourceVersion"] = json!(objects.len().to_string());
+            object["metadata"]["managedFields"] = json!([{"manager": "a\"}{", "fieldsV1": {"f:spec": {}}}]);
+            objects.push(object);
+        }
+    }
+    let mut found = Vec::new();
+    for (number, kind) in (0_u8..).zip(KINDS) {
+        let of_kind = || objects.iter().filter(|object| object["kind"] == kind);
+        let mut events = vec![7 * 8 + number];
+        for object in of_kind() {
+            let event = json!({"type": "ADDED", "object": object});
+            events.extend(format!("{event}\n").bytes());
+        }
+        let metadata = json!({"resourceVersion": "99", "annotations": {"k8s.io/initial-events-end": "true"}});
+        let bookmark = json!({"type": "BOOKMARK", "object": {"metadata": metadata}});
+        events.extend(bookmark.to_string().bytes());
+        found.push(events);
+        let items: Vec<_> = of_kind().collect();
+        let list = json!({"kind": "List", "metadata": {"resourceVersion": "99"}, "items": items});
+        found.push([&[6 * 8 + 4 + number], list.to_string().as_bytes()].concat());
+    }
+    let status = r#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}"#;
+    found.push([&[0], status.as_bytes()].concat());
+    found
+}
+
 /// Writes all of them.
 ///
 /// # Panics
@@ -132,6 +170,8 @@ pub fn write(folder: &Path) {
             seeds.add(fs::read(path).expect("a file of the repository"));
         }
     }
+    let mut seeds = Seeds::of(folder, "cluster");
+    replies_of_servers().iter().for_each(|reply| seeds.add(reply));
     let mut seeds = Seeds::of(folder, "configuration");
     configurations().iter().for_each(|text| seeds.add(text));
     let mut seeds = Seeds::of(folder, "resolv_conf");

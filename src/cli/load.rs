@@ -14,7 +14,7 @@ use crate::{
     mesh::Reading,
     pipeline::Pipeline,
     resolve,
-    source::{self, LoadError},
+    source::{self, LoadError, OverridesFileError},
     zone::Snapshot,
 };
 
@@ -43,6 +43,13 @@ pub(super) fn load(config: &Config) -> Result<Loaded, Failure> {
         pipeline.take_in(batch.changes, now);
     })?;
     clusters::list(&config.clusters, |changes| pipeline.take_in(changes, now))?;
+    if let Some(file) = config
+        .health
+        .as_ref()
+        .and_then(|health| health.overrides.as_ref())
+    {
+        pipeline.set_overrides(Arc::new(source::overrides::read(file)?));
+    }
     pipeline.compile(now);
     Ok(Loaded {
         pipeline,
@@ -136,6 +143,12 @@ impl Upstreams {
         }
         let (domain, addresses) = self.forwarder.upstreams_for(name)?;
         Some(Others::Upstreams { domain, addresses })
+    }
+}
+
+impl From<OverridesFileError> for Failure {
+    fn from(error: OverridesFileError) -> Self {
+        Self::new(Exit::Config, error)
     }
 }
 

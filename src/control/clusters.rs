@@ -79,6 +79,13 @@ impl Clusters {
         }
     }
 
+    /// Notes that queries are answered from the mesh.
+    pub(super) fn note_served(&self) {
+        for source in &self.sources {
+            source.inbox.note_served();
+        }
+    }
+
     /// A parcel of what each cluster says next; `None` where all was taken.
     pub(super) fn take(&mut self) -> Option<Vec<ClusterChange>> {
         let mut taken = Vec::new();
@@ -89,10 +96,30 @@ impl Clusters {
         has_taken.then_some(taken)
     }
 
+    /// How many lists were told to their end since the start, of how many.
+    pub(super) fn lists(&self) -> (usize, usize) {
+        let all = |source: &Source| source.inbox.scopes().len();
+        let all: usize = self.sources.iter().map(all).sum();
+        let missing: usize = self.sources.iter().map(|source| source.missing.len()).sum();
+        (all - missing, all)
+    }
+
     /// What is missing and nothing stands in for.
     pub(super) fn unread(&self) -> Unread {
         let sources = self.sources.iter();
         Unread::of(&names(sources.filter(|source| source.stands_in.is_none())))
+    }
+
+    /// What is not followed at present, and why.
+    pub(super) fn troubles(&self) -> Unread {
+        let mut lines = BTreeSet::new();
+        for source in &self.sources {
+            let cluster = source.inbox.cluster();
+            let troubles = source.inbox.troubles();
+            let line = |trouble: &Arc<str>| format!("{cluster}: {trouble}").into();
+            lines.extend(troubles.values().map(line));
+        }
+        Unread::of(&lines)
     }
 
     /// What is missing and the last good state stands in for, and since when it is so old.

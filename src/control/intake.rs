@@ -29,6 +29,7 @@ pub(super) struct Intake {
     pub(super) log: ReloadLog,
     /// During the first load.
     progress: Option<ShowProgress>,
+    so_far: Progress,
     work: Work,
     has_changes: bool,
     /// Whether what was taken in is half of what belongs together.
@@ -50,6 +51,7 @@ impl Intake {
             pipeline,
             log: ReloadLog::default(),
             progress: Some(progress),
+            so_far: Progress::default(),
             work: Work::default(),
             has_changes: false,
             is_half: false,
@@ -75,20 +77,36 @@ impl Intake {
         self.work += batch.work;
         self.has_changes |= !batch.changes.is_empty();
         self.pipeline.take_in(batch.changes, SystemTime::now());
-        if let Some(progress) = &mut self.progress {
-            progress(Progress {
-                files: batch.files,
-                files_read: self.work.files_read,
-                bytes_read: self.work.bytes_read,
-                objects: self.pipeline.mesh().object_counts().values().sum(),
-            });
-        }
+        self.so_far = Progress {
+            files: batch.files,
+            files_read: self.work.files_read,
+            bytes_read: self.work.bytes_read,
+            ..self.so_far
+        };
+        self.show_progress();
     }
 
-    /// Takes in what clusters say, without a publish.
-    pub(super) fn take_in_clusters(&mut self, changes: Vec<ClusterChange>) {
+    /// Takes in what clusters say, without a publish; `lists` of them were told to their end, of so many.
+    pub(super) fn take_in_clusters(
+        &mut self,
+        changes: Vec<ClusterChange>,
+        (lists_read, lists): (usize, usize),
+    ) {
         self.pipeline.take_in(changes, SystemTime::now());
         self.has_changes |= self.mesh().has_changed();
+        self.so_far = Progress {
+            lists,
+            lists_read,
+            ..self.so_far
+        };
+        self.show_progress();
+    }
+
+    fn show_progress(&mut self) {
+        if let Some(progress) = &mut self.progress {
+            self.so_far.objects = self.pipeline.mesh().object_counts().values().sum();
+            progress(self.so_far);
+        }
     }
 
     /// Notes which lists of clusters are missing, and whether they are waited for.

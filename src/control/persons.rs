@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -14,6 +15,7 @@ use tracing::{info, warn};
 use super::shared::HealthOptions;
 use crate::{
     chain::Chain,
+    diagnostic::Kind,
     dns::Ttl,
     health::Overrides,
     manifest::OrderedState,
@@ -130,6 +132,7 @@ impl Persons {
             humantime::format_rfc3339_seconds(safe),
         );
         let drain = Drain {
+            address: inline_address(&order),
             namespace: order.key.namespace,
             name: order.key.name,
             by: order.by,
@@ -159,10 +162,14 @@ impl Persons {
 
 /// An endpoint as the override file names it.
 fn endpoint(order: &EndpointOrder) -> String {
-    match (order.key.kind, order.addresses.first()) {
-        (crate::diagnostic::Kind::ServiceEntry, Some(address)) => {
-            format!("{}/{address}", order.key)
-        }
-        _ => order.key.to_string(),
+    match inline_address(order) {
+        Some(address) => format!("{}/{address}", order.key),
+        None => order.key.to_string(),
     }
+}
+
+/// The address of an endpoint that stands in a ServiceEntry.
+fn inline_address(order: &EndpointOrder) -> Option<IpAddr> {
+    let is_inline = order.key.kind == Kind::ServiceEntry;
+    order.addresses.first().copied().filter(|_| is_inline)
 }

@@ -68,8 +68,19 @@ pub struct Progress {
     pub files_read: u64,
     /// How many bytes these held.
     pub bytes_read: u64,
-    /// How many objects these held, each counted once.
+    /// How many objects these and clusters hold so far, each counted once.
     pub objects: usize,
+    /// How many lists of clusters there are.
+    pub lists: usize,
+    /// How many of them were told to their end.
+    pub lists_read: usize,
+}
+
+impl Progress {
+    /// Whether all was read, so that the answers are what is left to do.
+    pub fn is_read(&self) -> bool {
+        self.files_read >= self.files as u64 && self.lists_read >= self.lists
+    }
 }
 
 /// Is told during the first load how far it is, and dropped when that is done.

@@ -229,7 +229,7 @@ impl Worker {
             let Some(changes) = self.clusters.take() else {
                 return;
             };
-            self.intake.take_in_clusters(changes);
+            self.intake.take_in_clusters(changes, self.clusters.lists());
             if let Some(saver) = &mut self.saver {
                 saver.note_objects(self.intake.pipeline.take_touched());
             }
@@ -300,7 +300,10 @@ impl Worker {
             status,
             ..
         } = self;
-        let mut has_news = (&status.unread, status.waits) != intake.unread();
+        let not_followed = self.clusters.troubles();
+        let mut has_news = (&status.unread, status.waits) != intake.unread()
+            || status.not_followed != not_followed;
+        status.not_followed = not_followed;
         let (unread, waits) = intake.unread();
         status.unread.clone_from(unread);
         status.waits = waits;
@@ -347,6 +350,7 @@ impl Worker {
             reload_log::first_load(&self.status, &report);
             give_way();
             rayon::broadcast(|_| give_way());
+            self.clusters.note_served();
         } else if is_reload {
             reload_log::reload(work, &self.status, &report);
         } else {

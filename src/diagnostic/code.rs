@@ -253,4 +253,10 @@ codes! {
     ROUND_ROBIN = "MDNS610";
     /// An object of a file is in a cluster too: the cluster's is used.
     IN_CLUSTER = "MDNS611";
+    /// A probe is meant for an endpoint that can't be probed from here.
+    NOT_CHECKED = "MDNS612";
+    /// A probe names a host: it is sent there as a name, and never connected to.
+    PROBE_HOST = "MDNS613";
+    /// An annotation is about checks, and the configuration has none.
+    CHECK_IGNORED = "MDNS614";
 }

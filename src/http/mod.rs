@@ -155,13 +155,27 @@ fn faults(watching: &Watching, ended: &[String]) -> String {
 async fn ready(State(pages): State<Arc<Pages>>) -> Response {
     let status = pages.status.load();
     let missing = pages.missing(&status);
-    if !missing.is_empty() {
-        let text = format!("{}\n", missing.join("\n"));
-        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    let code = if missing.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let mut lines = missing;
+    if lines.is_empty() {
+        lines.push("OK".to_owned());
+        lines.extend(notes(&status));
     }
-    let mut lines = vec!["OK".to_owned()];
-    lines.extend(notes(&status));
-    format!("{}\n", lines.join("\n")).into_response()
+    let reasons = &status.not_followed.first;
+    lines.extend(
+        reasons
+            .iter()
+            .map(|reason| format!("not followed: {reason}")),
+    );
+    match status.not_followed.count.saturating_sub(reasons.len()) {
+        0 => {}
+        more => lines.push(format!("not followed: {more} more")),
+    }
+    (code, format!("{}\n", lines.join("\n"))).into_response()
 }
 
 async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {

@@ -70,6 +70,9 @@ pub enum ClusterEvent {
     Gone(ObjectKey),
     /// A list begins; one of the same scope that has not ended is forgotten.
     ListBegins(ListScope),
+    /// The list makes no progress: nothing of it counts before it ends, even where nothing was known of its scope before, so that
+    /// nobody waits for it.
+    ListStalls(ListScope),
     /// Everything that the list holds was told.
     ListEnds(ListScope),
     /// The list can't be told to its end.

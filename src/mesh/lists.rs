@@ -46,6 +46,14 @@ impl OpenLists {
         self.0.iter().any(|list| list.staged.is_none())
     }
 
+    /// Whether there is such a list, and it is taken in as it comes.
+    pub(super) fn is_unstaged(&self, cluster: &Cluster, scope: &ListScope) -> bool {
+        let is_it = |list: &OpenList| list.cluster == *cluster && list.scope == *scope;
+        self.0
+            .iter()
+            .any(|list| is_it(list) && list.staged.is_none())
+    }
+
     pub(super) fn begin(&mut self, list: OpenList) {
         self.0.push(list);
     }

@@ -8,6 +8,7 @@
 
 mod crowding;
 mod log;
+mod orders;
 mod process;
 mod reload;
 mod text;

@@ -13,7 +13,10 @@ use std::{
 use arc_swap::ArcSwap;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::write::{counter, gauge, gauges};
+use super::{
+    orders,
+    write::{counter, gauge, gauges},
+};
 use crate::{
     diagnostic::{Kind, Severity, SeverityCounts},
     status::{StateStatus, Status, Watching},
@@ -71,6 +74,9 @@ impl Collector for Reloads {
         trouble(page, &status)?;
         if let Some(state) = &status.state {
             last_good(page, state)?;
+        }
+        if let Some(orders) = &status.orders {
+            orders::encode(page, orders)?;
         }
         let failed = self.configuration.failed.load(Relaxed);
         counter(
@@ -286,7 +292,7 @@ fn shown_kinds(status: &Status) -> BTreeMap<&str, usize> {
     shown
 }
 
-fn seconds_since_1970(time: Option<SystemTime>) -> f64 {
+pub(super) fn seconds_since_1970(time: Option<SystemTime>) -> f64 {
     time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
         .as_ref()
         .map_or(0.0, Duration::as_secs_f64)

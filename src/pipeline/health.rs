@@ -4,6 +4,7 @@
 
 mod checked;
 mod checks;
+mod remarks;
 mod targets;
 
 use std::{
@@ -21,12 +22,12 @@ pub use self::checked::CheckedEndpoint;
 use self::targets::Targets;
 use super::Pipeline;
 use crate::{
-    diagnostic::ObjectKey,
+    diagnostic::{Diagnostic, ObjectKey},
     health::{
         CheckPolicy, Overrides, Ruling, Subject, TargetChanges, TargetId, Verdicts, WhenAllFail,
     },
     manifest::OrderedState,
-    mesh::{EndpointHolder, EndpointState, Endpoints, InlineEndpoint, Mesh, Slot, States},
+    mesh::{EndpointHolder, EndpointState, Endpoints, InlineEndpoint, Mesh, News, Slot, States},
     parallel,
 };
 
@@ -47,6 +48,11 @@ pub(super) struct Health {
     orders: HashMap<Slot, SmallVec<[EndpointOrder; 1]>>,
     /// Those that came or went since that was last taken.
     order_changes: Vec<OrderChange>,
+    /// What is to be said of single objects.
+    remarks: HashMap<Slot, Vec<Diagnostic>>,
+    /// What is to be said that was not before, and what no longer.
+    said: Vec<Diagnostic>,
+    withdrawn: Vec<Diagnostic>,
 }
 
 /// A person's word on an endpoint that a ServiceEntry picks or has.
@@ -297,6 +303,7 @@ impl Pipeline {
             health.end_of.insert(slot, end);
         }
         health.set_orders(slot, orders);
+        health.set_remarks(slot, health.remarks(mesh, slot));
         mesh.count_as(slot, is_otherwise.then_some(states));
     }
 }
@@ -322,6 +329,25 @@ impl Health {
         self.order_changes.extend(went);
         let came = orders.into_iter().filter(|order| !before.contains(order));
         self.order_changes.extend(came.map(OrderChange::Came));
+    }
+
+    fn set_remarks(&mut self, slot: Slot, remarks: Vec<Diagnostic>) {
+        let before = if remarks.is_empty() {
+            self.remarks.remove(&slot).unwrap_or_default()
+        } else {
+            let before = self.remarks.insert(slot, remarks.clone());
+            before.unwrap_or_default()
+        };
+        if before != remarks {
+            self.said.extend(remarks);
+            self.withdrawn.extend(before);
+        }
+    }
+
+    /// Brings what is said of checks otherwise than before to the rest of the news.
+    pub(super) fn take_remarks(&mut self, news: &mut News) {
+        news.said.append(&mut self.said);
+        news.withdrawn.append(&mut self.withdrawn);
     }
 
     /// Whether an endpoint of the object was out by order and not probed.

@@ -4,7 +4,11 @@
 //! takes it from the [`Inbox`]. Nothing here knows how a cluster is followed.
 
 use std::{
-    sync::{Arc, OnceLock},
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -27,13 +31,20 @@ pub struct Inbox {
     scopes: Vec<ListScope>,
     events: mpsc::Receiver<Vec<ClusterEvent>>,
     waker: Arc<OnceLock<Arc<Waker>>>,
+    is_served: Arc<AtomicBool>,
+    troubles: Arc<Mutex<Troubles>>,
 }
+
+/// Why lists and what changes in them can't be told at present, for people.
+pub(crate) type Troubles = BTreeMap<ListScope, Arc<str>>;
 
 /// The same on the side of those who follow the cluster; each of them may have one.
 #[derive(Clone, Debug)]
 pub struct Teller {
     events: mpsc::Sender<Vec<ClusterEvent>>,
     waker: Arc<OnceLock<Arc<Waker>>>,
+    is_served: Arc<AtomicBool>,
+    troubles: Arc<Mutex<Troubles>>,
 }
 
 /// The loop has ended: nobody takes in anything any more.
@@ -47,15 +58,21 @@ impl Inbox {
     pub fn new(cluster: Cluster, scopes: Vec<ListScope>) -> (Self, Teller) {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
         let waker = Arc::<OnceLock<Arc<Waker>>>::default();
+        let is_served = Arc::<AtomicBool>::default();
+        let troubles = Arc::<Mutex<Troubles>>::default();
         let inbox = Self {
             cluster,
             scopes,
             events: receiver,
             waker: waker.clone(),
+            is_served: is_served.clone(),
+            troubles: troubles.clone(),
         };
         let teller = Teller {
             events: sender,
             waker,
+            is_served,
+            troubles,
         };
         (inbox, teller)
     }
@@ -74,6 +91,16 @@ impl Inbox {
     pub(crate) fn wake(&self, waker: &Arc<Waker>) {
         // One loop takes an inbox.
         let _ = self.waker.set(waker.clone());
+    }
+
+    /// What can't be told at present.
+    pub(crate) fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        lock(&self.troubles)
+    }
+
+    /// Notes that queries are answered from the mesh: from now on those who answer come first.
+    pub(crate) fn note_served(&self) {
+        self.is_served.store(true, Ordering::Relaxed);
     }
 
     /// The next events, where there are some.
@@ -103,6 +130,28 @@ impl Teller {
         }
     }
 
+    /// Says why a scope is not followed at present, or that it is.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn set_trouble(&self, scope: &ListScope, trouble: Option<&Arc<str>>) {
+        let mut troubles = lock(&self.troubles);
+        let before = match trouble {
+            Some(trouble) => troubles.insert(scope.clone(), trouble.clone()),
+            None => troubles.remove(scope),
+        };
+        drop(troubles);
+        if let Some(waker) = self.waker.get()
+            && before.as_ref() != trouble
+        {
+            waker.wake(Instant::now());
+        }
+    }
+
+    /// Whether queries are answered from the mesh.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn is_served(&self) -> bool {
+        self.is_served.load(Ordering::Relaxed)
+    }
+
     async fn send(&self, events: Vec<ClusterEvent>) -> Result<(), LoopEnded> {
         let sent = self.events.send(events).await;
         sent.map_err(|_| LoopEnded)?;
@@ -115,6 +164,11 @@ impl Teller {
         }
         Ok(())
     }
+}
+
+fn lock(troubles: &Mutex<Troubles>) -> MutexGuard<'_, Troubles> {
+    // Every update leaves it whole.
+    troubles.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -33,9 +33,13 @@ impl Waker {
     /// Says that something may have changed at `now`.
     pub fn wake(&self, now: Instant) {
         let mut state = self.lock();
-        let first = state.wakeup.map_or(now, |wakeup| wakeup.first);
+        let before = state.wakeup;
+        let first = before.map_or(now, |wakeup| wakeup.first);
         state.wakeup = Some(Wakeup { first, last: now });
-        self.wake.notify_all();
+        // What follows another one only ever puts off what is due, and who waits looks at it then.
+        if before.is_none() {
+            self.wake.notify_all();
+        }
     }
 
     /// Ends a wait at once.

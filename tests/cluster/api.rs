@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Status(u16, Option<u32>),
     /// The reply ends in the midst of the first object.
     Cut,
+    /// Nothing comes behind the first object of a stream, and the connection stays.
+    Stall,
     /// An error with this code as an event, behind the first object.
     Event(u16),
     /// What comes is no JSON.
@@ -87,6 +89,11 @@ pub(crate) struct Api {
 impl Api {
     /// A server without objects that has Istio's kinds at `v1`, and lists as streams.
     pub(crate) fn start() -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same at another address of this machine.
+    pub(crate) fn start_at(address: Ipv4Addr) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -104,7 +111,7 @@ impl Api {
                 state: Mutex::new(state),
                 changed: watch::Sender::new(()),
             }),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: SocketAddr::from((address, 0)),
             runtime,
             serving: None,
         };
@@ -512,6 +519,9 @@ impl Asked {
                 }
                 if sender.send(Ok(line.into())).await.is_err() {
                     return;
+                }
+                if matches!(fault, Some(Fault::Stall)) {
+                    return sender.closed().await;
                 }
             }
             if must_end {

@@ -139,12 +139,76 @@ fn a_kind_that_is_forbidden_is_named_with_its_rule_and_stops_no_other() {
         mesh.metric::<u64>("meshdns_cluster_synced{cluster=\"kubernetes\",kind=\"WorkloadEntry\"}")
             == 0
     });
+    mesh.wait("ready names it", || {
+        let ready = mesh.get("/ready");
+        let line = "not followed: cluster kubernetes: watch workloadentries.networking.istio.io: forbidden: add ";
+        ready.status == 200 && ready.body.starts_with("OK\n") && ready.body.contains(line)
+    });
     api.apply(&pod("b", "svc1", "10.0.0.2", true));
     mesh.wait_for(SVC1, &["10.0.0.1", "10.0.0.2"]);
     api.apply(&vm("c", "svc1", "10.0.0.3"));
     api.set_forbidden("workloadentries", false);
     mesh.wait_for(SVC1, &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     mesh.wait_for_log(&["followed again", "kind=WorkloadEntry"]);
+    mesh.wait("ready names nothing", || mesh.get("/ready").body == "OK\n");
+}
+
+#[test]
+fn a_kind_that_is_forbidden_at_the_start_is_named_with_the_reason() {
+    let (place, api) = sample();
+    api.set_forbidden("pods", true);
+    let flag = format!("--kubeconfig={}", place.kubeconfig(&api).display());
+    let mesh = Mesh::begin(&["--kubernetes", &flag, "--start-patience=1h"]);
+    mesh.wait("ready names the list and the reason", || {
+        let ready = mesh.get("/ready");
+        ready.status == 503
+            && ready.body.contains("cluster kubernetes: Pod")
+            && ready
+                .body
+                .contains("not followed: cluster kubernetes: watch pods: forbidden: add ")
+    });
+    api.set_forbidden("pods", false);
+    mesh.wait("ready", || mesh.is_ready());
+    mesh.has(SVC1, &["10.0.0.1"]);
+}
+
+/// Nobody waits for what else it has to tell, and nobody is answered from half of it.
+#[test]
+fn a_first_list_that_stops_in_the_midst_keeps_nothing_else_from_being_served() {
+    let (place, api) = sample();
+    api.put(&[
+        vm("v", "svc1", "192.0.2.1"),
+        pod("b", "svc1", "10.0.0.2", true),
+    ]);
+    api.fail("pods", [Fault::Stall]);
+    let begun = Instant::now();
+    let flag = format!("--kubeconfig={}", place.kubeconfig(&api).display());
+    let mesh = Mesh::begin(&[
+        "--kubernetes",
+        &flag,
+        "--zone=internal.com",
+        "--start-patience=1h",
+    ]);
+    mesh.wait("what is complete is served", || {
+        mesh.answers(SVC1)
+            .is_some_and(|addresses| !addresses.is_empty())
+    });
+    // Silence would last for 40 s until the list was given up.
+    assert!(
+        begun.elapsed() < Duration::from_secs(35),
+        "{:?}",
+        begun.elapsed()
+    );
+    mesh.has(SVC1, &["192.0.2.1"]);
+    let ready = mesh.get("/ready");
+    assert!(
+        ready.status == 503 && ready.body.contains("cluster kubernetes: Pod"),
+        "{}",
+        ready.body
+    );
+    assert_eq!(mesh.answers("nobody.internal.com"), None);
+    mesh.wait("ready", || mesh.is_ready());
+    mesh.has(SVC1, &["10.0.0.1", "10.0.0.2", "192.0.2.1"]);
 }
 
 #[test]

@@ -5,8 +5,11 @@ mod api;
 mod commands;
 mod faults;
 mod harness;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod objects;
 #[path = "../program/mod.rs"]
 mod program;
 mod settings;
 mod story;
+mod vanish;

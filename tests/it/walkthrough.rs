@@ -68,6 +68,19 @@ fn the_migration_goes_as_its_page_says() {
 }
 
 #[test]
+fn vms_are_checked_and_drained_as_their_page_says() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(folder.path().join("mesh")).expect("a new folder");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/health.md");
+    let page = fs::read_to_string(page).expect("the page is there");
+    let (_, configuration) = page.split_once("<<'END'\n").expect("a configuration");
+    let (configuration, _) = configuration.split_once("END\n").expect("its end");
+    fs::write(folder.path().join("meshdns.yaml"), configuration).expect("a file");
+    let server = serve(folder.path(), &["--config=meshdns.yaml"]);
+    walk("docs/health.md", folder.path(), &server);
+}
+
+#[test]
 fn serials_do_not_go_back_over_a_restart() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     copy(

@@ -26,6 +26,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::objects::{Kind, Objects, Size};
+use crate::sys::{self, Precedence};
 
 /// How much of an answer is sent at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -296,6 +297,8 @@ impl Inner {
         told: &Receiver<News>,
         body: &mut Chunks<impl Write>,
     ) -> io::Result<()> {
+        // As for files that change: who tells of it is not the server's work. The kernel may refuse.
+        let _ = sys::take(Precedence::Last);
         loop {
             match told.recv_timeout(BOOKMARKS) {
                 Ok(News::Event(event)) => body.text.extend_from_slice(&event),

@@ -45,11 +45,12 @@ pub(crate) struct Start {
 }
 
 impl Meshdns {
-    /// Starts it with `workers` on what these arguments name; its files go to `folder`.
-    pub(crate) fn start(mesh: &[impl AsRef<OsStr>], workers: u32, folder: &Path) -> Result<Self> {
+    /// Starts it with `workers` on what these arguments name, and `more` in its configuration; its files go to `folder`.
+    fn start(mesh: &[impl AsRef<OsStr>], workers: u32, folder: &Path, more: &str) -> Result<Self> {
         let (dns, http) = (free_port()?, free_port()?);
         let configuration = folder.join(format!("meshdns-{dns}.yaml"));
-        fs::write(&configuration, configuration_with(5)).context("write the configuration")?;
+        let text = configuration_with(5) + more;
+        fs::write(&configuration, text).context("write the configuration")?;
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
         command
@@ -76,8 +77,18 @@ impl Meshdns {
         workers: u32,
         folder: &Path,
     ) -> Result<(Self, Start)> {
+        Self::start_configured(mesh, workers, folder, "")
+    }
+
+    /// The same with more in its configuration.
+    pub(crate) fn start_configured(
+        mesh: &[impl AsRef<OsStr>],
+        workers: u32,
+        folder: &Path,
+        more: &str,
+    ) -> Result<(Self, Start)> {
         const SETTLING: Duration = Duration::from_secs(1);
-        let meshdns = Self::start(mesh, workers, folder)?;
+        let meshdns = Self::start(mesh, workers, folder, more)?;
         meshdns.wait("ready", || {
             Ok(pages::get(meshdns.http, "/ready")
                 .is_ok_and(|response| response.starts_with("HTTP/1.1 200")))

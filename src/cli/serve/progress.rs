@@ -43,8 +43,7 @@ fn on_terminal(line: Line) -> ShowProgress {
     let start = Instant::now();
     let mut last = None;
     Box::new(move |progress| {
-        let is_done = progress.files_read >= progress.files as u64;
-        if is_done || last.is_none_or(|last: Instant| last.elapsed() >= FRAME) {
+        if progress.is_read() || last.is_none_or(|last: Instant| last.elapsed() >= FRAME) {
             last = Some(Instant::now());
             line.0.rewrite(&text(progress, start.elapsed()));
         }
@@ -61,8 +60,17 @@ fn in_log() -> impl FnMut(Progress) {
                 files_read,
                 bytes_read,
                 objects,
+                lists,
+                lists_read,
             } = progress;
-            info!(files, files_read, bytes_read, objects, "loading the mesh");
+            if lists == 0 {
+                info!(files, files_read, bytes_read, objects, "loading the mesh");
+            } else {
+                info!(
+                    files,
+                    files_read, bytes_read, lists, lists_read, objects, "loading the mesh"
+                );
+            }
         }
     }
 }
@@ -73,15 +81,24 @@ fn text(progress: Progress, elapsed: Duration) -> String {
         files_read,
         bytes_read,
         objects,
+        lists,
+        lists_read,
     } = progress;
-    if files_read >= files as u64 {
+    if progress.is_read() {
         return format!("loading the mesh: compiling the answers of {objects} objects");
+    }
+    let of_clusters = match lists {
+        0 => String::new(),
+        _ => format!("{lists_read} of {lists} lists of clusters, "),
+    };
+    if files == 0 {
+        return format!("loading the mesh: {of_clusters}{objects} objects");
     }
     let megabytes = bytes_read / 1_000_000;
     let millis = elapsed.as_millis().max(1);
     let rate = u128::from(bytes_read) / millis / 1_000;
     format!(
-        "loading the mesh: {files_read} of {files} files, {objects} objects, {megabytes} MB, {rate} MB/s"
+        "loading the mesh: {files_read} of {files} files, {of_clusters}{objects} objects, {megabytes} MB, {rate} MB/s"
     )
 }
 
@@ -96,10 +113,30 @@ mod tests {
             files_read: 1_234,
             bytes_read: 62_500_000,
             objects: 246_800,
+            ..Progress::default()
         };
         assert_eq!(
             text(progress, Duration::from_secs(2)),
             "loading the mesh: 1234 of 5500 files, 246800 objects, 62 MB, 31 MB/s"
+        );
+        let with_cluster = Progress {
+            lists: 4,
+            lists_read: 1,
+            ..progress
+        };
+        assert_eq!(
+            text(with_cluster, Duration::from_secs(2)),
+            "loading the mesh: 1234 of 5500 files, 1 of 4 lists of clusters, 246800 objects, 62 MB, 31 MB/s"
+        );
+        let cluster_alone = Progress {
+            lists: 4,
+            lists_read: 3,
+            objects: 120_000,
+            ..Progress::default()
+        };
+        assert_eq!(
+            text(cluster_alone, Duration::from_secs(2)),
+            "loading the mesh: 3 of 4 lists of clusters, 120000 objects"
         );
         let done = Progress {
             files_read: 5_500,

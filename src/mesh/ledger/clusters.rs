@@ -4,6 +4,8 @@
 
 use std::{sync::Arc, time::SystemTime};
 
+use foldhash::{HashMap, HashSet};
+
 use super::{Ledger, decrease, last_good};
 use crate::{
     diagnostic::{Cluster, Diagnostic, Holder, ObjectKey, Severity, code},
@@ -48,6 +50,7 @@ impl Ledger {
             }
             ClusterEvent::Gone(key) => self.tell_gone(&(cluster, key), context),
             ClusterEvent::ListBegins(scope) => self.begin_list(cluster, scope, context),
+            ClusterEvent::ListStalls(scope) => self.put_aside(&cluster, &scope, context),
             ClusterEvent::ListEnds(scope) => self.end_list(&cluster, &scope, context),
             ClusterEvent::ListFails(scope) => self.fail_list(&cluster, &scope, context),
         }
@@ -157,6 +160,31 @@ impl Ledger {
         });
     }
 
+    /// Takes out of the mesh what a list told that was taken in as it came; it comes back when the list ends.
+    fn put_aside(&mut self, cluster: &Cluster, scope: &ListScope, context: &mut Context<'_>) {
+        if !self.lists.is_unstaged(cluster, scope) {
+            return;
+        }
+        let list = self.lists.remove(cluster, scope);
+        let list = list.expect("it was found a moment ago");
+        let mut staged = HashMap::default();
+        for key in self.keys_in(cluster, scope) {
+            let slot = self.claims.objects.find(&key, Some(cluster));
+            let entry = slot.map(|slot| self.claims.objects.get(slot).clone());
+            if let Some(entry) = &entry {
+                context.index.acquire_again(entry);
+            }
+            let unit = (cluster.clone(), key);
+            let said = self.said_of.get(&unit).cloned().unwrap_or_default();
+            self.remove(&unit, context);
+            staged.insert(unit.1, Version { entry, said });
+        }
+        self.lists.begin(OpenList {
+            staged: Some(staged),
+            ..list
+        });
+    }
+
     fn end_list(&mut self, cluster: &Cluster, scope: &ListScope, context: &mut Context<'_>) {
         let Some(list) = self.lists.remove(cluster, scope) else {
             return;
@@ -183,13 +211,17 @@ impl Ledger {
             return;
         }
         // Half of the first list is nothing to answer from.
+        for key in self.keys_in(cluster, scope) {
+            self.remove(&(cluster.clone(), key), context);
+        }
+    }
+
+    /// The objects of the scope that are known, or that something is said of.
+    fn keys_in(&self, cluster: &Cluster, scope: &ListScope) -> HashSet<ObjectKey> {
         let slots = self.slots_in(cluster, scope);
         let keys = slots.map(|slot| self.claims.objects.get(slot).key());
         let keys = keys.chain(self.said_in(cluster, scope));
-        let keys: Vec<ObjectKey> = keys.cloned().collect();
-        for key in keys {
-            self.remove(&(cluster.clone(), key), context);
-        }
+        keys.cloned().collect()
     }
 
     fn slots_in<'a>(

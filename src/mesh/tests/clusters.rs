@@ -190,6 +190,33 @@ fn a_list_counts_at_its_end_and_touches_what_differs() {
 }
 
 #[test]
+fn a_first_list_that_stalls_holds_up_nobody_and_counts_when_it_ends() {
+    let mut mesh = Mesh::default();
+    let mut events = list(
+        Kind::WorkloadEntry,
+        [
+            vm("one", "a", "192.0.2.1", None),
+            rejected(Kind::WorkloadEntry, "two"),
+            vm("three", "a", "192.0.2.3", None),
+        ],
+    );
+    let rest = events.split_off(3);
+    tell(&mut mesh, &prod(), events, NOON);
+    assert!(mesh.has_half_a_list());
+    let stalls = ClusterEvent::ListStalls(ListScope {
+        kind: Kind::WorkloadEntry,
+        namespace: None,
+    });
+    tell(&mut mesh, &prod(), [stalls.clone(), stalls], NOON);
+    assert!(!mesh.has_half_a_list());
+    assert_eq!(mesh.workloads().count(), 0);
+    assert!(said(&mesh).is_empty());
+    tell(&mut mesh, &prod(), rest, NOON);
+    assert_eq!(addresses(&mesh), ["192.0.2.1", "192.0.2.3"]);
+    assert_eq!(said(&mesh).len(), 1);
+}
+
+#[test]
 fn a_first_list_that_fails_leaves_nothing() {
     for is_serving in [false, true] {
         let mut mesh = Mesh::default();

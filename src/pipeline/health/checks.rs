@@ -84,20 +84,21 @@ impl Pipeline {
         let mut group = None;
         let mut checked = Vec::new();
         for_each_subject(&self.mesh, slot, |subject| {
+            if subject.key.kind == Kind::Pod {
+                return;
+            }
+            // Of an endpoint that is not probed its group decides what is said of it.
+            let (probe, tie) = probe_of(&self.mesh, subject, policy);
+            group = group.take().or(tie);
             let is_hard = subject
                 .excluded
                 .is_some_and(|excluded| !excluded.is_unready());
-            let [address] = *subject.addresses else {
+            let (Some(probe), &[address]) = (probe, subject.addresses) else {
                 return;
             };
-            if subject.key.kind == Kind::Pod || is_hard || self.is_down(subject) {
+            if is_hard || self.is_down(subject) {
                 return;
             }
-            let (probe, tie) = self.probe_of(subject, policy);
-            group = group.take().or(tie);
-            let Some(probe) = probe else {
-                return;
-            };
             let port = probe.method.port();
             let to = port.map(|port| SocketAddr::new(address, port));
             // What is never probed would never come in.
@@ -117,43 +118,42 @@ impl Pipeline {
         let ordered = self.health.verdicts.ordered(subject);
         ordered.is_some_and(|ordered| ordered.order().state == OrderedState::Down)
     }
+}
 
-    /// How an endpoint is probed, the nearest word first: its object's, its group's, the configuration's.
-    fn probe_of(
-        &self,
-        subject: &Subject<'_>,
-        policy: &CheckPolicy,
-    ) -> (Option<Arc<Probe>>, Option<ObjectKey>) {
-        match subject.notes.and_then(|notes| notes.probe.as_ref()) {
-            Some(ProbeNote::Never) => return (None, None),
-            Some(ProbeNote::Probe(probe)) => return (Some(probe.clone()), None),
-            None => {}
-        }
-        let group = group_of(subject, policy);
-        if let Some(group) = &group {
-            let holder = subject.slot.and_then(|slot| self.mesh.holder(slot));
-            let cluster = holder.as_ref().and_then(EndpointHolder::cluster);
-            if let Some(probe) = self.mesh.group_probe(group, cluster) {
-                return (Some(probe.clone()), Some(group.clone()));
-            }
-        }
-        (self.probe_by_rule(subject, policy), group)
+/// How an endpoint is probed, the nearest word first: its object's, its group's, the configuration's. Beside it the group that the
+/// probe is from, or would be.
+pub(super) fn probe_of(
+    mesh: &Mesh,
+    subject: &Subject<'_>,
+    policy: &CheckPolicy,
+) -> (Option<Arc<Probe>>, Option<ObjectKey>) {
+    match subject.notes.and_then(|notes| notes.probe.as_ref()) {
+        Some(ProbeNote::Never) => return (None, None),
+        Some(ProbeNote::Probe(probe)) => return (Some(probe.clone()), None),
+        None => {}
     }
+    let group = group_of(subject, policy);
+    if let Some(group) = &group {
+        let holder = subject.slot.and_then(|slot| mesh.holder(slot));
+        let cluster = holder.as_ref().and_then(EndpointHolder::cluster);
+        if let Some(probe) = mesh.group_probe(group, cluster) {
+            return (Some(probe.clone()), Some(group.clone()));
+        }
+    }
+    (probe_by_rule(mesh, subject, policy), group)
+}
 
-    fn probe_by_rule(&self, subject: &Subject<'_>, policy: &CheckPolicy) -> Option<Arc<Probe>> {
-        let mut rules = policy.rules.iter();
-        let rule = rules.find(|rule| {
-            rule.kinds.contains(&subject.key.kind)
-                && (rule.namespaces.is_empty()
-                    || rule
-                        .namespaces
-                        .iter()
-                        .any(|name| **name == *subject.key.namespace))
-                && has_labels(&self.mesh, subject, &rule.labels)
-                && (rule.hosts.is_empty() || has_host(&self.mesh, subject, &rule.hosts))
-        })?;
-        rule.probe.clone()
-    }
+fn probe_by_rule(mesh: &Mesh, subject: &Subject<'_>, policy: &CheckPolicy) -> Option<Arc<Probe>> {
+    let mut rules = policy.rules.iter();
+    let rule = rules.find(|rule| {
+        let mut namespaces = rule.namespaces.iter();
+        rule.kinds.contains(&subject.key.kind)
+            && (rule.namespaces.is_empty()
+                || namespaces.any(|name| **name == *subject.key.namespace))
+            && has_labels(mesh, subject, &rule.labels)
+            && (rule.hosts.is_empty() || has_host(mesh, subject, &rule.hosts))
+    })?;
+    rule.probe.clone()
 }
 
 /// The WorkloadGroup whose probe is meant for an endpoint: by an annotation, or by Istio's own tie where that counts.

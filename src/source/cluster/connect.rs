@@ -41,6 +41,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long nothing may come from a server that has something to send now and then, until the connection counts as dead.
 pub(super) const SILENCE: Duration = Duration::from_secs(40);
 
+/// How long nothing may come of a list until nobody waits for what else it has to tell.
+pub(super) const SHORT_SILENCE: Duration = Duration::from_secs(2);
+
 /// How long credentials may take to be had, from a program that asks somebody else.
 const MAKE_TIMEOUT: Duration = Duration::from_secs(40);
 

@@ -4,28 +4,34 @@
 
 use std::{
     future, mem,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::{
     super::inbox::{LoopEnded, Teller},
     backoff::Backoff,
+    connect::SHORT_SILENCE,
     figures::Figures,
     hearing::Hearing,
     progress::{End, Next, Progress},
-    reply::Reply,
+    reply::{Extent, Reply},
     resource::{Ask, Resource},
     server::{Availability, Server, chance},
     trouble::{Failure, Reason, Trouble, Why},
 };
-use crate::mesh::ClusterEvent;
+use crate::{mesh::ClusterEvent, precedence::give_way};
 
 /// A watch that lasted so long was of use, even if it told nothing.
 const OF_USE: Duration = Duration::from_secs(5);
+
+/// How long what comes of a watch is left to gather after something was told: what follows closely is read at once, and published
+/// with it. No change waits longer for that than for the loop, which waits as long for more.
+const GATHERING: Duration = Duration::from_millis(10);
 
 /// How often a page of a list may fail in a row until the list is given up.
 const MOST_FAILED_PAGES: u32 = 2;
@@ -44,6 +50,8 @@ pub(super) struct Follower {
     outage: Option<Outage>,
     was_synced: bool,
     is_absent: bool,
+    /// Whether its thread gives way to those that answer queries.
+    gives_way: bool,
 }
 
 /// Since when a kind is not followed, and why.
@@ -72,6 +80,7 @@ impl Follower {
             outage: None,
             was_synced: false,
             is_absent: false,
+            gives_way: false,
         }
     }
 
@@ -139,6 +148,7 @@ impl Follower {
             if begins_again || self.backoff.failures() >= MOST_FAILED_PAGES {
                 self.hearing.fail_list();
             }
+            self.hearing.note_silence();
             self.tell().await?;
             sleep(wait).await;
         }
@@ -167,7 +177,15 @@ impl Follower {
         version: &'static str,
         ask: &Ask,
     ) -> Result<Result<(), Failure>, LoopEnded> {
-        let begun = Reply::begin(&self.server, &self.resource, version, ask).await;
+        let (server, resource) = (Arc::clone(&self.server), self.resource.clone());
+        let mut begun = pin!(Reply::begin(&server, &resource, version, ask));
+        let begun = if let Ok(begun) = timeout(SHORT_SILENCE, begun.as_mut()).await {
+            begun
+        } else {
+            self.hearing.note_silence();
+            self.tell().await?;
+            begun.await
+        };
         let mut reply = match begun {
             Ok(reply) => reply,
             Err(failure) => return Ok(Err(failure)),
@@ -177,10 +195,13 @@ impl Follower {
         }
         loop {
             let heard = reply.hear(&mut self.hearing).await;
-            self.tell().await?;
+            let has_told = self.tell().await?;
             match heard {
-                Ok(true) => {}
-                Ok(false) => break,
+                Ok(Extent::All) if has_told && matches!(ask, Ask::Watch(_)) => {
+                    sleep(GATHERING).await;
+                }
+                Ok(Extent::All | Extent::Part) => {}
+                Ok(Extent::End) => break,
                 Err(failure) => return Ok(Err(failure)),
             }
         }
@@ -190,12 +211,18 @@ impl Follower {
         Ok(Ok(()))
     }
 
-    /// Tells what was heard.
-    async fn tell(&mut self) -> Result<(), LoopEnded> {
-        match self.hearing.take_events() {
-            events if events.is_empty() => Ok(()),
-            events => self.teller.tell(events).await,
+    /// Tells what was heard. Returns whether that was anything.
+    async fn tell(&mut self) -> Result<bool, LoopEnded> {
+        let events = self.hearing.take_events();
+        if events.is_empty() {
+            return Ok(false);
         }
+        self.teller.tell(events).await?;
+        if !self.gives_way && self.teller.is_served() {
+            self.gives_way = true;
+            give_way();
+        }
+        Ok(true)
     }
 
     /// There is nothing of this kind, for the server does not have it.
@@ -208,6 +235,7 @@ impl Follower {
         self.hearing.hear_nothing();
         self.tell().await?;
         self.outage = None;
+        self.teller.set_trouble(&self.resource.scope(), None);
         self.figures.set_synced(true);
         Ok(())
     }
@@ -248,6 +276,12 @@ impl Follower {
         };
         if is_news {
             outage.told = Some(reason);
+            let Trouble {
+                verb, what, why, ..
+            } = &trouble;
+            let told = format!("{verb} {what}: {why}");
+            let scope = self.resource.scope();
+            self.teller.set_trouble(&scope, Some(&told.into()));
             warn!("not followed: {trouble}");
         } else {
             debug!("not followed: {trouble}");
@@ -260,6 +294,7 @@ impl Follower {
         if let Some(Outage { since, told }) = self.outage.take()
             && told.is_some()
         {
+            self.teller.set_trouble(&self.resource.scope(), None);
             let (cluster, kind) = (self.server.cluster.name(), self.resource.kind);
             let namespace = self.resource.namespace.as_deref();
             let away = format!("{:.1}s", since.elapsed().as_secs_f64());
@@ -293,7 +328,7 @@ pub(super) async fn list(
         hearing.begin(&ask);
         let heard = async {
             let mut reply = Reply::begin(server, resource, version, &ask).await?;
-            while reply.hear(&mut hearing).await? {
+            while reply.hear(&mut hearing).await? != Extent::End {
                 take_in(hearing.take_events());
             }
             Ok::<_, Failure>(())

@@ -98,6 +98,14 @@ impl Hearing {
         self.progress.list_again();
     }
 
+    /// Notes that nothing was heard for a while.
+    pub(super) fn note_silence(&mut self) {
+        if self.in_list {
+            self.events
+                .push(ClusterEvent::ListStalls(self.scope.clone()));
+        }
+    }
+
     /// Gives up a list that was begun.
     pub(super) fn fail_list(&mut self) {
         if mem::take(&mut self.in_list) {
@@ -113,6 +121,11 @@ impl Hearing {
         self.known = Known::default();
         self.events.clear();
         self.progress.list_again();
+    }
+
+    /// Notes that the server said something.
+    pub(super) fn note_heard(&self) {
+        self.figures.note_heard();
     }
 
     /// Takes in one frame, of objects at this version of the API; tells whether it ends a list.
@@ -154,7 +167,6 @@ impl Hearing {
                 self.progress.hear(Heard::Object(identity.version));
             }
             Event::Bookmark { version, ends_list } => {
-                self.figures.note_heard();
                 let is_end = self.progress.hear(Heard::Bookmark { version, ends_list });
                 if is_end {
                     self.end_list();
@@ -272,6 +284,7 @@ mod tests {
                 ClusterEvent::Gone(key) => format!("gone {}", key.name),
                 ClusterEvent::ListBegins(scope) => format!("list of {scope}"),
                 ClusterEvent::ListEnds(_) => "end".to_owned(),
+                ClusterEvent::ListStalls(_) => "stalls".to_owned(),
                 ClusterEvent::ListFails(_) => "failed".to_owned(),
             })
             .collect()

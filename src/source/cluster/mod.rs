@@ -20,6 +20,8 @@ mod figures;
 mod follow;
 mod followers;
 mod frames;
+#[cfg(fuzzing)]
+mod fuzzing;
 mod hearing;
 mod known;
 mod list;
@@ -31,6 +33,9 @@ mod said;
 mod scan;
 mod server;
 mod trouble;
+
+#[cfg(fuzzing)]
+pub use fuzzing::check_reply;
 
 pub use connect::{ConnectError, Place, probe};
 pub use followers::{Followers, StartError};

@@ -102,21 +102,25 @@ fn kind_and_object(bytes: &[u8]) -> Option<(&str, &[u8])> {
 
 /// Who an object is; `None` where it does not say.
 pub(super) fn identity(object: &[u8]) -> Option<Identity<'_>> {
-    let metadata = Fields::of(object).value("metadata")?;
-    let (mut namespace, mut name, mut uid, mut version) = ("", None, "", None);
-    for (key, value) in Fields::of(metadata) {
+    let metadata = Fields::of(object).within("metadata")?;
+    let (mut namespace, mut name, mut uid, mut version) = (None, None, None, None);
+    for (key, value) in metadata {
         match key {
-            b"namespace" => namespace = text(value)?,
+            b"namespace" => namespace = Some(text(value)?),
             b"name" => name = text(value),
-            b"uid" => uid = text(value)?,
+            b"uid" => uid = Some(text(value)?),
             b"resourceVersion" => version = text(value),
-            _ => {}
+            _ => continue,
+        }
+        if namespace.is_some() && name.is_some() && uid.is_some() && version.is_some() {
+            // What else there is, as managedFields, is long.
+            break;
         }
     }
     Some(Identity {
-        namespace,
+        namespace: namespace.unwrap_or_default(),
         name: name?,
-        uid,
+        uid: uid.unwrap_or_default(),
         version: version?,
     })
 }

@@ -204,6 +204,13 @@ impl World {
                     events.push(version.event(&name(cluster)));
                     listed.insert(version.key(), version);
                 }
+                if listed.len() % 2 == 1 {
+                    // That it makes no progress for a while is no difference, wherever that is.
+                    events.insert(
+                        events.len() / 2 + 1,
+                        ClusterEvent::ListStalls(scope.clone()),
+                    );
+                }
                 match end {
                     End::Ends => {
                         events.push(ClusterEvent::ListEnds(scope.clone()));

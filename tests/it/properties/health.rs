@@ -284,6 +284,7 @@ proptest! {
         }
         prop_assert_eq!(&**incremental.snapshot(), &**rebuilt.snapshot());
         prop_assert_eq!(incremental.mesh().endpoint_counts(), rebuilt.mesh().endpoint_counts());
+        prop_assert_eq!(incremental.diagnostics(), rebuilt.diagnostics());
         let orders = |pipeline: &Pipeline| {
             let mut orders: Vec<String> = pipeline.orders().map(|order| format!("{order:?}")).collect();
             orders.sort();

@@ -37,6 +37,12 @@ pub(crate) const ADMIN_TOKEN: &str = "admin-token";
 pub(crate) const USER: &str = "meshdns";
 pub(crate) const USER_TOKEN: &str = "meshdns-token";
 
+/// Debian's, which is too old for lists as streams.
+const ETCD: &str = "etcd";
+
+/// What `scripts/build-go-program.sh etcd` builds.
+const ETCD_WITH_STREAMS: &str = "meshdns-etcd";
+
 /// An API server.
 pub(crate) struct Cluster {
     folder: TempDir,
@@ -70,7 +76,17 @@ impl Cluster {
         is_possible().then(Self::start)
     }
 
+    /// The same above an etcd that is new enough for lists as streams.
+    pub(crate) fn own_with_streams() -> Option<Self> {
+        let is_possible = is_possible() && needs::met(&[Need::Program("meshdns-etcd --version")]);
+        is_possible.then(|| Self::start_above(ETCD_WITH_STREAMS))
+    }
+
     fn start() -> Self {
+        Self::start_above(ETCD)
+    }
+
+    fn start_above(etcd: &'static str) -> Self {
         // In memory: what is lost with the machine is no loss, and a slow disk holds nobody up.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
         let folder = folder.expect("a temporary folder");
@@ -103,17 +119,17 @@ impl Cluster {
             clients,
             folder,
         };
-        cluster.start_etcd();
+        cluster.start_etcd(etcd);
         cluster.start_server();
         cluster
     }
 
-    fn start_etcd(&self) {
+    fn start_etcd(&self, program: &str) {
         let url = format!("http://{}", self.etcd);
         let peers = format!("http://{}", free_address());
         let process = Process::start(
             self.folder.path(),
-            "etcd",
+            program,
             &[
                 "--data-dir=data",
                 &format!("--listen-client-urls={url}"),
@@ -124,7 +140,7 @@ impl Cluster {
                 "--log-level=warn",
             ],
         );
-        wait("etcd", self.folder.path(), || {
+        wait(program, self.folder.path(), || {
             TcpStream::connect(self.etcd).is_ok()
         });
         *lock(&self.etcd_process) = Some(process);
@@ -369,7 +385,8 @@ fn wait(what: &str, folder: &Path, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         let logs = || {
-            let logs = ["etcd", "kube-apiserver"].map(|program| log_path(folder, program));
+            let logs = [ETCD, ETCD_WITH_STREAMS, "kube-apiserver"]
+                .map(|program| log_path(folder, program));
             logs.map(|path| fs::read_to_string(path).unwrap_or_default())
                 .concat()
         };
