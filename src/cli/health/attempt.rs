@@ -24,13 +24,13 @@ pub(super) fn try_all(
     ));
     let at_a_time = settings.max_in_flight.min(AT_A_TIME);
     runtime.block_on(async {
-        let mut observed = HashMap::new();
+        let mut results = HashMap::new();
         let mut under_way = JoinSet::new();
         for target in targets {
             if under_way.len() >= at_a_time
                 && let Some(ended) = under_way.join_next().await
             {
-                note(&mut observed, ended);
+                note(&mut results, ended);
             }
             let observer = observer.clone();
             under_way.spawn(async move {
@@ -39,19 +39,19 @@ pub(super) fn try_all(
             });
         }
         while let Some(ended) = under_way.join_next().await {
-            note(&mut observed, ended);
+            note(&mut results, ended);
         }
-        observed
+        results
     })
 }
 
 fn note(
-    observed: &mut HashMap<Target, Observation>,
+    results: &mut HashMap<Target, Observation>,
     ended: Result<(Target, Observation), tokio::task::JoinError>,
 ) {
     let (target, observation) =
         ended.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic()));
-    observed.insert(target, observation);
+    results.insert(target, observation);
 }
 
 /// What came of it: a word, and a sentence.

@@ -36,13 +36,12 @@ impl Known {
         let mut targets = HashMap::new();
         for shown in &page.targets {
             let stanza = shown.probe.to_string();
-            let probe = match probes.get(&stanza) {
-                Some(probe) => probe.clone(),
-                None => {
-                    let probe = shown.target()?.probe;
-                    probes.insert(stanza, probe.clone());
-                    probe
-                }
+            let probe = if let Some(probe) = probes.get(&stanza) {
+                probe.clone()
+            } else {
+                let probe = shown.target()?.probe;
+                probes.insert(stanza, probe.clone());
+                probe
             };
             let known = KnownTarget {
                 verdict: shown.verdict.clone(),
