@@ -178,10 +178,7 @@ impl Config {
             Some(Http::Off) => Vec::new(),
             Some(Http::At(listen)) => listen.addresses().to_vec(),
         };
-        let own = listen.iter().chain(&http).copied();
-        let own = own.chain(encrypted.iter().map(|listener| listener.address));
-        // A port that is chosen at the start is known to nobody before.
-        let own = own.filter(|address| address.port() != 0).collect();
+        let own = with_ports(&listen, &encrypted, &http);
         Self {
             folders: first_said(
                 flags.folders,
@@ -317,6 +314,17 @@ impl Config {
         let differing = differences.into_iter().filter(|(_, differs)| *differs);
         differing.map(|(key, _)| key).collect()
     }
+}
+
+/// Where the server listens for sure: a port that is chosen at the start is known to nobody before.
+fn with_ports(
+    plain: &[SocketAddr],
+    encrypted: &[Listener],
+    http: &[SocketAddr],
+) -> Vec<SocketAddr> {
+    let encrypted = encrypted.iter().map(|listener| &listener.address);
+    let all = plain.iter().chain(http).chain(encrypted).copied();
+    all.filter(|address| address.port() != 0).collect()
 }
 
 /// A folder, unless clusters are followed.

@@ -15,7 +15,7 @@ use std::{collections::BTreeSet, mem, sync::Arc, time::SystemTime};
 use foldhash::{HashMap, HashSet, fast::RandomState};
 
 use health::Health;
-pub use health::{EndpointOrder, OrderChange};
+pub use health::{CheckedEndpoint, EndpointOrder, OrderChange};
 pub use uses::NameChanges;
 use uses::Uses;
 

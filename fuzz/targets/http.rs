@@ -23,6 +23,7 @@ static PAGES: LazyLock<Arc<Pages>> = LazyLock::new(|| {
             Arc::new(ConfigReloads::default()),
             Vec::new(),
         ),
+        probing: None,
     })
 });
 

@@ -12,7 +12,7 @@ Exit codes:
   69  a port is taken, or an address is not this machine's
   77  no right to listen at a port
   78  the configuration file is wrong, or the certificate
-  79  check found errors";
+  79  check found errors, or health --try found checks that fail";
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check`, `list`, `explain` and `snippet`.
+//! The command line: `serve`, `check`, `list`, `explain`, `health` and `snippet`.
 //!
 //! Owns what people type and what they read: help texts, exit codes, the forms of each output. Data goes to stdout, talk
 //! to stderr; every failure ends here, as one line that begins with `meshdns: `.
@@ -9,6 +9,7 @@ mod check;
 mod clusters;
 mod exit;
 mod explain;
+mod health;
 mod list;
 mod load;
 mod log;
@@ -46,6 +47,8 @@ Examples:
   dig @127.0.0.1 -p 5300 svc1.internal.com  ask it
   meshdns list zones                        every host with its endpoints
   meshdns explain svc1.internal.com zones   why a name answers what it does
+  meshdns health --try --config meshdns.yaml
+                                            whether checks can reach their endpoints from here
   meshdns snippet coredns --server 10.0.0.53 --zone internal.com
                                             what makes CoreDNS ask it
 
@@ -76,6 +79,7 @@ enum Command {
     Check(check::CheckArgs),
     List(list::ListArgs),
     Explain(explain::ExplainArgs),
+    Health(health::HealthArgs),
     Snippet(snippet::SnippetArgs),
 }
 
@@ -90,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::List(list) => list.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Health(health) => health.run(),
         Command::Snippet(snippet) => snippet.run(),
     };
     match done {

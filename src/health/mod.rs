@@ -30,6 +30,7 @@ pub use observation::{Failure, GrpcFault, Nothing, Observation, Pass, ProtocolFa
 pub use overrides::{OverrideLine, Overrides, OverridesError, Pattern};
 pub use policy::{CheckPolicy, CheckRule, GroupProbes, WhenAllFail};
 pub use reach::{Forbidden, Reach};
+pub(crate) use saved::stanza;
 pub use saved::{Saved, SavedError};
 pub use settings::Settings;
 pub use target::{Begin, HeldFor, Out, Ruling, Target, TargetChanges, TargetId, Wanted};

@@ -51,7 +51,7 @@ fn mix(hash: u64, salt: u64) -> u64 {
 
 /// `hash` as a part of `span`.
 fn scaled(hash: u64, span: u64) -> u64 {
-    u64::try_from(u128::from(hash) * u128::from(span) >> 64)
+    u64::try_from((u128::from(hash) * u128::from(span)) >> 64)
         .expect("a part of a number is no more than it")
 }
 

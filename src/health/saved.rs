@@ -193,7 +193,7 @@ impl SavedCheck {
 }
 
 /// A probe as the stanza that is read as that probe.
-fn stanza(probe: &Probe) -> Value {
+pub(crate) fn stanza(probe: &Probe) -> Value {
     let (name, method) = match &probe.method {
         ProbeMethod::Tcp { port } => ("tcpSocket", json!({ "port": port })),
         ProbeMethod::Grpc { port, service } => {

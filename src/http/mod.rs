@@ -1,4 +1,4 @@
-//! `/health`, `/ready` and `/metrics`.
+//! `/health`, `/ready` and `/metrics`, and `/api/health` where the configuration wants it.
 //!
 //! `/health` says OK as long as changes are followed and every thread runs, and no where only a restart helps. `/ready` names what is missing until
 //! queries are answered from a loaded mesh, and for a while what can't be read at the start. It stays ready on last good data, and
@@ -7,6 +7,7 @@
 //!
 //! Never changes anything: every page is a GET.
 
+mod api;
 mod figures;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -31,11 +32,13 @@ use axum::{
 };
 use tokio::sync::Semaphore;
 
+pub use api::{DrainPage, HealthPage, OutcomeWord, PageError, TargetPage};
 pub use figures::Figures;
 pub use server::{BindError, Sockets};
 
 use crate::{
     metrics::MetricsPage,
+    probe::Probing,
     status::{Status, Watching},
     threads,
 };
@@ -74,6 +77,8 @@ pub struct Pages {
     pub status: Arc<ArcSwap<Status>>,
     /// What `/metrics` shows.
     pub metrics: MetricsPage,
+    /// What `/api/health` shows, where it is to be there.
+    pub probing: Option<Arc<Probing>>,
 }
 
 impl Pages {
@@ -122,6 +127,7 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
+        .route("/api/health", get(api_health))
         .fallback(not_found)
         .with_state(pages)
 }
@@ -184,6 +190,18 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
         (PROMETHEUS, pages.metrics.prometheus())
     };
     ([(header::CONTENT_TYPE, content_type)], page).into_response()
+}
+
+async fn api_health(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
+    let board = pages.probing.as_ref();
+    let Some(board) = board.and_then(|probing| probing.shown_board()) else {
+        return not_found(uri).await;
+    };
+    // As the metrics, it takes a thread some time.
+    tokio::task::yield_now().await;
+    let _turn = ONE_AT_A_TIME.acquire().await;
+    let page = HealthPage::new(&board, &pages.status.load()).to_json();
+    ([(header::CONTENT_TYPE, "application/json")], page).into_response()
 }
 
 async fn not_found(uri: Uri) -> Response {

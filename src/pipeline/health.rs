@@ -2,6 +2,7 @@
 //!
 //! Whoever is judged otherwise costs the hosts that it serves, and nobody else.
 
+mod checked;
 mod checks;
 mod remarks;
 mod targets;
@@ -17,6 +18,7 @@ use std::{
 use foldhash::HashMap;
 use smallvec::SmallVec;
 
+pub use self::checked::CheckedEndpoint;
 use self::targets::Targets;
 use super::Pipeline;
 use crate::{

@@ -3,7 +3,10 @@
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
@@ -18,6 +21,7 @@ pub struct Probing {
     own: Vec<SocketAddr>,
     seed: u64,
     prober: Mutex<Option<Prober>>,
+    has_api: AtomicBool,
 }
 
 impl Probing {
@@ -28,6 +32,7 @@ impl Probing {
             own,
             seed,
             prober: Mutex::default(),
+            has_api: AtomicBool::new(false),
         }
     }
 
@@ -42,6 +47,8 @@ impl Probing {
     ///
     /// Fails where probes are to begin and there is no thread to be had.
     pub fn set(&self, settings: Option<Settings>) -> Result<(), StartError> {
+        let has_api = settings.as_ref().is_some_and(|settings| settings.has_api);
+        self.has_api.store(has_api, Relaxed);
         let mut prober = self.prober();
         match (&*prober, settings) {
             (Some(prober), Some(settings)) => prober.set_settings(settings),
@@ -57,6 +64,11 @@ impl Probing {
     /// What holds of endpoints, while they are probed.
     pub fn board(&self) -> Option<SharedBoard> {
         self.prober().as_ref().map(Prober::board)
+    }
+
+    /// What `/api/health` shows; `None` where it is not to be there.
+    pub fn shown_board(&self) -> Option<SharedBoard> {
+        self.board().filter(|_| self.has_api.load(Relaxed))
     }
 
     /// Ends all probes and saves the verdicts, which stand.

@@ -19,6 +19,7 @@ mod running;
 mod secure;
 #[path = "../serving/mod.rs"]
 mod serving;
+mod shown;
 mod start;
 mod tcp;
 mod tls;

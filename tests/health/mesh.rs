@@ -104,9 +104,8 @@ spec: {{address: {ip}}}
 
     /// The binary, which is to serve this.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
-        command.env_clear().current_dir(self.folder.path()).args([
-            "serve",
+        let mut command = self.command_of("serve");
+        command.args([
             "zones",
             "--config",
             "meshdns.yaml",
@@ -115,6 +114,16 @@ spec: {{address: {ip}}}
             "--http",
             "127.0.0.1:0",
         ]);
+        command
+    }
+
+    /// A command of the binary, in the folder.
+    pub(crate) fn command_of(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
+        command
+            .env_clear()
+            .current_dir(self.folder.path())
+            .arg(name);
         command
     }
 

@@ -140,6 +140,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             reloads.clone(),
             counted,
         ),
+        probing: Some(probing.clone()),
     }));
     pages.serve(&router, &page_crowding);
     let listening = listen::Listening::of(&sockets);

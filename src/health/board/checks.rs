@@ -20,7 +20,7 @@ const TELL_AFTER_MS: u64 = 600_000;
 #[derive(Debug, Default)]
 pub(super) struct Checks {
     by_probe: HashMap<Arc<Probe>, CheckId>,
-    checks: Slab<Check>,
+    all: Slab<Check>,
     unused: BTreeSet<(u64, CheckId)>,
 }
 
@@ -53,13 +53,13 @@ impl Check {
 
 impl Checks {
     pub(super) fn get(&self, id: CheckId) -> &Check {
-        &self.checks[id.0 as usize]
+        &self.all[id.0 as usize]
     }
 
     /// One more target has `probe`.
     pub(super) fn add_target(&mut self, probe: &Arc<Probe>, now: u64) -> CheckId {
         let id = self.find_or_add(probe, now);
-        let check = &mut self.checks[id.0 as usize];
+        let check = &mut self.all[id.0 as usize];
         if check.targets == 0 {
             self.unused.remove(&(check.since, id));
             check.since = now;
@@ -72,7 +72,7 @@ impl Checks {
         match self.by_probe.entry(probe.clone()) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(vacant) => {
-                let number = self.checks.insert(Check {
+                let number = self.all.insert(Check {
                     probe: probe.clone(),
                     targets: 0,
                     is_proven: false,
@@ -88,7 +88,7 @@ impl Checks {
 
     /// The target `target` has the check no longer.
     pub(super) fn remove_target(&mut self, id: CheckId, target: TargetId, now: u64) {
-        let check = &mut self.checks[id.0 as usize];
+        let check = &mut self.all[id.0 as usize];
         check.failing.remove(&target);
         check.targets -= 1;
         if check.targets > 0 {
@@ -108,14 +108,14 @@ impl Checks {
     }
 
     fn forget(&mut self, id: CheckId) {
-        let check = self.checks.remove(id.0 as usize);
+        let check = self.all.remove(id.0 as usize);
         self.by_probe.remove(&check.probe);
     }
 
     /// Notes that `probe` passed in an earlier process; nobody has it yet.
     pub(super) fn remember_proven(&mut self, probe: &Arc<Probe>) {
         let id = self.find_or_add(probe, 0);
-        let check = &mut self.checks[id.0 as usize];
+        let check = &mut self.all[id.0 as usize];
         check.is_proven = true;
         if check.targets == 0 && self.unused.len() < MAX_UNUSED {
             self.unused.insert((check.since, id));
@@ -126,14 +126,14 @@ impl Checks {
 
     /// Notes that the check passed; returns who failed it until then, for they are believed from here on.
     pub(super) fn prove(&mut self, id: CheckId) -> BTreeSet<TargetId> {
-        let check = &mut self.checks[id.0 as usize];
+        let check = &mut self.all[id.0 as usize];
         check.is_proven = true;
         std::mem::take(&mut check.failing)
     }
 
     /// Notes whether `target` fails the check.
     pub(super) fn set_failing(&mut self, id: CheckId, target: TargetId, is_failing: bool) {
-        let check = &mut self.checks[id.0 as usize];
+        let check = &mut self.all[id.0 as usize];
         if is_failing && !check.is_proven {
             check.failing.insert(target);
         } else {
@@ -143,27 +143,26 @@ impl Checks {
 
     /// Checks that somebody fails and nobody ever passed.
     pub(super) fn unproven(&self) -> impl Iterator<Item = &Check> {
-        let checks = self.checks.iter().map(|(_, check)| check);
+        let checks = self.all.iter().map(|(_, check)| check);
         checks.filter(|check| !check.is_proven && !check.failing.is_empty())
     }
 
     /// Those that have been so for ten minutes, each once.
     pub(super) fn take_never_passed(&mut self, now: u64) -> impl Iterator<Item = &Check> {
-        let checks = self.checks.iter_mut().map(|(_, check)| check);
-        let due = checks.filter_map(move |check| {
+        let checks = self.all.iter_mut().map(|(_, check)| check);
+        checks.filter_map(move |check| {
             let is_due = !check.is_told
                 && !check.is_proven
                 && !check.failing.is_empty()
                 && now >= check.since + TELL_AFTER_MS;
             check.is_told |= is_due;
             is_due.then_some(&*check)
-        });
-        due
+        })
     }
 
     /// Every check that somebody has, or that is proven.
     pub(super) fn iter(&self) -> impl Iterator<Item = (CheckId, &Check)> {
-        self.checks.iter().map(|(number, check)| {
+        self.all.iter().map(|(number, check)| {
             let number = u32::try_from(number).expect("ids are made from 32 bits");
             (CheckId(number), check)
         })

@@ -167,7 +167,7 @@ fn one_that_is_dead_at_the_start_is_out_after_two_probes_a_second_apart() {
         .filter(|(_, number)| *number == 2)
         .map(|(at, _)| *at)
         .collect();
-    assert_eq!(times[1] - times[0], Duration::from_secs(1));
+    assert_eq!(times[1], times[0] + Duration::from_secs(1));
     assert!(
         times[1] < Duration::from_secs(4),
         "a probe that times out is done by then"
@@ -218,7 +218,7 @@ fn a_restart_keeps_who_was_out_out_until_it_passes() {
     assert!(!watch.is_in(2));
     let saved = watch.saved();
     let epoch = Epoch {
-        wall: EPOCH.wall + Duration::from_secs(300),
+        wall: EPOCH.wall + Duration::from_mins(5),
         seed: 9,
     };
     let mut watch = Watch::after(&Settings::default(), epoch, saved);
@@ -244,7 +244,7 @@ fn verdicts_of_more_than_ten_minutes_ago_are_forgotten_and_proven_checks_are_not
     watch.run_for(60, dead(|number| number == 2));
     let saved = watch.saved();
     let epoch = Epoch {
-        wall: EPOCH.wall + watch.now + Duration::from_secs(660),
+        wall: EPOCH.wall + watch.now + Duration::from_mins(11),
         seed: 9,
     };
     let mut watch = Watch::after(&Settings::default(), epoch, saved);

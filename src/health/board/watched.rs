@@ -8,6 +8,10 @@ use crate::health::{
 
 /// What is known of one target. There may be a hundred thousand of them.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says a thing of its own, and is set at a time of its own"
+)]
 pub(super) struct Watched {
     pub(super) address: IpAddr,
     pub(super) check: CheckId,

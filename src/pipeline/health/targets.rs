@@ -38,6 +38,11 @@ impl Targets {
         self.known.is_empty()
     }
 
+    /// What is probed as target `id`.
+    pub(super) fn get(&self, id: TargetId) -> Option<&Target> {
+        self.known.get(&id).map(|known| &known.target)
+    }
+
     /// The objects with endpoints of a target, some twice.
     pub(super) fn users(&self, id: TargetId) -> &[Slot] {
         self.known.get(&id).map_or(&[], |known| &known.users)
