@@ -10,6 +10,7 @@ Exit codes:
   64  wrong usage
   65  a path can't be read
   69  a port is taken, or an address is not this machine's
+  75  drain --wait: not safe to stop in time
   77  no right to listen at a port
   78  the configuration file is wrong, or the certificate
   79  check found errors, or health --try found checks that fail";
@@ -27,6 +28,8 @@ pub enum Exit {
     NoInput = 65,
     /// A port is taken, or an address is not this machine's.
     Unavailable = 69,
+    /// What was waited for did not come in time.
+    TooLittle = 75,
     /// The operating system does not let us.
     NoPermission = 77,
     /// The configuration file is wrong.

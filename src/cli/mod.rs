@@ -7,6 +7,7 @@
 
 mod check;
 mod clusters;
+mod drain;
 mod exit;
 mod explain;
 mod health;
@@ -49,6 +50,7 @@ Examples:
   meshdns explain svc1.internal.com zones   why a name answers what it does
   meshdns health --try --config meshdns.yaml
                                             whether checks can reach their endpoints from here
+  meshdns drain shop/orders-vm2 --wait      wait until a drained VM may be stopped
   meshdns snippet coredns --server 10.0.0.53 --zone internal.com
                                             what makes CoreDNS ask it
 
@@ -79,6 +81,7 @@ enum Command {
     Check(check::CheckArgs),
     List(list::ListArgs),
     Explain(explain::ExplainArgs),
+    Drain(drain::DrainArgs),
     Health(health::HealthArgs),
     Snippet(snippet::SnippetArgs),
 }
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::List(list) => list.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Drain(drain) => drain.run(),
         Command::Health(health) => health.run(),
         Command::Snippet(snippet) => snippet.run(),
     };

@@ -8,6 +8,7 @@
 
 mod check;
 mod config;
+mod drain;
 mod hardship;
 mod harness;
 mod look;

@@ -259,7 +259,7 @@ fn read_name(text: &str) -> Result<Name, Failure> {
     name.map_err(|error| Failure::new(Exit::Usage, error))
 }
 
-fn fetch(runtime: &Runtime, server: &str) -> Result<HealthPage, Failure> {
+pub(super) fn fetch(runtime: &Runtime, server: &str) -> Result<HealthPage, Failure> {
     fetch::fetch(runtime, server).map_err(|error| Failure::new(Exit::NoInput, error))
 }
 
