@@ -182,6 +182,13 @@ contexts: [{name: a, context: {cluster: a}}]
     } else {
         documented.retain(|(name, _)| !name.starts_with("meshdns_cluster_"));
     }
+    place.write("overrides.yaml", "- {match: 192.0.2.*, state: drain}\n");
+    let health = "health:
+  overrides: overrides.yaml
+  networks: 127.0.0.0/8
+";
+    place.write("meshdns.yaml", health);
+    flags.extend(["--config", "meshdns.yaml"]);
     let server = serve(&place, &flags);
     ask(server.dns, "svc1.internal.com.").expect("an answer");
     let page = server.get("/metrics").body;
