@@ -13,6 +13,7 @@ fn help_and_version_are_no_errors() {
         &["check", "-h"],
         &["list", "--help"],
         &["explain", "--help"],
+        &["health", "--help"],
         &["snippet", "--help"],
     ] {
         let ran = place.run(arguments);
@@ -25,7 +26,7 @@ fn help_and_version_are_no_errors() {
 #[test]
 fn every_help_has_examples_and_exit_codes() {
     let place = Place::new();
-    for command in ["serve", "check", "list", "explain", "snippet"] {
+    for command in ["serve", "check", "list", "explain", "health", "snippet"] {
         let help = place.run(&[command, "--help"]).stdout;
         for part in ["Examples:", "Exit codes:", "  64  ", "Usage: meshdns"] {
             assert!(help.contains(part), "{part:?} in {help}");
