@@ -119,3 +119,59 @@ impl Drop for Mark {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::{
+        health::{Begin, Saved, Target, TargetId, Wanted},
+        manifest::{Probe, ProbeMethod},
+    };
+
+    #[test]
+    fn verdicts_stand_and_the_page_says_so_where_a_bug_ends_the_probes() {
+        let settings = Settings::default();
+        let epoch = Epoch {
+            wall: Duration::from_secs(1_790_000_000),
+            seed: 7,
+        };
+        let mut board = Board::new(&settings, epoch, Saved::default());
+        let probe = Probe {
+            method: ProbeMethod::Tcp { port: 80 },
+            initial_delay_seconds: 0,
+            timeout_seconds: 1,
+            period_seconds: 10,
+            success_threshold: 1,
+            failure_threshold: 3,
+        };
+        let wanted = Wanted {
+            id: TargetId(1),
+            target: Target {
+                address: "10.0.0.1".parse().expect("an address"),
+                probe: Arc::new(probe),
+            },
+            begin: Begin::Start,
+            created: 0,
+        };
+        board.want(wanted, Duration::ZERO);
+        let shared = Arc::new(Shared::new(board, Vec::new()));
+        let marked = shared.clone();
+        let broken = thread::spawn(move || {
+            let mark = Mark(marked);
+            let _held = mark.0.board();
+            panic!("as a bug would");
+        });
+        assert!(broken.join().is_err());
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(SharedBoard(shared)));
+        let mut page = String::new();
+        prometheus_client::encoding::text::encode(&mut page, &registry).expect("a page");
+        assert!(page.contains("health_stopped 1\n"), "{page}");
+        assert!(
+            page.contains("health_targets{verdict=\"pending\"} 1\n"),
+            "{page}"
+        );
+    }
+}

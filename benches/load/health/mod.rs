@@ -187,9 +187,9 @@ fn probes(
         missed == 0.0,
     );
     hold_spread(name, &steps, report)?;
-    let waiting = in_time_wait()?;
-    let what = format!("{name}: sockets in TIME_WAIT on the machine");
-    report.hold(&what, as_f64(waiting), 1000.0, "", "");
+    let waiting = in_time_wait(fleet.port)?;
+    let what = format!("{name}: connections of probes in TIME_WAIT");
+    report.hold(&what, as_f64(waiting), 0.0, "", "");
     Ok(())
 }
 
@@ -275,13 +275,17 @@ fn labelled(meshdns: &Meshdns, metric: &str) -> Result<f64> {
     Ok(value.parse()?)
 }
 
-/// How many connections the machine keeps in mind after their end.
-fn in_time_wait() -> Result<usize> {
-    let text = fs::read_to_string("/proc/net/sockstat").context("count sockets")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("TCP:"));
-    let mut words = line.context("no line about TCP")?.split_whitespace();
-    let count = words.find(|word| *word == "tw").and_then(|_| words.next());
-    Ok(count.context("no count of TIME_WAIT")?.parse()?)
+/// How many connections from or to `port` the machine keeps in mind after their end.
+fn in_time_wait(port: u16) -> Result<usize> {
+    const TIME_WAIT: &str = "06";
+    let text = fs::read_to_string("/proc/net/tcp").context("list connections")?;
+    let port = format!(":{port:04X}");
+    let is_one = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().take(4).collect();
+        let ends = fields.get(1..3).unwrap_or_default();
+        fields.get(3) == Some(&TIME_WAIT) && ends.iter().any(|end| end.ends_with(&port))
+    };
+    Ok(text.lines().skip(1).filter(is_one).count())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
