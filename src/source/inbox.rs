@@ -131,8 +131,7 @@ impl Teller {
     }
 
     /// Says why a scope is not followed at present, or that it is.
-    #[cfg(feature = "kubernetes")]
-    pub(crate) fn set_trouble(&self, scope: &ListScope, trouble: Option<&Arc<str>>) {
+    pub fn set_trouble(&self, scope: &ListScope, trouble: Option<&Arc<str>>) {
         let mut troubles = lock(&self.troubles);
         let before = match trouble {
             Some(trouble) => troubles.insert(scope.clone(), trouble.clone()),
@@ -146,9 +145,8 @@ impl Teller {
         }
     }
 
-    /// Whether queries are answered from the mesh.
-    #[cfg(feature = "kubernetes")]
-    pub(crate) fn is_served(&self) -> bool {
+    /// Whether queries are answered from the mesh, so that whoever tells gives way to those who answer.
+    pub fn is_served(&self) -> bool {
         self.is_served.load(Ordering::Relaxed)
     }
 

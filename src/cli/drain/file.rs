@@ -24,7 +24,7 @@ pub(super) enum EditError {
     Write { path: PathBuf, source: io::Error },
 }
 
-/// Adds `line` at the end of the file, or takes it away there where `undo` is its counterpart: what is said last counts.
+/// Adds `line` at the end of the file, where what is said last counts; a last line that begins with `undoes` goes instead.
 pub(super) fn say(path: &Path, line: &str, undoes: Option<&str>) -> Result<(), EditError> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -50,14 +50,12 @@ pub(super) fn say(path: &Path, line: &str, undoes: Option<&str>) -> Result<(), E
     })
 }
 
-/// The text with `line` at its end; without the last line where that is the one that `line` undoes.
+/// The text with `line` at its end; without the last line where that begins with what `line` undoes.
 fn changed(text: &str, line: &str, undoes: Option<&str>) -> String {
     let text = text.trim_end();
-    if let Some(undone) = undoes
-        && let Some(rest) = text.strip_suffix(undone)
-        && (rest.is_empty() || rest.ends_with('\n'))
-    {
-        return rest.to_owned();
+    let last = text.rfind('\n').map_or(0, |end| end + 1);
+    if undoes.is_some_and(|undone| text[last..].starts_with(undone)) {
+        return text[..last].to_owned();
     }
     let separator = if text.is_empty() { "" } else { "\n" };
     format!("{text}{separator}{line}\n")
@@ -102,10 +100,12 @@ mod tests {
         assert_eq!(changed("", drain, None), format!("{drain}\n"));
         let drained = changed(other, drain, None);
         assert_eq!(drained, format!("{other}{drain}\n"));
-        assert_eq!(changed(&drained, auto, Some(drain)), other);
+        let begin = "- {match: a, state: drain";
+        assert_eq!(changed(&drained, auto, Some(begin)), other);
+        assert_eq!(changed(drain, auto, Some(begin)), "");
         let covered = format!("{drained}- {{match: c, state: up}}\n");
         assert_eq!(
-            changed(&covered, auto, Some(drain)),
+            changed(&covered, auto, Some(begin)),
             format!("{covered}{auto}\n")
         );
     }

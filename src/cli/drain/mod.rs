@@ -85,7 +85,7 @@ impl DrainArgs {
             .map_err(|error| Failure::new(Exit::Usage, anyhow::anyhow!("{}", error.message)))?;
         match &file {
             Some(path) => {
-                let undone = self.undo.then(|| drain_line(&endpoint, None, None));
+                let undone = self.undo.then(|| drain_begin(&endpoint));
                 file::say(path, &line, undone.as_deref())
                     .map_err(|error| Failure::new(Exit::NoInput, error))?;
                 output::talk(&format!("{}: {line}", path.display()));
@@ -192,7 +192,7 @@ fn endpoint(name: &str) -> String {
 }
 
 fn drain_line(endpoint: &str, until: Option<&str>, reason: Option<&str>) -> String {
-    let mut line = format!("- {{match: {}, state: drain", quoted(endpoint));
+    let mut line = drain_begin(endpoint);
     for (key, value) in [("until", until), ("reason", reason)] {
         if let Some(value) = value {
             line.push_str(&format!(", {key}: {}", quoted(value)));
@@ -200,6 +200,11 @@ fn drain_line(endpoint: &str, until: Option<&str>, reason: Option<&str>) -> Stri
     }
     line.push('}');
     line
+}
+
+/// How a line begins that drains the endpoint, whatever else it says.
+fn drain_begin(endpoint: &str) -> String {
+    format!("- {{match: {}, state: drain", quoted(endpoint))
 }
 
 /// A text as YAML and JSON read it alike.
