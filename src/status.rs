@@ -14,6 +14,7 @@ use std::{
 use crate::{
     diagnostic::{Kind, SeverityCounts},
     mesh::EndpointCounts,
+    pipeline::CheckedEndpoint,
 };
 
 /// The state of the mesh folders and of what was made from them.
@@ -57,6 +58,8 @@ pub struct Status {
     pub state: Option<StateStatus>,
     /// What persons say of endpoints, where anybody does.
     pub orders: Option<Arc<OrdersStatus>>,
+    /// The endpoints that are checked, the first 10,000, where they are to be named.
+    pub checked: Option<Arc<[CheckedEndpoint]>>,
     /// How changes are noticed.
     pub watching: Watching,
 }

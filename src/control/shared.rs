@@ -47,6 +47,8 @@ pub struct HealthOptions {
     pub start_within: Duration,
     /// How long after resolvers have forgotten a drained endpoint it may be stopped.
     pub drain_margin: Duration,
+    /// Whether the status names the endpoints that are checked.
+    pub names_endpoints: bool,
 }
 
 impl Default for HealthOptions {
@@ -55,6 +57,7 @@ impl Default for HealthOptions {
             overrides: None,
             start_within: Duration::from_secs(5),
             drain_margin: Duration::from_secs(30),
+            names_endpoints: false,
         }
     }
 }

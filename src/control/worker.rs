@@ -39,6 +39,9 @@ const REST: Duration = Duration::from_secs(30);
 /// How long the first load waits for what is told of names, so that a restart does not take their addresses out of service.
 const FIRST_NAMES: Duration = Duration::from_secs(1);
 
+/// How many endpoints that are checked the status names.
+const MAX_NAMED: usize = 10_000;
+
 /// How many parcels of clusters are taken in at most between two publishes.
 const MOST_PARCELS: usize = 256;
 
@@ -473,6 +476,11 @@ impl Worker {
         status.endpoints = mesh.endpoint_counts();
         status.diagnostics = self.intake.pipeline.diagnostic_counts();
         status.orders = self.persons.status(&self.intake.pipeline);
+        status.checked = self.options.health.names_endpoints.then(|| {
+            let mut checked = self.intake.pipeline.checked_endpoints();
+            checked.truncate(MAX_NAMED);
+            checked.into()
+        });
         status.kept = mesh.kept_counts().objects();
         status.kept_since = mesh.kept_counts().oldest();
         let is_flawed = status.diagnostics.errors > 0;

@@ -3,22 +3,21 @@
 use std::{fmt, sync::atomic::Ordering::Relaxed};
 
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, NoLabelSet},
-    metrics::MetricType,
+    encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet},
+    metrics::{MetricType, gauge::ConstGauge},
 };
 
 use super::prober::SharedBoard;
 use crate::{
-    health::{Figures, Standings},
+    health::{Figures, Ruling, Standings},
     metrics::write::{counter, gauge, gauges},
+    pipeline::CheckedEndpoint,
 };
 
-impl Collector for SharedBoard {
-    fn encode(&self, mut page: DescriptorEncoder<'_>) -> fmt::Result {
+impl SharedBoard {
+    pub(super) fn encode(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let (figures, standings) =
             self.read(|board, _| (board.figures().clone(), board.standings()));
-        let page = &mut page;
         encode_standings(page, &standings)?;
         encode_figures(page, &figures)?;
         encode_probes(page, &figures)?;
@@ -34,6 +33,42 @@ impl Collector for SharedBoard {
             "1 where a bug has ended the probes: verdicts stand until a restart",
             u64::from(self.0.is_broken.load(Relaxed)),
         )
+    }
+
+    /// One gauge for each of `endpoints`.
+    pub(super) fn encode_endpoints(
+        &self,
+        page: &mut DescriptorEncoder<'_>,
+        endpoints: &[CheckedEndpoint],
+    ) -> fmt::Result {
+        let are_in: Vec<Option<bool>> = self.read(|board, now| {
+            let views = endpoints
+                .iter()
+                .map(|endpoint| board.view(endpoint.id, now));
+            views
+                .map(|view| Some(!matches!(view?.ruling, Ruling::Out(_))))
+                .collect()
+        });
+        let mut family = page.encode_descriptor(
+            "health_endpoint_up",
+            "1 where its check leaves an endpoint in, 0 where it takes it out; where perEndpointMetrics asks for it, the first 10,000",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (endpoint, is_in) in endpoints.iter().zip(are_in) {
+            let (Some(is_in), key) = (is_in, &endpoint.key) else {
+                continue;
+            };
+            let address = endpoint.target.address.to_string();
+            let labels = [
+                ("kind", key.kind.as_str()),
+                ("namespace", &*key.namespace),
+                ("name", &*key.name),
+                ("address", &*address),
+            ];
+            ConstGauge::new(u64::from(is_in)).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 }
 

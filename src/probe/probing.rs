@@ -9,10 +9,11 @@ use std::{
     },
 };
 
+use arc_swap::ArcSwap;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::prober::{Prober, SharedBoard, StartError};
-use crate::{control::Health, health::Settings};
+use crate::{control::Health, health::Settings, status::Status};
 
 /// Probes as the settings want them: while there are none there is no thread, no socket and no metric.
 #[derive(Debug)]
@@ -85,12 +86,21 @@ impl Probing {
 
 /// [`Probing`] on the metrics page.
 #[derive(Debug)]
-pub struct ProbeMetrics(pub Arc<Probing>);
+pub struct ProbeMetrics {
+    /// What is probed, and what came of it.
+    pub probing: Arc<Probing>,
+    /// Which endpoints are named, if any are.
+    pub status: Arc<ArcSwap<Status>>,
+}
 
 impl Collector for ProbeMetrics {
-    fn encode(&self, page: DescriptorEncoder<'_>) -> fmt::Result {
-        match self.0.board() {
-            Some(board) => board.encode(page),
+    fn encode(&self, mut page: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(board) = self.probing.board() else {
+            return Ok(());
+        };
+        board.encode(&mut page)?;
+        match &self.status.load().checked {
+            Some(endpoints) => board.encode_endpoints(&mut page, endpoints),
             None => Ok(()),
         }
     }

@@ -121,7 +121,7 @@ fn a_broken_override_file_changes_nothing_and_one_that_is_gone_clears() {
     });
     wait_for(&server, &["192.0.2.7"]);
     place
-        .run(&["check", "--config=meshdns.yaml"])
+        .run(&["check", "zones", "--config=meshdns.yaml"])
         .failed(78, &["overrides.yaml", "entry 2", "state"]);
     drain(&place, &server, &[]).failed(65, &["overrides.yaml", "entry 2", "mend"]);
     fs::remove_file(place.path("overrides.yaml")).expect("a file");

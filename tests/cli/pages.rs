@@ -186,6 +186,7 @@ contexts: [{name: a, context: {cluster: a}}]
     let health = "health:
   overrides: overrides.yaml
   networks: 127.0.0.0/8
+  perEndpointMetrics: on
 ";
     place.write("meshdns.yaml", health);
     flags.extend(["--config", "meshdns.yaml"]);

@@ -30,5 +30,6 @@ pub(super) fn options(config: &Config) -> HealthOptions {
         overrides: health.overrides.clone(),
         start_within: health.start_within,
         drain_margin: health.drain_margin,
+        names_endpoints: health.has_endpoint_metrics,
     }
 }

@@ -113,7 +113,10 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         Box::new(traffic.clone()),
         Box::new(forward::ForwardMetrics(forwarding.clone())),
         Box::new(resolve::ResolveMetrics(names.clone())),
-        Box::new(ProbeMetrics(probing.clone())),
+        Box::new(ProbeMetrics {
+            probing: probing.clone(),
+            status: control.status().clone(),
+        }),
         Box::new(http::Figures(page_crowding.clone())),
         Box::new(plan.log.dropped.clone()),
     ];
