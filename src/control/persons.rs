@@ -70,7 +70,7 @@ impl Persons {
                         file.path().display()
                     );
                 }
-                self.take(overrides, pipeline)
+                take(overrides, pipeline)
             }
             Some(Err(error)) => {
                 self.has_failed = true;
@@ -78,18 +78,6 @@ impl Persons {
                 true
             }
         }
-    }
-
-    fn take(&self, overrides: Overrides, pipeline: &mut Pipeline) -> bool {
-        let (file, lines) = (overrides.file.clone(), overrides.lines.len());
-        let has_changed = pipeline.set_overrides(Arc::new(overrides));
-        if has_changed {
-            info!(lines, "override file read");
-            for number in pipeline.idle_overrides() {
-                warn!("{file}:{number} is about nobody: no endpoint matches it");
-            }
-        }
-        has_changed
     }
 
     /// Notes what a publish did: who leaves by order from now on, and who does no longer.
@@ -158,6 +146,19 @@ impl Persons {
             drains: self.drains.clone(),
         }))
     }
+}
+
+/// Takes in the lines of the file. Tells whether they are others than before.
+fn take(overrides: Overrides, pipeline: &mut Pipeline) -> bool {
+    let (file, lines) = (overrides.file.clone(), overrides.lines.len());
+    let has_changed = pipeline.set_overrides(Arc::new(overrides));
+    if has_changed {
+        info!(lines, "override file read");
+        for number in pipeline.idle_overrides() {
+            warn!("{file}:{number} is about nobody: no endpoint matches it");
+        }
+    }
+    has_changed
 }
 
 /// An endpoint as the override file names it.

@@ -173,8 +173,7 @@ impl OverrideLine {
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Object { text, .. } => f.write_str(text),
-            Self::Address(text) => f.write_str(text),
+            Self::Object { text, .. } | Self::Address(text) => f.write_str(text),
         }
     }
 }

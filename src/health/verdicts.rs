@@ -1,6 +1,12 @@
 //! What holds of one endpoint: its object's word, a person's, and our checks', joined by rank.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    fmt::Write as _,
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use foldhash::HashMap;
 use smallvec::SmallVec;
@@ -241,7 +247,7 @@ impl Verdicts {
         }
         let heartbeat = subject.notes.and_then(|notes| notes.heartbeat_seconds);
         heartbeat
-            .map(std::num::NonZeroU32::get)
+            .map(NonZeroU32::get)
             .or(self.report_max_age_seconds)
     }
 }
@@ -263,14 +269,11 @@ impl<'m> Ordered<'m> {
         };
         let Order { until, reason, .. } = self.order();
         if let Some(reason) = reason {
-            text.push_str(&format!(" ({reason})"));
+            let _ = write!(text, " ({reason})");
         }
         if let Some(until) = until.and_then(|until| u64::try_from(until).ok()) {
-            let until = std::time::UNIX_EPOCH + std::time::Duration::from_secs(until);
-            text.push_str(&format!(
-                " until {}",
-                humantime::format_rfc3339_seconds(until)
-            ));
+            let until = UNIX_EPOCH + Duration::from_secs(until);
+            let _ = write!(text, " until {}", humantime::format_rfc3339_seconds(until));
         }
         text
     }

@@ -9,7 +9,7 @@ use super::{
     host::is_lowercase_subdomain,
     probe::{self, Probe},
     timestamp,
-    value::{Entry, Fields, NodeId, quoted},
+    value::{Entry, Fields, Node, NodeId, Value, quoted},
 };
 use crate::diagnostic::{Kind, code};
 
@@ -265,14 +265,13 @@ fn heartbeat(findings: &mut Findings, at: NodeId, text: &str) -> Option<NonZeroU
 /// The WorkloadGroup that is the object's controller.
 fn controlling_group(metadata: Fields<'_>) -> Option<Box<str>> {
     let owners = metadata.get_set("ownerReferences")?;
-    let super::value::Value::List(owners) = owners.value else {
+    let Value::List(owners) = owners.value else {
         return None;
     };
-    let owners = owners.iter().filter_map(|owner| owner.as_fields());
+    let owners = owners.iter().filter_map(Node::as_fields);
     let mut groups = owners.filter(|owner| {
         let is_controller = owner.get("controller").map(|node| node.value);
-        owner.text("kind") == Some("WorkloadGroup")
-            && is_controller == Some(super::value::Value::Bool(true))
+        owner.text("kind") == Some("WorkloadGroup") && is_controller == Some(Value::Bool(true))
     });
     groups.next()?.text("name").map(Into::into)
 }

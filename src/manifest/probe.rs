@@ -6,8 +6,7 @@ use super::{
     findings::Findings,
     raw::RawDocument,
     read,
-    value::{Fields, Node, quoted},
-    workload::is_port,
+    value::{Fields, Node, is_port, quoted},
 };
 use crate::diagnostic::code;
 

@@ -58,6 +58,11 @@ pub(super) struct Key<'t> {
     pub(super) text: &'t str,
 }
 
+/// Whether `number` is a port's.
+pub(super) fn is_port(number: i64) -> bool {
+    (1..=65_535).contains(&number)
+}
+
 /// A mapping's entries by name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'t> {

@@ -10,7 +10,7 @@ use super::{
     host,
     labels::{self, Judge},
     object::Address,
-    value::{Entry, Fields, Key, Node, NodeId, Value, quoted},
+    value::{Entry, Fields, Key, Node, NodeId, Value, is_port, quoted},
 };
 use crate::diagnostic::code;
 
@@ -244,11 +244,6 @@ fn check_port(findings: &mut Findings, key: &Key<'_>, value: &Node<'_>) {
         let message = format!("{what} is {}: use 1 to 65535", value.shown());
         findings.error(value.id, code::PORT_MAP, message);
     }
-}
-
-/// Whether `number` is a port's.
-pub(super) fn is_port(number: i64) -> bool {
-    (1..=65_535).contains(&number)
 }
 
 fn check_unix(findings: &mut Findings, address: StatedAddress<'_>, ports: Option<&Node<'_>>) {

@@ -4,9 +4,10 @@ use foldhash::HashMap;
 use smallvec::SmallVec;
 
 use super::{
+    exclusion::Exclusion,
     service::{Endpoints, InlineEndpoint, Service},
     slot::Slot,
-    workload::{Exclusion, Workload},
+    workload::Workload,
 };
 
 /// How many workloads and inline endpoints are in which state, whichever host they serve.

@@ -13,9 +13,11 @@ use std::{
 use notes::{probe_json, push_annotations};
 
 use super::{
-    Addresses, Exclusion, Workload,
+    addresses::Addresses,
     entry::Group,
+    exclusion::Exclusion,
     service::{Endpoints, InlineEndpoint, Service},
+    workload::Workload,
 };
 use crate::{
     diagnostic::{Kind, ObjectKey},

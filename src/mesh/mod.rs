@@ -6,11 +6,13 @@
 //!
 //! Never chooses an endpoint (that is `select`) and never reads a file or a clock.
 
+mod addresses;
 mod affected;
 mod census;
 mod change;
 mod claims;
 mod entry;
+mod exclusion;
 mod half_hash;
 mod index;
 mod labels;
@@ -38,6 +40,7 @@ use std::{
     time::SystemTime,
 };
 
+pub use addresses::Addresses;
 pub use affected::Affected;
 use affected::Tally;
 pub use census::EndpointCounts;
@@ -46,6 +49,7 @@ pub use change::{
     Change, ClusterChange, ClusterEvent, FileChange, Kept, KeptCounts, ListScope, Reading,
 };
 use entry::Entry;
+pub use exclusion::Exclusion;
 pub use labels::{Label, Labels};
 pub use news::News;
 pub use read_from::ReadFrom;
@@ -54,7 +58,7 @@ pub use service::{Endpoints, InlineEndpoint, Service};
 pub(crate) use slot::Slot;
 pub use statement::Statement;
 pub(crate) use unjudged::HadPlace;
-pub use workload::{Addresses, Exclusion, Workload};
+pub use workload::Workload;
 
 use crate::{
     diagnostic::{Cluster, Diagnostic, Kind, ObjectKey, Severity, code},

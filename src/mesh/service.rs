@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use super::{Addresses, Exclusion, labels::Labels, read_from::ReadFrom};
+use super::{addresses::Addresses, exclusion::Exclusion, labels::Labels, read_from::ReadFrom};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,

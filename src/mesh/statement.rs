@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::workload::{Addresses, Exclusion};
+use super::{addresses::Addresses, exclusion::Exclusion};
 use crate::manifest::{Notes, Pod, WorkloadEntry};
 
 /// What an object says of its workload's health, and what is noted on it for us.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::{
+    addresses::Addresses,
     entry::{Entry, Group},
     index::Index,
     read_from::ReadFrom,
     service::{Endpoints, Service},
     statement::Statement,
-    workload::{Addresses, Workload},
+    workload::Workload,
 };
 use crate::{
     diagnostic::ObjectKey,

@@ -7,10 +7,7 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 
-use super::{
-    reload::seconds_since_1970,
-    write::{gauge, gauges},
-};
+use super::write::{gauge, gauges, seconds_since_1970};
 use crate::{manifest::OrderedState, status::OrdersStatus};
 
 /// How many drained endpoints are shown one by one.

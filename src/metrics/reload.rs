@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -15,7 +14,7 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::{
     orders,
-    write::{counter, gauge, gauges},
+    write::{counter, gauge, gauges, seconds_since_1970},
 };
 use crate::{
     diagnostic::{Kind, Severity, SeverityCounts},
@@ -290,10 +289,4 @@ fn shown_kinds(status: &Status) -> BTreeMap<&str, usize> {
         *shown.entry(label).or_default() += count;
     }
     shown
-}
-
-pub(super) fn seconds_since_1970(time: Option<SystemTime>) -> f64 {
-    time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-        .as_ref()
-        .map_or(0.0, Duration::as_secs_f64)
 }

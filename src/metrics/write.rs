@@ -1,6 +1,9 @@
 //! Writes single values as metrics.
 
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric},
@@ -51,4 +54,11 @@ pub(crate) fn gauges<'v>(
         ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
+}
+
+/// A time as metrics have it; 0 for none.
+pub(super) fn seconds_since_1970(time: Option<SystemTime>) -> f64 {
+    time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .as_ref()
+        .map_or(0.0, Duration::as_secs_f64)
 }

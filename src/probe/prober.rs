@@ -122,13 +122,26 @@ impl Drop for Mark {
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::registry::Registry;
+    use std::fmt;
+
+    use prometheus_client::{
+        collector::Collector, encoding::DescriptorEncoder, registry::Registry,
+    };
 
     use super::*;
     use crate::{
         health::{Begin, Saved, Target, TargetId, Wanted},
         manifest::{Probe, ProbeMethod},
     };
+
+    #[derive(Debug)]
+    struct Page(SharedBoard);
+
+    impl Collector for Page {
+        fn encode(&self, mut page: DescriptorEncoder<'_>) -> fmt::Result {
+            self.0.encode(&mut page)
+        }
+    }
 
     #[test]
     fn verdicts_stand_and_the_page_says_so_where_a_bug_ends_the_probes() {
@@ -165,7 +178,7 @@ mod tests {
         });
         assert!(broken.join().is_err());
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(SharedBoard(shared)));
+        registry.register_collector(Box::new(Page(SharedBoard(shared))));
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &registry).expect("a page");
         assert!(page.contains("health_stopped 1\n"), "{page}");

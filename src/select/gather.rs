@@ -243,10 +243,8 @@ impl<'v, 'm> Walk<'v, 'm> {
             let before = self.healthy.len();
             self.healthy.extend(failing.copied());
             let is_kept = self.healthy.len() > before;
-            match is_v4 {
-                true => self.kept.v4 = is_kept,
-                false => self.kept.v6 = is_kept,
-            }
+            let kept = &mut self.kept;
+            *(if is_v4 { &mut kept.v4 } else { &mut kept.v6 }) = is_kept;
         }
     }
 

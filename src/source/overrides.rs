@@ -19,8 +19,16 @@ const MAX_BYTES: u64 = 4 << 20;
 #[derive(Debug)]
 pub struct OverridesFile {
     path: PathBuf,
-    seen: Option<Option<Stamp>>,
+    seen: Seen,
     next_look: Instant,
+}
+
+/// How the file was when it was last looked at.
+#[derive(Debug, Eq, PartialEq)]
+enum Seen {
+    Never,
+    Missing,
+    There(Stamp),
 }
 
 /// Why an override file can't be used. What it said before goes on.
@@ -57,7 +65,7 @@ impl OverridesFile {
     pub fn new(path: PathBuf) -> Self {
         Self {
             path,
-            seen: None,
+            seen: Seen::Never,
             next_look: Instant::now(),
         }
     }
@@ -79,13 +87,12 @@ impl OverridesFile {
         }
         self.next_look = now + OVERRIDES_INTERVAL;
         // Taken before the file is read: a change that comes in between is seen the next time.
-        let stamp = fs::metadata(&self.path)
-            .ok()
-            .map(|metadata| Stamp::of(&metadata));
-        if self.seen.as_ref() == Some(&stamp) {
+        let seen = fs::metadata(&self.path)
+            .map_or(Seen::Missing, |metadata| Seen::There(Stamp::of(&metadata)));
+        if self.seen == seen {
             return None;
         }
-        self.seen = Some(stamp);
+        self.seen = seen;
         Some(read(&self.path))
     }
 }

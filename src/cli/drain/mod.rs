@@ -3,6 +3,7 @@
 mod file;
 
 use std::{
+    fmt::Write as _,
     path::PathBuf,
     thread,
     time::{Duration, Instant, SystemTime},
@@ -195,7 +196,7 @@ fn drain_line(endpoint: &str, until: Option<&str>, reason: Option<&str>) -> Stri
     let mut line = drain_begin(endpoint);
     for (key, value) in [("until", until), ("reason", reason)] {
         if let Some(value) = value {
-            line.push_str(&format!(", {key}: {}", quoted(value)));
+            let _ = write!(line, ", {key}: {}", quoted(value));
         }
     }
     line.push('}');

@@ -74,6 +74,19 @@ fn options(config: &Config, seed: u64, own: &[SocketAddr]) -> control::Options {
     }
 }
 
+/// What forwards, where upstreams are configured.
+fn forwarder(
+    config: &Config,
+    own: &[SocketAddr],
+    control: &control::Control,
+) -> Result<Option<Arc<Forwarder>>, Failure> {
+    let Some(settings) = config.forward.clone() else {
+        return Ok(None);
+    };
+    let snapshots = control.snapshots().clone();
+    Ok(Some(Forwarder::start(settings, own, snapshots)?))
+}
+
 async fn serve(plan: Plan) -> Result<Exit, Failure> {
     raise_descriptor_limit();
     let config = &plan.config;
@@ -91,15 +104,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         std::mem::take(&mut following.inboxes),
         progress::show(config.log_format, &plan.log.lines),
     )?;
-    let forwarder = match config.forward.clone() {
-        Some(settings) => Some(Forwarder::start(
-            settings,
-            &own,
-            control.snapshots().clone(),
-        )?),
-        None => None,
-    };
-    let forwarding = Arc::new(InForce::new(forwarder));
+    let forwarding = Arc::new(InForce::new(forwarder(config, &own, &control)?));
 
     let probing = Arc::new(Probing::new(control.health().clone(), never_probed, seed));
     probing.set(config.health.clone())?;

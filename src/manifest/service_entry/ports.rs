@@ -4,8 +4,8 @@ use super::super::{
     findings::Findings,
     host,
     object::Resolution,
-    value::{Fields, NodeId, Value, quoted},
-    workload::{Stated, is_port},
+    value::{Fields, NodeId, Value, is_port, quoted},
+    workload::Stated,
 };
 use crate::diagnostic::{Code, code};
 

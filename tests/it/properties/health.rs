@@ -157,7 +157,8 @@ fn checks() -> impl Strategy<Value = Option<Arc<CheckPolicy>>> {
 fn overrides() -> impl Strategy<Value = Arc<Overrides>> {
     let lines = prop::sample::subsequence(&LINES[..], 0..4).prop_shuffle();
     lines.prop_map(|lines| {
-        let text: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+        let lines = lines.iter().flat_map(|line| ["- ", line, "\n"]);
+        let text: String = lines.collect();
         Arc::new(Overrides::parse("overrides.yaml", &text).expect("lines"))
     })
 }
@@ -196,7 +197,7 @@ fn follow(live: &mut BTreeMap<TargetId, Target>, report: &Report) -> Result<(), 
 /// Tells what holds of every target, by numbers that `salt` makes other ones.
 fn tell(pipeline: &mut Pipeline, live: &BTreeMap<TargetId, Target>, salt: usize) {
     let told = live.iter().map(|(id, target)| {
-        let text = format!("{:?}", target);
+        let text = format!("{target:?}");
         let number: usize = text.bytes().map(usize::from).sum();
         (*id, ruling(number + salt))
     });
