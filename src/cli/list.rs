@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer};
 
 use super::{
-    Exit, Failure, exit, load, output,
+    Exit, Failure, exit, health, load, output,
     policy::{self, PolicyArgs},
     table,
 };
@@ -35,6 +35,10 @@ Examples:
 pub(super) struct ListArgs {
     #[arg(value_name = "FOLDER", help = policy::FOLDERS_HELP)]
     folders: Vec<PathBuf>,
+
+    /// Server to ask what its checks came to, by the address of its HTTP pages [default: the state file of the configuration]
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
 
     /// How to print the hosts
     #[arg(long, short, value_enum, default_value_t = Format::Table)]
@@ -77,6 +81,7 @@ impl ListArgs {
         if let Some(upstreams) = load::upstreams(&config)? {
             upstreams.resolve(&mut loaded.pipeline, None);
         }
+        health::join(&mut loaded.pipeline, &config, self.server.as_deref())?;
         let rows = Rows(&loaded.pipeline);
         output::data(|out| match self.output {
             Format::Table => {

@@ -24,6 +24,9 @@ use crate::{
     status::{Drain, OrdersStatus},
 };
 
+/// How many endpoints one publish is logged of.
+const MAX_TOLD: usize = 20;
+
 /// The override file, and who is being drained.
 #[derive(Debug, Default)]
 pub(super) struct Persons {
@@ -90,30 +93,52 @@ impl Persons {
                 OrderChange::Went(order) => went.insert(endpoint(&order), order),
             };
         }
+        let mut news = Vec::new();
         for (endpoint, order) in &went {
             let still = came.get(endpoint).map(|order| order.state);
-            if order.state == OrderedState::Drain && still != Some(OrderedState::Drain) {
-                self.drains.remove(endpoint);
-                info!("{endpoint} is drained no longer");
+            if still != Some(order.state) && self.drains.remove(endpoint).is_some() {
+                news.push(format!("{endpoint} is drained no longer"));
+            } else if still.is_none() {
+                news.push(format!(
+                    "{endpoint} is forced {} no longer",
+                    order.state.as_str()
+                ));
             }
         }
         let now = SystemTime::now();
         for (endpoint, order) in came {
             match order.state {
-                OrderedState::Drain => self.drain(endpoint, order, now, ttl),
-                state => info!("{endpoint} is forced {}, {}", state.as_str(), order.by),
+                OrderedState::Drain => news.extend(self.drain(endpoint, order, now, ttl)),
+                state => news.push(format!(
+                    "{endpoint} is forced {} {}",
+                    state.as_str(),
+                    order.by
+                )),
             }
+        }
+        for line in news.iter().take(MAX_TOLD) {
+            info!("{line}");
+        }
+        if let Some(more @ 1..) = news.len().checked_sub(MAX_TOLD) {
+            info!("and {more} more endpoints: see `meshdns explain`");
         }
     }
 
-    fn drain(&mut self, endpoint: String, order: EndpointOrder, now: SystemTime, ttl: Ttl) {
+    /// Notes that an endpoint is drained. Tells when it may be stopped, where that is news.
+    fn drain(
+        &mut self,
+        endpoint: String,
+        order: EndpointOrder,
+        now: SystemTime,
+        ttl: Ttl,
+    ) -> Option<String> {
         if let Some(drain) = self.drains.get_mut(&endpoint) {
             drain.by = order.by;
-            return;
+            return None;
         }
         let forgotten = now + Duration::from_secs(ttl.as_secs().into());
         let safe = forgotten + self.margin;
-        info!(
+        let news = format!(
             "{endpoint} is drained {}: resolvers forget it {}, safe to stop {}",
             order.by,
             humantime::format_rfc3339_seconds(forgotten),
@@ -129,6 +154,7 @@ impl Persons {
             safe,
         };
         self.drains.insert(endpoint, drain);
+        Some(news)
     }
 
     /// What `/metrics` shows of it; `None` where nobody says anything.

@@ -14,7 +14,13 @@ const IPS: [&str; 3] = ["127.8.6.1", "127.8.6.2", "127.8.6.3"];
 
 /// Runs `meshdns health` in the folder of `place`.
 fn health(place: &Place, arguments: &[&str]) -> Output {
-    let mut command = place.command_of("health");
+    run(place, &[&["health"], arguments].concat())
+}
+
+/// Runs a command of `meshdns` there, with the configuration.
+fn run(place: &Place, arguments: &[&str]) -> Output {
+    let (command, arguments) = arguments.split_first().expect("a command");
+    let mut command = place.command_of(command);
     command.args(arguments).args(["--config", "meshdns.yaml"]);
     command.output().expect("the binary runs")
 }
@@ -77,6 +83,26 @@ fn a_server_is_asked_for_what_it_observed_and_the_host_for_what_follows() {
     assert!(line(&output, IPS[1]).contains("passing in check passes: "));
     let output = health(&mesh.place, &[HOST, "zones", "--server", &url]);
     assert!(line(&output, IPS[0]).contains("failing out check fails: "));
+    // `explain` and `list` tell the same of it, and without a server they say that they don't know.
+    let explained = run(&mesh.place, &["explain", HOST, "zones", "--server", &url]);
+    let first = line(&explained, IPS[0]);
+    assert!(
+        first.starts_with("out ") && first.contains("check fails: "),
+        "{first}"
+    );
+    assert!(line(&explained, IPS[1]).ends_with("check passes"));
+    let listed = run(&mesh.place, &["list", "zones", "--server", &url]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(
+        !listed.contains(IPS[0]) && listed.contains(IPS[1]),
+        "{listed}"
+    );
+    let unasked = run(&mesh.place, &["explain", HOST, "zones"]);
+    let told = String::from_utf8_lossy(&unasked.stderr).into_owned();
+    assert!(
+        told.contains("what checks of 3 endpoints came to is not known here"),
+        "{told}"
+    );
     for app in &apps {
         app.say(503);
     }

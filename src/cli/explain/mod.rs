@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::{
-    Exit, Failure, exit, load, output,
+    Exit, Failure, exit, health, load, output,
     policy::{self, PolicyArgs},
 };
 use crate::{
@@ -47,6 +47,10 @@ pub(super) struct ExplainArgs {
     /// Record type to ask for, such as A, AAAA, SOA or TYPE65
     #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "A")]
     record_type: QueryType,
+
+    /// Server to ask what its checks came to, by the address of its HTTP pages [default: the state file of the configuration]
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
 
     /// How to print the story
     #[arg(long, short, value_enum, default_value_t = Format::Text)]
@@ -103,6 +107,7 @@ impl ExplainArgs {
             let hosts: Vec<Name> = std::iter::once(name.clone()).chain(wildcards).collect();
             upstreams.resolve(&mut loaded.pipeline, Some(&hosts));
         }
+        health::join(&mut loaded.pipeline, &config, self.server.as_deref())?;
         let explanation = explain::explain(&loaded.pipeline, &name, self.record_type.0);
         let others = upstreams
             .as_ref()

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod fetch;
+mod join;
 mod known;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+pub(super) use join::join;
 use known::Known;
 use serde::Serialize;
 use tokio::runtime::{self, Runtime};
