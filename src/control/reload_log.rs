@@ -88,6 +88,17 @@ pub(super) fn cluster_change(status: &Status, report: &Report) {
     );
 }
 
+/// Says that every report of a WorkloadEntry is too old, or no longer.
+pub(super) fn stale_reports(all_are: bool) {
+    if all_are {
+        warn!(
+            "every `Healthy` condition is older than its heartbeat allows: nobody renews the objects, and all conditions hold as they are"
+        );
+    } else {
+        info!("`Healthy` conditions are renewed again");
+    }
+}
+
 impl ReloadLog {
     /// Says once what the start waits for.
     pub(super) fn waits(&mut self, unread: &Unread) {

@@ -61,6 +61,8 @@ pub(super) struct Worker {
     /// Snapshots that were replaced and may still be read: freeing one takes time that a query should not have to wait.
     retired: VecDeque<Arc<Snapshot>>,
     last_publish: Option<Instant>,
+    /// Whether all reports are too old.
+    holds_stale: bool,
     /// Since when changes wait to be published, and whether somebody asked for every file meanwhile.
     began: Option<Instant>,
     was_asked: bool,
@@ -98,6 +100,7 @@ impl Worker {
             status: Status::default(),
             retired: VecDeque::new(),
             last_publish: None,
+            holds_stale: false,
             began: None,
             was_asked: false,
         }
@@ -454,6 +457,10 @@ impl Worker {
         self.shared.names.want(&report.names);
         self.shared.health.want(mem::take(&mut report.targets));
         self.persons.published(mem::take(&mut report.orders), ttl);
+        let holds_stale = self.intake.pipeline.holds_stale();
+        if mem::replace(&mut self.holds_stale, holds_stale) != holds_stale {
+            reload_log::stale_reports(holds_stale);
+        }
     }
 
     /// Frees the snapshots that nobody reads any more.

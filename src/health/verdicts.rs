@@ -31,6 +31,8 @@ pub struct Verdicts {
     pub(crate) report_max_age_seconds: Option<u32>,
     /// Whether a host whose endpoints only fail checks keeps them.
     pub(crate) keeps_last: bool,
+    /// Whether every report is too old: then it is the objects that are, and reports hold as they are.
+    pub(crate) holds_stale: bool,
     /// Whether heartbeats count: only where health is configured.
     pub(crate) counts_reports: bool,
     /// The targets of workloads, and of the inline endpoints of ServiceEntries by their places.
@@ -201,6 +203,9 @@ impl Verdicts {
 
     /// The age of a report that is too old, and the limit, both in seconds.
     fn staleness(&self, subject: &Subject<'_>) -> Option<(i64, u32)> {
+        if self.holds_stale {
+            return None;
+        }
         let reported = subject.statement?.reported?;
         let limit = self.max_age(subject)?;
         let age = self.now - reported;

@@ -31,6 +31,9 @@ use crate::{
     parallel,
 };
 
+/// From this many reports with a limit on, all of them too old at once mean that nobody renews the objects.
+const MANY_BEATS: usize = 5;
+
 /// What is known of health besides the objects, and what is still to be looked at.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Health {
@@ -44,6 +47,9 @@ pub(super) struct Health {
     /// When an order ends or a report becomes too old, in seconds since 1970.
     ends: BTreeSet<(i64, Slot)>,
     end_of: HashMap<Slot, i64>,
+    /// When each report that has a limit becomes too old.
+    beats: BTreeSet<(i64, Slot)>,
+    beat_of: HashMap<Slot, i64>,
     /// The orders that are in force.
     orders: HashMap<Slot, SmallVec<[EndpointOrder; 1]>>,
     /// Those that came or went since that was last taken.
@@ -202,6 +208,18 @@ impl Pipeline {
         for (slot, before) in judged {
             self.judge_again(slot, &before, is_start);
         }
+        if self.health.renew_hold() {
+            let beats: Vec<Slot> = self.health.beat_of.keys().copied().collect();
+            for slot in beats {
+                self.mesh.touch(slot);
+                self.judge_again(slot, &Before::Same, is_start);
+            }
+        }
+    }
+
+    /// Whether every report is too old, so that they hold as they are: it is the objects that nobody renews.
+    pub fn holds_stale(&self) -> bool {
+        self.health.verdicts.holds_stale
     }
 
     /// The objects that changed, then those of which something else was said.
@@ -268,7 +286,7 @@ impl Pipeline {
         let verdicts = &health.verdicts;
         let (mut states, mut is_otherwise) = (States::new(), false);
         let mut orders = SmallVec::new();
-        let mut end: Option<i64> = None;
+        let (mut end, mut beat): (Option<i64>, Option<i64>) = (None, None);
         let is_named = mesh.holder(slot).is_some_and(|holder| match holder {
             EndpointHolder::Workload { workload, .. } => workload.name().is_some(),
             EndpointHolder::Service(_) => false,
@@ -282,7 +300,9 @@ impl Pipeline {
             states.push(state);
             let until = subject.notes.and_then(|notes| notes.order.as_ref()?.until);
             let until = until.filter(|until| *until > verdicts.now);
-            let stale_at = verdicts.stale_at(subject).filter(|at| *at > verdicts.now);
+            let stale_at = verdicts.stale_at(subject);
+            beat = beat.or(stale_at);
+            let stale_at = stale_at.filter(|at| *at > verdicts.now);
             end = end.into_iter().chain(until).chain(stale_at).min();
             if let Some(ordered) = verdicts.ordered(subject)
                 && ordered.order().state != OrderedState::Auto
@@ -302,6 +322,13 @@ impl Pipeline {
             health.ends.insert((end, slot));
             health.end_of.insert(slot, end);
         }
+        if let Some(before) = health.beat_of.remove(&slot) {
+            health.beats.remove(&(before, slot));
+        }
+        if let Some(beat) = beat {
+            health.beats.insert((beat, slot));
+            health.beat_of.insert(slot, beat);
+        }
         health.set_orders(slot, orders);
         health.set_remarks(slot, health.remarks(mesh, slot));
         mesh.count_as(slot, is_otherwise.then_some(states));
@@ -315,6 +342,14 @@ impl Health {
             self.targets.take_changes(),
             mem::take(&mut self.order_changes),
         )
+    }
+
+    /// Notes whether all reports are too old. Tells whether that is otherwise than before.
+    fn renew_hold(&mut self) -> bool {
+        let newest = self.beats.last().map(|(stale_at, _)| *stale_at);
+        let all_stale = newest.is_some_and(|stale_at| stale_at <= self.verdicts.now);
+        let holds = all_stale && self.beats.len() >= MANY_BEATS;
+        mem::replace(&mut self.verdicts.holds_stale, holds) != holds
     }
 
     fn set_orders(&mut self, slot: Slot, orders: SmallVec<[EndpointOrder; 1]>) {

@@ -6,6 +6,7 @@
 //! ```text
 //! $ serve --zone internal.com --ttl 30s      first, where the defaults are not meant
 //! $ serve --checks all --when-all-fail none   every VM and inline endpoint is probed, port 8080
+//! $ serve --checks none                      nobody is probed, but heartbeats count
 //! $ serve --forwarded DOMAIN                 the same: others answer for the domain, nobody of them here
 //! $ dig NAME TYPE [CLASS] [+noedns] [+bufsize=N] [+nsid]
 //! $ write mesh/FILE later/FILE               replace or add a file of the mesh
@@ -212,6 +213,7 @@ fn policy(arguments: &str) -> Policy {
                 assert_eq!(value, "all");
                 when_all_unhealthy = WhenAllUnhealthy::All;
             }
+            "--checks" if value == "none" => checks = Some(CheckPolicy::default()),
             "--checks" => checks = Some(check_all()),
             "--when-all-fail" => {
                 let checks = checks.get_or_insert_with(check_all);
