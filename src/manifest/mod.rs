@@ -39,6 +39,7 @@ mod status;
 mod stray;
 mod template;
 mod timestamp;
+mod traffic;
 mod value;
 mod workload;
 mod workload_entry;
@@ -62,3 +63,6 @@ pub use raw::{RawDocument, Split, split};
 #[cfg(fuzzing)]
 pub use read::fuzzing::check_readers;
 pub use timestamp::seconds as seconds_of;
+pub use traffic::{
+    AnswerMode, MaxAddresses, Percent, ShareBy, Shares, TrafficDistribution, TrafficNotes,
+};

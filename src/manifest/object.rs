@@ -4,7 +4,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::{label_map::LabelMap, notes::Notes, probe::Probe};
+use super::{label_map::LabelMap, notes::Notes, probe::Probe, traffic::TrafficNotes};
 use crate::{
     diagnostic::{Diagnostic, FilePlace, Kind, ObjectKey},
     dns::Name,
@@ -128,6 +128,8 @@ pub struct ServiceEntry {
     pub export: Export,
     /// What is noted on it for us.
     pub notes: Option<Box<Notes>>,
+    /// What its annotations ask of the answers of its hosts.
+    pub traffic: Option<Box<TrafficNotes>>,
 }
 
 /// Who may see a ServiceEntry's hosts: `spec.exportTo`.

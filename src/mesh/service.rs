@@ -1,10 +1,13 @@
 use std::net::IpAddr;
 
-use super::{addresses::Addresses, exclusion::Exclusion, labels::Labels, read_from::ReadFrom};
+use super::{
+    addresses::Addresses, attributes::Attributes, exclusion::Exclusion, labels::Labels,
+    read_from::ReadFrom,
+};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,
-    manifest::{Address, Export, Notes, Resolution},
+    manifest::{Address, Export, Notes, Resolution, TrafficNotes},
 };
 
 /// A ServiceEntry, as far as it decides what its hosts answer.
@@ -24,6 +27,8 @@ pub struct Service {
     pub export: Export,
     /// What is noted of the inline endpoints.
     pub notes: Option<Box<Notes>>,
+    /// What its annotations ask of the answers of its hosts.
+    pub traffic: Option<Box<TrafficNotes>>,
     /// `metadata.creationTimestamp` in seconds since 1970, 0 without one.
     pub created: i64,
     /// What it was read from.
@@ -94,6 +99,16 @@ impl Service {
     pub fn has_real_addresses(&self) -> bool {
         !self.addresses.is_empty()
             && matches!(self.resolution, Resolution::Static | Resolution::None)
+    }
+
+    /// What the inline endpoint with this index says of itself.
+    pub fn attributes_of(&self, _place: usize) -> &Attributes {
+        Attributes::plain()
+    }
+
+    /// The value of a label of the inline endpoint with this index.
+    pub fn label_of(&self, _place: usize, _key: &str) -> Option<&str> {
+        None
     }
 
     /// The inline endpoints that are names.

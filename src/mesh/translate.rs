@@ -47,6 +47,7 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
                 endpoints,
                 export: entry.export,
                 notes: entry.notes,
+                traffic: entry.traffic,
                 created,
                 read_from,
             }))

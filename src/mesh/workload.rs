@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    addresses::Addresses, exclusion::Exclusion, labels::Labels, read_from::ReadFrom,
-    statement::Statement,
+    addresses::Addresses, attributes::Attributes, exclusion::Exclusion, labels::Labels,
+    read_from::ReadFrom, statement::Statement,
 };
 use crate::{
     diagnostic::{ObjectKey, Origin},
@@ -40,6 +40,11 @@ impl Workload {
     /// What is noted on it for us.
     pub fn notes(&self) -> Option<&Notes> {
         self.statement.as_ref()?.notes.as_deref()
+    }
+
+    /// What it says of itself besides where it is and how well.
+    pub fn attributes(&self) -> &Attributes {
+        Attributes::plain()
     }
 
     /// Its name, where it has that in place of an address.

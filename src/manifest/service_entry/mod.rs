@@ -83,6 +83,7 @@ pub(super) fn decode(
         endpoints,
         export,
         notes,
+        traffic: None,
     })
 }
 
