@@ -40,6 +40,7 @@ fn service(namespace: &str, host: &str, endpoints: EndpointSource) -> Object {
         endpoints,
         export: Export::Everyone,
         notes: None,
+        traffic: None,
     }))
 }
 

@@ -38,6 +38,7 @@ fn service(name: &str, app: &str) -> DocumentOutcome {
         endpoints: EndpointSource::Selector(labels(app)),
         export: Export::Everyone,
         notes: None,
+        traffic: None,
     })))
 }
 
