@@ -4,7 +4,11 @@
 //! Nothing of it changes an answer where nobody writes it. What can't be read is an error with its place, and the object counts
 //! all the same: the last value that could be read stays ([`TrafficNotes::unreadable`]).
 
+mod read;
+
 use std::num::NonZeroU16;
+
+pub(super) use read::{Reader, weight};
 
 /// What a ServiceEntry's annotations ask of the answers of its hosts.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -17,7 +21,7 @@ pub struct TrafficNotes {
     pub max_addresses: Option<MaxAddresses>,
     /// `meshdns.io/https`: the protocols of ALPN ([RFC 9460 §7.1](https://www.rfc-editor.org/rfc/rfc9460#section-7.1)).
     pub https: Box<[Box<str>]>,
-    /// `meshdns.io/txt`: the texts of the hosts' TXT records.
+    /// `meshdns.io/txt`: the texts of the hosts' TXT records, in the order in which they are written, each once.
     pub texts: Box<[Box<str>]>,
     /// `meshdns.io/grpc-config`: the service config of gRPC, as JSON (gRFC A2).
     pub grpc_config: Option<Box<str>>,
@@ -84,6 +88,24 @@ pub enum TrafficDistribution {
     SameZone,
     /// `PreferSameNode`.
     SameNode,
+}
+
+impl TrafficNotes {
+    /// Takes what `before`, which the object said before, has of what can't be read.
+    pub(crate) fn keep_unreadable(&mut self, before: &Self) {
+        for name in &self.unreadable {
+            match *name {
+                read::SHARE | read::SHARE_BY => self.shares.clone_from(&before.shares),
+                read::ANSWER => self.answer = before.answer,
+                read::MAX_ADDRESSES => self.max_addresses = before.max_addresses,
+                read::HTTPS => self.https.clone_from(&before.https),
+                read::TXT => self.texts.clone_from(&before.texts),
+                read::GRPC_CONFIG => self.grpc_config.clone_from(&before.grpc_config),
+                read::PTR => self.takes_pointers = before.takes_pointers,
+                _ => unreachable!("what can't be read is one of these"),
+            }
+        }
+    }
 }
 
 impl Percent {

@@ -538,4 +538,5 @@ fn counts_endpoints_by_state() {
     assert_eq!(mesh.endpoint_counts(), expected);
 }
 
+mod annotations;
 mod clusters;

@@ -17,7 +17,7 @@ use meshdns::{
     dns::{Name, RecordType, Serial},
     manifest::{
         Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
-        Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
+        NotedWeight, Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
     },
     mesh::{FileChange, Reading, ResolvedName},
     pipeline::{Pipeline, Policy},
@@ -228,6 +228,7 @@ fn pod() -> impl Strategy<Value = Object> {
                     ready: ready.map(Into::into),
                     addresses: addresses.iter().copied().collect(),
                     notes: None,
+                    weight: NotedWeight::Unset,
                 }))
             })
         },
