@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::{
     affected::Affected,
+    attributes::Alike,
     census::{Census, EndpointCounts, States},
     entry::Entry,
     labels::Labels,
@@ -32,6 +33,7 @@ pub(super) struct Index {
     /// The objects that name an endpoint instead of giving its address, by the name: what is below a name follows it.
     names: BTreeMap<Name, BTreeSet<Slot>>,
     census: Census,
+    alike: Alike,
     touched: Touched,
     /// What may be judged otherwise.
     unjudged: Unjudged,
@@ -54,6 +56,11 @@ impl Index {
     /// The one copy of a namespace's name that all its objects share.
     pub(super) fn share(&mut self, namespace: &str) -> Arc<str> {
         self.namespaces.share(namespace)
+    }
+
+    /// What entries say alike.
+    pub(super) fn alike(&mut self) -> &mut Alike {
+        &mut self.alike
     }
 
     /// The labels of a new entry, which hold until it is [released](Index::release).

@@ -44,7 +44,6 @@ use std::{
 pub use addresses::Addresses;
 pub use affected::Affected;
 use affected::Tally;
-pub use attributes::Attributes;
 pub use census::EndpointCounts;
 pub(crate) use census::{EndpointState, States};
 pub use change::{
@@ -62,6 +61,7 @@ pub use statement::Statement;
 pub(crate) use unjudged::HadPlace;
 pub use workload::Workload;
 
+pub use crate::manifest::{Attributes, ServicePort, Transport};
 use crate::{
     diagnostic::{Cluster, Diagnostic, Kind, ObjectKey, Severity, code},
     dns::Name,
