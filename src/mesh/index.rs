@@ -14,6 +14,7 @@ use super::{
     attributes::Alike,
     census::{Census, EndpointCounts, States},
     entry::Entry,
+    forwarders::Forwarders,
     labels::Labels,
     namespace::{Namespace, SelectorId},
     namespaces::Namespaces,
@@ -34,6 +35,7 @@ pub(super) struct Index {
     names: BTreeMap<Name, BTreeSet<Slot>>,
     census: Census,
     alike: Alike,
+    forwarders: Forwarders,
     touched: Touched,
     /// What may be judged otherwise.
     unjudged: Unjudged,
@@ -61,6 +63,16 @@ impl Index {
     /// What entries say alike.
     pub(super) fn alike(&mut self) -> &mut Alike {
         &mut self.alike
+    }
+
+    /// The Pods that ask for others.
+    pub(super) fn forwarders(&self) -> &Forwarders {
+        &self.forwarders
+    }
+
+    /// Whether these are others than when that was last asked.
+    pub(super) fn take_forwarders_changed(&mut self) -> bool {
+        self.forwarders.take_changed()
     }
 
     /// The labels of a new entry, which hold until it is [released](Index::release).
@@ -96,6 +108,7 @@ impl Index {
         after: Option<&Entry>,
         objects: &Objects,
     ) {
+        self.forwarders.replace(before, after);
         let was_picked = self.census.is_picked(slot);
         self.unjudged.note(slot, before, after, was_picked);
         match (before, after) {

@@ -14,6 +14,7 @@ mod change;
 mod claims;
 mod entry;
 mod exclusion;
+mod forwarders;
 mod half_hash;
 mod index;
 mod labels;
@@ -37,6 +38,7 @@ mod workload;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
     time::SystemTime,
 };
@@ -210,13 +212,13 @@ impl Mesh {
     }
 
     /// The addresses of the Pods that ask for others, by their labels: CoreDNS and its caches on the nodes. Ascending, once each.
-    pub fn forwarders(&self) -> Vec<std::net::IpAddr> {
-        Vec::new()
+    pub fn forwarders(&self) -> Vec<IpAddr> {
+        self.index.forwarders().addresses().collect()
     }
 
     /// Whether [`Mesh::forwarders`] are others than when that was last asked.
     pub fn take_forwarders_changed(&mut self) -> bool {
-        false
+        self.index.take_forwarders_changed()
     }
 
     /// From now on every object is noted whose endpoints may be judged otherwise, or only those that are noted on.

@@ -5,6 +5,13 @@ use std::{num::NonZeroI64, sync::Arc};
 use super::{addresses::Addresses, exclusion::Exclusion};
 use crate::manifest::{Attributes, Notes, Pod, WorkloadEntry};
 
+/// The labels of Pods that ask for others, as Kubernetes' and CoreDNS' own manifests give them.
+const OF_FORWARDERS: [(&str, &str); 3] = [
+    ("k8s-app", "kube-dns"),
+    ("k8s-app", "node-local-dns"),
+    ("app.kubernetes.io/name", "coredns"),
+];
+
 /// What an object says of its workload's health and part among others, and what is noted on it for us.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Statement {
@@ -12,6 +19,8 @@ pub struct Statement {
     pub excluded: Option<Exclusion>,
     /// Whether it is reported to be well: a WorkloadEntry's `Healthy` condition is `True`.
     pub reports_well: bool,
+    /// Whether its labels say that it asks for others: CoreDNS and its caches on the nodes.
+    pub(super) asks_for_others: bool,
     /// When the report was made, where it says so: the complement of the seconds, so that none takes no place of its own.
     pub(super) reported: Option<NonZeroI64>,
     /// `metadata.creationTimestamp` in seconds since 1970, 0 without one.
@@ -65,6 +74,10 @@ impl Statement {
     pub(super) fn of_pod(pod: &mut Pod) -> Self {
         Self {
             excluded: pod_exclusion(pod),
+            asks_for_others: pod
+                .labels
+                .iter()
+                .any(|label| OF_FORWARDERS.contains(&label)),
             notes: pod.notes.take(),
             ..Self::default()
         }
@@ -72,7 +85,10 @@ impl Statement {
 
     /// Whether it says no more than many others do: attributes, and that all is well.
     pub(super) fn is_usual(&self) -> bool {
-        self.excluded.is_none() && self.reported.is_none() && self.notes.is_none()
+        self.excluded.is_none()
+            && self.reported.is_none()
+            && self.notes.is_none()
+            && !self.asks_for_others
     }
 }
 

@@ -543,3 +543,4 @@ fn counts_endpoints_by_state() {
 mod annotations;
 mod attributes;
 mod clusters;
+mod forwarders;

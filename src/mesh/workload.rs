@@ -51,6 +51,12 @@ impl Workload {
         stated.unwrap_or(Attributes::plain())
     }
 
+    /// Whether it is a Pod that asks for others, by its labels, and is in.
+    pub(super) fn asks_for_others(&self) -> bool {
+        let said = self.statement.as_ref();
+        said.is_some_and(|said| said.asks_for_others && said.excluded.is_none())
+    }
+
     /// Its name, where it has that in place of an address.
     pub fn name(&self) -> Option<&Name> {
         match &self.addresses {
