@@ -37,6 +37,7 @@ fn service(namespace: &str, host: &str, endpoints: EndpointSource) -> Object {
         hosts: vec![name(host)],
         addresses: Vec::new(),
         resolution: Resolution::Static,
+        ports: Vec::new(),
         endpoints,
         export: Export::Everyone,
         notes: None,
@@ -58,7 +59,7 @@ fn pod(pod: &str, namespace: &str, text: &str, ip: &str, ready: &str) -> Object 
 }
 
 fn inline(ip: &str) -> EndpointSource {
-    EndpointSource::Inline(vec![Address::Ip(ip.parse().expect("an IP"))])
+    EndpointSource::Inline(vec![Address::Ip(ip.parse().expect("an IP")).into()])
 }
 
 fn selector(text: &str) -> EndpointSource {

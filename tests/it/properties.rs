@@ -16,8 +16,8 @@ use meshdns::{
     diagnostic::{FilePlace, Kind, ObjectKey, Position},
     dns::{Name, RecordType, Serial},
     manifest::{
-        Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
-        NotedWeight, Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
+        Address, Attributes, Contents, Document, DocumentOutcome, Endpoint, EndpointSource, Export,
+        LabelMap, Metadata, NotedWeight, Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
     },
     mesh::{FileChange, Reading, ResolvedName},
     pipeline::{Pipeline, Policy},
@@ -120,6 +120,10 @@ fn ip_or_name() -> impl Strategy<Value = Address> {
     ]
 }
 
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    ip_or_name().prop_map(Endpoint::from)
+}
+
 /// What is told of names: addresses, that there are none, an alias, or nothing any more.
 fn told() -> impl Strategy<Value = BTreeMap<Name, Option<ResolvedName>>> {
     let alias = prop::option::weighted(0.1, prop::sample::select(&NAMES[..]));
@@ -149,7 +153,7 @@ fn metadata() -> impl Strategy<Value = Metadata> {
 fn service_entry() -> impl Strategy<Value = Object> {
     let endpoints = prop_oneof![
         Just(EndpointSource::Neither),
-        prop::collection::vec(ip_or_name(), 0..3).prop_map(EndpointSource::Inline),
+        prop::collection::vec(endpoint(), 0..3).prop_map(EndpointSource::Inline),
         labels().prop_map(EndpointSource::Selector),
     ];
     let resolution = prop::sample::select(vec![
@@ -181,6 +185,7 @@ fn service_entry() -> impl Strategy<Value = Object> {
                     hosts,
                     addresses,
                     resolution,
+                    ports: Vec::new(),
                     endpoints,
                     export,
                     notes: None,
@@ -199,6 +204,7 @@ fn workload_entry() -> impl Strategy<Value = Object> {
                     metadata,
                     labels: labels.clone(),
                     address: address.clone(),
+                    attributes: Attributes::default(),
                     healthy: healthy.map(Box::from),
                     health_checks_enabled: enabled,
                     reported: None,
