@@ -183,7 +183,10 @@ impl HostStory {
         }
         let of_group = |group: &Group| {
             // An endpoint's addresses of two families have each a part; it is one endpoint.
-            let parts = candidate.addresses.iter().map(|address| group.part_of(address));
+            let parts = candidate
+                .addresses
+                .iter()
+                .map(|address| group.part_of(address));
             parts.sum::<f64>()
         };
         Some(split.groups.iter().map(of_group).sum())

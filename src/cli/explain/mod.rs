@@ -115,7 +115,8 @@ impl ExplainArgs {
             upstreams.resolve(&mut loaded.pipeline, Some(&hosts));
         }
         health::join(&mut loaded.pipeline, &config, self.server.as_deref())?;
-        let explanation = explain::explain(&loaded.pipeline, &name, self.record_type.0, self.client);
+        let explanation =
+            explain::explain(&loaded.pipeline, &name, self.record_type.0, self.client);
         let others = upstreams
             .as_ref()
             .filter(|_| explanation.is_others)

@@ -81,7 +81,10 @@ fn answer(split: &Split, mode: AnswerMode) -> String {
         (_, []) => "nothing: nobody who has a share is in".to_owned(),
         (AnswerMode::All, _) => format!("all addresses of who has a share, in random order{most}"),
         (_, [one]) if split.groups.len() > 1 => {
-            format!("all addresses of {}, which has every question{most}", one.name)
+            format!(
+                "all addresses of {}, which has every question{most}",
+                one.name
+            )
         }
         (AnswerMode::Mix, _) => {
             format!("a set in the proportion of the shares, drawn for each question{most}")

@@ -5,11 +5,14 @@ use std::{
     time::SystemTime,
 };
 
-use super::{super::{
-    load::Others,
-    output::{count, host},
-    table,
-}, shares};
+use super::{
+    super::{
+        load::Others,
+        output::{count, host},
+        table,
+    },
+    shares,
+};
 use crate::{
     authority::Standing,
     explain::{Explanation, HostStory, Miss, NearWorkload, Outcome, Via, about_name},
