@@ -120,6 +120,20 @@ impl Percent {
         (hundredths <= Self::WHOLE.0).then_some(Self(hundredths))
     }
 
+    /// As it is written: a number of percent with at most two decimals, without a sign; `None` for anything else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |text: &str, longest| {
+            (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if !is_number(whole, 3) || !is_number(decimals, 2) {
+            return None;
+        }
+        let tenth = if decimals.len() == 1 { 10 } else { 1 };
+        let hundredths = whole.parse::<u16>().ok()? * 100 + decimals.parse::<u16>().ok()? * tenth;
+        Self::from_hundredths(hundredths)
+    }
+
     /// In hundredths of a percent.
     pub fn hundredths(self) -> u16 {
         self.0

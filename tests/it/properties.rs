@@ -474,7 +474,7 @@ proptest! {
         when_all_unhealthy in prop::sample::select(vec![WhenAllUnhealthy::None, WhenAllUnhealthy::All]),
         changes in prop::collection::vec((prop::collection::vec(change(), 0..3), told()), 1..8),
     ) {
-        let policy = Policy { settings, when_all_unhealthy, checks: None };
+        let policy = Policy { settings, when_all_unhealthy, checks: None, traffic: std::sync::Arc::default() };
         let mut incremental = Pipeline::new(policy.clone());
         let (mut files, mut all_told) = (BTreeMap::new(), BTreeMap::new());
         let mut wanted = BTreeSet::new();
