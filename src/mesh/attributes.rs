@@ -42,7 +42,7 @@ impl Alike {
     pub(super) fn statement(
         &mut self,
         said: Statement,
-        attributes: Attributes,
+        attributes: &Attributes,
     ) -> Option<Arc<Statement>> {
         let is_plain = attributes.is_plain();
         if said.is_usual() {
@@ -60,8 +60,8 @@ impl Alike {
     }
 
     /// The one copy of attributes, with the statements of nothing else.
-    fn known(&mut self, attributes: Attributes) -> (&Arc<Attributes>, &[Arc<Statement>; 2]) {
-        if !self.statements.contains_key(&attributes) {
+    fn known(&mut self, attributes: &Attributes) -> (&Arc<Attributes>, &[Arc<Statement>; 2]) {
+        if !self.statements.contains_key(attributes) {
             if self.statements.len() >= MAX_KNOWN {
                 self.statements.clear();
             }
@@ -76,7 +76,7 @@ impl Alike {
             let statements = [false, true].map(statement);
             self.statements.insert(attributes, statements);
         }
-        let known = self.statements.get_key_value(&attributes);
+        let known = self.statements.get_key_value(attributes);
         known.expect("it was put there where it was not")
     }
 

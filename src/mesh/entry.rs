@@ -38,8 +38,8 @@ impl Entry {
             (Self::Workload(workload), Self::Workload(before)) => {
                 if let Some(workload) = Arc::get_mut(workload) {
                     let said = workload.statement.as_deref().cloned();
-                    let attributes = before.attributes().clone();
-                    workload.statement = alike.statement(said.unwrap_or_default(), attributes);
+                    let said = said.unwrap_or_default();
+                    workload.statement = alike.statement(said, before.attributes());
                 }
             }
             _ => {}

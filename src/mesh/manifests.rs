@@ -327,8 +327,8 @@ impl<'t> Topology<'t> {
         labels: &'l [(&'l str, &'l str)],
     ) -> impl Iterator<Item = (&'l str, &'l str)> {
         let is_other = |(key, value): &(&str, &str)| {
-            !LOCALITY_LABELS.contains(key)
-                && !(*key == NETWORK_LABEL && Some(*value) == self.network)
+            let is_network = *key == NETWORK_LABEL && Some(*value) == self.network;
+            !is_network && !LOCALITY_LABELS.contains(key)
         };
         labels.iter().copied().filter(is_other)
     }

@@ -57,7 +57,7 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
         }
         Object::WorkloadEntry(mut entry) => {
             let said = Statement::of_workload_entry(&mut entry);
-            let statement = index.alike().statement(said, entry.attributes);
+            let statement = index.alike().statement(said, &entry.attributes);
             let key = key(entry.metadata, index);
             Entry::Workload(Arc::new(Workload {
                 labels: index.acquire(&key.namespace, &entry.labels),
@@ -70,7 +70,7 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
         Object::Pod(mut pod) => {
             let said = Statement::of_pod(&mut pod);
             let attributes = Attributes::of_weight(pod.weight);
-            let statement = index.alike().statement(said, attributes);
+            let statement = index.alike().statement(said, &attributes);
             let key = key(pod.metadata, index);
             Entry::Workload(Arc::new(Workload {
                 labels: index.acquire(&key.namespace, &pod.labels),

@@ -2,6 +2,9 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use proptest::prelude::*;
+use serde_json::json;
+
 use crate::{
     manifest::{self, TrafficNotes},
     mesh::{FileChange, Mesh, Reading},
@@ -154,5 +157,142 @@ fn what_was_derived_is_derived_again() {
         ] {
             assert_eq!(pod(status, metadata), 1, "{status}");
         }
+    }
+}
+
+/// The ports of a service: names that endpoints use too, over TCP and UDP.
+fn service_ports() -> impl Strategy<Value = Vec<serde_json::Value>> {
+    let all = vec![
+        json!({"number": 80, "name": "http", "protocol": "HTTP", "targetPort": 8080}),
+        json!({"number": 443, "name": "TLS", "protocol": "https"}),
+        json!({"number": 53, "name": "dns", "protocol": "UDP", "targetPort": 53}),
+        json!({"number": 27017, "name": "db"}),
+    ];
+    prop::sample::subsequence(all, 1..=4)
+}
+
+/// What an endpoint says of itself; `ports` are the service's.
+fn endpoint(ports: &[serde_json::Value]) -> impl Strategy<Value = serde_json::Value> + use<> {
+    let names = ports
+        .iter()
+        .filter_map(|port| Some(port["name"].as_str()?.to_owned()));
+    let names: Vec<_> = names.collect();
+    let most = names.len();
+    (
+        prop::sample::select(vec!["10.0.0.1", "2001:db8::1", ""]),
+        prop::option::of(prop::sample::select(vec![0_u32, 1, 7, u32::MAX])),
+        prop::sample::subsequence(names, 0..=most),
+        prop::sample::subsequence(
+            vec![
+                ("version", "v1"),
+                ("Example.com/Team", "a"),
+                ("istio-locality", "x.y"),
+                ("topology.istio.io/network", "other"),
+                ("topology.kubernetes.io/zone", "z"),
+            ],
+            0..=5,
+        ),
+        prop::option::of(prop::sample::select(vec!["eu", "us east/a b/c", "//c"])),
+        any::<bool>(),
+    )
+        .prop_map(|(address, weight, ports, labels, locality, has_network)| {
+            let mut endpoint = json!({});
+            if !address.is_empty() {
+                endpoint["address"] = address.into();
+            }
+            if address.is_empty() || has_network {
+                endpoint["network"] = "net one".into();
+            }
+            if let Some(weight) = weight {
+                endpoint["weight"] = weight.into();
+            }
+            if !ports.is_empty() {
+                let ports = ports.into_iter().zip(8_000..);
+                endpoint["ports"] = ports
+                    .map(|(name, port)| (name, port.into()))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into();
+            }
+            let labels = labels.into_iter();
+            endpoint["labels"] = labels
+                .map(|(key, value)| (key.to_owned(), value.into()))
+                .collect::<serde_json::Map<_, _>>()
+                .into();
+            if let Some(locality) = locality {
+                endpoint["locality"] = locality.into();
+            }
+            endpoint
+        })
+}
+
+/// Annotations that can be read.
+fn annotations() -> impl Strategy<Value = serde_json::Value> {
+    let shares = prop::sample::select(vec![
+        vec![],
+        vec![("meshdns.io/share", "pod=10")],
+        vec![("meshdns.io/share", "vm=99.99, pod=0.01")],
+        vec![
+            ("meshdns.io/share", "v1=33.3,v2=10,other=0"),
+            ("meshdns.io/share-by", "label:app.kubernetes.io/version"),
+        ],
+    ]);
+    let others = prop::sample::subsequence(
+        vec![
+            ("meshdns.io/answer", "mix"),
+            ("meshdns.io/max-addresses", "0"),
+            ("meshdns.io/https", "h3,h2"),
+            ("meshdns.io/txt", "[\"a \\\"b\\\"\", \"[x\", \"\"]"),
+            (
+                "meshdns.io/grpc-config",
+                "[{\"serviceConfig\": {\"a\": 1}}]",
+            ),
+            ("meshdns.io/ptr", "true"),
+            ("networking.istio.io/traffic-distribution", "preferSameNode"),
+            ("meshdns.io/state", "drain"),
+        ],
+        0..=8,
+    );
+    (shares, others).prop_map(|(shares, others)| {
+        let annotations = shares.into_iter().chain(others);
+        let annotations = annotations.map(|(name, value)| (name.to_owned(), value.into()));
+        serde_json::Value::Object(annotations.collect())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_asked_of_answers_is_asked_again(
+        annotations in annotations(),
+        (ports, endpoints) in service_ports().prop_flat_map(|ports| {
+            let endpoints = prop::collection::vec(endpoint(&ports), 0..4);
+            (Just(ports), endpoints)
+        }),
+        vm in endpoint(&[json!({"name": "http"})]),
+        weight in 0..3_u32,
+    ) {
+        let objects = [
+            json!({
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "ServiceEntry",
+                "metadata": {"name": "a", "annotations": annotations},
+                "spec": {"hosts": ["a.test"], "resolution": "STATIC", "ports": ports, "endpoints": endpoints},
+            }),
+            json!({
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "WorkloadEntry",
+                "metadata": {"name": "a"},
+                "spec": vm,
+            }),
+            json!({
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "a", "annotations": {"meshdns.io/weight": weight.to_string()}},
+                "status": {"podIP": "10.0.0.2", "conditions": [{"type": "Ready", "status": "True"}]},
+            }),
+        ];
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        prop_assert_eq!(check(&list.to_string()), 3);
     }
 }
