@@ -19,7 +19,7 @@ pub use query::{Edns, Query};
 use crate::{
     authority::Verdict,
     dns::{Class, Rcode, RecordType, Ttl},
-    zone::{AddressRecords, Asker, Draws, Found, Owner, RRset, RRsets, Snapshot},
+    zone::{AddressRecords, Draws, Found, Owner, RRset, RRsets, Snapshot},
 };
 
 /// What a query gets, borrowed from the snapshot.
@@ -33,6 +33,8 @@ pub struct Answer<'s> {
     pub nsid: Option<&'s [u8]>,
     /// Set where an upstream's answer comes before this one, for clients that names are looked up for.
     pub others: Option<Others>,
+    /// Whether [`Query::asker`] decides what this is.
+    pub depends_on_asker: bool,
 }
 
 impl<'s> Answer<'s> {
@@ -43,6 +45,7 @@ impl<'s> Answer<'s> {
             apex_at: None,
             nsid: None,
             others: None,
+            depends_on_asker: false,
         }
     }
 }
@@ -143,6 +146,9 @@ fn of_mesh<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: Found<'s>) -> A
     match found {
         Found::Name(owner) => Answer {
             apex_at: Some(owner.apex_at),
+            depends_on_asker: owner
+                .records
+                .is_some_and(|records| records.draws().is_some()),
             ..Answer::outside_zones(at_name(snapshot, owner, query))
         },
         Found::NoName { apex_at } => {
@@ -222,7 +228,7 @@ fn at_name<'s>(snapshot: &'s Snapshot, owner: Owner<'s>, query: &Query<'_>) -> O
     let addresses = |rrset: fn(RRsets<'s>) -> RRset<'s>| {
         let records = owner.records?;
         if let Some(draws) = records.draws() {
-            return drawn(snapshot, draws, records, query);
+            return draw(snapshot, draws, records, query);
         }
         let rrset = Some(rrset(records)).filter(|rrset| !rrset.is_empty())?;
         let records = rrset.rotated(query.turn, snapshot.max_addresses());
@@ -253,19 +259,17 @@ fn at_name<'s>(snapshot: &'s Snapshot, owner: Owner<'s>, query: &Query<'_>) -> O
 
 /// What a host answers whose addresses have parts of their own.
 #[inline(never)] // Most hosts are none: they don't pay for this.
-fn drawn<'s>(
+fn draw<'s>(
     snapshot: &'s Snapshot,
     draws: &'s Draws,
     records: RRsets<'s>,
     query: &Query<'_>,
 ) -> Option<Outcome<'s>> {
-    let asker = query
-        .client
-        .map_or(Asker::Direct, |client| snapshot.asker(client));
     let max_addresses = snapshot.max_addresses();
     let (ttl, record_type) = (records.ttl(), query.record_type);
-    let drawn = draws.draw(ttl, record_type, asker, query.turn, max_addresses);
-    drawn.map(Outcome::Addresses)
+    draws
+        .draw(ttl, record_type, query.asker, query.turn, max_addresses)
+        .map(Outcome::Addresses)
 }
 
 /// Whether a name has no records of a type whatever else there is to read.
