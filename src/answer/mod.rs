@@ -33,11 +33,15 @@ pub struct Answer<'s> {
     pub nsid: Option<&'s [u8]>,
     /// Set where an upstream's answer comes before this one, for clients that names are looked up for.
     pub others: Option<Others>,
-    /// Whether [`Query::asker`] decides what this is.
-    pub depends_on_asker: bool,
 }
 
 impl<'s> Answer<'s> {
+    /// Whether another [`Query::asker`] gets another one.
+    #[inline] // Asked once an answer.
+    pub fn depends_on_asker(&self) -> bool {
+        matches!(&self.outcome, Outcome::Addresses(addresses) if addresses.depends_on_asker())
+    }
+
     /// One that belongs to no zone of ours.
     fn outside_zones(outcome: Outcome<'s>) -> Self {
         Self {
@@ -45,7 +49,6 @@ impl<'s> Answer<'s> {
             apex_at: None,
             nsid: None,
             others: None,
-            depends_on_asker: false,
         }
     }
 }
@@ -146,9 +149,6 @@ fn of_mesh<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: Found<'s>) -> A
     match found {
         Found::Name(owner) => Answer {
             apex_at: Some(owner.apex_at),
-            depends_on_asker: owner
-                .records
-                .is_some_and(|records| records.draws().is_some()),
             ..Answer::outside_zones(at_name(snapshot, owner, query))
         },
         Found::NoName { apex_at } => {

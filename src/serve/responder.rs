@@ -198,7 +198,7 @@ impl Replies {
         let limit_bytes = terms.limit_bytes;
         let mut answer = answer(snapshot, query);
         let (mut query, asking) = (query, &mut None);
-        if answer.depends_on_asker || forwards && answer.others.is_some() {
+        if answer.depends_on_asker() || forwards && answer.others.is_some() {
             // Nobody looks who asks where that does not matter.
             terms.asker = snapshot.asker((*client).into());
             query = asking.insert(Query {

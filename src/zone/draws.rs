@@ -121,7 +121,7 @@ impl Draws {
         let rest = ((turn - turns_start) << 32) / (pool.turns_end - turns_start);
         let turn = u32::try_from(rest).expect("the turn is in the pool");
         let max_addresses = draw.max_addresses.unwrap_or(max_addresses);
-        Some(if pool.ends.is_empty() {
+        let records = if pool.ends.is_empty() {
             RRset::new(ttl, record_type, &pool.octets).rotated(turn, max_addresses)
         } else {
             let count = match max_addresses {
@@ -129,7 +129,8 @@ impl Draws {
                 MaxAddresses::Fitting | MaxAddresses::All => pool.count,
             };
             AddressRecords::drawn(ttl, record_type, Drawn { pool, turn }, count)
-        })
+        };
+        Some(records.for_one_asker(family.forwarder.is_some()))
     }
 }
 

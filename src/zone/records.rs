@@ -263,6 +263,7 @@ impl<'s> RRset<'s> {
             chosen: Chosen::Run(run),
             count: kept,
             may_be_fewer: max_addresses == MaxAddresses::Fitting,
+            depends_on_asker: false,
         }
     }
 
@@ -284,6 +285,7 @@ pub struct AddressRecords<'s> {
     count: usize,
     /// Whether fewer of them do as well.
     may_be_fewer: bool,
+    depends_on_asker: bool,
 }
 
 /// Which addresses those are.
@@ -317,12 +319,27 @@ impl<'s> AddressRecords<'s> {
             chosen: Chosen::Drawn(drawn),
             count,
             may_be_fewer: true,
+            depends_on_asker: false,
         }
     }
 
     /// How many records.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// Whether another asker gets others.
+    #[inline] // Asked once an answer.
+    pub fn depends_on_asker(&self) -> bool {
+        self.depends_on_asker
+    }
+
+    /// The same, of which another asker gets others, or not.
+    pub(super) fn for_one_asker(self, depends_on_asker: bool) -> Self {
+        Self {
+            depends_on_asker,
+            ..self
+        }
     }
 
     /// How many bytes [`AddressRecords::write`] appends.
@@ -392,7 +409,9 @@ impl<'s> AddressRecords<'s> {
         match &self.chosen {
             Chosen::Run(Run { head, tail }) => {
                 for run in [*head, *tail] {
-                    run.as_chunks::<ADDRESS_LEN>().0.iter().for_each(&mut push);
+                    for address in run.as_chunks::<ADDRESS_LEN>().0 {
+                        push(address);
+                    }
                 }
             }
             Chosen::Drawn(drawn) => drawn.each(self.count, push),
