@@ -58,6 +58,8 @@ pub struct Status {
     pub state: Option<StateStatus>,
     /// What persons say of endpoints, where anybody does.
     pub orders: Option<Arc<OrdersStatus>>,
+    /// How many targets fail their check and answer all the same, because a host has nobody else.
+    pub last_ones: usize,
     /// The endpoints that are checked, the first 10,000, where they are to be named.
     pub checked: Option<Arc<[CheckedEndpoint]>>,
     /// How changes are noticed.

@@ -7,10 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
 
 use crate::{
     health::{Ruling, TargetChanges, TargetId, Wanted},
+    pipeline::JudgedEndpoint,
     source::Waker,
 };
 
@@ -28,6 +32,8 @@ struct State {
     wanted: HashMap<TargetId, Wanted>,
     unwanted: Vec<TargetId>,
     told: HashMap<TargetId, Ruling>,
+    /// Who asks what holds of endpoints.
+    asking: Vec<oneshot::Sender<Arc<[JudgedEndpoint]>>>,
     /// Whether every target that was wanted at the start was probed once.
     is_settled: bool,
 }
@@ -73,6 +79,31 @@ impl Health {
         let mut state = self.lock();
         if state.wanted.is_empty() && !mem::replace(&mut state.is_settled, true) {
             self.settled.notify_all();
+        }
+    }
+
+    /// What holds of the endpoints that are checked; `None` where the loop has other things to do for longer than `patience`.
+    pub async fn judged(&self, patience: Duration) -> Option<Arc<[JudgedEndpoint]>> {
+        let (teller, told) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            state.asking.retain(|asker| !asker.is_closed());
+            state.asking.push(teller);
+        }
+        self.waker.nudge();
+        timeout(patience, told).await.ok()?.ok()
+    }
+
+    /// Tells those who ask what holds of endpoints, where anybody does.
+    pub(super) fn answer(&self, judge: impl FnOnce() -> Vec<JudgedEndpoint>) {
+        let asking = mem::take(&mut self.lock().asking);
+        if asking.is_empty() {
+            return;
+        }
+        let judged = Arc::from(judge());
+        for asker in asking {
+            // Who has no patience left is gone.
+            let _ = asker.send(Arc::clone(&judged));
         }
     }
 

@@ -133,6 +133,8 @@ impl Worker {
                     self.change_policy(policy, health);
                 }
                 self.take_in_told();
+                let pipeline = &self.intake.pipeline;
+                self.shared.health.answer(|| pipeline.judged_endpoints());
             }
             let every_file = self.shared.orders.take_reload();
             self.pace();
@@ -483,6 +485,7 @@ impl Worker {
         status.endpoints = mesh.endpoint_counts();
         status.diagnostics = self.intake.pipeline.diagnostic_counts();
         status.orders = self.persons.status(&self.intake.pipeline);
+        status.last_ones = self.intake.pipeline.last_ones_count();
         status.checked = self.options.health.names_endpoints.then(|| {
             let mut checked = self.intake.pipeline.checked_endpoints();
             checked.truncate(MAX_NAMED);

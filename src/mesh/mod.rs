@@ -276,6 +276,14 @@ impl Mesh {
         }
     }
 
+    /// The hosts that the endpoints of an object stand for, some twice, in no order.
+    pub(crate) fn hosts_of(&self, slot: Slot) -> Vec<&Name> {
+        if !self.ledger.is_served(slot) {
+            return Vec::new();
+        }
+        self.index.hosts_of(self.ledger.objects().get(slot))
+    }
+
     /// Notes that the endpoints of an object are judged otherwise: the hosts that they serve are affected.
     pub(crate) fn touch(&mut self, slot: Slot) {
         if self.ledger.is_served(slot) {

@@ -4,6 +4,8 @@
 
 mod checked;
 mod checks;
+mod judged;
+mod last_ones;
 mod remarks;
 mod targets;
 
@@ -18,8 +20,11 @@ use std::{
 use foldhash::HashMap;
 use smallvec::SmallVec;
 
-pub use self::checked::CheckedEndpoint;
-use self::targets::Targets;
+pub use self::{
+    checked::CheckedEndpoint,
+    judged::{EndpointPlace, JudgedEndpoint},
+};
+use self::{checked::for_each_checked, last_ones::LastOnes, targets::Targets};
 use super::Pipeline;
 use crate::{
     diagnostic::{Diagnostic, ObjectKey},
@@ -54,6 +59,8 @@ pub(super) struct Health {
     orders: HashMap<Slot, SmallVec<[EndpointOrder; 1]>>,
     /// Those that came or went since that was last taken.
     order_changes: Vec<OrderChange>,
+    /// Whom hosts keep for want of others.
+    pub(super) last_ones: LastOnes,
     /// What is to be said of single objects.
     remarks: HashMap<Slot, Vec<Diagnostic>>,
     /// What is to be said that was not before, and what no longer.
@@ -220,6 +227,11 @@ impl Pipeline {
     /// Whether every report is too old, so that they hold as they are: it is the objects that nobody renews.
     pub fn holds_stale(&self) -> bool {
         self.health.verdicts.holds_stale
+    }
+
+    /// How many targets fail and answer all the same, because a host has nobody else.
+    pub fn last_ones_count(&self) -> usize {
+        self.health.last_ones.len()
     }
 
     /// The objects that changed, then those of which something else was said.
