@@ -20,7 +20,6 @@ use meshdns::{
     control,
     hickory::MeshHandler,
     pipeline::Policy,
-    select::WhenAllUnhealthy,
     source::{FollowLinks, Wish},
     zone::{Settings, Snapshot},
 };
@@ -52,8 +51,7 @@ async fn main() -> anyhow::Result<()> {
                     seed: random_seed(),
                     ..Settings::default()
                 }),
-                when_all_unhealthy: WhenAllUnhealthy::None,
-                checks: None,
+                ..Policy::default()
             },
             follow_links: FollowLinks::default(),
             wish: Wish::Events,

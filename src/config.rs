@@ -6,6 +6,7 @@
 //!
 //! Never opens a socket and never reads the mesh.
 
+mod answers;
 mod contradiction;
 pub mod file;
 mod forward;
@@ -23,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+pub use answers::Answers;
 pub use contradiction::{Contradiction, Taken};
 use file::TcpKeys;
 pub use file::{File, FileError};
@@ -39,7 +41,6 @@ use crate::{
     forward::Settings as ForwardSettings,
     health::Settings as HealthSettings,
     pipeline::Policy,
-    select::WhenAllUnhealthy,
     serve::{CertificateFiles, Listener, RateLimit, TcpLimits},
     source::{ClusterSettings, FollowLinks},
     wire::MAX_UDP_BYTES,
@@ -128,8 +129,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines are written.
     pub log_level: LogLevel,
-    /// What hosts answer that have no healthy endpoint.
-    pub when_all_unhealthy: WhenAllUnhealthy,
+    /// What answers hold.
+    pub answers: Answers,
     /// Domains that are answered as a whole.
     pub zones: Vec<Name>,
     /// Those of them that are answered in part: other names are forwarded.
@@ -228,10 +229,7 @@ impl Config {
                 .log_level
                 .or(file.log_level)
                 .unwrap_or_else(|| "info".parse().expect("a level")),
-            when_all_unhealthy: file
-                .answers
-                .and_then(|answers| answers.when_all_unhealthy)
-                .map_or(WhenAllUnhealthy::None, |when| when.0),
+            answers: answers::resolve(file.answers, file.forwarders),
             partial_zones: zones
                 .iter()
                 .filter(|zone| zone.is_partial)
@@ -272,9 +270,13 @@ impl Config {
                 ttl: self.ttl,
                 negative_ttl: self.negative_ttl,
                 identity: self.identity.clone(),
+                max_addresses: self.answers.max_addresses,
+                forwarders: self.answers.forwarders.clone(),
+                finds_forwarders: self.answers.finds_forwarders,
                 seed,
             }),
-            when_all_unhealthy: self.when_all_unhealthy,
+            when_all_unhealthy: self.answers.when_all_unhealthy,
+            traffic: Arc::new(self.answers.traffic.clone()),
         }
     }
 

@@ -24,7 +24,7 @@ pub enum Severity {
     Info,
     /// The object is used, but probably not as it was meant.
     Warning,
-    /// The object, document or file is not used: what it said before stays in service.
+    /// The object, document or file, or the value of an annotation about answers, is not used: what it said before stays in service.
     Error,
 }
 

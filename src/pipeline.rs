@@ -28,7 +28,7 @@ use crate::{
         Affected, Change, Kept, Labels, Mesh, News, ResolvedName, ResolvedNames, Slot, Unresolvable,
     },
     parallel,
-    select::{self, Choice, Gathering, NameUse, Selection, View, WhenAllUnhealthy},
+    select::{self, Choice, Gathering, NameUse, Selection, TrafficPolicy, View, WhenAllUnhealthy},
     zone::{self, Compiled, Editor, Settings, Snapshot},
 };
 
@@ -45,6 +45,8 @@ pub struct Policy {
     pub when_all_unhealthy: WhenAllUnhealthy,
     /// Which endpoints are checked; `None` where none is.
     pub checks: Option<Arc<CheckPolicy>>,
+    /// How questions are shared out among groups of endpoints.
+    pub traffic: Arc<TrafficPolicy>,
 }
 
 /// A mesh and the snapshot compiled from it.
@@ -183,6 +185,9 @@ impl Pipeline {
     /// The first call makes the snapshot ready, even without a change.
     pub fn compile(&mut self, now: SystemTime) -> Report {
         self.renew_health(now);
+        if self.mesh.take_forwarders_changed() {
+            self.set_forwarders();
+        }
         let affected = self.mesh.take_affected();
         self.recompile(affected, now)
     }
@@ -193,6 +198,7 @@ impl Pipeline {
         self.editor = Editor::succeeding(policy.settings.clone(), &before);
         self.set_checks(policy.checks.clone());
         self.policy = policy;
+        self.set_forwarders();
         self.renew_health(now);
         self.large.clear();
         let outdated = mem::take(&mut self.remarks).into_values();
@@ -272,7 +278,14 @@ impl Pipeline {
             resolved: &self.resolved,
             authority: self.editor.authority(),
             when_all_unhealthy: self.policy.when_all_unhealthy,
+            traffic: &self.policy.traffic,
         }
+    }
+
+    fn set_forwarders(&mut self) {
+        let finds = self.policy.settings.finds_forwarders;
+        let found = finds.then(|| self.mesh.forwarders());
+        self.editor.set_forwarders(found.unwrap_or_default().into());
     }
 
     /// Why nobody knows what `name` means as an endpoint; `None` where the mesh or others do.
@@ -351,7 +364,8 @@ impl Pipeline {
             }
         }
         let choices = parallel::map(&affected.hosts, |host| select::choose(&self.mesh, host));
-        let alike = Alike::of(&affected.hosts, &choices);
+        let own = |host: &Name| self.policy.traffic.shares.contains_key(host);
+        let alike = Alike::of(&affected.hosts, &choices, own);
         let compiled_choices = parallel::map(&alike.first, |(host, choice)| {
             self.known_choice(host, choice)
         });
@@ -493,11 +507,16 @@ struct Alike<'c, 'm> {
 }
 
 impl<'c, 'm> Alike<'c, 'm> {
-    fn of(hosts: &'c [Name], choices: &'c [Option<Choice<'m>>]) -> Self {
+    /// Hosts for which `has_own` holds are like none.
+    fn of(
+        hosts: &'c [Name],
+        choices: &'c [Option<Choice<'m>>],
+        has_own: impl Fn(&Name) -> bool,
+    ) -> Self {
         let mut known = HashMap::with_capacity_and_hasher(choices.len(), RandomState::default());
         let mut first = Vec::new();
         let numbers = hosts.iter().zip(choices).map(|(host, choice)| {
-            let choice = choice.as_ref()?;
+            let choice = choice.as_ref().filter(|_| !has_own(host))?;
             let number = *known.entry(choice.selector()?).or_insert(first.len());
             if number == first.len() {
                 first.push((host, choice));

@@ -9,12 +9,15 @@
 //! Never encodes a record and never remembers a decision.
 
 mod gather;
+mod split;
 
 use std::{net::IpAddr, sync::Arc};
 
 use smallvec::SmallVec;
 
 pub use gather::{Gathering, Kept, NameUse, gather};
+pub(crate) use split::has_weights;
+pub use split::{AskedBy, Group, Member, Split, TrafficPolicy};
 
 use crate::{
     authority::{Authority, Standing},
@@ -61,6 +64,8 @@ pub struct View<'v> {
     pub authority: &'v Authority,
     /// What a host answers when every candidate is left out for its health.
     pub when_all_unhealthy: WhenAllUnhealthy,
+    /// How questions are shared out among groups of endpoints.
+    pub traffic: &'v TrafficPolicy,
 }
 
 /// The endpoints of one host, chosen and not.
@@ -290,9 +295,17 @@ impl<'m> Choice<'m> {
     }
 
     /// The one selector that all ServiceEntries that answer select by, its namespace, and whether names may be endpoints:
-    /// hosts with the same ones gather the same. `None` where there are several or other endpoints.
+    /// hosts with the same ones gather the same. `None` where there are several or other endpoints, or
+    /// where more is asked of the host's answers.
     pub fn selector(&self) -> Option<(&'m Arc<str>, &'m Labels, bool)> {
         let (first, others) = self.chosen.split_first()?;
+        if self
+            .chosen
+            .iter()
+            .any(|service| split::is_asked_by(service))
+        {
+            return None;
+        }
         let selector = first.selector()?;
         let takes_names = first.takes_names();
         let is_alike = |other: &&Arc<Service>| {

@@ -7,7 +7,7 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use meshdns::{
-    diagnostic::{Diagnostic, code},
+    diagnostic::{Code, Diagnostic, code},
     manifest::{self, Contents, DocumentOutcome},
 };
 
@@ -151,6 +151,9 @@ fn codes_are_in_order_and_stand_once() {
     );
 }
 
+/// The one error that takes a value out of an object and not the object.
+const OF_A_VALUE: Code = code::UNREADABLE_ANNOTATION;
+
 #[test]
 fn an_object_with_an_error_is_rejected_and_no_other_is() {
     for path in folder("") {
@@ -164,13 +167,13 @@ fn an_object_with_an_error_is_rejected_and_no_other_is() {
                         && found.origin.in_file().map(|place| place.document)
                             == Some(document.place.document)
                 };
-                let found = contents
+                let mut found = contents
                     .diagnostics
                     .iter()
                     .filter(same)
-                    .map(|found| found.severity.as_str());
+                    .filter(|found| found.code != OF_A_VALUE);
                 assert!(
-                    found.clone().all(|severity| severity != "error"),
+                    found.all(|found| found.severity.as_str() != "error"),
                     "{name}: {key}"
                 );
             }
@@ -182,7 +185,7 @@ fn an_object_with_an_error_is_rejected_and_no_other_is() {
         let errors = contents
             .diagnostics
             .iter()
-            .filter(|found| found.severity.as_str() == "error")
+            .filter(|found| found.severity.as_str() == "error" && found.code != OF_A_VALUE)
             .count();
         // Of a file that is no manifest one word is enough.
         let is_told = |found: &Diagnostic| found.code.is_of_no_manifest();

@@ -19,7 +19,7 @@ pub use query::{Edns, Query};
 use crate::{
     authority::Verdict,
     dns::{Class, Rcode, RecordType, Ttl},
-    zone::{Found, Owner, RRset, RRsets, Rotated, Snapshot},
+    zone::{AddressRecords, Asker, Draws, Found, Owner, RRset, RRsets, Snapshot},
 };
 
 /// What a query gets, borrowed from the snapshot.
@@ -65,7 +65,7 @@ pub struct Others {
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome<'s> {
     /// Address records of the asked type.
-    Addresses(Rotated<'s>),
+    Addresses(AddressRecords<'s>),
     /// The zone's NS records, asked for at the apex.
     NameServers {
         /// The records, encoded, owned by the question's name.
@@ -220,8 +220,13 @@ fn refused_type(record_type: RecordType) -> Option<Outcome<'static>> {
 fn at_name<'s>(snapshot: &'s Snapshot, owner: Owner<'s>, query: &Query<'_>) -> Outcome<'s> {
     let is_apex = owner.apex_at == 0;
     let addresses = |rrset: fn(RRsets<'s>) -> RRset<'s>| {
-        let rrset = owner.records.map(rrset).filter(|rrset| !rrset.is_empty())?;
-        Some(Outcome::Addresses(rrset.rotated(query.turn)))
+        let records = owner.records?;
+        if let Some(draws) = records.draws() {
+            return drawn(snapshot, draws, records, query);
+        }
+        let rrset = Some(rrset(records)).filter(|rrset| !rrset.is_empty())?;
+        let records = rrset.rotated(query.turn, snapshot.max_addresses());
+        Some(Outcome::Addresses(records))
     };
     let positive = match query.record_type {
         RecordType::A => addresses(RRsets::a),
@@ -244,6 +249,23 @@ fn at_name<'s>(snapshot: &'s Snapshot, owner: Owner<'s>, query: &Query<'_>) -> O
             Outcome::NotReady
         }
     })
+}
+
+/// What a host answers whose addresses have parts of their own.
+#[inline(never)] // Most hosts are none: they don't pay for this.
+fn drawn<'s>(
+    snapshot: &'s Snapshot,
+    draws: &'s Draws,
+    records: RRsets<'s>,
+    query: &Query<'_>,
+) -> Option<Outcome<'s>> {
+    let asker = query
+        .client
+        .map_or(Asker::Direct, |client| snapshot.asker(client));
+    let max_addresses = snapshot.max_addresses();
+    let (ttl, record_type) = (records.ttl(), query.record_type);
+    let drawn = draws.draw(ttl, record_type, asker, query.turn, max_addresses);
+    drawn.map(Outcome::Addresses)
 }
 
 /// Whether a name has no records of a type whatever else there is to read.

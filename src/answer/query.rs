@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use crate::dns::{Class, Name, RecordType};
 
 /// One question to an authoritative server, and what its sender can take.
@@ -25,6 +27,8 @@ pub struct Query<'m> {
     /// Chooses the record that comes first. Evenly random over `0..=u32::MAX` and not derived from the message: ids are 0
     /// over HTTPS and QUIC, and a plain counter keeps step with clients that ask A and AAAA by turns.
     pub turn: u32,
+    /// Who asks, where that may matter: hosts whose addresses have parts of their own answer forwarders otherwise.
+    pub client: Option<IpAddr>,
 }
 
 impl<'m> Query<'m> {
@@ -41,6 +45,7 @@ impl<'m> Query<'m> {
             edns: None,
             cookie: &[],
             turn: 0,
+            client: None,
         }
     }
 }

@@ -9,22 +9,31 @@ use std::{
 use super::Query;
 use crate::{
     dns::{Class, Name, RecordType, Serial, Ttl},
+    manifest::MaxAddresses,
     zone::{Compiled, Editor, HostRecords, Identity, Settings, Snapshot},
 };
 
 /// `internal.com` is a declared zone, `solo.test` and `*.open.test` are hosts of their own.
 pub(crate) fn snapshot() -> &'static Snapshot {
-    static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| compile(true));
+    static SNAPSHOT: LazyLock<Arc<Snapshot>> =
+        LazyLock::new(|| compile(true, MaxAddresses::Fitting));
     &SNAPSHOT
 }
 
 /// The same where something else can't be read.
 pub(crate) fn in_part() -> &'static Snapshot {
-    static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| compile(false));
+    static SNAPSHOT: LazyLock<Arc<Snapshot>> =
+        LazyLock::new(|| compile(false, MaxAddresses::Fitting));
     &SNAPSHOT
 }
 
-fn compile(knows_all: bool) -> Arc<Snapshot> {
+/// The same where every answer holds all addresses.
+pub(crate) fn unlimited() -> &'static Snapshot {
+    static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| compile(true, MaxAddresses::All));
+    &SNAPSHOT
+}
+
+fn compile(knows_all: bool, max_addresses: MaxAddresses) -> Arc<Snapshot> {
     let host = |text: &str, addresses: &[&str]| {
         let addresses = addresses
             .iter()
@@ -46,7 +55,10 @@ fn compile(knows_all: bool) -> Arc<Snapshot> {
         host("solo.test", &["10.0.0.5"]),
         host("*.open.test", &["2001:db8::2"]),
     ]);
-    let mut editor = Editor::new(Arc::new(settings()));
+    let mut editor = Editor::new(Arc::new(Settings {
+        max_addresses,
+        ..settings()
+    }));
     editor.set_knows_all(knows_all);
     editor.apply(hosts, Serial(7)).snapshot
 }
@@ -74,6 +86,7 @@ pub(crate) fn query<'q>(name: &str, record_type: RecordType, buffer: &'q mut Vec
         edns: None,
         cookie: &[],
         turn: 0,
+        client: None,
     }
 }
 

@@ -7,10 +7,11 @@ use std::{io, path::PathBuf};
 use serde::Deserialize;
 
 use super::{
+    answers::AnswerKeys,
     health::HealthKeys,
     value::{
-        AllUnhealthy, AnswerBytes, CharacterString, ClusterName, Context, Domain, Folder,
-        ForwardPolicy, Http, Limit, Links, Listeners, LogFormat, LogLevel, Memory, Namespace,
+        AnswerBytes, CharacterString, ClusterName, Context, Domain, Folder, ForwardPolicy,
+        ForwarderRule, Http, Limit, Links, Listeners, LogFormat, LogLevel, Memory, Namespace,
         Network, Period, PodSelector, Slip, Switch, TtlPeriod, Upstream, Wait, Workers, Zone,
     },
     yaml::{Listed, OneOrMore},
@@ -75,6 +76,7 @@ pub struct File {
     pub log_level: Option<LogLevel>,
     pub identity: Option<IdentityKeys>,
     pub answers: Option<AnswerKeys>,
+    pub forwarders: Option<OneOrMore<ForwarderRule>>,
     pub cookies: Option<CookieKeys>,
     pub udp: Option<UdpKeys>,
     pub rate_limit: Option<RateLimitKeys>,
@@ -104,14 +106,6 @@ pub struct IdentityKeys {
     pub version: Option<CharacterString>,
     pub server_id: Option<CharacterString>,
     pub nsid: Option<CharacterString>,
-}
-
-/// What answers hold in special cases.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
-pub struct AnswerKeys {
-    pub when_all_unhealthy: Option<AllUnhealthy>,
 }
 
 /// How clients show that they are where they say.
@@ -267,7 +261,7 @@ mod tests {
         );
         check_error(
             "answers:\n  xyz: 1\n",
-            "meshdns.yaml:2:3: answers: unknown key `xyz`; known here: whenAllUnhealthy",
+            "meshdns.yaml:2:3: answers: unknown key `xyz`; known here: whenAllUnhealthy, maxAddresses, split, shares",
         );
     }
 

@@ -2,12 +2,13 @@
 //!
 //! Text goes in, a type that can't hold a wrong value comes out; what can't be one fails with [`ValueError`], which says
 //! what would be right. `yaml` reads the same forms from the file; `forward` has those that are about upstreams, `listen` those
-//! that are about addresses of our own, `kubernetes` those that are about clusters, `health` those that are about checks.
+//! that are about addresses of our own, `kubernetes` those that are about clusters, `health` those that are about checks, `traffic` those that are about shares and limits.
 
 mod forward;
 mod health;
 mod kubernetes;
 mod listen;
+mod traffic;
 
 use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
@@ -20,6 +21,9 @@ pub use health::{
 pub use kubernetes::{ClusterName, Context, Namespace, PodSelector};
 pub use listen::{Listen, Listeners};
 use tracing_subscriber::filter::Targets;
+pub use traffic::{
+    ForwarderAnswer, ForwarderRule, HealthFactor, MostAddresses, PartOfHundred, SideAddresses,
+};
 
 use crate::{
     dns::{Name, NameError, Ttl, TtlOutOfRange},
@@ -82,6 +86,23 @@ pub enum ValueError {
     /// Neither a network nor an address.
     #[error("expected a network or an address, as in 10.0.0.0/8 or 2001:db8::/32")]
     Network,
+    /// Not how many addresses an answer may hold.
+    #[error("expected auto, 0 for all, or a number up to 65535")]
+    MaxAddresses,
+    /// Not how many addresses of a group an answer holds.
+    #[error("expected a number from 1 to 65535, as in 2")]
+    SideAddresses,
+    /// Not how health carries a share.
+    #[error("expected 0%, or 100% to 1000%, as in 140%")]
+    HealthFactor,
+    /// Not a part of a hundred.
+    #[error(
+        "expected percent from 0 to 100 with at most two decimals and without a sign, as in 33.33"
+    )]
+    Percent,
+    /// Neither a network nor `auto`.
+    #[error("expected auto, a network or an address, as in 10.96.0.10")]
+    Forwarder,
     /// Not what a cluster can be called.
     #[error("expected 1 to 253 letters, digits or any of -._:/@, as in prod-eu")]
     ClusterName,

@@ -12,10 +12,11 @@ use serde::{
 
 use super::value::{
     AllFail, AllUnhealthy, AnswerBytes, Canary, CharacterString, CheckName, CheckedKind,
-    ClusterName, Context, Domain, Folder, ForwardPolicy, HostName, Http, Limit, Links, Listeners,
-    LogFormat, LogLevel, Memory, Namespace, Network, Period, PodSelector, ProbeNetwork,
-    ProbeSource, ReportAge, Share, Slip, Switch, TtlPeriod, Unmatched, Upstream, ValueError, Wait,
-    Workers, WorkloadGroups, Zone,
+    ClusterName, Context, Domain, Folder, ForwardPolicy, ForwarderAnswer, ForwarderRule,
+    HealthFactor, HostName, Http, Limit, Links, Listeners, LogFormat, LogLevel, Memory,
+    MostAddresses, Namespace, Network, PartOfHundred, Period, PodSelector, ProbeNetwork,
+    ProbeSource, ReportAge, Share, SideAddresses, Slip, Switch, TtlPeriod, Unmatched, Upstream,
+    ValueError, Wait, Workers, WorkloadGroups, Zone,
 };
 use crate::chain::Chain;
 
@@ -197,6 +198,12 @@ reads_as_text!(
     Listeners,
     Folder,
     ForwardPolicy,
+    ForwarderAnswer,
+    ForwarderRule,
+    HealthFactor,
+    MostAddresses,
+    PartOfHundred,
+    SideAddresses,
     HostName,
     Http,
     Limit,

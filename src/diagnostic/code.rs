@@ -114,6 +114,8 @@ codes! {
     ANNOTATION = "MDNS118";
     /// An annotation `meshdns.io/…` is none that meshdns reads, or has a value that it does not.
     OUR_ANNOTATION = "MDNS119";
+    /// An annotation that asks something of answers can't be read: the object is used, with what the annotation said before.
+    UNREADABLE_ANNOTATION = "MDNS120";
 
     /// A `ServiceEntry` has no host (S1).
     NO_HOSTS = "MDNS201";

@@ -5,7 +5,7 @@ use crate::{
     diagnostic::{FilePlace, Kind, Position},
     manifest::{
         Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
-        Object, Pod, Resolution, ServiceEntry,
+        NotedWeight, Object, Pod, Resolution, ServiceEntry,
     },
     mesh::{FileChange, Reading},
     pipeline::Policy,
@@ -40,6 +40,7 @@ fn service(namespace: &str, host: &str, endpoints: EndpointSource) -> Object {
         endpoints,
         export: Export::Everyone,
         notes: None,
+        traffic: None,
     }))
 }
 
@@ -52,6 +53,7 @@ fn pod(pod: &str, namespace: &str, text: &str, ip: &str, ready: &str) -> Object 
         ready: Some(ready.to_owned().into()),
         addresses: [ip.parse().expect("an IP")].into_iter().collect(),
         notes: None,
+        weight: NotedWeight::Unset,
     }))
 }
 

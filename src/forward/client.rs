@@ -1,4 +1,7 @@
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use arc_swap::ArcSwap;
 
@@ -120,7 +123,7 @@ impl Passed {
 
 /// Whether the mesh has the answer to a question for `name`.
 pub(super) fn is_in_mesh(mesh: &Mesh, name: &Name, record_type: RecordType) -> bool {
-    in_mesh(&mesh.load(), name, record_type, 0).is_some()
+    in_mesh(&mesh.load(), name, record_type, (0, None)).is_some()
 }
 
 /// What the mesh answers for `name`; `None` where others do.
@@ -128,10 +131,11 @@ fn in_mesh<'s>(
     snapshot: &'s Snapshot,
     name: &Name,
     record_type: RecordType,
-    turn: u32,
+    (turn, client): (u32, Option<IpAddr>),
 ) -> Option<Answer<'s>> {
     let query = Query {
         turn,
+        client,
         ..Query::of(name, record_type)
     };
     let answer = answer(snapshot, &query);
@@ -160,7 +164,8 @@ fn leads_into<'a, 's>(
     query: &Query<'_>,
 ) -> Option<(&'a [Alias], Answer<'s>)> {
     aliases.iter().enumerate().find_map(|(at, alias)| {
-        let answer = in_mesh(snapshot, &alias.target, query.record_type, query.turn)?;
+        let asker = (query.turn, query.client);
+        let answer = in_mesh(snapshot, &alias.target, query.record_type, asker)?;
         Some((&aliases[..=at], answer))
     })
 }

@@ -1,4 +1,7 @@
-use std::hash::{BuildHasher, RandomState};
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+};
 
 use hickory_server::{
     proto::{
@@ -27,6 +30,7 @@ pub(super) struct Question {
     record_type: RecordType,
     class: Class,
     edns: Option<Edns>,
+    client: Option<IpAddr>,
 }
 
 impl Question {
@@ -41,6 +45,7 @@ impl Question {
         );
         question.id = request.metadata.id;
         question.recursion_desired = request.metadata.recursion_desired;
+        question.client = Some(request.src().ip());
         question.edns = request.edns.as_ref().map(read_edns);
         Some(question)
     }
@@ -64,6 +69,7 @@ impl Question {
             record_type: RecordType(record_type),
             class: Class(class),
             edns: None,
+            client: None,
         }
     }
 
@@ -79,6 +85,7 @@ impl Question {
             edns: self.edns,
             cookie: &[],
             turn: random_turn(),
+            client: self.client,
         }
     }
 }

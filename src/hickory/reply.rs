@@ -21,7 +21,7 @@ use tracing::debug;
 
 use super::records::Sections;
 use crate::{
-    answer::{Answer, Query},
+    answer::{Answer, Outcome, Query},
     dns::Rcode,
     wire::{self, MAX_UDP_BYTES},
 };
@@ -61,7 +61,7 @@ impl Reply {
         });
         // A snapshot cuts RRsets to what fits a message over TCP, with room for the one name that hickory does not compress.
         if request.protocol() == Protocol::Udp {
-            reply.fit_datagram(request, wire::udp_limit_bytes(query));
+            reply.fit_datagram(request, query, answer, wire::udp_limit_bytes(query));
         }
         reply
     }
@@ -92,11 +92,39 @@ impl Reply {
         }
     }
 
-    /// Leaves all records out where they don't fit, and then an identifier that does not fit either. hickory's encoder
+    /// Leaves addresses out where they don't fit and fewer do as well, else all records, and then an identifier that does not fit either. hickory's encoder
     /// would leave out some records, and the OPT record.
-    fn fit_datagram(&mut self, request: &Request, limit_bytes: usize) {
+    fn fit_datagram(
+        &mut self,
+        request: &Request,
+        query: &Query<'_>,
+        answer: &Answer<'_>,
+        limit_bytes: usize,
+    ) {
         if self.fits(request, limit_bytes) {
             return;
+        }
+        if let Outcome::Addresses(addresses) = answer.outcome {
+            // How long names become that hickory does not compress, its encoder knows.
+            let (mut fitting, mut too_many) = (0, addresses.count());
+            while fitting + 1 < too_many {
+                let most = usize::midpoint(fitting, too_many);
+                let outcome = Outcome::Addresses(addresses.at_most(most));
+                self.sections = Sections::of(query, &Answer { outcome, ..*answer });
+                if self.sections.answers.len() > most {
+                    break;
+                }
+                if self.fits(request, limit_bytes) {
+                    fitting = most;
+                } else {
+                    too_many = most;
+                }
+            }
+            if fitting > 0 {
+                let outcome = Outcome::Addresses(addresses.at_most(fitting));
+                self.sections = Sections::of(query, &Answer { outcome, ..*answer });
+                return;
+            }
         }
         self.sections = Sections::default();
         if !self.fits(request, limit_bytes)

@@ -36,11 +36,15 @@ impl Findings {
 
     /// Whether one of the errors that are shown is about the value or key `id`.
     pub(super) fn refuses(&self, id: NodeId) -> bool {
-        let is_error = |problem: &&Problem| problem.severity == Severity::Error;
         self.shown
             .iter()
-            .filter(is_error)
-            .any(|problem| problem.at == id)
+            .any(|problem| problem.severity == Severity::Error && problem.at == id)
+    }
+
+    /// Whether an error is among the problems that are shown, whether or not the object can be used.
+    pub(super) fn shows_error(&self) -> bool {
+        let severities = self.shown.iter().map(|problem| problem.severity);
+        severities.max() == Some(Severity::Error)
     }
 
     /// The problems, with a word about those that are not shown.
@@ -50,7 +54,7 @@ impl Findings {
                 "{} more problems in this object are not shown",
                 self.left_out
             );
-            let severity = if self.has_error {
+            let severity = if self.has_error || self.shows_error() {
                 Severity::Error
             } else {
                 Severity::Warning
@@ -68,6 +72,11 @@ impl Findings {
     /// The object can't be used.
     pub(super) fn error(&mut self, at: NodeId, code: Code, message: impl Into<String>) {
         self.has_error = true;
+        self.push(at, Severity::Error, code, message);
+    }
+
+    /// A value can't be read, and the object is used with what the value was before.
+    pub(super) fn unread(&mut self, at: NodeId, code: Code, message: impl Into<String>) {
         self.push(at, Severity::Error, code, message);
     }
 

@@ -67,6 +67,11 @@ pub(super) fn is_annotation_key(key: &str) -> bool {
     is_key(key, Judge::Kubernetes) || is_key(&key.to_ascii_lowercase(), Judge::Kubernetes)
 }
 
+/// Whether a label that a selector sees can have this key.
+pub(super) fn is_label_key(key: &str) -> bool {
+    is_key(key, Judge::Istio)
+}
+
 fn is_key(key: &str, judge: Judge) -> bool {
     if is_name(key) {
         return true;
@@ -81,7 +86,8 @@ fn is_key(key: &str, judge: Judge) -> bool {
         }
 }
 
-fn is_value(value: &str) -> bool {
+/// Whether a label can have this value.
+pub(super) fn is_value(value: &str) -> bool {
     value.is_empty() || is_name(value)
 }
 

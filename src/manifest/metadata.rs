@@ -6,7 +6,7 @@ use super::{
     findings::Findings,
     host::{is_lowercase_label, is_lowercase_subdomain},
     labels::{self, Judge},
-    notes::{self, Notes},
+    notes,
     object::Metadata,
     timestamp,
     value::{Entry, Fields, Node, NodeId, Value, quoted},
@@ -80,7 +80,7 @@ pub(super) struct Decoded<'a> {
     /// The annotation `proxy.istio.io/health-checks-enabled`, as written.
     pub(super) health_checks: Option<&'a str>,
     /// What is noted on it for us.
-    pub(super) notes: Option<Box<Notes>>,
+    pub(super) noted: notes::Decoded,
     /// Whether the object is being deleted.
     pub(super) terminating: bool,
 }
@@ -100,7 +100,7 @@ pub(super) fn decode<'a>(
         },
         labels: &[],
         health_checks: None,
-        notes: None,
+        noted: notes::Decoded::default(),
         terminating: false,
     };
     let Some(node) = root.get_set("metadata") else {
@@ -136,9 +136,9 @@ pub(super) fn decode<'a>(
         if kind != Kind::Pod {
             decoded.health_checks = check_meaning(findings, annotations);
         }
-        decoded.notes = notes::decode(findings, kind, fields, annotations);
+        decoded.noted = notes::decode(findings, kind, fields, annotations);
     } else if kind == Kind::WorkloadEntry {
-        decoded.notes = notes::decode(findings, kind, fields, &[]);
+        decoded.noted = notes::decode(findings, kind, fields, &[]);
     }
     decoded
 }

@@ -53,7 +53,7 @@ pub use file::{
     unreadable,
 };
 pub use label_map::LabelMap;
-pub use notes::{Notes, Order, OrderedState, ProbeNote};
+pub use notes::{NotedWeight, Notes, Order, OrderedState, ProbeNote};
 pub use object::{
     Address, Contents, Document, DocumentOutcome, EndpointSource, Export, Metadata, Object,
     ObjectContents, Pod, Resolution, ServiceEntry, WorkloadEntry, WorkloadGroup,

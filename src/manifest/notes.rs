@@ -1,4 +1,5 @@
-//! What annotations tell us of an endpoint's health: `meshdns.io/…`, and Istio's tie of a WorkloadEntry to its group.
+//! The annotations `meshdns.io/…`: which there are, on which kinds, and what they tell us of an endpoint's health. Istio's tie of a
+//! WorkloadEntry to its group belongs to that; what they ask of answers is read by [`traffic`].
 //!
 //! Nothing of it changes an answer where nobody writes it.
 
@@ -9,11 +10,13 @@ use super::{
     host::is_lowercase_subdomain,
     probe::{self, Probe},
     timestamp,
+    traffic::{self, TrafficNotes},
     value::{Entry, Fields, Node, NodeId, Value, quoted},
 };
 use crate::diagnostic::{Kind, code};
 
-const PREFIX: &str = "meshdns.io/";
+/// How our annotations begin.
+pub(super) const PREFIX: &str = "meshdns.io/";
 
 /// The annotations that are read, without the prefix, with the kinds that may have them.
 const KNOWN: &[(&str, &[Kind])] = &[
@@ -23,7 +26,19 @@ const KNOWN: &[(&str, &[Kind])] = &[
     ("probe", &[Kind::WorkloadEntry, Kind::ServiceEntry]),
     ("workload-group", &[Kind::WorkloadEntry]),
     ("heartbeat", &[Kind::WorkloadEntry]),
+    ("weight", &[Kind::Pod]),
+    ("share", OF_ANSWERS),
+    ("share-by", OF_ANSWERS),
+    ("answer", OF_ANSWERS),
+    ("max-addresses", OF_ANSWERS),
+    ("https", OF_ANSWERS),
+    ("txt", OF_ANSWERS),
+    ("grpc-config", OF_ANSWERS),
+    ("ptr", OF_ANSWERS),
 ];
+
+/// The kinds that have what [`traffic`] reads.
+const OF_ANSWERS: &[Kind] = &[Kind::ServiceEntry];
 
 const ORDERED: &[Kind] = &[Kind::WorkloadEntry, Kind::Pod, Kind::ServiceEntry];
 
@@ -98,21 +113,50 @@ impl OrderedState {
     }
 }
 
-/// Reads the notes among the annotations of an object of this kind; `None` where there are none.
+/// What an object's annotations say.
+#[derive(Default)]
+pub(super) struct Decoded {
+    /// Of the health of its endpoints.
+    pub(super) notes: Option<Box<Notes>>,
+    /// Of the answers of its hosts.
+    pub(super) traffic: Option<Box<TrafficNotes>>,
+    /// `meshdns.io/weight`.
+    pub(super) weight: NotedWeight,
+}
+
+/// What `meshdns.io/weight` says.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum NotedWeight {
+    /// There is none.
+    #[default]
+    Unset,
+    /// A weight.
+    Weight(NonZeroU32),
+    /// It can't be read: what it said before counts on.
+    Unreadable,
+}
+
+/// Reads what the annotations of an object of this kind say.
 pub(super) fn decode(
     findings: &mut Findings,
     kind: Kind,
     metadata: Fields<'_>,
     annotations: &[Entry<'_>],
-) -> Option<Box<Notes>> {
+) -> Decoded {
     let mut notes = None;
     let mut order = Ordering::default();
+    let mut traffic = traffic::Reader::default();
+    let mut weight = NotedWeight::Unset;
     for Entry { key, value } in annotations {
         if key.text == REGISTRATION_GROUP && kind == Kind::WorkloadEntry {
             let notes: &mut Box<Notes> = notes.get_or_insert_default();
             notes.registration_group = value.as_text().map(Into::into);
         }
+        let text = value.as_text().unwrap_or_default().trim();
         let Some(name) = key.text.strip_prefix(PREFIX) else {
+            if kind == Kind::ServiceEntry {
+                traffic.read_foreign(key.text, text);
+            }
             continue;
         };
         let Some((_, kinds)) = KNOWN.iter().find(|(known, _)| *known == name) else {
@@ -123,7 +167,15 @@ pub(super) fn decode(
             warn_misplaced(findings, key.id, key.text, kind);
             continue;
         }
-        let text = value.as_text().unwrap_or_default().trim();
+        if *kinds == OF_ANSWERS {
+            traffic.read(findings, name, key.id, value.id, text);
+            continue;
+        }
+        if name == "weight" {
+            let read = traffic::weight(findings, value.id, text);
+            weight = read.map_or(NotedWeight::Unreadable, NotedWeight::Weight);
+            continue;
+        }
         let notes: &mut Box<Notes> = notes.get_or_insert_default();
         match name {
             "state" => order.state = state(findings, value.id, text).map(|state| (key.id, state)),
@@ -141,9 +193,14 @@ pub(super) fn decode(
         let notes = notes.get_or_insert_default();
         notes.registration_group.get_or_insert(group);
     }
-    let mut notes = notes?;
-    notes.order = order.finish(findings);
-    (*notes != Notes::default()).then_some(notes)
+    if let Some(notes) = &mut notes {
+        notes.order = order.finish(findings);
+    }
+    Decoded {
+        notes: notes.filter(|notes| **notes != Notes::default()),
+        traffic: traffic.finish(findings),
+        weight,
+    }
 }
 
 /// The parts of an order, with the keys that said them.
@@ -188,11 +245,20 @@ fn warn_unknown(findings: &mut Findings, at: NodeId, annotation: &str) {
 }
 
 fn warn_misplaced(findings: &mut Findings, at: NodeId, annotation: &str, kind: Kind) {
-    let message = if kind == Kind::Pod {
-        format!("`{annotation}` means nothing on a Pod, whose kubelet checks it: take it out")
-    } else {
-        format!("`{annotation}` means nothing on a {kind}: take it out")
+    let name = &annotation[PREFIX.len()..];
+    let is_of_answers = KNOWN.contains(&(name, OF_ANSWERS));
+    let mend = match (kind, name) {
+        (Kind::Pod | Kind::WorkloadEntry, _) if is_of_answers => {
+            ": write it on the ServiceEntry that selects it"
+        }
+        (Kind::WorkloadEntry, "weight") => ": write `weight` into its `spec`",
+        (Kind::ServiceEntry, "weight") => {
+            ": write it on the Pods, or `weight` into the WorkloadEntries or `endpoints`"
+        }
+        (Kind::Pod, _) => ", whose kubelet checks it: take it out",
+        _ => ": take it out",
     };
+    let message = format!("`{annotation}` means nothing on a {kind}{mend}");
     findings.warning(at, code::OUR_ANNOTATION, message);
 }
 

@@ -4,7 +4,12 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::{label_map::LabelMap, notes::Notes, probe::Probe, traffic::TrafficNotes};
+use super::{
+    label_map::LabelMap,
+    notes::{NotedWeight, Notes},
+    probe::Probe,
+    traffic::TrafficNotes,
+};
 use crate::{
     diagnostic::{Diagnostic, FilePlace, Kind, ObjectKey},
     dns::Name,
@@ -85,6 +90,18 @@ impl Object {
             Self::WorkloadEntry(_) => Kind::WorkloadEntry,
             Self::WorkloadGroup(_) => Kind::WorkloadGroup,
             Self::Pod(_) => Kind::Pod,
+        }
+    }
+
+    /// Whether an annotation can't be read whose last good value counts on.
+    pub(crate) fn has_unreadable(&self) -> bool {
+        match self {
+            Self::ServiceEntry(entry) => {
+                let traffic = entry.traffic.as_ref();
+                traffic.is_some_and(|traffic| !traffic.unreadable.is_empty())
+            }
+            Self::Pod(pod) => pod.weight == NotedWeight::Unreadable,
+            Self::WorkloadEntry(_) | Self::WorkloadGroup(_) => false,
         }
     }
 
@@ -220,6 +237,8 @@ pub struct Pod {
     pub addresses: SmallVec<[IpAddr; 2]>,
     /// What is noted on it for us.
     pub notes: Option<Box<Notes>>,
+    /// `meshdns.io/weight`.
+    pub weight: NotedWeight,
 }
 
 /// A checked WorkloadGroup.

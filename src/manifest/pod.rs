@@ -44,7 +44,8 @@ pub(super) fn decode(findings: &mut Findings, root: Fields<'_>, decoded: Decoded
         addresses: status
             .map(|status| addresses(findings, status))
             .unwrap_or_default(),
-        notes: decoded.notes,
+        notes: decoded.noted.notes,
+        weight: decoded.noted.weight,
         metadata: decoded.metadata,
     }
 }

@@ -4,7 +4,11 @@
 //! Nothing of it changes an answer where nobody writes it. What can't be read is an error with its place, and the object counts
 //! all the same: the last value that could be read stays ([`TrafficNotes::unreadable`]).
 
+mod read;
+
 use std::num::NonZeroU16;
+
+pub(super) use read::{Reader, weight};
 
 /// What a ServiceEntry's annotations ask of the answers of its hosts.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -17,7 +21,7 @@ pub struct TrafficNotes {
     pub max_addresses: Option<MaxAddresses>,
     /// `meshdns.io/https`: the protocols of ALPN ([RFC 9460 §7.1](https://www.rfc-editor.org/rfc/rfc9460#section-7.1)).
     pub https: Box<[Box<str>]>,
-    /// `meshdns.io/txt`: the texts of the hosts' TXT records.
+    /// `meshdns.io/txt`: the texts of the hosts' TXT records, in the order in which they are written, each once.
     pub texts: Box<[Box<str>]>,
     /// `meshdns.io/grpc-config`: the service config of gRPC, as JSON (gRFC A2).
     pub grpc_config: Option<Box<str>>,
@@ -86,6 +90,24 @@ pub enum TrafficDistribution {
     SameNode,
 }
 
+impl TrafficNotes {
+    /// Takes what `before`, which the object said before, has of what can't be read.
+    pub(crate) fn keep_unreadable(&mut self, before: &Self) {
+        for name in &self.unreadable {
+            match *name {
+                read::SHARE | read::SHARE_BY => self.shares.clone_from(&before.shares),
+                read::ANSWER => self.answer = before.answer,
+                read::MAX_ADDRESSES => self.max_addresses = before.max_addresses,
+                read::HTTPS => self.https.clone_from(&before.https),
+                read::TXT => self.texts.clone_from(&before.texts),
+                read::GRPC_CONFIG => self.grpc_config.clone_from(&before.grpc_config),
+                read::PTR => self.takes_pointers = before.takes_pointers,
+                _ => unreachable!("what can't be read is one of these"),
+            }
+        }
+    }
+}
+
 impl Percent {
     /// All of it.
     pub const WHOLE: Self = Self(10_000);
@@ -93,6 +115,20 @@ impl Percent {
     /// So many hundredths of a percent; `None` over a hundred percent.
     pub fn from_hundredths(hundredths: u16) -> Option<Self> {
         (hundredths <= Self::WHOLE.0).then_some(Self(hundredths))
+    }
+
+    /// As it is written: a number of percent with at most two decimals, without a sign; `None` for anything else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |text: &str, longest| {
+            (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if !is_number(whole, 3) || !is_number(decimals, 2) {
+            return None;
+        }
+        let tenth = if decimals.len() == 1 { 10 } else { 1 };
+        let hundredths = whole.parse::<u16>().ok()? * 100 + decimals.parse::<u16>().ok()? * tenth;
+        Self::from_hundredths(hundredths)
     }
 
     /// In hundredths of a percent.

@@ -56,7 +56,7 @@ pub(super) fn decode(
         healthy: healthy.map(|healthy| healthy.status.into()),
         reported: healthy.and_then(|healthy| healthy.probed),
         health_checks_enabled: decoded.health_checks.is_some_and(is_go_true),
-        notes: decoded.notes,
+        notes: decoded.noted.notes,
         metadata: decoded.metadata,
     })
 }

@@ -23,6 +23,16 @@ pub(super) struct Group {
 }
 
 impl Entry {
+    /// Takes what `before`, which the object said before, has of annotations that can't be read. Nothing else may hold the entry.
+    pub(super) fn keep_unreadable(&mut self, before: &Self) {
+        if let (Self::Service(service), Self::Service(before)) = (self, before)
+            && let Some(service) = Arc::get_mut(service)
+            && let (Some(traffic), Some(before)) = (&mut service.traffic, &before.traffic)
+        {
+            traffic.keep_unreadable(before);
+        }
+    }
+
     pub(super) fn key(&self) -> &ObjectKey {
         match self {
             Self::Service(service) => &service.key,

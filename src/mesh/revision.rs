@@ -162,8 +162,14 @@ impl<'f> Revision<'f> {
             }
             match document.outcome {
                 DocumentOutcome::Object(object) => {
-                    let entry = translate(object, ReadFrom::File(document.place), index);
-                    let (slot, version) = match stored.objects.find(entry.key(), None) {
+                    let has_unreadable = object.has_unreadable();
+                    let mut entry = translate(object, ReadFrom::File(document.place), index);
+                    let known = stored.objects.find(entry.key(), None);
+                    if let Some(slot) = known.filter(|_| has_unreadable) {
+                        let of_file = stored.of_file(slot, self.file).next();
+                        entry.keep_unreadable(of_file.unwrap_or(stored.objects.get(slot)));
+                    }
+                    let (slot, version) = match known {
                         Some(slot) => (slot, Version::Other(entry)),
                         None => (stored.objects.insert(entry), Version::First),
                     };

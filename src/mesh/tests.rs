@@ -38,6 +38,7 @@ fn service(name: &str, app: &str) -> DocumentOutcome {
         endpoints: EndpointSource::Selector(labels(app)),
         export: Export::Everyone,
         notes: None,
+        traffic: None,
     })))
 }
 
@@ -537,4 +538,5 @@ fn counts_endpoints_by_state() {
     assert_eq!(mesh.endpoint_counts(), expected);
 }
 
+mod annotations;
 mod clusters;

@@ -13,7 +13,7 @@ use circle::Circles;
 use foldhash::HashSet;
 use smallvec::SmallVec;
 
-use super::{Choice, View, WhenAllUnhealthy, choose};
+use super::{Choice, Split, View, WhenAllUnhealthy, choose, split};
 use crate::{
     authority::{Holder, Standing, Zone},
     dns::Name,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What the ServiceEntries that answer come to.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gathering {
     /// The addresses to answer with, ascending, once each.
     pub addresses: Vec<IpAddr>,
@@ -38,6 +38,8 @@ pub struct Gathering {
     pub names: Vec<NameUse>,
     /// The names that lead back to the host and that nobody outside is asked for, in canonical order: they add nothing.
     pub dead_ends: Vec<Name>,
+    /// How the questions are shared out, where endpoints have parts of their own.
+    pub split: Option<Box<Split>>,
 }
 
 /// For which families of addresses candidates answer that only fail a check of ours.
@@ -106,11 +108,19 @@ pub fn gather(view: &View<'_>, host: &Name, choice: &Choice<'_>) -> Gathering {
         }
     }
     walk.follow_names();
-    Gathering {
+    let is_weighted = walk.is_weighted;
+    let mut gathering = Gathering {
         standing,
         idle,
         ..walk.finish()
+    };
+    if let Some(split) = split::split(view, host, &choice.chosen, is_weighted) {
+        gathering.addresses = split.addresses();
+        gathering.all_unhealthy = split.all_unhealthy;
+        gathering.kept = split.kept;
+        gathering.split = Some(Box::new(split));
     }
+    gathering
 }
 
 /// What `name` adds to the endpoints of `host`, and what it means there.
@@ -133,6 +143,8 @@ struct Walk<'v, 'm> {
     kept: Kept,
     /// Whether what is reached is only good where nothing healthy is.
     is_unready: bool,
+    /// Whether an endpoint has another weight than 1.
+    is_weighted: bool,
     /// Services of one namespace that select alike bring the same endpoints.
     seen: SmallVec<[(&'m str, &'m Labels, bool); 1]>,
     known_names: HashSet<(Name, Name)>,
@@ -157,6 +169,7 @@ impl<'v, 'm> Walk<'v, 'm> {
             failing: Vec::new(),
             kept: Kept::default(),
             is_unready: false,
+            is_weighted: false,
             seen: SmallVec::new(),
             known_names: HashSet::default(),
             names: Vec::new(),
@@ -182,6 +195,11 @@ impl<'v, 'm> Walk<'v, 'm> {
         let mut count = 0;
         let may_be_unready = self.view.when_all_unhealthy == WhenAllUnhealthy::All;
         for endpoint in endpoints(self.view, service, host) {
+            let attributes = match endpoint.workload {
+                Some(workload) => workload.attributes(),
+                None => service.attributes_of(count),
+            };
+            self.is_weighted |= attributes.weight.get() != 1;
             count += 1;
             let name = endpoint.name.filter(|_| takes_names);
             let judgement = &endpoint.judgement;

@@ -50,9 +50,10 @@ impl Deferred {
         let start = Instant::now();
         let mut out = Vec::new();
         let mut name = NameBuffer::default();
-        let Ok(query) = wire::parse(message, 0, &mut name) else {
+        let Ok(mut query) = wire::parse(message, terms.turn, &mut name) else {
             return out;
         };
+        query.client = terms.client;
         let limit_bytes = terms.limit_bytes;
         let passed = deferred
             .answer(&query, message, limit_bytes, &mut out)

@@ -56,6 +56,10 @@ pub(super) struct Terms {
     pub(super) limit_bytes: usize,
     /// The cookie that the client gets back.
     pub(super) cookie: Option<Cookie>,
+    /// What chooses the addresses, where the mesh has some.
+    pub(super) turn: u32,
+    /// Who asks.
+    pub(super) client: Option<IpAddr>,
 }
 
 /// Writes and counts what messages get.
@@ -100,7 +104,10 @@ impl Responder {
         client: IpAddr,
         out: &mut Vec<u8>,
     ) -> Handled {
-        let query = wire::parse(message, self.turns.next(), &mut self.names[0]);
+        let mut query = wire::parse(message, self.turns.next(), &mut self.names[0]);
+        if let Ok(query) = &mut query {
+            query.client = Some(client);
+        }
         let forwards = self.replies.forwarder.load().is_some();
         let read = (query, message, client);
         self.replies.write(snapshot, &read, forwards, out)
@@ -118,7 +125,10 @@ impl Responder {
         let read: SmallVec<[(Read<'_, C>, &mut Vec<u8>); GROUP]> = exchanges
             .zip(&mut self.names)
             .map(|((message, client, out), name)| {
-                let query = wire::parse(message, self.turns.next(), name);
+                let mut query = wire::parse(message, self.turns.next(), name);
+                if let Ok(query) = &mut query {
+                    query.client = Some(client.into());
+                }
                 ((query, message, client), out)
             })
             .collect();
@@ -169,6 +179,8 @@ impl Replies {
         let mut terms = Terms {
             limit_bytes: limit_bytes(self.protocol, query),
             cookie: None,
+            turn: query.turn,
+            client: query.client,
         };
         // Nobody looks who the client is where that does not matter.
         if self.limits || !query.cookie.is_empty() {

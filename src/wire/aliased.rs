@@ -36,7 +36,10 @@ pub fn write_aliased(
         owner = composed.answer(owner, RecordType::CNAME, ttl_seconds, last);
     }
     match answer.outcome {
-        Outcome::Addresses(addresses) => composed.answers(owner, |out| addresses.write(out)),
+        Outcome::Addresses(addresses) => {
+            let addresses = addresses.fit(composed.room_bytes(query, limit_bytes));
+            composed.answers(owner, |out| addresses.write(out));
+        }
         Outcome::NameServers { records, .. } => {
             composed.answers(owner, |out| out.extend_from_slice(records));
         }

@@ -71,6 +71,13 @@ impl<'o> Composed<'o> {
         }
     }
 
+    /// How much more fits a message of `limit_bytes` beside its OPT record.
+    pub(super) fn room_bytes(&self, query: &Query<'_>, limit_bytes: usize) -> usize {
+        let opt_bytes = query.edns.map_or(0, |_| OPT_FIXED_LEN);
+        let used = self.out.len() - self.start + opt_bytes;
+        limit_bytes.saturating_sub(used)
+    }
+
     /// Adds an SOA record without its owner, which is `owner`, to the authority section.
     pub(super) fn soa(&mut self, owner: &[u8], behind_owner: &[u8]) {
         self.authorities += 1;

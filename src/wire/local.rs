@@ -73,6 +73,7 @@ pub fn local_reply(
         edns: None,
         cookie: &[],
         turn: 0,
+        client: None,
     };
     let mut message = Vec::new();
     write_local(

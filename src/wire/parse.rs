@@ -38,7 +38,7 @@ impl Default for NameBuffer {
     }
 }
 
-/// Reads one message as a query, to be answered with the records that `turn` puts first. `buffer` takes the name.
+/// Reads one message as a query, to be answered with the records that `turn` chooses. `buffer` takes the name.
 ///
 /// # Errors
 ///
@@ -108,6 +108,7 @@ pub fn parse<'m>(
         edns,
         cookie,
         turn,
+        client: None,
     })
 }
 

@@ -390,16 +390,32 @@ fn writes_each_kind_of_answer() {
     );
 }
 
+/// How many addresses an answer of at most `limit_bytes` has, and whether it is truncated.
+fn addresses_in(snapshot: &Snapshot, edns: Option<Edns>, limit_bytes: usize) -> (usize, bool) {
+    let mut question = Vec::new();
+    let query = Query {
+        edns,
+        ..sample::query("many.internal.com", RecordType::A, &mut question)
+    };
+    let mut out = Vec::new();
+    let written = write(&query, &answer(snapshot, &query), limit_bytes, &mut out);
+    (decode(&out).answers.len(), written.truncated)
+}
+
 #[test]
-fn leaves_out_what_does_not_fit() {
-    check_answer("many.internal.com", RecordType::A, None, 512, "0 aa tc");
-    check_answer(
-        "many.internal.com",
-        RecordType::A,
-        EDNS,
-        1232,
-        "0 aa tc\nedns 0 1232 do=false ede=false nsid=false",
-    );
+fn as_many_addresses_are_answered_as_fit_the_message() {
+    let snapshot = sample::snapshot();
+    assert_eq!(addresses_in(snapshot, None, 512), (29, false));
+    assert_eq!(addresses_in(snapshot, EDNS, 1232), (74, false));
+    assert_eq!(addresses_in(snapshot, None, MAX_TCP_BYTES), (100, false));
+}
+
+#[test]
+fn where_all_addresses_are_asked_for_what_does_not_fit_is_left_out_as_a_whole() {
+    let snapshot = sample::unlimited();
+    assert_eq!(addresses_in(snapshot, None, 512), (0, true));
+    assert_eq!(addresses_in(snapshot, EDNS, 1232), (0, true));
+    assert_eq!(addresses_in(snapshot, None, MAX_TCP_BYTES), (100, false));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{
 use crate::{
     answer::{Answer, Edns, ExtendedError, Outcome, Query},
     dns::{Class, Rcode, RecordType},
-    zone::Rotated,
+    zone::AddressRecords,
 };
 
 /// What every receiver takes over UDP ([RFC 1035 §2.3.4](https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4)).
@@ -55,12 +55,16 @@ pub fn write(
     out: &mut Vec<u8>,
 ) -> Written {
     let start = out.len();
-    let body = Body::of(query, answer);
+    let mut body = Body::of(query, answer);
     let opt = query
         .edns
         .map(|edns| Opt::of(edns, query, answer, limit_bytes));
     let opt_len = opt.as_ref().map_or(0, Opt::len);
-    let truncated = HEADER_LEN + query.question.len() + body.len() + opt_len > limit_bytes;
+    let around = HEADER_LEN + query.question.len() + opt_len;
+    if around + body.len() > limit_bytes {
+        body = body.fit(limit_bytes.saturating_sub(around));
+    }
+    let truncated = around + body.len() > limit_bytes;
     let body = if truncated { Body::default() } else { body };
 
     let outcome = &answer.outcome;
@@ -113,7 +117,7 @@ pub fn write_cut(query: &Query<'_>, out: &mut Vec<u8>) -> Written {
 struct Body<'s> {
     answers: u16,
     authorities: u16,
-    addresses: Option<Rotated<'s>>,
+    addresses: Option<AddressRecords<'s>>,
     made: Made,
     held: &'s [u8],
 }
@@ -174,8 +178,25 @@ impl<'s> Body<'s> {
     }
 
     fn len(&self) -> usize {
-        let addresses = self.addresses.as_ref().map_or(0, Rotated::encoded_len);
+        let addresses = self
+            .addresses
+            .as_ref()
+            .map_or(0, AddressRecords::encoded_len);
         addresses + self.made.as_bytes().len() + self.held.len()
+    }
+
+    /// As many addresses as fit, where fewer do as well.
+    #[cold]
+    fn fit(self, room_bytes: usize) -> Self {
+        let Some(addresses) = self.addresses else {
+            return self;
+        };
+        let addresses = addresses.fit(room_bytes);
+        Self {
+            answers: u16::try_from(addresses.count()).expect("fewer than fit a message"),
+            addresses: Some(addresses),
+            ..self
+        }
     }
 
     fn write(&self, out: &mut Vec<u8>) {

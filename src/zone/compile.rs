@@ -1,4 +1,4 @@
-use super::{HostRecords, Settings};
+use super::{Draws, HostRecords, Settings};
 use crate::{
     authority::Standing,
     diagnostic::{Diagnostic, Severity, code},
@@ -39,7 +39,12 @@ pub fn compile(gathering: &Gathering, settings: &Settings) -> Compiled {
     match gathering.standing {
         Standing::Left => Compiled::Left,
         Standing::Absent | Standing::Answers => {
-            Compiled::Records(HostRecords::encode(&gathering.addresses, settings.ttl))
+            let records = HostRecords::encode(&gathering.addresses, settings.ttl);
+            let draws = gathering.split.as_deref().map(Draws::of);
+            Compiled::Records(match draws {
+                Some(draws) => records.drawn_by(draws),
+                None => records,
+            })
         }
     }
 }

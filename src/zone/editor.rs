@@ -9,7 +9,7 @@
 //! [RFC 4592 §2.2]: https://www.rfc-editor.org/rfc/rfc4592#section-2.2
 //! [§3.3.1]: https://www.rfc-editor.org/rfc/rfc4592#section-3.3.1
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use foldhash::{HashMap, HashSet};
 
@@ -28,6 +28,8 @@ pub struct Editor {
     latest: Arc<Snapshot>,
     /// Whether a name that no host has does not exist.
     knows_all: bool,
+    /// The Pods that ask for others, ascending.
+    forwarders: Arc<[IpAddr]>,
     /// Whether nothing was applied yet: then even an empty mesh makes a snapshot, with the declared zones.
     is_new: bool,
 }
@@ -58,6 +60,7 @@ impl Editor {
             moved: Vec::new(),
             latest: Arc::new(Snapshot::not_ready(settings)),
             knows_all: true,
+            forwarders: Arc::default(),
             is_new: true,
         }
     }
@@ -69,12 +72,18 @@ impl Editor {
         latest.stamp(before.generation(), before.serial());
         editor.latest = Arc::new(latest);
         editor.knows_all = before.knows_all();
+        editor.forwarders = before.forwarders.clone();
         editor
     }
 
     /// Notes whether everything there is was read: where not, the next snapshot answers for what it has and denies nothing.
     pub fn set_knows_all(&mut self, knows_all: bool) {
         self.knows_all = knows_all;
+    }
+
+    /// Notes which Pods ask for others, ascending: the next snapshot knows them.
+    pub fn set_forwarders(&mut self, forwarders: Arc<[IpAddr]>) {
+        self.forwarders = forwarders;
     }
 
     /// The newest snapshot.
@@ -162,9 +171,12 @@ impl Editor {
         let node = |name: &Name, held: Option<&Node>| self.node(name, held, fresh);
         let edit = self.latest.edit(dirty, node);
         let names_changed = edit.names_changed;
-        if first || names_changed > 0 || self.knows_all != self.latest.knows_all() {
+        let is_else =
+            self.knows_all != self.latest.knows_all() || self.forwarders != self.latest.forwarders;
+        if first || names_changed > 0 || is_else {
             let mut next = self.latest.with(edit);
             next.knows_all = self.knows_all;
+            next.forwarders = self.forwarders.clone();
             next.stamp(self.latest.generation() + 1, serial);
             self.latest = Arc::new(next);
         }

@@ -7,6 +7,7 @@
 //! Never reads a file, a clock or a random number: equal inputs give equal snapshots.
 
 mod compile;
+mod draws;
 mod editor;
 mod node;
 mod records;
@@ -15,7 +16,8 @@ mod snapshot;
 
 pub use crate::authority::Authority;
 pub use compile::{Compiled, compile, oversize};
+pub use draws::{Asker, Draws};
 pub use editor::{Change, Editor};
 pub use node::{Below, Here, Node};
-pub use records::{HostRecords, RRset, RRsets, Rotated};
+pub use records::{AddressRecords, HostRecords, RRset, RRsets};
 pub use snapshot::{Found, Identity, Owner, Settings, Snapshot};

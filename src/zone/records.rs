@@ -4,7 +4,11 @@ use std::{
     sync::Arc,
 };
 
-use crate::dns::{Class, RecordType, Ttl};
+use super::draws::{Drawn, Draws};
+use crate::{
+    dns::{Class, RecordType, Ttl},
+    manifest::MaxAddresses,
+};
 
 /// The wire form of a name that is the question's: a pointer to offset 12 ([RFC 1035 §4.1.4]).
 ///
@@ -29,6 +33,8 @@ pub struct HostRecords {
     v4_bytes: usize,
     /// The IPv4 addresses, then the IPv6 addresses, as RDATA has them.
     octets: Arc<[u8]>,
+    /// How answers are drawn from them, where that is not all of them alike.
+    draws: Option<Arc<Draws>>,
 }
 
 impl HostRecords {
@@ -38,20 +44,21 @@ impl HostRecords {
         sorted.sort_unstable();
         sorted.dedup();
         let v4_count = sorted.partition_point(IpAddr::is_ipv4);
-        let v6_count = sorted.len() - v4_count;
         let v4_bytes = v4_count * V4_LEN;
-        let mut octets = Vec::with_capacity(v4_bytes + v6_count * V6_LEN);
-        for address in sorted {
-            match address {
-                IpAddr::V4(v4) => octets.extend(v4.octets()),
-                IpAddr::V6(v6) => octets.extend(v6.octets()),
-            }
+        Self::from_parts(ttl, v4_bytes, octets_of(&sorted).into(), None)
+    }
+
+    /// The same addresses, of which answers are drawn by `draws`.
+    #[must_use]
+    pub fn drawn_by(self, draws: Draws) -> Self {
+        Self {
+            draws: Some(Arc::new(draws)),
+            ..self
         }
-        Self::from_parts(ttl, v4_bytes, octets.into())
     }
 
     /// Without addresses nothing is given out with a TTL, so that all such hosts are equal.
-    fn from_parts(ttl: Ttl, v4_bytes: usize, octets: Arc<[u8]>) -> Self {
+    fn from_parts(ttl: Ttl, v4_bytes: usize, octets: Arc<[u8]>, draws: Option<Arc<Draws>>) -> Self {
         let ttl = if octets.is_empty() {
             Ttl::FIVE_SECONDS
         } else {
@@ -61,6 +68,7 @@ impl HostRecords {
             ttl,
             v4_bytes,
             octets,
+            draws,
         }
     }
 
@@ -70,13 +78,14 @@ impl HostRecords {
             ttl: self.ttl,
             v4_bytes: self.v4_bytes,
             octets: Octets::Shared(&self.octets),
+            draws: self.draws.as_ref(),
         }
     }
 }
 
 impl Default for HostRecords {
     fn default() -> Self {
-        Self::from_parts(Ttl::FIVE_SECONDS, 0, Arc::default())
+        Self::from_parts(Ttl::FIVE_SECONDS, 0, Arc::default(), None)
     }
 }
 
@@ -92,6 +101,7 @@ pub struct RRsets<'s> {
     pub(super) ttl: Ttl,
     pub(super) v4_bytes: usize,
     pub(super) octets: Octets<'s>,
+    pub(super) draws: Option<&'s Arc<Draws>>,
 }
 
 /// Addresses in a snapshot's block of names, or, where they are many, shared by all who answer with them.
@@ -120,6 +130,16 @@ impl<'s> RRsets<'s> {
         }
     }
 
+    /// How long they may be kept.
+    pub fn ttl(self) -> Ttl {
+        self.ttl
+    }
+
+    /// How answers are drawn from them, where that is not all of them alike.
+    pub fn draws(self) -> Option<&'s Draws> {
+        self.draws.map(|draws| &**draws)
+    }
+
     /// The number of addresses.
     pub fn len(self) -> usize {
         self.a().len() + self.aaaa().len()
@@ -145,13 +165,14 @@ impl<'s> RRsets<'s> {
             Octets::Inline(octets) => octets.into(),
             Octets::Shared(octets) => Arc::clone(octets),
         };
-        HostRecords::from_parts(self.ttl, self.v4_bytes, octets)
+        HostRecords::from_parts(self.ttl, self.v4_bytes, octets, self.draws.cloned())
     }
 }
 
 impl PartialEq for RRsets<'_> {
     fn eq(&self, other: &Self) -> bool {
-        (self.ttl, self.v4_bytes, &*self.octets) == (other.ttl, other.v4_bytes, &*other.octets)
+        (self.ttl, self.v4_bytes, &*self.octets, self.draws)
+            == (other.ttl, other.v4_bytes, &*other.octets, other.draws)
     }
 }
 
@@ -187,6 +208,15 @@ pub struct RRset<'s> {
 }
 
 impl<'s> RRset<'s> {
+    /// Addresses as RDATA has them.
+    pub(super) fn new(ttl: Ttl, record_type: RecordType, octets: &'s [u8]) -> Self {
+        Self {
+            ttl,
+            record_type,
+            octets,
+        }
+    }
+
     /// The number of records.
     pub fn len(self) -> usize {
         self.octets.len() / self.address_len()
@@ -205,32 +235,29 @@ impl<'s> RRset<'s> {
     /// The records in the order for one message.
     ///
     /// `turn`, spread evenly over `0..=u32::MAX`, chooses which record comes first; the others follow in order, around
-    /// the end. Where not all records fit a message, as many as fit.
+    /// the end, as many as `max_addresses` and a message allow.
     #[inline] // Called once an answer.
-    pub fn rotated(self, turn: u32) -> Rotated<'s> {
+    pub fn rotated(self, turn: u32, max_addresses: MaxAddresses) -> AddressRecords<'s> {
         let count = self.len();
         let first =
             usize::try_from((u64::from(turn) * count as u64) >> 32).expect("below the count");
         let (tail, head) = self.octets.split_at(first * self.address_len());
-        let kept = count.min(self.most_in_a_message());
-        let kept_bytes = kept * self.address_len();
-        let head = &head[..head.len().min(kept_bytes)];
-        let tail = &tail[..tail.len().min(kept_bytes - head.len())];
-        Rotated {
+        let mut kept = count.min(self.most_in_a_message());
+        if let MaxAddresses::Number(most) = max_addresses {
+            kept = kept.min(most.get().into());
+        }
+        let run = Run { head, tail }.first(kept * self.address_len());
+        AddressRecords {
             ttl: self.ttl,
             record_type: self.record_type,
-            head,
-            tail,
+            chosen: Chosen::Run(run),
             count: kept,
+            may_be_fewer: max_addresses == MaxAddresses::Fitting,
         }
     }
 
     fn address_len(self) -> usize {
-        if self.record_type == RecordType::A {
-            V4_LEN
-        } else {
-            V6_LEN
-        }
+        address_len(self.record_type)
     }
 
     fn most_in_a_message(self) -> usize {
@@ -240,23 +267,80 @@ impl<'s> RRset<'s> {
 
 /// Address records in the order in which a message carries them.
 #[derive(Clone, Copy, Debug)]
-pub struct Rotated<'s> {
+pub struct AddressRecords<'s> {
     ttl: Ttl,
     record_type: RecordType,
-    head: &'s [u8],
-    tail: &'s [u8],
+    chosen: Chosen<'s>,
     count: usize,
+    /// Whether fewer of them do as well.
+    may_be_fewer: bool,
 }
 
-impl Rotated<'_> {
+/// Which addresses those are.
+#[derive(Clone, Copy, Debug)]
+enum Chosen<'s> {
+    Run(Run<'s>),
+    Drawn(Drawn<'s>),
+}
+
+/// A run of addresses around the end of a list.
+#[derive(Clone, Copy, Debug)]
+struct Run<'s> {
+    head: &'s [u8],
+    tail: &'s [u8],
+}
+
+impl Run<'_> {
+    #[inline]
+    fn first(self, bytes: usize) -> Self {
+        let head = &self.head[..self.head.len().min(bytes)];
+        let tail = &self.tail[..self.tail.len().min(bytes - head.len())];
+        Self { head, tail }
+    }
+}
+
+impl<'s> AddressRecords<'s> {
+    pub(super) fn drawn(ttl: Ttl, record_type: RecordType, drawn: Drawn<'s>) -> Self {
+        Self {
+            ttl,
+            record_type,
+            chosen: Chosen::Drawn(drawn),
+            count: drawn.count(),
+            may_be_fewer: true,
+        }
+    }
+
     /// How many records.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// How many bytes [`Rotated::write`] appends.
+    /// How many bytes [`AddressRecords::write`] appends.
     pub fn encoded_len(&self) -> usize {
-        self.count * FIXED_LEN + self.head.len() + self.tail.len()
+        self.count * (FIXED_LEN + address_len(self.record_type))
+    }
+
+    /// As many of the records as fit `room_bytes`, where fewer do as well and one fits.
+    #[must_use]
+    pub fn fit(self, room_bytes: usize) -> Self {
+        self.at_most(room_bytes / (FIXED_LEN + address_len(self.record_type)))
+    }
+
+    /// At most so many of the records, where fewer do as well and some are left.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        if !self.may_be_fewer || most == 0 || most >= self.count {
+            return self;
+        }
+        let address_len = address_len(self.record_type);
+        Self {
+            chosen: match self.chosen {
+                Chosen::Run(run) => Chosen::Run(run.first(most * address_len)),
+                Chosen::Drawn(drawn) => Chosen::Drawn(drawn.at_most(most)),
+            },
+            count: most,
+            ..self
+        }
     }
 
     /// Appends the records, each owned by the question's name.
@@ -291,13 +375,39 @@ impl Rotated<'_> {
             address_len,
         ]);
         out.reserve(self.encoded_len());
-        for run in [self.head, self.tail] {
-            for address in run.as_chunks::<ADDRESS_LEN>().0 {
-                record[FIXED_LEN..].copy_from_slice(address);
-                out.extend_from_slice(&record);
+        let mut push = |address: &[u8; ADDRESS_LEN]| {
+            record[FIXED_LEN..].copy_from_slice(address);
+            out.extend_from_slice(&record);
+        };
+        match &self.chosen {
+            Chosen::Run(Run { head, tail }) => {
+                for run in [*head, *tail] {
+                    run.as_chunks::<ADDRESS_LEN>().0.iter().for_each(&mut push);
+                }
             }
+            Chosen::Drawn(drawn) => drawn.each(push),
         }
     }
+}
+
+fn address_len(record_type: RecordType) -> usize {
+    if record_type == RecordType::A {
+        V4_LEN
+    } else {
+        V6_LEN
+    }
+}
+
+/// Addresses of one family, as RDATA has them, one behind the other.
+pub(super) fn octets_of(addresses: &[IpAddr]) -> Box<[u8]> {
+    let mut octets = Vec::with_capacity(addresses.len() * V6_LEN);
+    for address in addresses {
+        match address {
+            IpAddr::V4(v4) => octets.extend(v4.octets()),
+            IpAddr::V6(v6) => octets.extend(v6.octets()),
+        }
+    }
+    octets.into()
 }
 
 /// Appends one record whose owner is the question's name.
@@ -355,7 +465,7 @@ mod tests {
         );
     }
 
-    fn written(rotated: Rotated<'_>) -> Vec<u8> {
+    fn written(rotated: AddressRecords<'_>) -> Vec<u8> {
         let mut out = b"before".to_vec();
         rotated.write(&mut out);
         assert_eq!(out.len(), b"before".len() + rotated.encoded_len());
@@ -368,8 +478,14 @@ mod tests {
         let a = b"\xc0\x0c\0\x01\0\x01\0\0\0\x05\0\x04\x0a\0\0\x01";
         let aaaa =
             b"\xc0\x0c\0\x1c\0\x01\0\0\0\x05\0\x10\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01";
-        assert_eq!(written(records.rrsets().a().rotated(0)), a);
-        assert_eq!(written(records.rrsets().aaaa().rotated(0)), aaaa);
+        assert_eq!(
+            written(records.rrsets().a().rotated(0, MaxAddresses::All)),
+            a
+        );
+        assert_eq!(
+            written(records.rrsets().aaaa().rotated(0, MaxAddresses::All)),
+            aaaa
+        );
     }
 
     #[test]
@@ -378,7 +494,7 @@ mod tests {
         let mut first = [0; 3];
         for step in 0..300_u32 {
             let turn = step * (u32::MAX / 300) + u32::MAX / 600;
-            let rotated = records.rrsets().a().rotated(turn);
+            let rotated = records.rrsets().a().rotated(turn, MaxAddresses::All);
             assert_eq!(rotated.count(), 3);
             first[usize::from(written(rotated)[FIXED_LEN + V4_LEN - 1]) - 1] += 1;
         }
@@ -394,7 +510,7 @@ mod tests {
         let records = HostRecords::encode(&addresses, Ttl::FIVE_SECONDS);
         let a = records.rrsets().a();
         assert!(!a.fits_a_message());
-        let rotated = a.rotated(u32::MAX);
+        let rotated = a.rotated(u32::MAX, MaxAddresses::All);
         assert_eq!(rotated.count(), MAX_ANSWER_BYTES / RECORD_LEN);
         let written = written(rotated);
         assert_eq!(written.len(), rotated.count() * RECORD_LEN);

@@ -11,6 +11,7 @@
 //!                                      254 for the same above hosts of the mesh
 //!                             inline   TTL: u32   bytes of IPv4: u8   bytes: u8   addresses
 //!                             shared   TTL: u32   bytes of IPv4: u32   index into `shared`: u32
+//!                             drawn    the same; how answers are drawn stands behind it in `shared`
 //! ```
 //!
 //! Numbers are little-endian, except for the TTL, which is as in a message. A block is never changed: a shard that differs in a name is packed anew.
@@ -18,6 +19,7 @@
 use std::{hint::black_box, sync::Arc};
 
 use super::{
+    draws::Draws,
     node::{Below, Here, Node},
     records::{Octets, RRsets},
 };
@@ -30,13 +32,14 @@ const COUNT_LEN: usize = 2;
 const SLOT_LEN: usize = 4;
 const TAG_SHIFT: u32 = 24;
 
-/// What stands behind a name's wire form, two bits for what is here and two for what is below.
+/// What stands behind a name's wire form, four bits for what is here and four for what is below.
 const NOTHING: u8 = 0;
 const COPY: u8 = 1;
 const INLINE: u8 = 2;
 const SHARED: u8 = 3;
-const KIND_BITS: u32 = 2;
-const KIND_MASK: u8 = 3;
+const DRAWN: u8 = 4;
+const KIND_BITS: u32 = 4;
+const KIND_MASK: u8 = (1 << KIND_BITS) - 1;
 
 /// In the place of where a copy's source begins, which is never that far behind: what others answer, and the same where
 /// there are hosts of the mesh below.
@@ -47,7 +50,14 @@ const OTHERS_ABOVE: u8 = u8::MAX - 1;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shard {
     block: Arc<[u8]>,
-    shared: Option<Arc<[Arc<[u8]>]>>,
+    shared: Option<Arc<[Shared]>>,
+}
+
+/// What does not stand in the block.
+#[derive(Clone, Debug)]
+enum Shared {
+    Octets(Arc<[u8]>),
+    Draws(Arc<Draws>),
 }
 
 /// A name of a shard, borrowed.
@@ -210,11 +220,12 @@ impl<'s> Entry<'s> {
                     ttl: Ttl::from_wire([t0, t1, t2, t3]),
                     v4_bytes: v4_bytes.into(),
                     octets: Octets::Inline(octets),
+                    draws: None,
                 };
                 (Held::Records(records), rest)
             }
             (
-                SHARED,
+                SHARED | DRAWN,
                 &[
                     t0,
                     t1,
@@ -232,10 +243,19 @@ impl<'s> Entry<'s> {
                 ],
             ) => {
                 let shared = self.shard.shared.as_deref().unwrap_or_default();
+                let index = u32::from_le_bytes([i0, i1, i2, i3]) as usize;
+                let Shared::Octets(octets) = &shared[index] else {
+                    unreachable!("an index leads to addresses");
+                };
+                let draws = match shared.get(index + 1) {
+                    Some(Shared::Draws(draws)) if kind == DRAWN => Some(draws),
+                    _ => None,
+                };
                 let records = RRsets {
                     ttl: Ttl::from_wire([t0, t1, t2, t3]),
                     v4_bytes: u32::from_le_bytes([v0, v1, v2, v3]) as usize,
-                    octets: Octets::Shared(&shared[u32::from_le_bytes([i0, i1, i2, i3]) as usize]),
+                    octets: Octets::Shared(octets),
+                    draws,
                 };
                 (Held::Records(records), rest)
             }
@@ -270,7 +290,7 @@ struct Packing {
     /// Tag, and where in `names` the name begins.
     slots: Vec<(u8, usize)>,
     names: Vec<u8>,
-    shared: Vec<Arc<[u8]>>,
+    shared: Vec<Shared>,
 }
 
 impl Packing {
@@ -307,11 +327,16 @@ impl Packing {
             Held::Records(records) => {
                 self.names.extend(records.ttl.to_wire());
                 match records.octets {
-                    Octets::Shared(octets) if octets.len() > MAX_INLINE_BYTES => {
+                    Octets::Shared(octets)
+                        if octets.len() > MAX_INLINE_BYTES || records.draws.is_some() =>
+                    {
                         self.names.extend(number(records.v4_bytes));
                         self.names.extend(number(self.shared.len()));
-                        self.shared.push(Arc::clone(octets));
-                        SHARED
+                        self.shared.push(Shared::Octets(Arc::clone(octets)));
+                        let draws = records.draws.cloned().map(Shared::Draws);
+                        let kind = if draws.is_some() { DRAWN } else { SHARED };
+                        self.shared.extend(draws);
+                        kind
                     }
                     octets => {
                         let byte =

@@ -1,10 +1,12 @@
-use std::{array, hash::BuildHasher, sync::Arc};
+use std::{array, hash::BuildHasher, net::IpAddr, sync::Arc};
 
 use foldhash::fast::FixedState;
+use ipnet::IpNet;
 use rayon::slice::ParallelSliceMut as _;
 use smallvec::SmallVec;
 
 use super::{
+    draws::Asker,
     node::Node,
     records::{RRsets, push_behind_owner, push_record},
     shard::{self, Entry, Held, Shard},
@@ -12,6 +14,7 @@ use super::{
 use crate::{
     authority::{Authority, Place, Verdict, Zone},
     dns::{Name, RecordType, Serial, Ttl},
+    manifest::MaxAddresses,
     parallel,
 };
 
@@ -51,6 +54,12 @@ pub struct Settings {
     pub forwarded: Vec<Name>,
     /// The names in each apex's NS RRset; the first is the SOA's MNAME. At least one.
     pub name_servers: Vec<Name>,
+    /// How many addresses of one family an answer holds at most, where a host has no word of its own.
+    pub max_addresses: MaxAddresses,
+    /// The networks of those who ask for others.
+    pub forwarders: Vec<IpNet>,
+    /// Whether Pods that ask for others are found by their labels.
+    pub finds_forwarders: bool,
     /// The TTL of address and NS records.
     pub ttl: Ttl,
     /// The TTL and the MINIMUM of the SOA: how long "no such name" and "no such data" are kept (RFC 2308).
@@ -75,6 +84,9 @@ impl Default for Settings {
             partial_zones: Vec::new(),
             forwarded: Vec::new(),
             name_servers: vec![Name::from_text("ns.meshdns.invalid").expect("a valid name")],
+            max_addresses: MaxAddresses::default(),
+            forwarders: Vec::new(),
+            finds_forwarders: true,
             ttl: Ttl::FIVE_SECONDS,
             negative_ttl: Ttl::FIVE_SECONDS,
             identity: Identity::default(),
@@ -96,6 +108,9 @@ pub struct Snapshot {
     answers_alone: bool,
     /// Whether the sources hold nothing that was never read.
     pub(super) knows_all: bool,
+    max_addresses: MaxAddresses,
+    /// The Pods that ask for others, ascending.
+    pub(super) forwarders: Arc<[IpAddr]>,
     pages: Box<[Page; PAGES]>,
 }
 
@@ -144,6 +159,8 @@ impl Snapshot {
             hasher: FixedState::with_seed(settings.seed),
             answers_alone: settings.forwarded.is_empty() && settings.partial_zones.is_empty(),
             knows_all: true,
+            max_addresses: settings.max_addresses,
+            forwarders: Arc::default(),
             pages: Box::new(array::from_fn(|_| Page::default())),
             settings,
         }
@@ -222,6 +239,24 @@ impl Snapshot {
             Held::Others { has_hosts_below } => return Found::NotOurs { has_hosts_below },
         };
         Found::Name(Owner { records, apex_at })
+    }
+
+    /// How many addresses of one family an answer holds at most, where a host has no word of its own.
+    pub fn max_addresses(&self) -> MaxAddresses {
+        self.max_addresses
+    }
+
+    /// Whether `client` asks for itself or for others.
+    pub fn asker(&self, client: IpAddr) -> Asker {
+        let client = client.to_canonical();
+        let mut networks = self.settings.forwarders.iter();
+        if networks.any(|network| network.contains(&client))
+            || self.forwarders.binary_search(&client).is_ok()
+        {
+            Asker::Forwarder
+        } else {
+            Asker::Direct
+        }
     }
 
     /// Whether nobody else is ever asked for what is in a zone of ours.
@@ -403,6 +438,7 @@ impl PartialEq for Snapshot {
         let count = |snapshot: &Self| snapshot.shards().map(Shard::len).sum::<usize>();
         self.settings == other.settings
             && self.knows_all == other.knows_all
+            && self.forwarders == other.forwarders
             && count(self) == count(other)
             && self
                 .nodes()

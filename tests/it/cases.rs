@@ -6,6 +6,9 @@
 //! ```text
 //! $ serve --zone internal.com --ttl 30s      first, where the defaults are not meant
 //! $ serve --checks all --when-all-fail none   every VM and inline endpoint is probed, port 8080
+//! $ serve --max-addresses auto|N|0            how many addresses an answer holds
+//! $ serve --share HOST:pod=N                 the share of Pods
+//! $ serve --forwarder NETWORK                who asks for others
 //! $ serve --checks none                      nobody is probed, but heartbeats count
 //! $ serve --forwarded DOMAIN                 the same: others answer for the domain, nobody of them here
 //! $ dig NAME TYPE [CLASS] [+noedns] [+bufsize=N] [+nsid]
@@ -28,6 +31,7 @@ use std::{
     fmt::Write as _,
     fs,
     net::IpAddr,
+    num::NonZeroU16,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -46,10 +50,10 @@ use meshdns::{
         CheckPolicy, CheckRule, HeldFor, Out, Overrides, Reach, Ruling, Target, TargetId, Wanted,
         WhenAllFail,
     },
-    manifest::{self, LabelMap, Probe},
+    manifest::{self, LabelMap, MaxAddresses, Percent, Probe, ShareBy, Shares},
     mesh::{FileChange, Reading, ResolvedName},
     pipeline::{Pipeline, Policy, Report},
-    select::WhenAllUnhealthy,
+    select::{TrafficPolicy, WhenAllUnhealthy},
     zone::{Identity, Settings, Snapshot},
 };
 
@@ -197,6 +201,7 @@ fn policy(arguments: &str) -> Policy {
     };
     let mut when_all_unhealthy = WhenAllUnhealthy::None;
     let mut checks = None;
+    let mut traffic = TrafficPolicy::default();
     let mut words = arguments.split_whitespace();
     while let (Some(flag), Some(value)) = (words.next(), words.next()) {
         match flag {
@@ -213,6 +218,16 @@ fn policy(arguments: &str) -> Policy {
                 assert_eq!(value, "all");
                 when_all_unhealthy = WhenAllUnhealthy::All;
             }
+            "--max-addresses" => settings.max_addresses = max_addresses(value),
+            "--forwarder" => settings.forwarders.push(value.parse().expect("a network")),
+            "--share" => {
+                let (host, share) = value.split_once(':').expect("--share HOST:pod=N");
+                let share = share.strip_prefix("pod=").and_then(Percent::from_text);
+                let wanted = [("pod".into(), share.expect("a share"))].into();
+                let by = ShareBy::Kind;
+                let host = host.parse().expect("a host");
+                traffic.shares.insert(host, Shares { by, wanted });
+            }
             "--checks" if value == "none" => checks = Some(CheckPolicy::default()),
             "--checks" => checks = Some(check_all()),
             "--when-all-fail" => {
@@ -226,6 +241,15 @@ fn policy(arguments: &str) -> Policy {
         settings: Arc::new(settings),
         when_all_unhealthy,
         checks: checks.map(Arc::new),
+        traffic: Arc::new(traffic),
+    }
+}
+
+fn max_addresses(text: &str) -> MaxAddresses {
+    match text.parse().ok().map(NonZeroU16::new) {
+        None => MaxAddresses::Fitting,
+        Some(None) => MaxAddresses::All,
+        Some(Some(number)) => MaxAddresses::Number(number),
     }
 }
 

@@ -17,7 +17,7 @@ use meshdns::{
     dns::{Name, RecordType, Serial},
     manifest::{
         Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
-        Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
+        NotedWeight, Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
     },
     mesh::{FileChange, Reading, ResolvedName},
     pipeline::{Pipeline, Policy},
@@ -184,6 +184,7 @@ fn service_entry() -> impl Strategy<Value = Object> {
                     endpoints,
                     export,
                     notes: None,
+                    traffic: None,
                 }))
             },
         )
@@ -227,6 +228,7 @@ fn pod() -> impl Strategy<Value = Object> {
                     ready: ready.map(Into::into),
                     addresses: addresses.iter().copied().collect(),
                     notes: None,
+                    weight: NotedWeight::Unset,
                 }))
             })
         },
@@ -441,7 +443,7 @@ proptest! {
         when_all_unhealthy in prop::sample::select(vec![WhenAllUnhealthy::None, WhenAllUnhealthy::All]),
         changes in prop::collection::vec((prop::collection::vec(change(), 0..3), told()), 1..8),
     ) {
-        let policy = Policy { settings, when_all_unhealthy, checks: None };
+        let policy = Policy { settings, when_all_unhealthy, checks: None, traffic: std::sync::Arc::default() };
         let mut incremental = Pipeline::new(policy.clone());
         let (mut files, mut all_told) = (BTreeMap::new(), BTreeMap::new());
         let mut wanted = BTreeSet::new();

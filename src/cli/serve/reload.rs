@@ -115,6 +115,7 @@ impl Reloading<'_> {
         let (options, had) = (checks::options(next), checks::options(current));
         if was.settings != policy.settings
             || was.when_all_unhealthy != policy.when_all_unhealthy
+            || was.traffic != policy.traffic
             || was.checks != policy.checks
             || had != options
         {

@@ -285,7 +285,7 @@ fn membership_of_no_object(node: &Node<'_>, depth: usize) -> Membership {
 
 /// The first value below `node` that is refused and is to be filled in.
 fn placeholder(node: &Node<'_>, findings: &Findings) -> Option<NodeId> {
-    if !findings.has_error() {
+    if !findings.shows_error() {
         return None;
     }
     let is_placeholder = |id, text| template::is_placeholder(text) && findings.refuses(id);

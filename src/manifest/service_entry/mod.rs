@@ -43,7 +43,7 @@ pub(super) fn decode(
     spec: Fields<'_>,
     decoded: Decoded<'_>,
 ) -> Option<ServiceEntry> {
-    let (metadata, notes) = (decoded.metadata, decoded.notes);
+    let (metadata, noted) = (decoded.metadata, decoded.noted);
     findings.check_known(spec, FIELDS);
     let resolution = resolution(findings, spec);
     let location = enumerated(findings, spec, "location", LOCATIONS);
@@ -82,8 +82,8 @@ pub(super) fn decode(
         resolution: resolution?,
         endpoints,
         export,
-        notes,
-        traffic: None,
+        notes: noted.notes,
+        traffic: noted.traffic,
     })
 }
 

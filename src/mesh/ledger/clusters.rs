@@ -9,10 +9,11 @@ use foldhash::{HashMap, HashSet};
 use super::{Ledger, decrease, last_good};
 use crate::{
     diagnostic::{Cluster, Diagnostic, Holder, ObjectKey, Severity, code},
-    manifest::ObjectContents,
+    manifest::{Object, ObjectContents},
     mesh::{
         affected::Tally,
         change::{ClusterChange, ClusterEvent, Kept, ListScope},
+        entry::Entry,
         index::Index,
         lists::{OpenList, Version},
         read_from::ReadFrom,
@@ -42,8 +43,16 @@ impl Ledger {
         self.has_clusters = true;
         match event {
             ClusterEvent::Object(key, contents) => {
-                let version = read(&cluster, contents, context.index);
-                self.tell((cluster, key), version, context);
+                let object = contents.object.as_ref();
+                let has_unreadable = object.is_some_and(Object::has_unreadable);
+                let mut version = read(&cluster, contents, context.index);
+                let unit = (cluster, key);
+                if let Some(entry) = version.entry.as_mut().filter(|_| has_unreadable)
+                    && let Some(before) = self.newest(&unit)
+                {
+                    entry.keep_unreadable(&before);
+                }
+                self.tell(unit, version, context);
             }
             ClusterEvent::Unchanged(key) => {
                 self.note_seen(&cluster, &key);
@@ -72,6 +81,13 @@ impl Ledger {
         if let Some(touched) = &mut self.touched {
             touched.push(unit.clone());
         }
+    }
+
+    /// The newest version of an object that can be used, whether or not the list that told it has ended.
+    fn newest(&mut self, unit: &Unit) -> Option<Entry> {
+        let list = self.lists.holding(&unit.0, &unit.1);
+        let staged = list.and_then(|list| list.staged.as_ref()?.get(&unit.1)?.entry.clone());
+        staged.or_else(|| self.claims.objects.of_cluster(&unit.1, &unit.0).cloned())
     }
 
     /// Takes in the newest version of an object, or keeps it for the end of the list that it is a part of.

@@ -106,7 +106,11 @@ proptest! {
         }
         let (answers, authorities) = match answer.outcome {
             _ if written.truncated => (0, 0),
-            Outcome::Addresses(addresses) => (addresses.count(), 0),
+            Outcome::Addresses(addresses) => {
+                let record_len = addresses.encoded_len() / addresses.count();
+                let around = out.len() - message.answers.len() * record_len;
+                (addresses.count().min((limit - around) / record_len), 0)
+            }
             Outcome::NameServers { count, .. } => (count, 0),
             Outcome::Soa(_) | Outcome::Minimal(_) | Outcome::Identity(_) => (1, 0),
             Outcome::NoData(_) | Outcome::NoName(_) => (0, 1),

@@ -108,6 +108,7 @@ fn mesh() -> Arc<ArcSwap<Snapshot>> {
         settings: Arc::new(settings()),
         when_all_unhealthy: WhenAllUnhealthy::None,
         checks: None,
+        traffic: Arc::default(),
     });
     let report = pipeline.apply(vec![change], SystemTime::UNIX_EPOCH);
     assert!(

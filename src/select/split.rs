@@ -1,0 +1,519 @@
+//! How the questions for a host are shared out among groups of its endpoints.
+//!
+//! A share belongs to a group, `pod` and `vm` or the values of a label, so that it holds however many endpoints each has; within
+//! a group endpoints have parts by their weights. Shares follow health without memory or clock: equal meshes give equal shares.
+
+use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU16, sync::Arc};
+
+use foldhash::HashMap;
+use smallvec::SmallVec;
+
+use super::{View, WhenAllUnhealthy, gather};
+use crate::{
+    diagnostic::Kind,
+    dns::Name,
+    health::Judgement,
+    manifest::{AnswerMode, MaxAddresses, Percent, ShareBy, Shares, TrafficNotes},
+    mesh::{Attributes, Service},
+};
+
+/// The group of Pods, that of all others, and that of labels' values that are not named.
+const PODS: &str = "pod";
+const VMS: &str = "vm";
+const OTHER: &str = "other";
+
+/// The group of a host that has weights and no shares.
+const ALL: &str = "all";
+
+/// How questions are shared out where an object or the configuration asks for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrafficPolicy {
+    /// The shares of single hosts, before what their objects ask for.
+    pub shares: HashMap<Name, Shares>,
+    /// How many addresses of one group an answer holds.
+    pub side_addresses: NonZeroU16,
+    /// What forwarders get: [`AnswerMode::Side`] or [`AnswerMode::Mix`].
+    pub forwarders_get: AnswerMode,
+    /// How far the healthy part of a group carries its share, in percent: with 140 a group has all of its share while 5 of 7 are
+    /// healthy. With 0 shares don't follow health.
+    pub health_factor_percent: u16,
+}
+
+impl Default for TrafficPolicy {
+    fn default() -> Self {
+        Self {
+            shares: HashMap::default(),
+            side_addresses: NonZeroU16::MIN.saturating_add(1),
+            forwarders_get: AnswerMode::Mix,
+            health_factor_percent: 140,
+        }
+    }
+}
+
+/// A host's endpoints in groups, and which part of the questions each has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// The groups, those that are named first.
+    pub groups: Vec<Group>,
+    /// Who asks for the shares; `None` where nobody does.
+    pub asked_by: Option<AskedBy>,
+    /// What those get who ask for themselves.
+    pub direct: AnswerMode,
+    /// What forwarders get.
+    pub forwarder: AnswerMode,
+    /// How many addresses of one group an answer holds.
+    pub side_addresses: NonZeroU16,
+    /// How many addresses an answer holds at most, where the host has a word of its own.
+    pub max_addresses: Option<MaxAddresses>,
+    /// Whether unhealthy endpoints have the shares because there is no healthy one.
+    pub all_unhealthy: bool,
+    /// For which families endpoints answer that only fail a check of ours.
+    pub kept: super::Kept,
+}
+
+/// Who asks for shares.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AskedBy {
+    /// The configuration.
+    Configuration,
+    /// The ServiceEntry with this index in [`super::Selection::chosen`].
+    Service(usize),
+}
+
+/// Endpoints that have a share together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its name: `pod`, `vm`, a label's value, `other`, or `all`.
+    pub name: Box<str>,
+    /// The share that is asked for it, or left to it, as a part of one.
+    pub wanted: f64,
+    /// The share that it has, as a part of one: all groups' are 1 together, or 0 where nobody answers.
+    pub effective: f64,
+    /// How many of its endpoints are in.
+    pub in_count: usize,
+    /// How many only lack health.
+    pub unready_count: usize,
+    /// The addresses that share its part by their weights, ascending, once each.
+    pub members: Vec<Member>,
+}
+
+/// An address with its weight within a group.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Member {
+    /// The address.
+    pub address: IpAddr,
+    /// Its part among the group's.
+    pub weight: u64,
+}
+
+/// What is asked of a host's answers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Plan<'p> {
+    shares: Option<(&'p Shares, AskedBy)>,
+    answer: Option<AnswerMode>,
+    max_addresses: Option<MaxAddresses>,
+}
+
+/// One endpoint on its way into a group.
+struct Counted<'m> {
+    group: &'m str,
+    state: State,
+    weight: u64,
+    addresses: SmallVec<[IpAddr; 2]>,
+}
+
+/// What an endpoint counts as in its group.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    In,
+    /// It only fails a check of ours, and may stay where it is among the last ones.
+    Failing,
+    Unready,
+    /// Nobody waits for it: it is new, or about to go.
+    Neither,
+}
+
+impl Group {
+    fn weight(&self) -> u64 {
+        self.members.iter().map(|member| member.weight).sum()
+    }
+
+    /// The part of all answers that `address` has; those of all addresses of all groups are 1 together.
+    pub fn part_of(&self, address: &IpAddr) -> f64 {
+        let found = self
+            .members
+            .binary_search_by(|member| member.address.cmp(address));
+        let weight = found.map_or(0, |at| self.members[at].weight);
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "a part is shown with one decimal"
+        )]
+        let part = weight as f64 / self.weight().max(1) as f64;
+        self.effective * part
+    }
+}
+
+impl Split {
+    /// All addresses of the groups that have a share, ascending, once each.
+    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+        let sharing = self.groups.iter().filter(|group| group.effective > 0.0);
+        let members = sharing.flat_map(|group| &group.members);
+        let mut addresses: Vec<IpAddr> = members.map(|member| member.address).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+}
+
+/// Whether anything is asked of the answers of a host for which `service` answers: hosts that select alike may answer
+/// otherwise then.
+pub(super) fn is_asked_by(service: &Service) -> bool {
+    let asks = |notes: &TrafficNotes| {
+        notes.shares.is_some() || notes.answer.is_some() || notes.max_addresses.is_some()
+    };
+    service.traffic.as_deref().is_some_and(asks)
+}
+
+/// Shares out the questions for `host`; `None` where all of its endpoints have the same part.
+pub(super) fn split<'m>(
+    view: &'m View<'m>,
+    host: &'m Name,
+    chosen: &'m [&'m Arc<Service>],
+    is_weighted: bool,
+) -> Option<Split> {
+    let plan = Plan::of(view, host, chosen);
+    let is_asked = plan.shares.is_some() || plan.answer.is_some() || plan.max_addresses.is_some();
+    if !is_asked && !is_weighted {
+        return None;
+    }
+    let by = plan.by();
+    let counted: Vec<Counted<'_>> = counted(view, host, chosen, by).collect();
+    let mut groups = grouped(&plan, counted);
+    let kept = groups.keep_failing(view.verdicts.keeps_last);
+    let all_unhealthy = groups.share_out(view);
+    let Plan {
+        shares,
+        answer,
+        max_addresses,
+    } = plan;
+    let policy = view.traffic;
+    let is_divided = shares.is_some() || answer.is_some() || is_weighted;
+    let direct = match answer {
+        Some(mode) => mode,
+        None if is_divided => AnswerMode::Side,
+        None => AnswerMode::All,
+    };
+    let split = Split {
+        groups: groups
+            .0
+            .into_iter()
+            .map(|gathered| gathered.group)
+            .collect(),
+        asked_by: shares.map(|(_, asked_by)| asked_by),
+        direct,
+        forwarder: match direct {
+            AnswerMode::Side => policy.forwarders_get,
+            other => other,
+        },
+        side_addresses: policy.side_addresses,
+        max_addresses,
+        all_unhealthy,
+        kept,
+    };
+    let is_ordinary = !is_asked && !split.groups.iter().any(has_weights);
+    (!is_ordinary).then_some(split)
+}
+
+/// Whether the members of a group have different parts.
+pub(crate) fn has_weights(group: &Group) -> bool {
+    let mut weights = group.members.iter().map(|member| member.weight);
+    let first = weights.next();
+    weights.any(|weight| Some(weight) != first)
+}
+
+impl<'p> Plan<'p> {
+    /// What the configuration asks for counts before what objects do, and the oldest ServiceEntry before others.
+    fn of(view: &View<'p>, host: &Name, chosen: &'p [&'p Arc<Service>]) -> Self {
+        let configured = view.traffic.shares.get(host);
+        let mut plan = Self {
+            shares: configured.map(|shares| (shares, AskedBy::Configuration)),
+            ..Self::default()
+        };
+        for (index, service) in chosen.iter().enumerate() {
+            let Some(notes) = service.traffic.as_deref() else {
+                continue;
+            };
+            let shares = notes.shares.as_ref();
+            let shares = shares.map(|shares| (shares, AskedBy::Service(index)));
+            plan.shares = plan.shares.or(shares);
+            plan.answer = plan.answer.or(notes.answer);
+            plan.max_addresses = plan.max_addresses.or(notes.max_addresses);
+        }
+        plan
+    }
+
+    /// What tells groups apart; `None` where there is one.
+    fn by(&self) -> Option<&'p ShareBy> {
+        match (self.shares, self.answer) {
+            (Some((shares, _)), _) => Some(&shares.by),
+            (None, Some(AnswerMode::Side | AnswerMode::Mix)) => Some(&ShareBy::Kind),
+            (None, _) => None,
+        }
+    }
+
+    /// The names of the groups that there are whatever the endpoints, with what is asked for them.
+    fn named(&self) -> BTreeMap<&'p str, Option<Percent>> {
+        let mut named = BTreeMap::new();
+        match self.by() {
+            None => named.extend([(ALL, None)]),
+            Some(ShareBy::Kind) => named.extend([(PODS, None), (VMS, None)]),
+            Some(ShareBy::Label(_)) => named.extend([(OTHER, None)]),
+        }
+        if let Some((shares, _)) = self.shares {
+            let wanted = shares.wanted.iter();
+            named.extend(wanted.map(|(name, share)| (&**name, Some(*share))));
+        }
+        named
+    }
+}
+
+/// Every endpoint of the host that has addresses, with its group.
+fn counted<'m>(
+    view: &'m View<'m>,
+    host: &'m Name,
+    chosen: &'m [&'m Arc<Service>],
+    by: Option<&'m ShareBy>,
+) -> impl Iterator<Item = Counted<'m>> {
+    let mut seen: SmallVec<[_; 1]> = SmallVec::new();
+    let services = chosen.iter().filter(move |service| {
+        // Those of one namespace that select alike bring the same endpoints.
+        let key = service
+            .selector()
+            .map(|labels| (labels, service.takes_names()));
+        let is_new = key.is_none_or(|key| !seen.contains(&key));
+        seen.extend(key);
+        is_new
+    });
+    services.flat_map(move |&service| {
+        let endpoints = gather::endpoints(view, service, host).enumerate();
+        endpoints.filter_map(move |(place, endpoint)| {
+            let mut addresses = SmallVec::from_slice(endpoint.addresses);
+            if let Some(name) = endpoint.name.filter(|_| service.takes_names()) {
+                addresses.extend(gather::added_by(view, host, name).0);
+            }
+            let attributes: &Attributes = match endpoint.workload {
+                Some(workload) => workload.attributes(),
+                None => service.attributes_of(place),
+            };
+            let group = match by {
+                None => ALL,
+                Some(ShareBy::Kind) => match endpoint.workload {
+                    Some(workload) if workload.key.kind == Kind::Pod => PODS,
+                    _ => VMS,
+                },
+                Some(ShareBy::Label(key)) => match endpoint.workload {
+                    Some(workload) => {
+                        let texts = view
+                            .mesh
+                            .label_texts(&workload.key.namespace, &workload.labels);
+                        let value = texts.into_iter().find(|(known, _)| *known == &**key);
+                        value.map_or(OTHER, |(_, value)| value)
+                    }
+                    None => service.label_of(place, key).unwrap_or(OTHER),
+                },
+            };
+            (!addresses.is_empty()).then(|| Counted {
+                group,
+                state: State::of(&endpoint.judgement),
+                weight: attributes.weight.get().into(),
+                addresses,
+            })
+        })
+    })
+}
+
+impl State {
+    fn of(judgement: &Judgement<'_>) -> Self {
+        match judgement {
+            Judgement::In => Self::In,
+            Judgement::Check(out) if out.is_pending => Self::Neither,
+            judgement if judgement.may_be_kept() => Self::Failing,
+            judgement if judgement.is_unready() => Self::Unready,
+            _ => Self::Neither,
+        }
+    }
+}
+
+/// A group in the making.
+struct Gathered {
+    group: Group,
+    /// What is asked for it.
+    asked: Option<Percent>,
+    /// The endpoints that only fail a check, and those that lack health otherwise.
+    failing: Vec<Member>,
+    unready: Vec<Member>,
+}
+
+struct Groups(Vec<Gathered>);
+
+/// Puts endpoints into their groups: those whose group is not named are among the others.
+fn grouped(plan: &Plan<'_>, counted: Vec<Counted<'_>>) -> Groups {
+    let named = plan.named();
+    let gathered = named.iter().map(|(name, asked)| Gathered {
+        group: Group {
+            name: (*name).into(),
+            wanted: 0.0,
+            effective: 0.0,
+            in_count: 0,
+            unready_count: 0,
+            members: Vec::new(),
+        },
+        asked: *asked,
+        failing: Vec::new(),
+        unready: Vec::new(),
+    });
+    let mut groups = Groups(gathered.collect());
+    let places: BTreeMap<&str, usize> = named.keys().copied().zip(0..).collect();
+    for endpoint in counted {
+        let place = places.get(endpoint.group).or_else(|| places.get(OTHER));
+        let Some(gathered) = place.map(|place| &mut groups.0[*place]) else {
+            continue;
+        };
+        let members = match endpoint.state {
+            State::In => &mut gathered.group.members,
+            State::Failing => &mut gathered.failing,
+            State::Unready => &mut gathered.unready,
+            State::Neither => continue,
+        };
+        members.extend(endpoint.addresses.iter().map(|address| Member {
+            address: *address,
+            weight: endpoint.weight,
+        }));
+        if endpoint.state == State::In {
+            gathered.group.in_count += 1;
+        } else {
+            gathered.group.unready_count += 1;
+        }
+    }
+    for gathered in &mut groups.0 {
+        merge(&mut gathered.group.members);
+    }
+    groups
+}
+
+/// Makes one member of those that have one address.
+fn merge(members: &mut Vec<Member>) {
+    members.sort_unstable_by_key(|member| member.address);
+    members.dedup_by(|next, kept| {
+        let is_same = next.address == kept.address;
+        kept.weight += if is_same { next.weight } else { 0 };
+        is_same
+    });
+}
+
+impl Groups {
+    /// Says what each group is to have: what is asked for it, or its part of the rest. The rest is one group's, as a rule; where
+    /// nothing is asked, groups have it by the weights of those who are in.
+    fn want(&mut self) {
+        let asked = self.0.iter().filter_map(|gathered| gathered.asked);
+        let rest = 1.0 - asked.map(Percent::as_ratio).sum::<f64>();
+        let rest = if rest < 1e-9 { 0.0 } else { rest };
+        let unasked = || self.0.iter().filter(|gathered| gathered.asked.is_none());
+        let count = unasked().count();
+        let weight: u64 = unasked().map(|gathered| gathered.group.weight()).sum();
+        for gathered in &mut self.0 {
+            #[allow(clippy::cast_precision_loss, reason = "shares have four digits")]
+            let part = match (count, weight) {
+                (1, _) => 1.0,
+                (_, 0) => 1.0 / count as f64,
+                (_, weight) => gathered.group.weight() as f64 / weight as f64,
+            };
+            gathered.group.wanted = gathered.asked.map_or(rest * part, Percent::as_ratio);
+        }
+    }
+
+    /// A check is a guess: it takes away no family's last address among the groups that are to have something.
+    fn keep_failing(&mut self, keeps_last: bool) -> super::Kept {
+        self.want();
+        let mut kept = super::Kept::default();
+        if !keeps_last {
+            return kept;
+        }
+        let wanted = || self.0.iter().filter(|gathered| gathered.group.wanted > 0.0);
+        let has = |is_v4: bool, members: fn(&Gathered) -> &Vec<Member>| {
+            let mut members = wanted().flat_map(members);
+            members.any(|member| member.address.is_ipv4() == is_v4)
+        };
+        let is_last = |is_v4| {
+            !has(is_v4, |gathered| &gathered.group.members)
+                && has(is_v4, |gathered| &gathered.failing)
+        };
+        (kept.v4, kept.v6) = (is_last(true), is_last(false));
+        if kept == super::Kept::default() {
+            return kept;
+        }
+        for gathered in &mut self.0 {
+            if gathered.group.wanted == 0.0 {
+                continue;
+            }
+            let failing = gathered.failing.iter();
+            let stays: Vec<Member> = failing
+                .filter(|member| kept.holds(&member.address))
+                .copied()
+                .collect();
+            // An endpoint of two addresses counts as one; that is told apart by nobody where all of them fail.
+            let count = stays.len().min(gathered.group.unready_count);
+            gathered.group.in_count += count;
+            gathered.group.unready_count -= count;
+            gathered.group.members.extend(stays);
+            merge(&mut gathered.group.members);
+        }
+        self.want();
+        kept
+    }
+
+    /// Says what each group has. Tells whether those have it who lack health, because nobody else is there.
+    fn share_out(&mut self, view: &View<'_>) -> bool {
+        let factor = f64::from(view.traffic.health_factor_percent) / 100.0;
+        self.set_effective(|group| {
+            #[allow(clippy::cast_precision_loss, reason = "nobody has 2^52 endpoints")]
+            let (in_count, unready_count) = (group.in_count as f64, group.unready_count as f64);
+            match () {
+                () if group.members.is_empty() => 0.0,
+                () if factor == 0.0 => 1.0,
+                () => (factor * in_count / (in_count + unready_count)).min(1.0),
+            }
+        });
+        let is_empty = self
+            .0
+            .iter()
+            .all(|gathered| gathered.group.effective == 0.0);
+        if !is_empty || view.when_all_unhealthy != WhenAllUnhealthy::All {
+            return false;
+        }
+        for gathered in &mut self.0 {
+            let members = &mut gathered.group.members;
+            members.append(&mut gathered.failing);
+            members.append(&mut gathered.unready);
+            merge(members);
+        }
+        self.want();
+        self.set_effective(|group| if group.members.is_empty() { 0.0 } else { 1.0 });
+        self.0.iter().any(|gathered| gathered.group.effective > 0.0)
+    }
+
+    /// Gives each group what it wants times its `health`, so that all have one together.
+    fn set_effective(&mut self, health: impl Fn(&Group) -> f64) {
+        let mut sum = 0.0;
+        for gathered in &mut self.0 {
+            let group = &mut gathered.group;
+            group.effective = group.wanted * health(group);
+            sum += group.effective;
+        }
+        if sum > 0.0 {
+            for gathered in &mut self.0 {
+                gathered.group.effective /= sum;
+            }
+        }
+    }
+}

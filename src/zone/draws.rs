@@ -1,0 +1,346 @@
+//! How answers are drawn where a host's addresses have parts of their own.
+//!
+//! Who asks for himself gets some addresses of one group, which is drawn by its share; who asks for others gets some of all
+//! groups, in their proportion. Either is drawn from one number by systematic sampling: points at equal distances on a ring on
+//! which each address has a length by its part. So each is in an answer with just the probability that it is to have, each comes
+//! first with it, and none is there twice.
+
+use std::net::IpAddr;
+
+use super::records::{AddressRecords, RRset, octets_of};
+use crate::{
+    dns::{RecordType, Ttl},
+    manifest::{AnswerMode, MaxAddresses},
+    select::{Group, Member, Split, has_weights},
+};
+
+/// How many addresses of all groups an answer holds where nobody says how many: as many as fit 512 bytes at a short name.
+const MIXED_ADDRESSES: usize = 28;
+
+/// What parts come to where they are not weights already: 32 bits, as a turn has.
+const SCALE: f64 = 4_294_967_296.0;
+
+/// One more than the largest turn.
+const TURNS: u64 = 1 << 32;
+
+/// Who asks a question.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Asker {
+    /// A client, for itself.
+    Direct,
+    /// A server, for its own clients.
+    Forwarder,
+}
+
+/// How answers for one host are drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draws {
+    v4: Family,
+    v6: Family,
+}
+
+/// The same for addresses of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Family {
+    direct: Draw,
+    /// `None` where it is the same.
+    forwarder: Option<Draw>,
+}
+
+/// Pools, of which each question draws one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Draw {
+    pools: Box<[Pool]>,
+    max_addresses: Option<MaxAddresses>,
+}
+
+/// Addresses that answers are drawn from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pool {
+    /// The first turn that is another pool's.
+    turns_end: u64,
+    /// As RDATA has them.
+    octets: Box<[u8]>,
+    /// Where each address ends on the ring; none where all are answered with.
+    ends: Box<[u64]>,
+    /// How many of them an answer holds.
+    count: usize,
+}
+
+/// Addresses drawn for one answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drawn<'s> {
+    octets: &'s [u8],
+    ends: &'s [u64],
+    turn: u32,
+    count: usize,
+}
+
+impl Draws {
+    /// How answers are drawn by `split`.
+    pub fn of(split: &Split) -> Self {
+        let of_family = |is_v4: bool| {
+            let groups = sharing(split, is_v4);
+            let direct = Draw::of(split, split.direct, &groups);
+            let forwarder = (split.forwarder != split.direct)
+                .then(|| Draw::of(split, split.forwarder, &groups))
+                .filter(|forwarder| *forwarder != direct);
+            Family { direct, forwarder }
+        };
+        Self {
+            v4: of_family(true),
+            v6: of_family(false),
+        }
+    }
+
+    /// What a question of this type gets; `None` where there is no such address. `max_addresses` holds where the host has no
+    /// limit of its own.
+    pub fn draw(
+        &self,
+        ttl: Ttl,
+        record_type: RecordType,
+        asker: Asker,
+        turn: u32,
+        max_addresses: MaxAddresses,
+    ) -> Option<AddressRecords<'_>> {
+        let family = if record_type == RecordType::A {
+            &self.v4
+        } else {
+            &self.v6
+        };
+        let draw = match (&family.forwarder, asker) {
+            (Some(forwarder), Asker::Forwarder) => forwarder,
+            _ => &family.direct,
+        };
+        let mut turns_start = 0;
+        let turn = u64::from(turn);
+        let pool = draw.pools.iter().find(|pool| {
+            let is_it = turn < pool.turns_end;
+            turns_start = if is_it { turns_start } else { pool.turns_end };
+            is_it
+        })?;
+        // What is left of the turn is spread evenly too.
+        let rest = ((turn - turns_start) << 32) / (pool.turns_end - turns_start);
+        let turn = u32::try_from(rest).expect("the turn is in the pool");
+        let max_addresses = draw.max_addresses.unwrap_or(max_addresses);
+        Some(if pool.ends.is_empty() {
+            RRset::new(ttl, record_type, &pool.octets).rotated(turn, max_addresses)
+        } else {
+            let drawn = Drawn {
+                octets: &pool.octets,
+                ends: &pool.ends,
+                turn,
+                count: match max_addresses {
+                    MaxAddresses::Number(most) => pool.count.min(usize::from(most.get())),
+                    MaxAddresses::Fitting | MaxAddresses::All => pool.count,
+                },
+            };
+            AddressRecords::drawn(ttl, record_type, drawn)
+        })
+    }
+}
+
+/// The groups that have a share of one family, each with its members of that family.
+///
+/// While several have a share, a family is answered only where each of them has it: else all who prefer that family would go to
+/// those who have. Where they have none in common, each family is answered by who has it.
+fn sharing(split: &Split, is_v4: bool) -> Vec<(&Group, Vec<Member>)> {
+    let of_family = |group: &Group, is_v4: bool| {
+        let members = group.members.iter();
+        let of_family = members.filter(|member| member.address.is_ipv4() == is_v4);
+        of_family.copied().collect::<Vec<Member>>()
+    };
+    let sharing = || split.groups.iter().filter(|group| group.effective > 0.0);
+    let is_common = |is_v4: bool| {
+        sharing().all(|group| {
+            group
+                .members
+                .iter()
+                .any(|member| member.address.is_ipv4() == is_v4)
+        })
+    };
+    let is_answered = is_common(is_v4) || !is_common(!is_v4);
+    if !is_answered {
+        return Vec::new();
+    }
+    let groups = sharing().map(|group| (group, of_family(group, is_v4)));
+    groups.filter(|(_, members)| !members.is_empty()).collect()
+}
+
+impl Draw {
+    fn of(split: &Split, mode: AnswerMode, groups: &[(&Group, Vec<Member>)]) -> Self {
+        let is_plain = match groups {
+            [(group, _)] => !has_weights(group),
+            _ => false,
+        };
+        let pools = if mode == AnswerMode::All || is_plain {
+            Pool::whole(groups)
+        } else if mode == AnswerMode::Mix {
+            Pool::mixed(split, groups)
+        } else {
+            Pool::sides(split, groups)
+        };
+        Self {
+            pools: pools.into(),
+            max_addresses: split.max_addresses,
+        }
+    }
+}
+
+impl Pool {
+    /// One pool that is answered as a whole.
+    fn whole(groups: &[(&Group, Vec<Member>)]) -> Vec<Self> {
+        let members = groups.iter().flat_map(|(_, members)| members);
+        let mut addresses: Vec<IpAddr> = members.map(|member| member.address).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let pool = Self {
+            turns_end: TURNS,
+            octets: octets_of(&addresses),
+            ends: Box::default(),
+            count: addresses.len(),
+        };
+        Vec::from_iter((!addresses.is_empty()).then_some(pool))
+    }
+
+    /// One pool for each group.
+    fn sides(split: &Split, groups: &[(&Group, Vec<Member>)]) -> Vec<Self> {
+        let all: f64 = groups.iter().map(|(group, _)| group.effective).sum();
+        let mut reached = 0.0;
+        let mut pools = Vec::new();
+        for (group, members) in groups {
+            reached += group.effective;
+            let weights: Vec<u64> = members.iter().map(|member| member.weight).collect();
+            let most = usize::from(split.side_addresses.get());
+            pools.push(Self::sampled(turns(reached / all), members, weights, most));
+        }
+        if let Some(last) = pools.last_mut() {
+            last.turns_end = TURNS;
+        }
+        pools
+    }
+
+    /// One pool of all groups, in which each member has its part of its group's.
+    fn mixed(split: &Split, groups: &[(&Group, Vec<Member>)]) -> Vec<Self> {
+        let mut parts: Vec<(IpAddr, f64)> = Vec::new();
+        for (group, members) in groups {
+            let weight: u64 = members.iter().map(|member| member.weight).sum();
+            for member in members {
+                #[allow(clippy::cast_precision_loss, reason = "parts are rounded to 32 bits")]
+                let part = group.effective * member.weight as f64 / weight as f64;
+                // One that is in two groups has both parts, and is in an answer once.
+                match parts
+                    .iter_mut()
+                    .find(|(address, _)| groups.len() > 1 && *address == member.address)
+                {
+                    Some((_, known)) => *known += part,
+                    None => parts.push((member.address, part)),
+                }
+            }
+        }
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "parts are between 0 and 1"
+        )]
+        let weights = parts
+            .iter()
+            .map(|(_, part)| ((part * SCALE) as u64).max(1))
+            .collect();
+        let members: Vec<Member> = parts
+            .iter()
+            .map(|(address, _)| Member {
+                address: *address,
+                weight: 0,
+            })
+            .collect();
+        if members.is_empty() {
+            return Vec::new();
+        }
+        let most = match split.max_addresses {
+            Some(MaxAddresses::Number(most)) => most.get().into(),
+            _ => MIXED_ADDRESSES,
+        };
+        vec![Self::sampled(TURNS, &members, weights, most)]
+    }
+
+    /// A pool of which `most` are answered with, or fewer where one of them weighs so much that it would be there twice.
+    fn sampled(turns_end: u64, members: &[Member], mut weights: Vec<u64>, most: usize) -> Self {
+        let sum: u64 = weights.iter().sum();
+        let heaviest = weights.iter().copied().max().unwrap_or(1);
+        // What was rounded down may miss a whole number by little.
+        let slack = sum / SCALE_SLACK;
+        let count = usize::try_from((sum + slack) / heaviest).unwrap_or(usize::MAX);
+        let count = count.min(most).min(members.len()).max(1);
+        let longest = sum / count as u64;
+        let mut reached = 0;
+        let ends = weights.iter_mut().map(|weight| {
+            reached += (*weight).min(longest.max(1));
+            reached
+        });
+        let ends: Box<[u64]> = ends.collect();
+        let addresses: Vec<IpAddr> = members.iter().map(|member| member.address).collect();
+        Self {
+            turns_end,
+            octets: octets_of(&addresses),
+            ends,
+            count,
+        }
+    }
+}
+
+/// By how little, as a part of one, a sum may miss a whole number of its heaviest weights.
+const SCALE_SLACK: u64 = 1 << 24;
+
+/// The first turn behind this part of all.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a part is between 0 and 1"
+)]
+fn turns(part: f64) -> u64 {
+    ((part * SCALE).round() as u64).clamp(1, TURNS)
+}
+
+impl<'s> Drawn<'s> {
+    pub(super) fn count(self) -> usize {
+        self.count
+    }
+
+    /// The same with `most` addresses at most.
+    pub(super) fn at_most(self, most: usize) -> Self {
+        Self {
+            count: self.count.min(most),
+            ..self
+        }
+    }
+
+    /// Each address in turn, as RDATA has it.
+    pub(super) fn each<const ADDRESS_LEN: usize>(
+        self,
+        mut take: impl FnMut(&'s [u8; ADDRESS_LEN]),
+    ) {
+        let addresses = self.octets.as_chunks::<ADDRESS_LEN>().0;
+        let length = self.ends.last().copied().unwrap_or(0);
+        // The ring is as long as all weights, in steps of which as many fit as there are addresses to draw.
+        let count = self.count as u64;
+        let ring = u128::from(length) * u128::from(count);
+        let start = (u128::from(self.turn) * ring) >> 32;
+        let is_passed = |at: u128| move |end: &u64| u128::from(*end) * u128::from(count) <= at;
+        let mut at = start;
+        let mut place = self.ends.partition_point(is_passed(at));
+        for _ in 0..self.count {
+            while self.ends.get(place).is_some_and(is_passed(at)) {
+                place += 1;
+            }
+            if let Some(address) = addresses.get(place) {
+                take(address);
+            }
+            at += u128::from(length);
+            if at >= ring {
+                at -= ring;
+                place = self.ends.partition_point(is_passed(at));
+            }
+        }
+    }
+}
