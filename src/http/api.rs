@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -282,6 +283,28 @@ impl EndpointPage {
                 EndpointPlace::Out => StateWord::Out,
             },
             why: judged.why.clone(),
+        }
+    }
+}
+
+/// As `meshdns health` names it.
+impl fmt::Display for EndpointPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)?;
+        match &self.cluster {
+            Some(cluster) => write!(f, " in {cluster}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StateWord {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Kept => "kept",
+            Self::Out => "out",
         }
     }
 }

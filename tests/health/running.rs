@@ -40,6 +40,29 @@ fn the_last_ones_stay_whatever_they_say() {
 }
 
 #[test]
+fn metrics_count_who_answers_only_because_nobody_else_is_there() {
+    const OTHER: &str = "others.mesh.example";
+    let (apps, port) = vms::start(IPS);
+    let stanza = get_every_second(port, "failureThreshold: 1");
+    let place = Place::new("startWithin: 1m");
+    place.write_service("others", OTHER);
+    place.write_vms(&IPS[..2], &stanza);
+    // Another host has one of the two addresses, and a third one that is well.
+    place.write_vm("again", "others", IPS[0], &stanza);
+    place.write_vm("well", "others", IPS[2], &stanza);
+    let mesh = place.serve();
+    assert_eq!(mesh.health_metric("held_endpoints{why=\"last\"}"), 0);
+    apps[0].say(500);
+    apps[1].say(500);
+    mesh.wait_for_metric("held_endpoints{why=\"last\"}", |held| held == 2);
+    mesh.assert_answers(&IPS[..2]);
+    mesh.wait_for_host(OTHER, &IPS[2..]);
+    apps[1].say(200);
+    mesh.wait_for_metric("held_endpoints{why=\"last\"}", |held| held == 0);
+    mesh.assert_answers(&IPS[1..2]);
+}
+
+#[test]
 fn a_new_vm_is_in_after_its_first_pass_and_never_before() {
     let (apps, port) = vms::start(IPS);
     let stanza = get_every_second(port, "");
