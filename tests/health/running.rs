@@ -1,5 +1,7 @@
 //! While the server runs: VMs that fail and recover, come and go, and are edited.
 
+use std::time::{Duration, SystemTime};
+
 use crate::{
     fleet::closed_port,
     mesh::{HOST, Place, get_every_second, named},
@@ -205,4 +207,55 @@ fn two_hosts_share_the_probes_of_a_vm_and_flip_together() {
     mesh.place.write_vm("more", "others", IPS[1], &other);
     mesh.wait_for_metric("targets{verdict=\"passing\"}", |count| count == 2);
     assert_eq!(mesh.health_metric("targets{verdict=\"failing\"}"), 1);
+}
+
+#[test]
+fn the_delay_of_a_check_counts_from_when_the_object_was_made() {
+    let (apps, port) = vms::start([IPS[0], IPS[1]]);
+    let stanza = get_every_second(port, "initialDelaySeconds: 600");
+    let place = Place::new("startWithin: 1s");
+    let mesh = place.serve();
+    let now = SystemTime::now();
+    let hour = Duration::from_hours(1);
+    for (ip, created) in [(IPS[0], now - hour), (IPS[1], now)] {
+        let name = named(ip);
+        let created = humantime::format_rfc3339_seconds(created);
+        mesh.place.write(
+            &format!("zones/vm-{name}.yaml"),
+            &format!(
+                "apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata:
+  name: {name}
+  namespace: shop
+  creationTimestamp: '{created}'
+  labels: {{app: orders}}
+  annotations: {{meshdns.io/probe: '{stanza}'}}
+spec: {{address: {ip}}}
+"
+            ),
+        );
+    }
+    mesh.wait_for(&IPS[..1]);
+    apps[0].wait_for_probes(3);
+    assert_eq!(apps[1].probes(), 0);
+    mesh.assert_answers(&IPS[..1]);
+}
+
+#[test]
+fn a_vm_that_comes_and_goes_has_to_pass_twice_as_often_each_time() {
+    let (apps, port) = vms::start([IPS[0], IPS[1]]);
+    let place = Place::new("startWithin: 1m");
+    place.write_vms(&IPS[..2], &get_every_second(port, "failureThreshold: 1"));
+    let mesh = place.serve();
+    for passes in [1, 1, 2, 4, 8] {
+        apps[0].say(500);
+        mesh.wait_for(&IPS[1..2]);
+        let before = apps[0].probes();
+        apps[0].say(200);
+        mesh.wait_for(&IPS[..2]);
+        // More of them where the machine is busy, and one may have been under way.
+        assert!(apps[0].probes() - before + 1 >= passes, "{passes}");
+    }
+    assert_eq!(mesh.health_metric("transitions_total{to=\"failing\"}"), 5);
 }

@@ -227,6 +227,18 @@ fn told_of(pipeline: &Pipeline, host: &Name) -> (Gathering, Vec<String>) {
     (gathering, told)
 }
 
+/// What `/api/health` tells of endpoints; targets have other numbers in another pipeline.
+fn judged(pipeline: &Pipeline) -> Vec<String> {
+    let judged = pipeline.judged_endpoints().into_iter();
+    let told = judged.map(|judged| {
+        let (name, place, why) = (judged.endpoint.name(), judged.place, judged.why);
+        format!("{name} {:?} {place:?} {why:?}", judged.hosts)
+    });
+    let mut told: Vec<String> = told.collect();
+    told.sort();
+    told
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -286,6 +298,8 @@ proptest! {
         prop_assert_eq!(&**incremental.snapshot(), &**rebuilt.snapshot());
         prop_assert_eq!(incremental.mesh().endpoint_counts(), rebuilt.mesh().endpoint_counts());
         prop_assert_eq!(incremental.diagnostics(), rebuilt.diagnostics());
+        prop_assert_eq!(incremental.last_ones_count(), rebuilt.last_ones_count());
+        prop_assert_eq!(judged(&incremental), judged(&rebuilt));
         let orders = |pipeline: &Pipeline| {
             let mut orders: Vec<String> = pipeline.orders().map(|order| format!("{order:?}")).collect();
             orders.sort();
