@@ -261,4 +261,6 @@ codes! {
     PROBE_HOST = "MDNS613";
     /// An annotation is about checks, and the configuration has none.
     CHECK_IGNORED = "MDNS614";
+    /// A `WorkloadEntry` has the labels of a `WorkloadGroup`, and nothing ties it to that.
+    UNTIED = "MDNS615";
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{labels::Labels, read_from::ReadFrom, service::Service, workload::Workload};
 use crate::{
     diagnostic::{ObjectKey, Origin},
-    manifest::Probe,
+    manifest::{LabelMap, Probe},
 };
 
 /// An object, in the form that answers are made from.
@@ -19,6 +19,8 @@ pub(super) enum Entry {
 pub(super) struct Group {
     pub(super) key: ObjectKey,
     pub(super) read_from: ReadFrom,
+    /// The labels of its members.
+    pub(super) labels: LabelMap,
     pub(super) probe: Option<Arc<Probe>>,
 }
 

@@ -65,7 +65,7 @@ pub use workload::Workload;
 use crate::{
     diagnostic::{Cluster, Diagnostic, Kind, ObjectKey, Severity, code},
     dns::Name,
-    manifest::Probe,
+    manifest::{LabelMap, Probe},
 };
 
 /// All objects of files and clusters, indexed by what their changes affect.
@@ -282,6 +282,17 @@ impl Mesh {
             return Vec::new();
         }
         self.index.hosts_of(self.ledger.objects().get(slot))
+    }
+
+    /// The WorkloadGroups that have a probe, with the labels of their members, in no order.
+    pub(crate) fn groups_with_probes(&self) -> impl Iterator<Item = (&ObjectKey, &LabelMap)> {
+        let objects = self.ledger.objects().iter();
+        objects.filter_map(|(slot, entry)| match entry {
+            Entry::Group(group) if group.probe.is_some() && self.ledger.is_served(slot) => {
+                Some((&group.key, &group.labels))
+            }
+            _ => None,
+        })
     }
 
     /// Notes that the endpoints of an object are judged otherwise: the hosts that they serve are affected.

@@ -77,6 +77,7 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
         Object::WorkloadGroup(group) => Entry::Group(Arc::new(Group {
             key: key(group.metadata, index),
             read_from,
+            labels: group.labels,
             probe: group.probe,
         })),
     }

@@ -8,6 +8,7 @@ mod judged;
 mod last_ones;
 mod remarks;
 mod targets;
+mod untied;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

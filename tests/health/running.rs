@@ -211,7 +211,7 @@ fn two_hosts_share_the_probes_of_a_vm_and_flip_together() {
 
 #[test]
 fn the_delay_of_a_check_counts_from_when_the_object_was_made() {
-    let (apps, port) = vms::start([IPS[0], IPS[1]]);
+    let (apps, port) = vms::start(IPS);
     let stanza = get_every_second(port, "initialDelaySeconds: 600");
     let place = Place::new("startWithin: 1s");
     let mesh = place.serve();
@@ -236,7 +236,29 @@ spec: {{address: {ip}}}
             ),
         );
     }
+    // Endpoints that stand in a ServiceEntry are as old as that.
+    let created = humantime::format_rfc3339_seconds(now - hour);
+    mesh.place.write(
+        "zones/inline.yaml",
+        &format!(
+            "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata:
+  name: inline
+  namespace: shop
+  creationTimestamp: '{created}'
+  annotations: {{meshdns.io/probe: '{stanza}'}}
+spec:
+  hosts: [inline.mesh.example]
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  resolution: STATIC
+  endpoints: [{{address: {}}}]
+",
+            IPS[2]
+        ),
+    );
     mesh.wait_for(&IPS[..1]);
+    mesh.wait_for_host("inline.mesh.example", &IPS[2..]);
     apps[0].wait_for_probes(3);
     assert_eq!(apps[1].probes(), 0);
     mesh.assert_answers(&IPS[..1]);

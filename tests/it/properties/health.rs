@@ -81,6 +81,7 @@ fn group() -> impl Strategy<Value = Object> {
     (metadata(), port).prop_map(|(metadata, port)| {
         Object::WorkloadGroup(Box::new(WorkloadGroup {
             metadata,
+            labels: LabelMap::default(),
             probe: port.map(probe),
         }))
     })
