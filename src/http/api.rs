@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    diagnostic::Cluster,
     health::{Described, HeldFor, Out, Ruling, Target, TargetId, Verdict, View, stanza},
     manifest::Probe,
     pipeline::{EndpointPlace, JudgedEndpoint},
@@ -127,6 +128,9 @@ pub enum OutcomeWord {
 pub struct DrainPage {
     /// As the override file names it.
     pub endpoint: String,
+    /// The cluster that its object was read from, where several are followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// Who says so, why, and until when.
     pub by: String,
     /// When the answers lost it.
@@ -161,7 +165,8 @@ impl HealthPage {
             (views, board.is_settled(), board.standings().frozen_since)
         });
         views.sort_unstable_by(|one, other| one.target.cmp(&other.target));
-        let drains = status.orders.iter().flat_map(|orders| &orders.drains);
+        let drains = status.orders.iter();
+        let drains = drains.flat_map(|orders| orders.drains.values());
         Self {
             at: text(SystemTime::now()),
             is_settled,
@@ -171,8 +176,9 @@ impl HealthPage {
                 .map(|view| TargetPage::new(view, endpoints.as_ref()))
                 .collect(),
             drains: drains
-                .map(|(endpoint, drain)| DrainPage {
-                    endpoint: endpoint.clone(),
+                .map(|drain| DrainPage {
+                    endpoint: drain.endpoint.clone(),
+                    cluster: drain.cluster.as_ref().map(name_of),
                     by: drain.by.clone(),
                     since: text(drain.since),
                     forgotten: text(drain.forgotten),
@@ -271,10 +277,7 @@ impl EndpointPage {
             kind: key.kind.as_str().to_owned(),
             namespace: key.namespace.to_string(),
             name: key.name.to_string(),
-            cluster: judged
-                .cluster
-                .as_ref()
-                .map(|cluster| cluster.name().to_owned()),
+            cluster: judged.cluster.as_ref().map(name_of),
             hosts: judged.hosts.iter().map(ToString::to_string).collect(),
             more_hosts: judged.more_hosts,
             state: match judged.place {
@@ -320,6 +323,10 @@ fn by_target(judged: &[JudgedEndpoint]) -> HashMap<TargetId, Vec<&JudgedEndpoint
         endpoints.sort_unstable_by_key(|judged| (&judged.endpoint.key, &judged.cluster));
     }
     by_target
+}
+
+fn name_of(cluster: &Cluster) -> String {
+    cluster.name().to_owned()
 }
 
 /// A verdict in a word.

@@ -28,7 +28,7 @@ pub use self::{
 use self::{checked::for_each_checked, last_ones::LastOnes, targets::Targets};
 use super::Pipeline;
 use crate::{
-    diagnostic::{Diagnostic, ObjectKey},
+    diagnostic::{Cluster, Diagnostic, ObjectKey},
     health::{
         CheckPolicy, Overrides, Ruling, Subject, TargetChanges, TargetId, Verdicts, WhenAllFail,
     },
@@ -74,6 +74,8 @@ pub(super) struct Health {
 pub struct EndpointOrder {
     /// The workload, or the ServiceEntry that the endpoint stands in.
     pub key: ObjectKey,
+    /// The cluster that the object was read from, where it was: another one may have an object of that name.
+    pub cluster: Option<Cluster>,
     /// The endpoint's addresses.
     pub addresses: SmallVec<[IpAddr; 1]>,
     /// What is to be done.
@@ -300,7 +302,8 @@ impl Pipeline {
         let (mut states, mut is_otherwise) = (States::new(), false);
         let mut orders = SmallVec::new();
         let (mut end, mut beat): (Option<i64>, Option<i64>) = (None, None);
-        let is_named = mesh.holder(slot).is_some_and(|holder| match holder {
+        let holder = mesh.holder(slot);
+        let is_named = holder.is_some_and(|holder| match holder {
             EndpointHolder::Workload { workload, .. } => workload.name().is_some(),
             EndpointHolder::Service(_) => false,
         });
@@ -322,6 +325,7 @@ impl Pipeline {
             {
                 orders.push(EndpointOrder {
                     key: subject.key.clone(),
+                    cluster: holder.and_then(|holder| holder.cluster().cloned()),
                     addresses: subject.addresses.into(),
                     state: ordered.order().state,
                     by: ordered.by(),
