@@ -199,10 +199,10 @@ async fn api_health(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
     let Some(board) = probing.shown_board() else {
         return not_found(uri).await;
     };
-    // As the metrics, it takes a thread some time.
-    tokio::task::yield_now().await;
-    let _turn = ONE_AT_A_TIME.acquire().await;
+    // The loop may be busy: nobody else has to wait for that.
     let judged = probing.judged().await;
+    // As the metrics, it takes a thread some time.
+    let _turn = ONE_AT_A_TIME.acquire().await;
     let page = HealthPage::new(&board, &pages.status.load(), judged.as_deref()).to_json();
     ([(header::CONTENT_TYPE, "application/json")], page).into_response()
 }
