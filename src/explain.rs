@@ -10,7 +10,7 @@ mod named;
 mod near;
 mod records;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 pub use named::{about_name, age_of};
 pub use near::{Miss, NearWorkload};
@@ -21,8 +21,8 @@ use crate::{
     dns::{Name, Rcode, RecordType},
     mesh::{Endpoints, Mesh, Service},
     pipeline::Pipeline,
-    select::{Candidate, Loss, Selection, Source},
-    zone::{Below, Found, Here, Node, Snapshot},
+    select::{Candidate, Group, Loss, Selection, Source},
+    zone::{Asker, Below, Found, Here, Node, Snapshot},
 };
 
 /// What a query for one name and type gets, and why.
@@ -32,6 +32,8 @@ pub struct Explanation {
     pub name: Name,
     /// The type that was asked.
     pub record_type: RecordType,
+    /// Who was said to ask, and what that makes of it; `None` where nobody was.
+    pub asker: Option<(IpAddr, Asker)>,
     /// What the query gets.
     pub outcome: Outcome,
     /// Whether an upstream's answer comes before this one, where one is asked.
@@ -158,11 +160,36 @@ pub struct HostStory {
 impl HostStory {
     /// Whether the candidate's addresses are answered.
     pub fn is_in(&self, candidate: &Candidate) -> bool {
+        if self.selection.gathering.split.is_some() {
+            return self.part_of(candidate).is_some_and(|part| part > 0.0);
+        }
         match &candidate.excluded {
             None => candidate.is_good(),
             Some(_) if candidate.kept => true,
             Some(exclusion) => self.selection.gathering.all_unhealthy && exclusion.is_unready(),
         }
+    }
+
+    /// The part of the host's answers that the candidate has, where endpoints have parts of their own: those of all candidates are
+    /// 1 together.
+    pub fn part_of(&self, candidate: &Candidate) -> Option<f64> {
+        let split = self.selection.gathering.split.as_deref()?;
+        let is_out = match &candidate.excluded {
+            None => false,
+            Some(exclusion) => !(candidate.kept || split.all_unhealthy && exclusion.is_unready()),
+        };
+        if is_out {
+            return Some(0.0);
+        }
+        let of_group = |group: &Group| {
+            // An endpoint's addresses of two families have each a part; it is one endpoint.
+            let parts = candidate
+                .addresses
+                .iter()
+                .map(|address| group.part_of(address));
+            parts.sum::<f64>()
+        };
+        Some(split.groups.iter().map(of_group).sum())
     }
 
     /// Every ServiceEntry that has the host, those that answer first, with why the others don't.
@@ -173,8 +200,13 @@ impl HostStory {
     }
 }
 
-/// Tells what a query for `name` and `record_type` gets from the pipeline's newest snapshot, and why.
-pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Explanation {
+/// Tells what a query of `client` for `name` and `record_type` gets from the pipeline's newest snapshot, and why.
+pub fn explain(
+    pipeline: &Pipeline,
+    name: &Name,
+    record_type: RecordType,
+    client: Option<IpAddr>,
+) -> Explanation {
     let snapshot = pipeline.snapshot();
     let via = via(snapshot, name);
     let zone = zone(snapshot, name);
@@ -184,7 +216,11 @@ pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Exp
     } else {
         near::hosts(pipeline.mesh(), name)
     };
-    let answer = answer::answer(snapshot, &Query::of(name, record_type));
+    let query = Query {
+        client,
+        ..Query::of(name, record_type)
+    };
+    let answer = answer::answer(snapshot, &query);
     let (answers, authority) = records::sections(&answer, name);
     let outcome = Outcome::from(answer.outcome);
     let is_others = answer.others.is_some();
@@ -197,6 +233,7 @@ pub fn explain(pipeline: &Pipeline, name: &Name, record_type: RecordType) -> Exp
     Explanation {
         name: name.clone(),
         record_type,
+        asker: client.map(|client| (client, snapshot.asker(client))),
         outcome,
         is_others,
         rcode: answer.outcome.rcode(),

@@ -357,6 +357,9 @@ pub fn remarks(host: &Name, choice: &Choice<'_>, gathering: &Gathering) -> Vec<D
                 Loss::Hidden => {}
             }
         }
+        if let Some(split) = &gathering.split {
+            remarks.extend(split::remarks(host, &choice.chosen, split));
+        }
         let dead_ends = gathering.dead_ends.iter();
         remarks.extend(dead_ends.map(|name| leads_back(host, name, winner)));
     }

@@ -1,13 +1,13 @@
 //! What valid manifests become, and what is left of invalid ones.
 
-use std::{io, sync::Arc};
+use std::{io, num::NonZeroU32, sync::Arc};
 
 use meshdns::{
     diagnostic::{Kind, ObjectKey, Position, code},
     dns::Name,
     manifest::{
-        self, Address, Contents, DocumentOutcome, EndpointSource, Export, LabelMap, Object, Pod,
-        Resolution, ServiceEntry, WorkloadEntry,
+        self, Address, Attributes, Contents, DocumentOutcome, Endpoint, EndpointSource, Export,
+        LabelMap, Object, Pod, Resolution, ServiceEntry, ServicePort, Transport, WorkloadEntry,
     },
 };
 
@@ -132,12 +132,18 @@ fn a_service_entry_has_endpoints_or_a_selector() {
     let ip = Address::Ip("10.0.0.1".parse().expect("an address"));
     assert_eq!(
         entry.endpoints,
-        EndpointSource::Inline(vec![ip, Address::Network("net".into())])
+        EndpointSource::Inline(vec![
+            ip.into(),
+            Endpoint {
+                labels: labels(&[("topology.istio.io/network", "net")]),
+                ..Address::Network("net".into()).into()
+            }
+        ])
     );
     let entry = service_entry("hosts: [a.test], resolution: DNS, endpoints: [{address: db.test}]");
     assert_eq!(
         entry.endpoints,
-        EndpointSource::Inline(vec![Address::Name("db.test".into())])
+        EndpointSource::Inline(vec![Address::Name("db.test".into()).into()])
     );
     let entry = service_entry("hosts: [a.test], resolution: STATIC, endpoints: []");
     assert_eq!(entry.endpoints, EndpointSource::Neither);
@@ -151,6 +157,62 @@ fn a_service_entry_has_endpoints_or_a_selector() {
     assert_eq!(
         entry.endpoints,
         EndpointSource::Selector(LabelMap::default())
+    );
+}
+
+#[test]
+fn endpoints_have_weights_ports_and_labels() {
+    let ports = "ports: [{number: 80, name: web, protocol: HTTP}, {number: 443, name: tls, protocol: https}]";
+    let attributes = |weight: u32, ports: &[(&str, u16)]| Attributes {
+        weight: NonZeroU32::new(weight).expect("a weight"),
+        ports: ports
+            .iter()
+            .map(|(name, port)| ((*name).into(), *port))
+            .collect(),
+    };
+    for (spec, expected) in [
+        (
+            "weight: 3, ports: {web: 8080.0, tls: 8443}",
+            attributes(3, &[("tls", 8443), ("web", 8080)]),
+        ),
+        ("weight: 4294967295", attributes(u32::MAX, &[])),
+        ("weight: 0", Attributes::default()),
+    ] {
+        let entry = service_entry(&format!(
+            "hosts: [a.test], resolution: STATIC, {ports}, endpoints: [{{address: 10.0.0.1, {spec}, locality: eu/eu-1, labels: {{version: v1}}}}]"
+        ));
+        let EndpointSource::Inline(endpoints) = entry.endpoints else {
+            panic!("the endpoint stands in the ServiceEntry");
+        };
+        assert_eq!(endpoints[0].attributes, expected);
+        let zone = "topology.kubernetes.io/zone";
+        let region = "topology.kubernetes.io/region";
+        let expected_labels = [(region, "eu"), (zone, "eu-1"), ("version", "v1")];
+        assert_eq!(endpoints[0].labels, labels(&expected_labels));
+        assert_eq!(workload_entry("", spec, "").attributes, expected);
+    }
+}
+
+#[test]
+fn a_service_entry_has_ports() {
+    let entry = service_entry(
+        "hosts: [a.test], ports: [{number: 80, name: web, targetPort: 8080}, {number: 53, name: dns, protocol: UDP, targetPort: 53}, \
+         {number: 443, name: tls, protocol: HTTPS}]",
+    );
+    let port = |name: &str, number, target, transport, is_https| ServicePort {
+        name: name.into(),
+        number,
+        target,
+        transport,
+        is_https,
+    };
+    assert_eq!(
+        entry.ports,
+        [
+            port("web", 80, Some(8080), Transport::Tcp, false),
+            port("dns", 53, None, Transport::Udp, false),
+            port("tls", 443, None, Transport::Tcp, true),
+        ]
     );
 }
 

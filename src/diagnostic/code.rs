@@ -261,6 +261,14 @@ codes! {
     PROBE_HOST = "MDNS613";
     /// An annotation is about checks, and the configuration has none.
     CHECK_IGNORED = "MDNS614";
+    /// A group is to have a share of a host's questions, and has no endpoint.
+    EMPTY_SHARE = "MDNS615";
+    /// `WorkloadEntries` have weights beside Pods, which weigh 1.
+    WEIGHTS_BESIDE_PODS = "MDNS616";
+    /// Groups that share a host's questions have no family of addresses in common.
+    NO_COMMON_FAMILY = "MDNS617";
+    /// A host has the share that an older `ServiceEntry` asks for.
+    SHARE_TAKEN = "MDNS618";
     /// A `WorkloadEntry` has the labels of a `WorkloadGroup`, and nothing ties it to that.
-    UNTIED = "MDNS615";
+    UNTIED = "MDNS619";
 }

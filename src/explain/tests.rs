@@ -37,6 +37,7 @@ fn service(namespace: &str, host: &str, endpoints: EndpointSource) -> Object {
         hosts: vec![name(host)],
         addresses: Vec::new(),
         resolution: Resolution::Static,
+        ports: Vec::new(),
         endpoints,
         export: Export::Everyone,
         notes: None,
@@ -58,7 +59,7 @@ fn pod(pod: &str, namespace: &str, text: &str, ip: &str, ready: &str) -> Object 
 }
 
 fn inline(ip: &str) -> EndpointSource {
-    EndpointSource::Inline(vec![Address::Ip(ip.parse().expect("an IP"))])
+    EndpointSource::Inline(vec![Address::Ip(ip.parse().expect("an IP")).into()])
 }
 
 fn selector(text: &str) -> EndpointSource {
@@ -98,7 +99,7 @@ fn pipeline(zones: &[&str], objects: Vec<Object>) -> Pipeline {
 /// Compares the outcome, the way to it and the answer's data.
 #[track_caller]
 fn check(pipeline: &Pipeline, asked: &str, record_type: RecordType, expected: &str) {
-    let told = explain(pipeline, &name(asked), record_type);
+    let told = explain(pipeline, &name(asked), record_type, None);
     let mut line = format!("{} {}", told.outcome.as_str(), told.via.as_str());
     for record in told.answer {
         line.push(' ');
@@ -169,7 +170,7 @@ fn tells_the_outcome_of_every_kind_of_name() {
 #[test]
 fn names_the_zone_and_its_soa() {
     let mesh = pipeline(&[], vec![service("ns1", "a.test", inline("10.0.0.1"))]);
-    let told = explain(&mesh, &name("a.test"), RecordType::AAAA);
+    let told = explain(&mesh, &name("a.test"), RecordType::AAAA, None);
     let zone = told.zone.expect("in a zone");
     assert_eq!((zone.apex, zone.is_declared), (name("a.test"), false));
     assert_eq!(told.authority.len(), 1);
@@ -184,7 +185,7 @@ fn counts_the_hosts_that_a_declared_zone_would_hold() {
     ];
     let below = |zones: &[&str]| {
         let mesh = pipeline(zones, objects.clone());
-        explain(&mesh, &name("zone.test"), RecordType::A).hosts_below
+        explain(&mesh, &name("zone.test"), RecordType::A, None).hosts_below
     };
     assert_eq!(below(&[]), 2);
     assert_eq!(below(&["zone.test"]), 0);
@@ -201,7 +202,7 @@ fn sorts_candidates_and_tells_who_is_in() {
             pod("one", "ns1", "app=a", "10.0.0.1", "True"),
         ],
     );
-    let told = explain(&mesh, &name("a.test"), RecordType::A);
+    let told = explain(&mesh, &name("a.test"), RecordType::A, None);
     let [host] = &*told.hosts else {
         panic!("one host");
     };
@@ -244,7 +245,7 @@ fn a_hidden_host_still_has_a_story() {
     };
     hidden.export = Export::Nobody;
     let mesh = pipeline(&[], vec![Object::ServiceEntry(hidden)]);
-    let told = explain(&mesh, &name("a.test"), RecordType::A);
+    let told = explain(&mesh, &name("a.test"), RecordType::A, None);
     assert_eq!(told.outcome, Outcome::NotOurs);
     assert!(!told.hosts[0].answers);
     assert_eq!(told.hosts[0].selection.lost[0].1, Loss::Hidden);
@@ -271,9 +272,9 @@ fn suggests_what_was_meant() {
             pod("far", "ns1", "app=ratings", "10.0.0.3", "True"),
         ],
     );
-    let told = explain(&mesh, &name("review.internal.com"), RecordType::A);
+    let told = explain(&mesh, &name("review.internal.com"), RecordType::A, None);
     assert_eq!(told.near, [name("reviews.internal.com")]);
-    let told = explain(&mesh, &name("reviews.internal.com"), RecordType::A);
+    let told = explain(&mesh, &name("reviews.internal.com"), RecordType::A, None);
     let near = told.hosts[0].near.iter().map(|near| {
         assert_eq!(near.workload.key.kind, Kind::Pod);
         (&*near.workload.key.name, near.miss.clone())

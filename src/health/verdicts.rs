@@ -217,7 +217,7 @@ impl Verdicts {
         if self.holds_stale {
             return None;
         }
-        let reported = subject.statement?.reported?;
+        let reported = subject.statement?.reported()?;
         let limit = self.max_age(subject)?;
         let age = self.now - reported;
         (age > i64::from(limit)).then_some((age, limit))
@@ -251,7 +251,7 @@ impl Verdicts {
 
     /// When the report of an endpoint becomes too old, in seconds since 1970.
     pub(crate) fn stale_at(&self, subject: &Subject<'_>) -> Option<i64> {
-        let reported = subject.statement?.reported?;
+        let reported = subject.statement?.reported()?;
         let limit = self.max_age(subject)?;
         Some(reported.saturating_add(i64::from(limit)).saturating_add(1))
     }

@@ -143,13 +143,10 @@ impl Findings {
 
     /// The number of a value that must be a whole one; one that is out of any field's range is `i64::MAX`.
     pub(super) fn integer(&mut self, node: &Node<'_>, what: impl Display) -> Option<i64> {
+        if let Some(number) = node.as_whole() {
+            return Some(number);
+        }
         match node.value {
-            Value::Int(number) => return Some(number),
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "`as` saturates, and the range is checked later"
-            )]
-            Value::Float(number) if number.fract() == 0.0 => return Some(number as i64),
             Value::Text(_) => self.wrong_type(node, &what, "a number (without quotes)"),
             _ => self.wrong_type(node, &what, "a whole number"),
         }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 const FEW: usize = 8;
 
 /// Label keys and values, each key once.
-#[derive(Clone, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, Hash, PartialEq)]
 pub struct LabelMap {
     /// Every key with its value behind it, in the order of the keys.
     texts: Box<str>,
@@ -28,7 +28,13 @@ impl LabelMap {
             .map(|(label, key_len)| label.split_at(key_len))
     }
 
-    /// The same, each key with its value behind it, and how long the key is.
+    /// The value of the label `key`.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        let mut labels = self.iter();
+        labels.find_map(|(other, value)| (other == key).then_some(value))
+    }
+
+    /// Keys and values, each key with its value behind it, and how long the key is.
     pub(crate) fn joined(&self) -> impl Iterator<Item = (&str, usize)> {
         let mut start = 0;
         self.ends.iter().map(move |&(key_end, value_end)| {

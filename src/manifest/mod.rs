@@ -17,6 +17,7 @@
 //! One bad document, list item or value never hides its neighbours. Never opens a file and never joins two objects.
 
 mod address;
+mod attributes;
 mod cluster_object;
 mod document;
 mod draft;
@@ -45,6 +46,7 @@ mod workload;
 mod workload_entry;
 mod workload_group;
 
+pub use attributes::Attributes;
 pub use cluster_object::{ClusterObject, NotAnObject, ObjectReader};
 pub use document::Decoder;
 pub use draft::Draft;
@@ -55,8 +57,9 @@ pub use file::{
 pub use label_map::LabelMap;
 pub use notes::{NotedWeight, Notes, Order, OrderedState, ProbeNote};
 pub use object::{
-    Address, Contents, Document, DocumentOutcome, EndpointSource, Export, Metadata, Object,
-    ObjectContents, Pod, Resolution, ServiceEntry, WorkloadEntry, WorkloadGroup,
+    Address, Contents, Document, DocumentOutcome, Endpoint, EndpointSource, Export, Metadata,
+    Object, ObjectContents, Pod, Resolution, ServiceEntry, ServicePort, Transport, WorkloadEntry,
+    WorkloadGroup,
 };
 pub use probe::{HttpGet, Probe, ProbeMethod};
 pub use raw::{RawDocument, Split, split};

@@ -10,13 +10,10 @@ use super::{
     host::is_lowercase_subdomain,
     probe::{self, Probe},
     timestamp,
-    traffic::{self, TrafficNotes},
+    traffic::{self, PREFIX, TrafficNotes},
     value::{Entry, Fields, Node, NodeId, Value, quoted},
 };
 use crate::diagnostic::{Kind, code};
-
-/// How our annotations begin.
-pub(super) const PREFIX: &str = "meshdns.io/";
 
 /// The annotations that are read, without the prefix, with the kinds that may have them.
 const KNOWN: &[(&str, &[Kind])] = &[

@@ -5,6 +5,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 use smallvec::SmallVec;
 
 use super::{
+    attributes::Attributes,
     label_map::LabelMap,
     notes::{NotedWeight, Notes},
     probe::Probe,
@@ -139,6 +140,8 @@ pub struct ServiceEntry {
     pub addresses: Vec<IpAddr>,
     /// `spec.resolution`.
     pub resolution: Resolution,
+    /// `spec.ports`, in the manifest's order.
+    pub ports: Vec<ServicePort>,
     /// `spec.endpoints` or `spec.workloadSelector`.
     pub endpoints: EndpointSource,
     /// Who may see the hosts.
@@ -181,10 +184,55 @@ pub enum EndpointSource {
     /// Neither `endpoints` nor `workloadSelector`.
     Neither,
     /// `spec.endpoints`, in the manifest's order.
-    Inline(Vec<Address>),
+    Inline(Vec<Endpoint>),
     /// `spec.workloadSelector.labels`: the Pods and WorkloadEntries of the same namespace that have them all. Empty
     /// selects nothing.
     Selector(LabelMap),
+}
+
+/// One of `spec.endpoints`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// Its `address`, or its `network` where it has none.
+    pub address: Address,
+    /// Its `labels`, and the topology labels that Istio derives from locality and network.
+    pub labels: LabelMap,
+    /// Its `weight` and `ports`.
+    pub attributes: Attributes,
+}
+
+impl From<Address> for Endpoint {
+    fn from(address: Address) -> Self {
+        Self {
+            address,
+            labels: LabelMap::default(),
+            attributes: Attributes::default(),
+        }
+    }
+}
+
+/// One of `spec.ports`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ServicePort {
+    /// Its `name`, as written.
+    pub name: Box<str>,
+    /// Its `number`.
+    pub number: u16,
+    /// Its `targetPort`: the endpoints' port, where that is another one.
+    pub target: Option<u16>,
+    /// What its `protocol` runs over.
+    pub transport: Transport,
+    /// Whether its `protocol` is HTTPS.
+    pub is_https: bool,
+}
+
+/// What a port's protocol runs over.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Transport {
+    /// TCP, as everything but UDP does, or says that it does.
+    Tcp,
+    /// UDP.
+    Udp,
 }
 
 /// An endpoint's address in any form that Istio takes.
@@ -210,6 +258,8 @@ pub struct WorkloadEntry {
     pub labels: LabelMap,
     /// `spec.address`.
     pub address: Address,
+    /// `spec.weight` and `spec.ports`.
+    pub attributes: Attributes,
     /// The `status` of the first condition of type `Healthy`, as written.
     pub healthy: Option<Box<str>>,
     /// Whether the annotation `proxy.istio.io/health-checks-enabled` is true as Go's `ParseBool` reads it.

@@ -10,6 +10,9 @@ use std::num::NonZeroU16;
 
 pub(super) use read::{Reader, weight};
 
+/// How our annotations begin.
+pub(super) const PREFIX: &str = "meshdns.io/";
+
 /// What a ServiceEntry's annotations ask of the answers of its hosts.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TrafficNotes {

@@ -90,6 +90,19 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// The node's number where it is a whole one; one that is out of any field's range is `i64::MAX`.
+    pub(super) fn as_whole(&self) -> Option<i64> {
+        match self.value {
+            Value::Int(number) => Some(number),
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "`as` saturates, and the range is checked later"
+            )]
+            Value::Float(number) if number.fract() == 0.0 => Some(number as i64),
+            _ => None,
+        }
+    }
+
     /// A digest of what the node says, wherever it stands.
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = FixedState::with_seed(2).build_hasher();

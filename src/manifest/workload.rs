@@ -2,10 +2,11 @@
 //!
 //! What differs (whether an address is needed, and in what form) is for the object that holds them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, num::NonZeroU32};
 
 use super::{
     address::{self, Ip},
+    attributes::Attributes,
     findings::Findings,
     host,
     labels::{self, Judge},
@@ -38,6 +39,26 @@ pub(super) struct WorkloadSpec<'a> {
     pub(super) labels: Cow<'a, [Entry<'a>]>,
     /// `ports`, by name.
     pub(super) ports: &'a [Entry<'a>],
+    /// 0 where there is none.
+    weight: u32,
+}
+
+impl WorkloadSpec<'_> {
+    /// What answers are weighed by, and the ports that they tell.
+    pub(super) fn attributes(&self) -> Attributes {
+        let ports = self.ports.iter().filter_map(|Entry { key, value }| {
+            let number = value
+                .as_whole()
+                .and_then(|number| u16::try_from(number).ok());
+            Some((Box::from(key.text), number?))
+        });
+        let mut ports: Box<[_]> = ports.collect();
+        ports.sort_unstable();
+        Attributes {
+            weight: NonZeroU32::new(self.weight).unwrap_or(NonZeroU32::MIN),
+            ports,
+        }
+    }
 }
 
 /// A text and its place.
@@ -96,7 +117,7 @@ pub(super) fn decode<'a>(
         ..WorkloadSpec::default()
     };
     text(findings, fields, "serviceAccount", 253);
-    check_weight(findings, fields);
+    spec.weight = weight(findings, fields).unwrap_or_default();
     if let Some(node) = fields.get("labels") {
         let labels = findings.texts(node, "`labels`").unwrap_or_default();
         findings.check_count(node.id, labels.len(), 256, "`labels`");
@@ -199,17 +220,15 @@ fn text<'a>(
     Some(Stated { at: node.id, text })
 }
 
-fn check_weight(findings: &mut Findings, fields: Fields<'_>) {
-    let Some(node) = fields.get("weight") else {
-        return;
-    };
-    if findings
-        .integer(node, "`weight`")
-        .is_some_and(|weight| u32::try_from(weight).is_err())
-    {
+fn weight(findings: &mut Findings, fields: Fields<'_>) -> Option<u32> {
+    let node = fields.get("weight")?;
+    let number = findings.integer(node, "`weight`")?;
+    let weight = u32::try_from(number).ok();
+    if weight.is_none() {
         let message = format!("`weight` is {}: use 0 to 4294967295", node.shown());
         findings.error(node.id, code::WEIGHT, message);
     }
+    weight
 }
 
 fn ports<'a>(findings: &mut Findings, node: &Node<'a>) -> &'a [Entry<'a>] {

@@ -53,6 +53,7 @@ pub(super) fn decode(
     Some(WorkloadEntry {
         labels,
         address,
+        attributes: workload.attributes(),
         healthy: healthy.map(|healthy| healthy.status.into()),
         reported: healthy.and_then(|healthy| healthy.probed),
         health_checks_enabled: decoded.health_checks.is_some_and(is_go_true),
@@ -62,7 +63,7 @@ pub(super) fn decode(
 }
 
 /// What a selector sees: `metadata.labels` win over the spec's, and the topology is added.
-fn selectable_labels(spec: &WorkloadSpec<'_>, metadata: &[Entry<'_>]) -> LabelMap {
+pub(super) fn selectable_labels(spec: &WorkloadSpec<'_>, metadata: &[Entry<'_>]) -> LabelMap {
     let stated =
         labels::get(metadata, LOCALITY_LABEL).or_else(|| labels::get(&spec.labels, LOCALITY_LABEL));
     let locality = match (spec.locality, stated) {

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use super::{labels::Labels, read_from::ReadFrom, service::Service, workload::Workload};
+use super::{
+    attributes::Alike, labels::Labels, read_from::ReadFrom, service::Service, workload::Workload,
+};
 use crate::{
     diagnostic::{ObjectKey, Origin},
     manifest::{LabelMap, Probe},
@@ -26,12 +28,23 @@ pub(super) struct Group {
 
 impl Entry {
     /// Takes what `before`, which the object said before, has of annotations that can't be read. Nothing else may hold the entry.
-    pub(super) fn keep_unreadable(&mut self, before: &Self) {
-        if let (Self::Service(service), Self::Service(before)) = (self, before)
-            && let Some(service) = Arc::get_mut(service)
-            && let (Some(traffic), Some(before)) = (&mut service.traffic, &before.traffic)
-        {
-            traffic.keep_unreadable(before);
+    pub(super) fn keep_unreadable(&mut self, before: &Self, alike: &mut Alike) {
+        match (self, before) {
+            (Self::Service(service), Self::Service(before)) => {
+                let service = Arc::get_mut(service);
+                let traffic = service.and_then(|service| service.traffic.as_mut());
+                if let (Some(traffic), Some(before)) = (traffic, &before.traffic) {
+                    traffic.keep_unreadable(before);
+                }
+            }
+            (Self::Workload(workload), Self::Workload(before)) => {
+                if let Some(workload) = Arc::get_mut(workload) {
+                    let said = workload.statement.as_deref().cloned();
+                    let said = said.unwrap_or_default();
+                    workload.statement = alike.statement(said, before.attributes());
+                }
+            }
+            _ => {}
         }
     }
 

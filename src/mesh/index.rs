@@ -11,8 +11,10 @@ use smallvec::SmallVec;
 
 use super::{
     affected::Affected,
+    attributes::Alike,
     census::{Census, EndpointCounts, States},
     entry::Entry,
+    forwarders::Forwarders,
     labels::Labels,
     namespace::{Namespace, SelectorId},
     namespaces::Namespaces,
@@ -32,6 +34,8 @@ pub(super) struct Index {
     /// The objects that name an endpoint instead of giving its address, by the name: what is below a name follows it.
     names: BTreeMap<Name, BTreeSet<Slot>>,
     census: Census,
+    alike: Alike,
+    forwarders: Forwarders,
     touched: Touched,
     /// What may be judged otherwise.
     unjudged: Unjudged,
@@ -54,6 +58,21 @@ impl Index {
     /// The one copy of a namespace's name that all its objects share.
     pub(super) fn share(&mut self, namespace: &str) -> Arc<str> {
         self.namespaces.share(namespace)
+    }
+
+    /// What entries say alike.
+    pub(super) fn alike(&mut self) -> &mut Alike {
+        &mut self.alike
+    }
+
+    /// The Pods that ask for others.
+    pub(super) fn forwarders(&self) -> &Forwarders {
+        &self.forwarders
+    }
+
+    /// Whether these are others than when that was last asked.
+    pub(super) fn take_forwarders_changed(&mut self) -> bool {
+        self.forwarders.take_changed()
     }
 
     /// The labels of a new entry, which hold until it is [released](Index::release).
@@ -89,6 +108,7 @@ impl Index {
         after: Option<&Entry>,
         objects: &Objects,
     ) {
+        self.forwarders.replace(before, after);
         let was_picked = self.census.is_picked(slot);
         self.unjudged.note(slot, before, after, was_picked);
         match (before, after) {

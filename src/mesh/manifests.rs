@@ -7,13 +7,15 @@ mod notes;
 
 use std::{
     fmt::Write as _,
+    num::NonZeroU32,
     time::{Duration, SystemTime},
 };
 
-use notes::{probe_json, push_annotations};
+use notes::{Annotations, probe_json};
 
 use super::{
     addresses::Addresses,
+    attributes::Details,
     entry::Group,
     exclusion::Exclusion,
     service::{Endpoints, InlineEndpoint, Service},
@@ -22,7 +24,7 @@ use super::{
 use crate::{
     diagnostic::{Kind, ObjectKey},
     dns::Name,
-    manifest::{Address, Export, Resolution},
+    manifest::{Address, Attributes, Export, Resolution, ServicePort, Transport},
 };
 
 /// The label of a Pod that stands for its node.
@@ -45,20 +47,30 @@ pub(super) fn push_service(service: &Service, selector: &[(&str, &str)], out: &m
     if let Some(created) = timestamp(service.created) {
         push_field("creationTimestamp", &created, out);
     }
-    push_annotations(service.notes.as_deref(), false, out);
+    let annotations = Annotations {
+        notes: service.notes.as_deref(),
+        traffic: service.traffic.as_deref(),
+        ..Annotations::default()
+    };
+    annotations.push(out);
     out.push_str("},\"spec\":{\"hosts\":[");
-    push_list(&service.hosts, out, |host, out| {
+    push_list(service.hosts.iter(), out, |host, out| {
         push_text(&text_of(host), out);
     });
     out.push(']');
     if !service.addresses.is_empty() {
         out.push_str(",\"addresses\":[");
-        push_list(&service.addresses, out, |address, out| {
+        push_list(service.addresses.iter(), out, |address, out| {
             push_text(&address.to_string(), out);
         });
         out.push(']');
     }
     push_field("resolution", resolution(service.resolution), out);
+    if !service.ports.is_empty() {
+        out.push_str(",\"ports\":[");
+        push_list(service.ports.iter(), out, push_service_port);
+        out.push(']');
+    }
     match service.export {
         Export::Everyone => {}
         Export::Some => out.push_str(",\"exportTo\":[\".\"]"),
@@ -72,12 +84,11 @@ pub(super) fn push_service(service: &Service, selector: &[(&str, &str)], out: &m
             out.push_str("}}");
         }
         Endpoints::Inline(endpoints) => {
-            // A socket needs one port.
-            if endpoints.iter().any(is_socket) {
-                out.push_str(",\"ports\":[{\"number\":1,\"name\":\"http\",\"protocol\":\"HTTP\"}]");
-            }
             out.push_str(",\"endpoints\":[");
-            push_list(endpoints, out, push_endpoint);
+            let places = endpoints.iter().enumerate();
+            push_list(places, out, |(place, endpoint), out| {
+                push_endpoint(endpoint, service.details_of(place), out);
+            });
             out.push(']');
         }
     }
@@ -110,23 +121,9 @@ pub(super) fn push_workload(workload: &Workload, labels: &[(&str, &str)], out: &
 
 fn push_workload_entry(workload: &Workload, labels: &[(&str, &str)], out: &mut String) {
     let excluded = workload.excluded();
-    let is_locality = |key: &str| LOCALITY_LABELS.contains(&key);
-    let value_of = |key: &str| {
-        labels
-            .iter()
-            .find(|label| label.0 == key)
-            .map(|label| label.1)
-    };
-    let network_label = value_of(NETWORK_LABEL);
-    let network = match excluded {
-        Some(Exclusion::NotAnAddress(Address::Network(network))) => Some(&**network),
-        _ => network_label,
-    };
-    let is_written = |(key, value): &&(&str, &str)| {
-        is_locality(key) || (*key == NETWORK_LABEL && Some(*value) == network)
-    };
-    let of_metadata = |label: &&(&str, &str)| !label.0.contains(|c: char| c.is_ascii_uppercase());
-    let plain = || labels.iter().filter(|label| !is_written(label));
+    let topology = Topology::of(labels, excluded);
+    let of_metadata = |label: &(&str, &str)| !label.0.contains(|c: char| c.is_ascii_uppercase());
+    let plain = || topology.others(labels);
     push_head(
         "networking.istio.io/v1",
         "WorkloadEntry",
@@ -138,22 +135,20 @@ fn push_workload_entry(workload: &Workload, labels: &[(&str, &str)], out: &mut S
         push_field("creationTimestamp", &created, out);
     }
     let waits_for_report = excluded == Some(&Exclusion::HealthUnknown);
-    push_annotations(workload.notes(), waits_for_report, out);
+    let annotations = Annotations {
+        notes: workload.notes(),
+        health_checks: waits_for_report,
+        ..Annotations::default()
+    };
+    annotations.push(out);
     out.push_str(",\"labels\":{");
-    push_labels(plain().filter(of_metadata).copied(), out);
+    push_labels(plain().filter(of_metadata), out);
     out.push_str("}},\"spec\":{\"labels\":{");
     // The API server takes no prefix in upper case, Istio does.
-    push_labels(plain().filter(|label| !of_metadata(label)).copied(), out);
+    push_labels(plain().filter(|label| !of_metadata(label)), out);
     out.push('}');
-    if let Some(network) = network {
-        push_field("network", network, out);
-    }
-    let parts = LOCALITY_LABELS.map(|key| value_of(key).unwrap_or_default());
-    let locality = parts.join("/");
-    let locality = locality.trim_end_matches('/');
-    if !locality.is_empty() {
-        push_field("locality", locality, out);
-    }
+    topology.push(out);
+    push_attributes(workload.attributes(), out);
     match (&workload.addresses, excluded) {
         (Addresses::One(ip), _) => push_field("address", &ip.to_string(), out),
         (Addresses::Name(name), _) => push_field("address", &text_of(name), out),
@@ -169,7 +164,7 @@ fn push_workload_entry(workload: &Workload, labels: &[(&str, &str)], out: &mut S
         _ => reports_well(workload).then_some("True"),
     };
     if let Some(status) = status {
-        let reported = workload.statement.as_ref().and_then(|said| said.reported);
+        let reported = workload.statement.as_ref().and_then(|said| said.reported());
         out.push_str(",\"status\":{");
         push_condition("Healthy", status, reported, out);
         out.push('}');
@@ -190,7 +185,12 @@ fn push_pod(pod: &Workload, labels: &[(&str, &str)], out: &mut String) {
     if let Some(Exclusion::PodTerminating) = excluded {
         push_field("deletionTimestamp", "1970-01-01T00:00:00Z", out);
     }
-    push_annotations(pod.notes(), false, out);
+    let annotations = Annotations {
+        notes: pod.notes(),
+        weight: Some(pod.attributes().weight),
+        ..Annotations::default()
+    };
+    annotations.push(out);
     out.push_str(",\"labels\":{");
     let is_node = |label: &&(&str, &str)| label.0 == NODE_LABEL;
     push_labels(labels.iter().filter(|label| !is_node(label)).copied(), out);
@@ -205,7 +205,7 @@ fn push_pod(pod: &Workload, labels: &[(&str, &str)], out: &mut String) {
         _ => push_text("Running", out),
     }
     out.push_str(",\"podIPs\":[");
-    push_list(&pod.addresses, out, |address, out| {
+    push_list(pod.addresses.iter(), out, |address, out| {
         let _ = write!(out, "{{\"ip\":\"{address}\"}}");
     });
     out.push(']');
@@ -230,28 +230,122 @@ fn push_head(api_version: &str, kind: &str, key: &ObjectKey, out: &mut String) {
     push_field("namespace", &key.namespace, out);
 }
 
-fn push_endpoint(endpoint: &InlineEndpoint, out: &mut String) {
-    out.push('{');
-    let (field, text) = match endpoint {
-        InlineEndpoint::Ip(ip) => ("address", ip.to_string()),
-        InlineEndpoint::Name(name) => ("address", text_of(name)),
-        InlineEndpoint::Other(Exclusion::NotAnAddress(address)) => match address {
-            Address::Ip(ip) => ("address", ip.to_string()),
-            Address::Name(text) | Address::Unix(text) => ("address", text.to_string()),
-            Address::Network(network) => ("network", network.to_string()),
-        },
-        InlineEndpoint::Other(_) => ("network", "unknown".to_owned()),
+fn push_endpoint(endpoint: &InlineEndpoint, details: Option<&Details>, out: &mut String) {
+    let (address, excluded) = match endpoint {
+        InlineEndpoint::Ip(ip) => (Some(ip.to_string()), None),
+        InlineEndpoint::Name(name) => (Some(text_of(name)), None),
+        InlineEndpoint::Other(excluded) => {
+            let address = match excluded {
+                Exclusion::NotAnAddress(Address::Name(text) | Address::Unix(text)) => {
+                    Some(text.to_string())
+                }
+                Exclusion::NotAnAddress(Address::Ip(ip)) => Some(ip.to_string()),
+                // A network stands among its labels.
+                _ => None,
+            };
+            (address, Some(excluded))
+        }
     };
-    let _ = write!(out, "\"{field}\":");
-    push_text(&text, out);
+    let labels = details.map(|details| details.labels.iter().collect::<Vec<_>>());
+    let labels = labels.unwrap_or_default();
+    let topology = Topology::of(&labels, excluded);
+    out.push('{');
+    let start = out.len();
+    if let Some(address) = address {
+        push_field("address", &address, out);
+    }
+    if topology.others(&labels).next().is_some() {
+        out.push_str(",\"labels\":{");
+        push_labels(topology.others(&labels), out);
+        out.push('}');
+    }
+    topology.push(out);
+    if let Some(details) = details {
+        push_attributes(&details.attributes, out);
+    }
+    // Each field stands behind a comma, and the first behind none.
+    if out.len() > start {
+        out.remove(start);
+    }
     out.push('}');
 }
 
-fn is_socket(endpoint: &InlineEndpoint) -> bool {
-    matches!(
-        endpoint,
-        InlineEndpoint::Other(Exclusion::NotAnAddress(Address::Unix(_)))
-    )
+fn push_service_port(port: &ServicePort, out: &mut String) {
+    // What else runs over TCP tells its host, and so may stand beside several.
+    let protocol = match port.transport {
+        Transport::Udp => "UDP",
+        Transport::Tcp if port.is_https => "HTTPS",
+        Transport::Tcp => "HTTP",
+    };
+    let _ = write!(out, "{{\"number\":{}", port.number);
+    push_field("name", &port.name, out);
+    push_field("protocol", protocol, out);
+    if let Some(target) = port.target {
+        let _ = write!(out, ",\"targetPort\":{target}");
+    }
+    out.push('}');
+}
+
+/// Appends weight and ports behind another field, where there are any.
+fn push_attributes(attributes: &Attributes, out: &mut String) {
+    if attributes.weight != NonZeroU32::MIN {
+        let _ = write!(out, ",\"weight\":{}", attributes.weight);
+    }
+    if !attributes.ports.is_empty() {
+        out.push_str(",\"ports\":{");
+        push_list(attributes.ports.iter(), out, |(name, port), out| {
+            push_text(name, out);
+            let _ = write!(out, ":{port}");
+        });
+        out.push('}');
+    }
+}
+
+/// What of the labels of a WorkloadEntry or an inline endpoint is derived from its network and its locality.
+struct Topology<'t> {
+    network: Option<&'t str>,
+    locality: [&'t str; 3],
+}
+
+impl<'t> Topology<'t> {
+    /// The topology of an endpoint with these labels, which may be no more than a network.
+    fn of(labels: &[(&'t str, &'t str)], excluded: Option<&'t Exclusion>) -> Self {
+        let value_of = |key: &str| {
+            let label = labels.iter().find(|label| label.0 == key);
+            label.map(|label| label.1)
+        };
+        Self {
+            network: match excluded {
+                Some(Exclusion::NotAnAddress(Address::Network(network))) => Some(network),
+                _ => value_of(NETWORK_LABEL),
+            },
+            locality: LOCALITY_LABELS.map(|key| value_of(key).unwrap_or_default()),
+        }
+    }
+
+    /// The labels that are not derived from it.
+    fn others<'l>(
+        &'l self,
+        labels: &'l [(&'l str, &'l str)],
+    ) -> impl Iterator<Item = (&'l str, &'l str)> {
+        let is_other = |(key, value): &(&str, &str)| {
+            let is_network = *key == NETWORK_LABEL && Some(*value) == self.network;
+            !is_network && !LOCALITY_LABELS.contains(key)
+        };
+        labels.iter().copied().filter(is_other)
+    }
+
+    /// Appends it behind another field, where there is any of it.
+    fn push(&self, out: &mut String) {
+        if let Some(network) = self.network {
+            push_field("network", network, out);
+        }
+        let locality = self.locality.join("/");
+        let locality = locality.trim_end_matches('/');
+        if !locality.is_empty() {
+            push_field("locality", locality, out);
+        }
+    }
 }
 
 fn push_condition(name: &str, status: &str, probed: Option<i64>, out: &mut String) {
@@ -274,8 +368,8 @@ fn push_labels<'t>(labels: impl Iterator<Item = (&'t str, &'t str)>, out: &mut S
     }
 }
 
-fn push_list<T>(items: &[T], out: &mut String, push: impl Fn(&T, &mut String)) {
-    for (index, item) in items.iter().enumerate() {
+fn push_list<T>(items: impl Iterator<Item = T>, out: &mut String, push: impl Fn(T, &mut String)) {
+    for (index, item) in items.enumerate() {
         if index > 0 {
             out.push(',');
         }
@@ -337,154 +431,4 @@ fn timestamp(seconds: i64) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, path::Path, sync::Arc};
-
-    use crate::{
-        manifest,
-        mesh::{FileChange, Mesh, Reading},
-    };
-
-    fn mesh_of(file: &Arc<str>, text: &str) -> (Mesh, usize) {
-        let contents = manifest::parse(file, text);
-        let errors = contents.diagnostics.len();
-        let mut mesh = Mesh::default();
-        let change = FileChange {
-            file: file.clone(),
-            reading: Reading::Read(contents),
-        };
-        mesh.apply(vec![change], std::time::SystemTime::UNIX_EPOCH);
-        (mesh, errors)
-    }
-
-    /// What answers are made from, without the places where it stands.
-    fn said(mesh: &Mesh) -> Vec<String> {
-        let workloads = mesh.workloads().map(|workload| {
-            let labels = mesh.label_texts(&workload.key.namespace, &workload.labels);
-            let (addresses, said) = (&workload.addresses, &workload.statement);
-            format!("{} {labels:?} {addresses:?} {said:?}", workload.key)
-        });
-        let hosts = mesh.hosts();
-        let services = hosts.iter().flat_map(|host| mesh.services_of(host));
-        let services = services.map(|service| {
-            let selector = service.selector();
-            let labels = selector.map(|labels| mesh.label_texts(&service.key.namespace, labels));
-            let endpoints = match labels {
-                Some(labels) => format!("{labels:?}"),
-                None => format!("{:?}", service.endpoints),
-            };
-            format!(
-                "{} {:?} {:?} {:?} {endpoints} {:?} {} {:?}",
-                service.key,
-                service.hosts,
-                service.addresses,
-                service.resolution,
-                service.export,
-                service.created,
-                service.notes
-            )
-        });
-        let mut said: Vec<String> = workloads.chain(services).collect();
-        said.sort_unstable();
-        said.dedup();
-        said
-    }
-
-    #[track_caller]
-    fn check(text: &str) -> usize {
-        let file: Arc<str> = "a.yaml".into();
-        let (mesh, _) = mesh_of(&file, text);
-        let mut written = String::from("{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[");
-        let count = mesh.write_objects(&file, &mut written);
-        written.push_str("]}");
-        let (again, _) = mesh_of(&file, &written);
-        assert_eq!(said(&again), said(&mesh), "{text}\n{written}");
-        count
-    }
-
-    fn manifests_below(folder: &Path, found: &mut Vec<String>) {
-        for entry in fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                manifests_below(&path, found);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "yaml")
-            {
-                // What is no text can't be read, and holds no object.
-                found.extend(fs::read_to_string(&path));
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_written_says_what_was_read() {
-        let mut texts = Vec::new();
-        for folder in ["tests/cases", "tests/validation", "zones", "tests/egress"] {
-            manifests_below(
-                &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
-                &mut texts,
-            );
-        }
-        let count: usize = texts.iter().map(|text| check(text)).sum();
-        assert!(count > 100, "{count} objects were written");
-    }
-
-    #[test]
-    fn what_was_derived_is_derived_again() {
-        let entry = |spec: &str, metadata: &str| {
-            check(&format!(
-                "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: a{metadata}}}\nspec: {spec}\n"
-            ))
-        };
-        for status in [
-            "{type: Healthy, status: 'True'}",
-            "{type: Healthy, status: Odd, lastProbeTime: '2026-01-01T00:00:00Z'}",
-        ] {
-            let status = format!("{{address: 10.0.0.1}}\nstatus: {{conditions: [{status}]}}");
-            assert_eq!(entry(&status, ""), 1, "{status}");
-        }
-        for spec in [
-            "{address: 10.0.0.1, network: net one, locality: us east/a b/c}",
-            "{address: 10.0.0.1, labels: {istio-locality: a.b.c, app: x}}",
-            "{address: 10.0.0.1, locality: //c, labels: {istio-locality: x.y}}",
-            "{address: 10.0.0.1, network: net, labels: {topology.istio.io/network: m}}",
-            "{network: net, labels: {topology.istio.io/network: m, Example.com/A: b}}",
-            "{address: 'unix:///a/b', labels: {topology.kubernetes.io/zone: z}}",
-            "{address: 'fe80::1%eth0'}",
-            "{address: vm.example.com}",
-        ] {
-            for metadata in [
-                "",
-                ", labels: {app: z, istio-locality: q.r}",
-                ", annotations: {proxy.istio.io/health-checks-enabled: 'true'}",
-                ", annotations: {meshdns.io/state: drain, meshdns.io/state-until: '2026-12-01T06:00:00Z', meshdns.io/state-reason: \"a \\\"b\\\"\"}",
-                ", annotations: {meshdns.io/probe: none, meshdns.io/workload-group: g, istio.io/autoRegistrationGroup: h, meshdns.io/heartbeat: 60s}",
-                ", annotations: {meshdns.io/probe: 'httpGet: {port: 80, path: /x?a=1, host: a.example, scheme: HTTPS, httpHeaders: [{name: A, value: b}]}'}",
-                ", annotations: {meshdns.io/probe: '{grpc: {port: 1, service: s}, periodSeconds: 3, failureThreshold: 7}'}",
-                ", creationTimestamp: '2026-01-01T00:00:00Z', ownerReferences: [{kind: WorkloadGroup, name: g, controller: true}]",
-            ] {
-                assert_eq!(entry(spec, metadata), 1, "{spec}");
-            }
-        }
-        let pod = |status: &str, metadata: &str| {
-            check(&format!(
-                "apiVersion: v1\nkind: Pod\nmetadata: {{name: a{metadata}}}\nspec: {{nodeName: node one}}\nstatus: {status}\n"
-            ))
-        };
-        for status in [
-            "{phase: Failed, podIP: 10.0.0.1}",
-            "{phase: Running, podIPs: [{ip: 10.0.0.1}, {ip: '2001:db8::1'}], conditions: [{type: Ready, status: 'True'}]}",
-            "{podIP: 10.0.0.1, conditions: [{type: Ready, status: \"a\\\"b\\\\\"}]}",
-            "{podIP: 10.0.0.1}",
-            "{}",
-        ] {
-            for metadata in [
-                "",
-                ", deletionTimestamp: '2026-01-01T00:00:00Z', labels: {a: b}",
-            ] {
-                assert_eq!(pod(status, metadata), 1, "{status}");
-            }
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ mod change;
 mod claims;
 mod entry;
 mod exclusion;
+mod forwarders;
 mod half_hash;
 mod index;
 mod labels;
@@ -37,6 +38,7 @@ mod workload;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
     time::SystemTime,
 };
@@ -44,7 +46,6 @@ use std::{
 pub use addresses::Addresses;
 pub use affected::Affected;
 use affected::Tally;
-pub use attributes::Attributes;
 pub use census::EndpointCounts;
 pub(crate) use census::{EndpointState, States};
 pub use change::{
@@ -62,6 +63,7 @@ pub use statement::Statement;
 pub(crate) use unjudged::HadPlace;
 pub use workload::Workload;
 
+pub use crate::manifest::{Attributes, ServicePort, Transport};
 use crate::{
     diagnostic::{Cluster, Diagnostic, Kind, ObjectKey, Severity, code},
     dns::Name,
@@ -210,13 +212,13 @@ impl Mesh {
     }
 
     /// The addresses of the Pods that ask for others, by their labels: CoreDNS and its caches on the nodes. Ascending, once each.
-    pub fn forwarders(&self) -> Vec<std::net::IpAddr> {
-        Vec::new()
+    pub fn forwarders(&self) -> Vec<IpAddr> {
+        self.index.forwarders().addresses().collect()
     }
 
     /// Whether [`Mesh::forwarders`] are others than when that was last asked.
     pub fn take_forwarders_changed(&mut self) -> bool {
-        false
+        self.index.take_forwarders_changed()
     }
 
     /// From now on every object is noted whose endpoints may be judged otherwise, or only those that are noted on.

@@ -167,7 +167,8 @@ impl<'f> Revision<'f> {
                     let known = stored.objects.find(entry.key(), None);
                     if let Some(slot) = known.filter(|_| has_unreadable) {
                         let of_file = stored.of_file(slot, self.file).next();
-                        entry.keep_unreadable(of_file.unwrap_or(stored.objects.get(slot)));
+                        let before = of_file.unwrap_or(stored.objects.get(slot));
+                        entry.keep_unreadable(before, index.alike());
                     }
                     let (slot, version) = match known {
                         Some(slot) => (slot, Version::Other(entry)),

@@ -1,13 +1,16 @@
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use super::{
-    addresses::Addresses, attributes::Attributes, exclusion::Exclusion, labels::Labels,
+    addresses::Addresses,
+    attributes::{Alike, Details},
+    exclusion::Exclusion,
+    labels::Labels,
     read_from::ReadFrom,
 };
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,
-    manifest::{Address, Export, Notes, Resolution, TrafficNotes},
+    manifest::{Attributes, Endpoint, Export, Notes, Resolution, ServicePort, TrafficNotes},
 };
 
 /// A ServiceEntry, as far as it decides what its hosts answer.
@@ -21,8 +24,12 @@ pub struct Service {
     pub addresses: Box<[IpAddr]>,
     /// How clients find the endpoints.
     pub resolution: Resolution,
+    /// The ports, in the manifest's order. Of equal lists there is one copy.
+    pub ports: Arc<[ServicePort]>,
     /// Where the endpoints come from.
     pub endpoints: Endpoints,
+    /// What each inline endpoint says besides its address; empty where none says anything.
+    pub(super) details: Box<[Option<Arc<Details>>]>,
     /// Who may see the hosts.
     pub export: Export,
     /// What is noted of the inline endpoints.
@@ -102,13 +109,19 @@ impl Service {
     }
 
     /// What the inline endpoint with this index says of itself.
-    pub fn attributes_of(&self, _place: usize) -> &Attributes {
-        Attributes::plain()
+    pub fn attributes_of(&self, place: usize) -> &Attributes {
+        self.details_of(place)
+            .map_or(Attributes::plain(), |details| &details.attributes)
     }
 
     /// The value of a label of the inline endpoint with this index.
-    pub fn label_of(&self, _place: usize, _key: &str) -> Option<&str> {
-        None
+    pub fn label_of(&self, place: usize, key: &str) -> Option<&str> {
+        self.details_of(place)?.labels.get(key)
+    }
+
+    /// What the inline endpoint with this index says besides its address, where it says anything.
+    pub(super) fn details_of(&self, place: usize) -> Option<&Details> {
+        self.details.get(place)?.as_deref()
     }
 
     /// The inline endpoints that are names.
@@ -125,12 +138,30 @@ impl Service {
 }
 
 impl Endpoints {
-    pub(super) fn inline(addresses: Vec<Address>) -> Self {
-        let endpoint = |address| match Addresses::from(&address) {
-            Addresses::One(ip) => InlineEndpoint::Ip(ip),
-            Addresses::Name(name) => InlineEndpoint::Name(name),
-            Addresses::Other(_) => InlineEndpoint::Other(Exclusion::NotAnAddress(address)),
-        };
-        Self::Inline(addresses.into_iter().map(endpoint).collect())
+    /// Inline endpoints, and what each says besides its address.
+    pub(super) fn inline(
+        endpoints: Vec<Endpoint>,
+        alike: &mut Alike,
+    ) -> (Self, Box<[Option<Arc<Details>>]>) {
+        let mut inline = Vec::with_capacity(endpoints.len());
+        let mut details = Vec::new();
+        for (place, endpoint) in endpoints.into_iter().enumerate() {
+            let Endpoint {
+                address,
+                labels,
+                attributes,
+            } = endpoint;
+            inline.push(match Addresses::from(&address) {
+                Addresses::One(ip) => InlineEndpoint::Ip(ip),
+                Addresses::Name(name) => InlineEndpoint::Name(name),
+                Addresses::Other(_) => InlineEndpoint::Other(Exclusion::NotAnAddress(address)),
+            });
+            let of_endpoint = alike.details(Details { attributes, labels });
+            if of_endpoint.is_some() {
+                details.resize(place, None);
+                details.push(of_endpoint);
+            }
+        }
+        (Self::Inline(inline.into()), details.into())
     }
 }

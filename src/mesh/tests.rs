@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     diagnostic::{FilePlace, Holder, ObjectKey, Position, Severity, code},
     manifest::{
-        Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
-        Object, Resolution, ServiceEntry, WorkloadEntry,
+        Address, Attributes, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap,
+        Metadata, Object, Resolution, ServiceEntry, WorkloadEntry,
     },
 };
 
@@ -35,6 +35,7 @@ fn service(name: &str, app: &str) -> DocumentOutcome {
         hosts: vec![host(name)],
         addresses: Vec::new(),
         resolution: Resolution::Static,
+        ports: Vec::new(),
         endpoints: EndpointSource::Selector(labels(app)),
         export: Export::Everyone,
         notes: None,
@@ -47,6 +48,7 @@ fn vm(name: &str, app: &str, address: &str, healthy: Option<&str>) -> DocumentOu
         metadata: metadata(name),
         labels: labels(app),
         address: Address::Ip(address.parse().expect("an address")),
+        attributes: Attributes::default(),
         healthy: healthy.map(Box::from),
         health_checks_enabled: false,
         reported: None,
@@ -539,4 +541,6 @@ fn counts_endpoints_by_state() {
 }
 
 mod annotations;
+mod attributes;
 mod clusters;
+mod forwarders;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     diagnostic::ObjectKey,
-    manifest::{EndpointSource, Metadata, Object},
+    manifest::{Attributes, EndpointSource, Metadata, Object},
 };
 
 /// Translates a manifest. Its labels are acquired: the entry has to be [released](Index::release).
@@ -32,11 +32,12 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
             hosts.dedup();
             let created = entry.metadata.created;
             let key = key(entry.metadata, index);
-            let endpoints = match entry.endpoints {
-                EndpointSource::Neither => Endpoints::Neither,
-                EndpointSource::Inline(addresses) => Endpoints::inline(addresses),
+            let (endpoints, details) = match entry.endpoints {
+                EndpointSource::Neither => (Endpoints::Neither, Box::default()),
+                EndpointSource::Inline(endpoints) => Endpoints::inline(endpoints, index.alike()),
                 EndpointSource::Selector(labels) => {
-                    Endpoints::Selector(index.acquire(&key.namespace, &labels))
+                    let labels = index.acquire(&key.namespace, &labels);
+                    (Endpoints::Selector(labels), Box::default())
                 }
             };
             Entry::Service(Arc::new(Service {
@@ -44,7 +45,9 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
                 hosts: hosts.into(),
                 addresses: entry.addresses.into(),
                 resolution: entry.resolution,
+                ports: index.alike().ports(entry.ports),
                 endpoints,
+                details,
                 export: entry.export,
                 notes: entry.notes,
                 traffic: entry.traffic,
@@ -53,7 +56,8 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
             }))
         }
         Object::WorkloadEntry(mut entry) => {
-            let statement = Statement::of_workload_entry(&mut entry);
+            let said = Statement::of_workload_entry(&mut entry);
+            let statement = index.alike().statement(said, &entry.attributes);
             let key = key(entry.metadata, index);
             Entry::Workload(Arc::new(Workload {
                 labels: index.acquire(&key.namespace, &entry.labels),
@@ -64,7 +68,9 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
             }))
         }
         Object::Pod(mut pod) => {
-            let statement = Statement::of_pod(&mut pod);
+            let said = Statement::of_pod(&mut pod);
+            let attributes = Attributes::of_weight(pod.weight);
+            let statement = index.alike().statement(said, &attributes);
             let key = key(pod.metadata, index);
             Entry::Workload(Arc::new(Workload {
                 labels: index.acquire(&key.namespace, &pod.labels),

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use super::{
-    addresses::Addresses, attributes::Attributes, exclusion::Exclusion, labels::Labels,
-    read_from::ReadFrom, statement::Statement,
+    addresses::Addresses, exclusion::Exclusion, labels::Labels, read_from::ReadFrom,
+    statement::Statement,
 };
 use crate::{
     diagnostic::{ObjectKey, Origin},
     dns::Name,
-    manifest::Notes,
+    manifest::{Attributes, Notes},
 };
 
 /// A Pod or a VM: after this point they differ only in what `explain` prints.
@@ -19,8 +19,8 @@ pub struct Workload {
     pub labels: Labels,
     /// Where it can be reached.
     pub addresses: Addresses,
-    /// What its object says of its health; `None` where that is nothing. Of those that say no more than that they are well
-    /// there is one copy.
+    /// What its object says of its health and of itself; `None` where that is nothing. Of those that say no more than that they
+    /// are well, or that they have these ports and this weight, there is one copy.
     pub statement: Option<Arc<Statement>>,
     /// What it was read from.
     pub read_from: ReadFrom,
@@ -44,7 +44,17 @@ impl Workload {
 
     /// What it says of itself besides where it is and how well.
     pub fn attributes(&self) -> &Attributes {
-        Attributes::plain()
+        let stated = self
+            .statement
+            .as_ref()
+            .and_then(|said| said.attributes.as_deref());
+        stated.unwrap_or(Attributes::plain())
+    }
+
+    /// Whether it is a Pod that asks for others, by its labels, and is in.
+    pub(super) fn asks_for_others(&self) -> bool {
+        let said = self.statement.as_ref();
+        said.is_some_and(|said| said.asks_for_others && said.excluded.is_none())
     }
 
     /// Its name, where it has that in place of an address.

@@ -3,9 +3,12 @@
 //! A share belongs to a group, `pod` and `vm` or the values of a label, so that it holds however many endpoints each has; within
 //! a group endpoints have parts by their weights. Shares follow health without memory or clock: equal meshes give equal shares.
 
+mod remarks;
+
 use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU16, sync::Arc};
 
 use foldhash::HashMap;
+pub(super) use remarks::remarks;
 use smallvec::SmallVec;
 
 use super::{View, WhenAllUnhealthy, gather};
@@ -69,6 +72,8 @@ pub struct Split {
     pub all_unhealthy: bool,
     /// For which families endpoints answer that only fail a check of ours.
     pub kept: super::Kept,
+    /// Whether VMs have other weights than 1 beside Pods.
+    pub has_weights_beside_pods: bool,
 }
 
 /// Who asks for shares.
@@ -89,6 +94,8 @@ pub struct Group {
     pub wanted: f64,
     /// The share that it has, as a part of one: all groups' are 1 together, or 0 where nobody answers.
     pub effective: f64,
+    /// How many endpoints it has, those that nobody waits for included.
+    pub count: usize,
     /// How many of its endpoints are in.
     pub in_count: usize,
     /// How many only lack health.
@@ -117,6 +124,7 @@ struct Plan<'p> {
 /// One endpoint on its way into a group.
 struct Counted<'m> {
     group: &'m str,
+    is_pod: bool,
     state: State,
     weight: u64,
     addresses: SmallVec<[IpAddr; 2]>,
@@ -154,6 +162,15 @@ impl Group {
 }
 
 impl Split {
+    /// Whether all groups that have a share have addresses of this family.
+    pub fn has_in_common(&self, is_v4: bool) -> bool {
+        let mut sharing = self.groups.iter().filter(|group| group.effective > 0.0);
+        sharing.all(|group| {
+            let mut members = group.members.iter();
+            members.any(|member| member.address.is_ipv4() == is_v4)
+        })
+    }
+
     /// All addresses of the groups that have a share, ascending, once each.
     pub(super) fn addresses(&self) -> Vec<IpAddr> {
         let sharing = self.groups.iter().filter(|group| group.effective > 0.0);
@@ -188,6 +205,11 @@ pub(super) fn split<'m>(
     }
     let by = plan.by();
     let counted: Vec<Counted<'_>> = counted(view, host, chosen, by).collect();
+    let weighs = |is_pod: bool| {
+        move |endpoint: &Counted<'_>| endpoint.is_pod == is_pod && (is_pod || endpoint.weight != 1)
+    };
+    let has_weights_beside_pods =
+        counted.iter().any(weighs(true)) && counted.iter().any(weighs(false));
     let mut groups = grouped(&plan, counted);
     let kept = groups.keep_failing(view.verdicts.keeps_last);
     let all_unhealthy = groups.share_out(view);
@@ -219,6 +241,7 @@ pub(super) fn split<'m>(
         max_addresses,
         all_unhealthy,
         kept,
+        has_weights_beside_pods,
     };
     let is_ordinary = !is_asked && !split.groups.iter().any(has_weights);
     (!is_ordinary).then_some(split)
@@ -305,12 +328,13 @@ fn counted<'m>(
                 Some(workload) => workload.attributes(),
                 None => service.attributes_of(place),
             };
+            let is_pod = endpoint
+                .workload
+                .is_some_and(|workload| workload.key.kind == Kind::Pod);
             let group = match by {
                 None => ALL,
-                Some(ShareBy::Kind) => match endpoint.workload {
-                    Some(workload) if workload.key.kind == Kind::Pod => PODS,
-                    _ => VMS,
-                },
+                Some(ShareBy::Kind) if is_pod => PODS,
+                Some(ShareBy::Kind) => VMS,
                 Some(ShareBy::Label(key)) => match endpoint.workload {
                     Some(workload) => {
                         let texts = view
@@ -324,6 +348,7 @@ fn counted<'m>(
             };
             (!addresses.is_empty()).then(|| Counted {
                 group,
+                is_pod,
                 state: State::of(&endpoint.judgement),
                 weight: attributes.weight.get().into(),
                 addresses,
@@ -364,6 +389,7 @@ fn grouped(plan: &Plan<'_>, counted: Vec<Counted<'_>>) -> Groups {
             name: (*name).into(),
             wanted: 0.0,
             effective: 0.0,
+            count: 0,
             in_count: 0,
             unready_count: 0,
             members: Vec::new(),
@@ -379,6 +405,7 @@ fn grouped(plan: &Plan<'_>, counted: Vec<Counted<'_>>) -> Groups {
         let Some(gathered) = place.map(|place| &mut groups.0[*place]) else {
             continue;
         };
+        gathered.group.count += 1;
         let members = match endpoint.state {
             State::In => &mut gathered.group.members,
             State::Failing => &mut gathered.failing,

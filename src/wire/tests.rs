@@ -13,8 +13,9 @@ use hickory_proto::{
 
 use super::{MAX_TCP_BYTES, NameBuffer, Refusal, parse, udp_limit_bytes, write, write_refusal};
 use crate::{
-    answer::{Edns, answer, sample},
+    answer::{Edns, Query, answer, sample},
     dns::{Name, RecordType},
+    zone::Snapshot,
 };
 
 const QUESTION: &[u8] = b"\x04SVC1\x08internal\x03com\0\0\x01\0\x01";

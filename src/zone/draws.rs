@@ -151,15 +151,7 @@ fn sharing(split: &Split, is_v4: bool) -> Vec<(&Group, Vec<Member>)> {
         of_family.copied().collect::<Vec<Member>>()
     };
     let sharing = || split.groups.iter().filter(|group| group.effective > 0.0);
-    let is_common = |is_v4: bool| {
-        sharing().all(|group| {
-            group
-                .members
-                .iter()
-                .any(|member| member.address.is_ipv4() == is_v4)
-        })
-    };
-    let is_answered = is_common(is_v4) || !is_common(!is_v4);
+    let is_answered = split.has_in_common(is_v4) || !split.has_in_common(!is_v4);
     if !is_answered {
         return Vec::new();
     }

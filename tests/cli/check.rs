@@ -174,9 +174,9 @@ fn a_workload_entry_with_the_labels_of_a_group_is_told_how_to_be_a_member() {
     place.write("zones/groups.yaml", &objects.concat());
     let ran = place.run(&["check", "zones", "--config", "meshdns.yaml"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(ran.stdout.matches("MDNS615").count(), 1, "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("MDNS619").count(), 1, "{}", ran.stdout);
     for part in [
-        "info[MDNS615]: it has all labels of WorkloadGroup ns1/orders, ",
+        "info[MDNS619]: it has all labels of WorkloadGroup ns1/orders, ",
         "`meshdns.io/workload-group: orders`",
         "= note: in WorkloadEntry ns1/member",
     ] {
@@ -185,7 +185,7 @@ fn a_workload_entry_with_the_labels_of_a_group_is_told_how_to_be_a_member() {
     // Where probes of groups are no checks, it makes no difference.
     place.write("meshdns.yaml", "health: {}\n");
     let ran = place.run(&["check", "zones", "--config", "meshdns.yaml"]);
-    assert!(!ran.stdout.contains("MDNS615"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("MDNS619"), "{}", ran.stdout);
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Mesh {
 
     fn why(&self, host: &str) -> String {
         let host: Name = host.parse().expect("a valid host");
-        let explanation = explain(&self.pipeline, &host, RecordType::A);
+        let explanation = explain(&self.pipeline, &host, RecordType::A, None);
         let mut lines = String::new();
         for story in &explanation.hosts {
             for candidate in &story.selection.candidates {

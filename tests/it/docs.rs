@@ -17,9 +17,10 @@ fn every_diagnostic_is_documented() {
 
 What `meshdns check` prints and `meshdns serve` logs. A code is stable: it is never given to another rule.
 
-An *error* takes the object out (what it said before stays in service), a *warning* leaves it in, an *info* is worth
-knowing. `check` ends with status 79 where there is an error. A number in brackets is this project's for a rule that
-Istio's CRDs or its webhook have: G for any object, S for ServiceEntry, E for WorkloadEntry, W for WorkloadGroup.
+An *error* takes the object out (what it said before stays in service), and MDNS120 the value of an annotation alone. A
+*warning* leaves the object in, an *info* is worth knowing. `check` ends with status 79 where there is an error. A number
+in brackets is this project's for a rule that Istio's CRDs or its webhook have: G for any object, S for ServiceEntry, E for
+WorkloadEntry, W for WorkloadGroup.
 `tests/validation/` has an example of each code.
 
 An object of a cluster is named as `kubectl` names it, with the field: `serviceentry.networking.istio.io/svc1 -n ns1, spec.hosts[0]`.

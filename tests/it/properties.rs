@@ -1,5 +1,6 @@
 //! Laws that hold for every mesh: a change and a rebuild end in the same place, and names resolve as in Istio.
 
+mod answers;
 mod clusters;
 mod health;
 
@@ -16,8 +17,8 @@ use meshdns::{
     diagnostic::{FilePlace, Kind, ObjectKey, Position},
     dns::{Name, RecordType, Serial},
     manifest::{
-        Address, Contents, Document, DocumentOutcome, EndpointSource, Export, LabelMap, Metadata,
-        NotedWeight, Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
+        Address, Contents, Document, DocumentOutcome, Endpoint, EndpointSource, Export, LabelMap,
+        Metadata, Object, Pod, Resolution, ServiceEntry, WorkloadEntry,
     },
     mesh::{FileChange, Reading, ResolvedName},
     pipeline::{Pipeline, Policy},
@@ -120,6 +121,16 @@ fn ip_or_name() -> impl Strategy<Value = Address> {
     ]
 }
 
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    (ip_or_name(), labels(), answers::attributes()).prop_map(|(address, labels, attributes)| {
+        Endpoint {
+            address,
+            labels,
+            attributes,
+        }
+    })
+}
+
 /// What is told of names: addresses, that there are none, an alias, or nothing any more.
 fn told() -> impl Strategy<Value = BTreeMap<Name, Option<ResolvedName>>> {
     let alias = prop::option::weighted(0.1, prop::sample::select(&NAMES[..]));
@@ -149,7 +160,7 @@ fn metadata() -> impl Strategy<Value = Metadata> {
 fn service_entry() -> impl Strategy<Value = Object> {
     let endpoints = prop_oneof![
         Just(EndpointSource::Neither),
-        prop::collection::vec(ip_or_name(), 0..3).prop_map(EndpointSource::Inline),
+        prop::collection::vec(endpoint(), 0..3).prop_map(EndpointSource::Inline),
         labels().prop_map(EndpointSource::Selector),
     ];
     let resolution = prop::sample::select(vec![
@@ -169,9 +180,11 @@ fn service_entry() -> impl Strategy<Value = Object> {
             2 => Just(Export::Some),
             1 => Just(Export::Nobody),
         ],
+        answers::ports(),
+        answers::traffic(),
     )
         .prop_map(
-            |(metadata, hosts, addresses, resolution, endpoints, export)| {
+            |(metadata, hosts, addresses, resolution, endpoints, export, ports, traffic)| {
                 let hosts = hosts
                     .iter()
                     .map(|host| host.parse().expect("a valid host"))
@@ -181,10 +194,11 @@ fn service_entry() -> impl Strategy<Value = Object> {
                     hosts,
                     addresses,
                     resolution,
+                    ports,
                     endpoints,
                     export,
                     notes: None,
-                    traffic: None,
+                    traffic,
                 }))
             },
         )
@@ -192,21 +206,33 @@ fn service_entry() -> impl Strategy<Value = Object> {
 
 fn workload_entry() -> impl Strategy<Value = Object> {
     let healthy = prop::sample::select(vec![None, Some("True"), Some("False")]);
-    (labels(), ip_or_name(), healthy, any::<bool>()).prop_flat_map(
-        |(labels, address, healthy, enabled)| {
+    (
+        labels(),
+        ip_or_name(),
+        answers::attributes(),
+        healthy,
+        any::<bool>(),
+    )
+        .prop_flat_map(|(labels, address, attributes, healthy, enabled)| {
             metadata().prop_map(move |metadata| {
                 Object::WorkloadEntry(Box::new(WorkloadEntry {
                     metadata,
                     labels: labels.clone(),
                     address: address.clone(),
+                    attributes: attributes.clone(),
                     healthy: healthy.map(Box::from),
                     health_checks_enabled: enabled,
                     reported: None,
                     notes: None,
                 }))
             })
-        },
-    )
+        })
+}
+
+/// Labels of a Pod, which may be one of CoreDNS.
+fn pod_labels() -> impl Strategy<Value = LabelMap> {
+    let dns = prop::option::weighted(0.3, Just(("k8s-app", "kube-dns")));
+    (labels(), dns).prop_map(|(labels, dns)| labels.iter().chain(dns).collect())
 }
 
 fn pod() -> impl Strategy<Value = Object> {
@@ -217,8 +243,14 @@ fn pod() -> impl Strategy<Value = Object> {
         4 => prop::collection::vec(address(), 0..3),
         1 => Just(many.collect()),
     ];
-    (labels(), addresses, ready, any::<bool>()).prop_flat_map(
-        |(labels, addresses, ready, terminating)| {
+    (
+        pod_labels(),
+        addresses,
+        answers::noted_weight(),
+        ready,
+        any::<bool>(),
+    )
+        .prop_flat_map(|(labels, addresses, weight, ready, terminating)| {
             metadata().prop_map(move |metadata| {
                 Object::Pod(Box::new(Pod {
                     metadata,
@@ -228,11 +260,10 @@ fn pod() -> impl Strategy<Value = Object> {
                     ready: ready.map(Into::into),
                     addresses: addresses.iter().copied().collect(),
                     notes: None,
-                    weight: NotedWeight::Unset,
+                    weight,
                 }))
             })
-        },
-    )
+        })
 }
 
 /// What a file always holds besides its objects: documents that can't be used, of which one names an object that never
@@ -470,6 +501,7 @@ proptest! {
         prop_assert_eq!(incremental.diagnostics(), rebuilt.diagnostics());
         prop_assert_eq!(incremental.mesh().endpoint_counts(), rebuilt.mesh().endpoint_counts());
         prop_assert_eq!(incremental.mesh().object_counts(), rebuilt.mesh().object_counts());
+        prop_assert_eq!(incremental.mesh().forwarders(), rebuilt.mesh().forwarders());
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::{
     dns::Name,
     explain::{self, HostStory, Miss},
     mesh::{Endpoints, Exclusion, ReadFrom},
-    select::{Candidate, Lookup, Loss, Source},
+    select::{Candidate, Group, Lookup, Loss, Source},
+    zone::Asker,
 };
 
 #[derive(Serialize)]
@@ -20,6 +21,8 @@ pub(super) struct Explanation<'e> {
     outcome: &'static str,
     /// `null` where others answer.
     rcode: Option<&'static str>,
+    /// Who asks, where that was said.
+    asker: Option<AskerStory>,
     forward: Option<Forward<'e>>,
     via: &'static str,
     zone: Option<Zone>,
@@ -30,6 +33,24 @@ pub(super) struct Explanation<'e> {
     near: Vec<String>,
     /// How many hosts are below a name that is in none of our zones.
     hosts_below: usize,
+}
+
+#[derive(Serialize)]
+struct AskerStory {
+    client: IpAddr,
+    kind: &'static str,
+}
+
+/// How the host's questions are shared out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Share<'e> {
+    group: &'e str,
+    /// Parts of one.
+    wanted: f64,
+    effective: f64,
+    r#in: usize,
+    unready: usize,
 }
 
 #[derive(Serialize)]
@@ -53,6 +74,8 @@ struct Host<'e> {
     name: String,
     answers: bool,
     all_unhealthy: bool,
+    /// None where every endpoint has the same part.
+    shares: Vec<Share<'e>>,
     service_entries: Vec<Entry<'e>>,
     endpoints: Vec<Endpoint<'e>>,
     near: Vec<Near<'e>>,
@@ -106,6 +129,8 @@ struct Endpoint<'e> {
     /// The name that has them, where the endpoint is a name.
     named: Option<Named>,
     r#in: bool,
+    /// Its part of the answers, as a part of one, where endpoints have parts of their own.
+    part: Option<f64>,
     /// The stable name of the reason, and the reason in words.
     reason: Option<&'static str>,
     message: Option<String>,
@@ -158,6 +183,13 @@ impl<'e> Explanation<'e> {
                 None => told.outcome.as_str(),
             },
             rcode: others.is_none().then(|| told.rcode.as_str()),
+            asker: told.asker.map(|(client, asker)| AskerStory {
+                client,
+                kind: match asker {
+                    Asker::Direct => "direct",
+                    Asker::Forwarder => "forwarder",
+                },
+            }),
             forward: match others {
                 Some(Others::Upstreams { domain, addresses }) => Some(Forward {
                     domain: domain.to_string(),
@@ -193,11 +225,30 @@ impl<'e> From<&'e HostStory> for Host<'e> {
             name: host(&selection.host),
             answers: story.answers,
             all_unhealthy: selection.gathering.all_unhealthy,
+            shares: selection
+                .gathering
+                .split
+                .iter()
+                .flat_map(|split| &split.groups)
+                .map(Share::from)
+                .collect(),
             service_entries: entries(story),
             endpoints: candidates
                 .map(|candidate| endpoint(story, candidate))
                 .collect(),
             near: story.near.iter().map(Near::from).collect(),
+        }
+    }
+}
+
+impl<'e> From<&'e Group> for Share<'e> {
+    fn from(group: &'e Group) -> Self {
+        Self {
+            group: &group.name,
+            wanted: group.wanted,
+            effective: group.effective,
+            r#in: group.in_count,
+            unready: group.unready_count,
         }
     }
 }
@@ -252,6 +303,7 @@ fn endpoint<'e>(story: &'e HostStory, candidate: &'e Candidate) -> Endpoint<'e> 
             .as_ref()
             .map(|(name, lookup)| named(name, lookup, now)),
         r#in: story.is_in(candidate),
+        part: story.part_of(candidate),
         reason: excluded
             .map(Exclusion::name)
             .or(unnamed.map(|(_, lookup)| lookup.name())),

@@ -1,9 +1,10 @@
 //! `explain`: one name's story, told for people or programs.
 
 mod json;
+mod shares;
 mod text;
 
-use std::{path::PathBuf, str::FromStr};
+use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -22,6 +23,8 @@ const EXAMPLES: &str = "\
 Examples:
   meshdns explain svc1.internal.com                   why the name answers what it does
   meshdns explain svc1.internal.com --type AAAA       the same for IPv6
+  meshdns explain svc1.internal.com --client 10.96.0.10
+                                                      what CoreDNS gets, where the host has shares
   meshdns explain svc1.internal.com --upstream system  names as endpoints looked up, too
   meshdns explain nosuch.internal.com zones --zone internal.com
                                                       why there is no such name
@@ -47,6 +50,10 @@ pub(super) struct ExplainArgs {
     /// Record type to ask for, such as A, AAAA, SOA or TYPE65
     #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "A")]
     record_type: QueryType,
+
+    /// Address of the client that asks, which may be a forwarder's [default: somebody who asks for himself]
+    #[arg(long, value_name = "IP")]
+    client: Option<IpAddr>,
 
     /// Server to ask what its checks came to, by the address of its HTTP pages [default: the state file of the configuration]
     #[arg(long, value_name = "URL")]
@@ -108,7 +115,8 @@ impl ExplainArgs {
             upstreams.resolve(&mut loaded.pipeline, Some(&hosts));
         }
         health::join(&mut loaded.pipeline, &config, self.server.as_deref())?;
-        let explanation = explain::explain(&loaded.pipeline, &name, self.record_type.0);
+        let explanation =
+            explain::explain(&loaded.pipeline, &name, self.record_type.0, self.client);
         let others = upstreams
             .as_ref()
             .filter(|_| explanation.is_others)

@@ -5,16 +5,20 @@ use std::{
     time::SystemTime,
 };
 
-use super::super::{
-    load::Others,
-    output::{count, host},
-    table,
+use super::{
+    super::{
+        load::Others,
+        output::{count, host},
+        table,
+    },
+    shares,
 };
 use crate::{
     authority::Standing,
     explain::{Explanation, HostStory, Miss, NearWorkload, Outcome, Via, about_name},
     mesh::{Endpoints, Service},
     select::{Candidate, Loss, Source},
+    zone::Asker,
 };
 
 /// Tells the story, and for a name that is not ours which `others` answer for it.
@@ -37,6 +41,9 @@ pub(super) fn write(
     writeln!(out)?;
     writeln!(out, "name   {}", existence(told))?;
     writeln!(out, "zone   {}", zone(told))?;
+    if let Some((client, asker)) = &told.asker {
+        writeln!(out, "asker  {client} {}", asks_for(*asker))?;
+    }
     if let Some(Others::Upstreams { domain, addresses }) = others {
         let upstreams = match &**addresses {
             [] => "nobody: there is no upstream at present".to_owned(),
@@ -46,7 +53,7 @@ pub(super) fn write(
     }
     for story in &told.hosts {
         writeln!(out)?;
-        write_host(out, story)?;
+        write_host(out, story, told.asker.map(|(_, asker)| asker))?;
     }
     if !told.near.is_empty() {
         let hosts: Vec<String> = told.near.iter().map(host).collect();
@@ -121,7 +128,14 @@ fn zone(told: &Explanation) -> String {
     }
 }
 
-fn write_host(out: &mut dyn Write, story: &HostStory) -> io::Result<()> {
+fn asks_for(asker: Asker) -> &'static str {
+    match asker {
+        Asker::Direct => "asks for itself",
+        Asker::Forwarder => "is a forwarder, and asks for others",
+    }
+}
+
+fn write_host(out: &mut dyn Write, story: &HostStory, asker: Option<Asker>) -> io::Result<()> {
     let selection = &story.selection;
     let heading = if story.answers {
         "answers"
@@ -149,6 +163,10 @@ fn write_host(out: &mut dyn Write, story: &HostStory) -> io::Result<()> {
         ["", "SERVICEENTRY", "AT", "ENDPOINTS FROM", "WHY"],
         &entries,
     )?;
+    if let Some(split) = &selection.gathering.split {
+        writeln!(out)?;
+        shares::write(out, split, &selection.chosen, asker)?;
+    }
     let rows: Vec<_> = selection
         .candidates
         .iter()
@@ -219,6 +237,15 @@ fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
     };
     let why = candidate.why();
     let why = why.or_else(|| about_name(candidate, SystemTime::now()));
+    let part = story.part_of(candidate).map(|part| match part {
+        // Its side has no share.
+        0.0 if candidate.is_good() => "no share".to_owned(),
+        part => format!("{:.1} % of answers", part * 100.0),
+    });
+    let why = match (part.filter(|_| candidate.is_good()), why) {
+        (Some(part), Some(why)) => Some(format!("{part}; {why}")),
+        (part, why) => part.or(why),
+    };
     [
         if story.is_in(candidate) { "in" } else { "out" }.to_owned(),
         what,

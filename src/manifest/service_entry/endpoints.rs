@@ -6,10 +6,10 @@ use super::{
     super::{
         findings::Findings,
         host,
-        object::{Address, Resolution},
+        object::{Endpoint, Resolution},
         value::{Entry, Fields, NodeId, quoted},
         workload::{self, Form, Holder, WorkloadSpec},
-        workload_entry::is_ip,
+        workload_entry::{is_ip, selectable_labels},
     },
     ports::Port,
 };
@@ -20,7 +20,7 @@ use crate::diagnostic::code;
 pub(super) struct Endpoints {
     count: usize,
     /// Those that could be read.
-    pub(super) addresses: Vec<Address>,
+    pub(super) usable: Vec<Endpoint>,
 }
 
 impl Endpoints {
@@ -52,7 +52,7 @@ pub(super) fn decode(
     let port_names: HashSet<&str> = ports.iter().filter_map(Port::name).collect();
     let mut endpoints = Endpoints {
         count: items.len(),
-        addresses: Vec::new(),
+        usable: Vec::new(),
     };
     for node in items {
         let Some(fields) = findings.fields(node, "an endpoint") else {
@@ -68,9 +68,13 @@ pub(super) fn decode(
             // The endpoints must not be there at all, or nobody can say what they should be.
             Some(Resolution::None | Resolution::DynamicDns) | None => {}
         }
-        endpoints
-            .addresses
-            .extend(workload::usable_address(findings, &endpoint));
+        if let Some(address) = workload::usable_address(findings, &endpoint) {
+            endpoints.usable.push(Endpoint {
+                address,
+                labels: selectable_labels(&endpoint, &[]),
+                attributes: endpoint.attributes(),
+            });
+        }
     }
     endpoints
 }

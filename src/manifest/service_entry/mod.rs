@@ -73,13 +73,14 @@ pub(super) fn decode(
     let endpoints = match selector {
         Some(labels) => EndpointSource::Selector(labels),
         None if endpoints.is_empty() => EndpointSource::Neither,
-        None => EndpointSource::Inline(endpoints.addresses),
+        None => EndpointSource::Inline(endpoints.usable),
     };
     Some(ServiceEntry {
         metadata,
         hosts: hosts.names,
         addresses: addresses.usable,
         resolution: resolution?,
+        ports: ports.iter().filter_map(ports::Port::usable).collect(),
         endpoints,
         export,
         notes: noted.notes,

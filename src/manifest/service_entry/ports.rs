@@ -1,9 +1,9 @@
-//! `ports`. None of them is answered, but their protocols decide what may stand together.
+//! `ports`: what SRV records are made from. Their protocols decide what may stand together.
 
 use super::super::{
     findings::Findings,
     host,
-    object::Resolution,
+    object::{Resolution, ServicePort, Transport},
     value::{Fields, NodeId, Value, is_port, quoted},
     workload::Stated,
 };
@@ -15,7 +15,8 @@ const FIELDS: &[&str] = &["number", "protocol", "name", "targetPort"];
 pub(super) struct Port<'a> {
     at: NodeId,
     name: Option<Stated<'a>>,
-    number: Option<i64>,
+    number: Option<u16>,
+    target: Option<u16>,
     /// Where the protocol stands, or the port where it is not set.
     protocol_at: NodeId,
     protocol: Protocol,
@@ -74,6 +75,20 @@ impl Port<'_> {
     pub(super) fn name(&self) -> Option<&str> {
         self.name.map(|name| name.text)
     }
+
+    /// The port, where all of it could be read.
+    pub(super) fn usable(&self) -> Option<ServicePort> {
+        Some(ServicePort {
+            name: self.name()?.into(),
+            number: self.number?,
+            target: self.target.filter(|target| Some(*target) != self.number),
+            transport: match self.protocol {
+                Protocol::Udp => Transport::Udp,
+                _ => Transport::Tcp,
+            },
+            is_https: self.protocol == Protocol::Https,
+        })
+    }
 }
 
 /// Reads `ports`.
@@ -119,27 +134,26 @@ fn port<'a>(findings: &mut Findings, fields: Fields<'a>) -> Port<'a> {
         );
     }
     let number = port_number(findings, fields, "number", code::PORT_NUMBER);
-    port_number(findings, fields, "targetPort", code::TARGET_PORT);
+    let target = port_number(findings, fields, "targetPort", code::TARGET_PORT);
     let (protocol_at, protocol) = protocol(findings, fields);
     Port {
         at: fields.id,
         name: name(findings, fields),
         number,
+        target,
         protocol_at,
         protocol,
     }
 }
 
-fn port_number(findings: &mut Findings, fields: Fields<'_>, name: &str, code: Code) -> Option<i64> {
+fn port_number(findings: &mut Findings, fields: Fields<'_>, name: &str, code: Code) -> Option<u16> {
     let node = fields.get(name)?;
-    if let Value::Int(number) = node.value
-        && is_port(number)
-    {
-        return Some(number);
-    }
-    let number = findings.integer(node, format_args!("`{name}`"))?;
+    let number = match node.value {
+        Value::Int(number) => number,
+        _ => findings.integer(node, format_args!("`{name}`"))?,
+    };
     if is_port(number) {
-        return Some(number);
+        return u16::try_from(number).ok();
     }
     findings.error(
         node.id,

@@ -6,14 +6,13 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use super::{
-    AnswerMode, MaxAddresses, Percent, ShareBy, Shares, TrafficDistribution, TrafficNotes,
+    AnswerMode, MaxAddresses, PREFIX, Percent, ShareBy, Shares, TrafficDistribution, TrafficNotes,
 };
 use crate::{
     diagnostic::code,
     manifest::{
         findings::{Findings, nearest},
         labels,
-        notes::PREFIX,
         value::{NodeId, quoted},
     },
 };
@@ -330,7 +329,8 @@ fn protocols(text: &str) -> Result<Box<[Box<str>]>, String> {
     let mut protocols: Vec<Box<str>> = Vec::new();
     for protocol in text.split(',').map(str::trim) {
         let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-        if protocol.is_empty() || protocol.len() > 255 || !protocol.bytes().all(is_plain) {
+        let is_word = matches!(protocol, "" | "true" | "false");
+        if is_word || protocol.len() > 255 || !protocol.bytes().all(is_plain) {
             return Err(format!(
                 "{} is no protocol of ALPN: write `true`, or such as `h2,http/1.1`",
                 quoted(protocol)

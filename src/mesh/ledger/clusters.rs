@@ -50,7 +50,7 @@ impl Ledger {
                 if let Some(entry) = version.entry.as_mut().filter(|_| has_unreadable)
                     && let Some(before) = self.newest(&unit)
                 {
-                    entry.keep_unreadable(&before);
+                    entry.keep_unreadable(&before, context.index.alike());
                 }
                 self.tell(unit, version, context);
             }

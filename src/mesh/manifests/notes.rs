@@ -1,23 +1,102 @@
 //! Writes what is noted on objects for us, and probes, as they are read.
 
+use std::num::NonZeroU32;
+
 use serde_json::{Map, Value, json};
 
 use super::timestamp;
-use crate::manifest::{HttpGet, Notes, Probe, ProbeMethod, ProbeNote};
+use crate::manifest::{
+    AnswerMode, HttpGet, MaxAddresses, Notes, Probe, ProbeMethod, ProbeNote, ShareBy,
+    TrafficDistribution, TrafficNotes,
+};
 
-/// Appends the annotations of an object behind another field, where it has any.
-pub(super) fn push_annotations(notes: Option<&Notes>, health_checks: bool, out: &mut String) {
-    let mut annotations = Map::new();
-    if health_checks {
-        let name = "proxy.istio.io/health-checks-enabled";
-        annotations.insert(name.to_owned(), "true".into());
+/// What is written as the annotations of an object.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Annotations<'a> {
+    pub(super) notes: Option<&'a Notes>,
+    pub(super) traffic: Option<&'a TrafficNotes>,
+    /// Of a Pod.
+    pub(super) weight: Option<NonZeroU32>,
+    /// Whether a report is waited for.
+    pub(super) health_checks: bool,
+}
+
+impl Annotations<'_> {
+    /// Appends them behind another field, where there are any.
+    pub(super) fn push(self, out: &mut String) {
+        let mut annotations = Map::new();
+        if self.health_checks {
+            let name = "proxy.istio.io/health-checks-enabled";
+            annotations.insert(name.to_owned(), "true".into());
+        }
+        if let Some(weight) = self.weight.filter(|weight| *weight != NonZeroU32::MIN) {
+            annotations.insert("meshdns.io/weight".to_owned(), weight.to_string().into());
+        }
+        if let Some(notes) = self.notes {
+            add(notes, &mut annotations);
+        }
+        if let Some(traffic) = self.traffic {
+            add_traffic(traffic, &mut annotations);
+        }
+        if !annotations.is_empty() {
+            out.push_str(",\"annotations\":");
+            out.push_str(&Value::Object(annotations).to_string());
+        }
     }
-    if let Some(notes) = notes {
-        add(notes, &mut annotations);
+}
+
+fn add_traffic(traffic: &TrafficNotes, annotations: &mut Map<String, Value>) {
+    let mut add = |name: &str, value: String| {
+        annotations.insert(name.to_owned(), value.into());
+    };
+    if let Some(shares) = &traffic.shares {
+        let wanted = shares.wanted.iter();
+        let wanted: Vec<_> = wanted
+            .map(|(group, share)| format!("{group}={share}"))
+            .collect();
+        add("meshdns.io/share", wanted.join(","));
+        if let ShareBy::Label(key) = &shares.by {
+            add("meshdns.io/share-by", format!("label:{key}"));
+        }
     }
-    if !annotations.is_empty() {
-        out.push_str(",\"annotations\":");
-        out.push_str(&Value::Object(annotations).to_string());
+    if let Some(answer) = traffic.answer {
+        let answer = match answer {
+            AnswerMode::Side => "side",
+            AnswerMode::Mix => "mix",
+            AnswerMode::All => "all",
+        };
+        add("meshdns.io/answer", answer.to_owned());
+    }
+    if let Some(most) = traffic.max_addresses {
+        let most = match most {
+            MaxAddresses::Fitting => "auto".to_owned(),
+            MaxAddresses::Number(number) => number.to_string(),
+            MaxAddresses::All => "0".to_owned(),
+        };
+        add("meshdns.io/max-addresses", most);
+    }
+    if !traffic.https.is_empty() {
+        add("meshdns.io/https", traffic.https.join(","));
+    }
+    if !traffic.texts.is_empty() {
+        add("meshdns.io/txt", json!(traffic.texts).to_string());
+    }
+    if let Some(config) = &traffic.grpc_config {
+        add("meshdns.io/grpc-config", config.to_string());
+    }
+    if traffic.takes_pointers {
+        add("meshdns.io/ptr", "true".to_owned());
+    }
+    if let Some(distribution) = traffic.distribution {
+        let distribution = match distribution {
+            TrafficDistribution::Any => "Any",
+            TrafficDistribution::SameZone => "PreferSameZone",
+            TrafficDistribution::SameNode => "PreferSameNode",
+        };
+        add(
+            "networking.istio.io/traffic-distribution",
+            distribution.to_owned(),
+        );
     }
 }
 

@@ -293,6 +293,7 @@ proptest! {
         prop_assert_eq!(incremental.diagnostics(), rebuilt.diagnostics());
         prop_assert_eq!(incremental.mesh().endpoint_counts(), rebuilt.mesh().endpoint_counts());
         prop_assert_eq!(incremental.mesh().object_counts(), rebuilt.mesh().object_counts());
+        prop_assert_eq!(incremental.mesh().forwarders(), rebuilt.mesh().forwarders());
         prop_assert_eq!(incremental.mesh().workloads().count(), rebuilt.mesh().workloads().count());
     }
 }

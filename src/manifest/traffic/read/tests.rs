@@ -15,7 +15,7 @@ fn read(annotations: &[(&str, &str)]) -> (TrafficNotes, Vec<String>) {
     let object = serde_json::json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "ServiceEntry",
-        "metadata": {"name": "a", "annotations": serde_json::Map::from_iter(annotations)},
+        "metadata": {"name": "a", "annotations": annotations.collect::<serde_json::Map<_, _>>()},
         "spec": {"hosts": ["a.test"], "resolution": "STATIC"},
     });
     let mut contents = parse(&"a.json".into(), &object.to_string());
@@ -241,4 +241,14 @@ fn what_belongs_elsewhere_is_told() {
     for expected in expected {
         assert!(told.iter().any(|told| told.contains(expected)), "{told:?}");
     }
+}
+
+#[test]
+fn a_value_that_is_to_be_filled_in_is_part_of_a_template() {
+    let text = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\n\
+                metadata: {name: a, annotations: {meshdns.io/share: '{{ .Values.share }}'}}\n\
+                spec: {hosts: [a.test], resolution: STATIC}\n";
+    let contents = parse(&"a.yaml".into(), text);
+    let codes = contents.diagnostics.iter().map(|told| told.code);
+    assert_eq!(codes.collect::<Vec<_>>(), [code::TEMPLATE]);
 }
