@@ -189,6 +189,22 @@ fn a_workload_entry_with_the_labels_of_a_group_is_told_how_to_be_a_member() {
 }
 
 #[test]
+fn annotations_about_checks_are_worth_a_note_where_nothing_is_checked() {
+    let place = Place::with_svc1();
+    place.write(
+        "zones/noted.yaml",
+        "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: noted, namespace: ns1, labels: {app: svc1}, annotations: {meshdns.io/probe: none, meshdns.io/heartbeat: 60s}}\nspec: {address: 192.0.2.9}\n",
+    );
+    let ignored = "info[MDNS614]: `meshdns.io/probe`, `meshdns.io/heartbeat`: ignored";
+    let ran = place.run(&["check", "zones"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains(ignored), "{}", ran.stdout);
+    place.write("meshdns.yaml", "health: {}\n");
+    let ran = place.run(&["check", "zones", "--config", "meshdns.yaml"]);
+    assert!(!ran.stdout.contains("MDNS614"), "{}", ran.stdout);
+}
+
+#[test]
 fn github_gets_annotations() {
     let place = Place::new();
     place.write("zones/broken.yaml", BROKEN);

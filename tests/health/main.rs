@@ -23,6 +23,7 @@ mod secure;
 #[path = "../serving/mod.rs"]
 mod serving;
 mod shown;
+mod stanza;
 mod start;
 mod tcp;
 mod tls;

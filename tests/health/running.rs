@@ -281,3 +281,30 @@ fn a_vm_that_comes_and_goes_has_to_pass_twice_as_often_each_time() {
     }
     assert_eq!(mesh.health_metric("transitions_total{to=\"failing\"}"), 5);
 }
+
+#[test]
+fn a_vm_of_fifty_hosts_is_probed_once_and_costs_no_other_host_anything() {
+    let (apps, port) = vms::start(IPS);
+    let stanza = get_every_second(port, "failureThreshold: 1");
+    let place = Place::new("startWithin: 1m");
+    for number in 1..50 {
+        let name = format!("host{number}");
+        place.write_host(&name, "orders", &format!("{name}.mesh.example"));
+    }
+    place.write_vms(&IPS[..2], &stanza);
+    place.write_service("others", "others.mesh.example");
+    place.write_vm("other", "others", IPS[2], &stanza);
+    let mesh = place.serve();
+    assert_eq!(mesh.health_metric("targets{verdict=\"passing\"}"), 3);
+    let recompiled = || mesh.server.metric::<u64>("meshdns_hosts_recompiled_total");
+    let before = recompiled();
+    apps[0].say(500);
+    mesh.wait_for(&IPS[1..2]);
+    mesh.server
+        .wait("the status", || recompiled() >= before + 50);
+    for number in 1..50 {
+        let host = format!("host{number}.mesh.example");
+        assert_eq!(mesh.addresses_of(&host), mesh.addresses());
+    }
+    assert_eq!(recompiled(), before + 50);
+}
