@@ -40,7 +40,7 @@ pub(super) fn decode(
     let of_metadata = fields.map(|fields| metadata_labels(findings, fields));
     let labels = of_metadata.iter().flat_map(|labels| labels.iter());
     let labels = labels.chain(of_template.iter());
-    let labels = labels.filter_map(|label| Some((&*label.key.text, label.value.as_text()?)));
+    let labels = labels.filter_map(|label| Some((label.key.text, label.value.as_text()?)));
     let probe = spec
         .get("probe")
         .and_then(|node| findings.fields(node, "`probe`"))
