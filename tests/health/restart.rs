@@ -113,7 +113,9 @@ fn verdicts_of_more_than_ten_minutes_ago_count_for_nothing_and_a_proven_check_do
     mesh.server.signal(Signal::KILL);
     mesh.server.wait_for_end();
     mesh.place.write("health.json", &saved.to_string());
-    apps.iter().for_each(|app| app.say(500));
+    for app in &apps {
+        app.say(500);
+    }
     mesh.server = Server::start(mesh.place.command());
     mesh.wait_for_metric("held_endpoints{why=\"last\"}", |held| held == 2);
     assert_eq!(mesh.health_metric("checks_unproven"), 0);
