@@ -213,7 +213,9 @@ fn two_hosts_share_the_probes_of_a_vm_and_flip_together() {
 fn the_delay_of_a_check_counts_from_when_the_object_was_made() {
     let (apps, port) = vms::start(IPS);
     let stanza = get_every_second(port, "initialDelaySeconds: 600");
-    let place = Place::new("startWithin: 1s");
+    // The first two are checked by the configuration, and say nothing of health themselves.
+    let rule = format!("{{name: orders, match: {{kinds: [WorkloadEntry]}}, probe: {stanza}}}");
+    let place = Place::new(&format!("startWithin: 1s, checks: [{rule}]"));
     let mesh = place.serve();
     let now = SystemTime::now();
     let hour = Duration::from_hours(1);
@@ -230,7 +232,6 @@ metadata:
   namespace: shop
   creationTimestamp: '{created}'
   labels: {{app: orders}}
-  annotations: {{meshdns.io/probe: '{stanza}'}}
 spec: {{address: {ip}}}
 "
             ),
