@@ -402,19 +402,19 @@ impl<'s> AddressRecords<'s> {
             address_len,
         ]);
         out.reserve(self.encoded_len());
-        let mut push = |address: &[u8; ADDRESS_LEN]| {
-            record[FIXED_LEN..].copy_from_slice(address);
-            out.extend_from_slice(&record);
-        };
-        match &self.chosen {
+        match self.chosen {
             Chosen::Run(Run { head, tail }) => {
-                for run in [*head, *tail] {
+                for run in [head, tail] {
                     for address in run.as_chunks::<ADDRESS_LEN>().0 {
-                        push(address);
+                        record[FIXED_LEN..].copy_from_slice(address);
+                        out.extend_from_slice(&record);
                     }
                 }
             }
-            Chosen::Drawn(drawn) => drawn.each(self.count, push),
+            Chosen::Drawn(drawn) => drawn.each::<ADDRESS_LEN>(self.count, |address| {
+                record[FIXED_LEN..].copy_from_slice(address);
+                out.extend_from_slice(&record);
+            }),
         }
     }
 }
