@@ -217,7 +217,7 @@ pub fn explain(
         near::hosts(pipeline.mesh(), name)
     };
     let query = Query {
-        client,
+        asker: client.map_or(Asker::Direct, |client| snapshot.asker(client)),
         ..Query::of(name, record_type)
     };
     let answer = answer::answer(snapshot, &query);

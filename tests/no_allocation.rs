@@ -59,6 +59,8 @@ fn a_query_allocates_nothing() {
             ("Svc1.internal.com", 1),
             ("svc1.internal.com", 28),
             ("one.internal.com", 28),
+            ("drawn.internal.com", 1),
+            ("drawn.internal.com", 28),
             ("nope.internal.com", 1),
             ("x.y.wild.internal.com", 1),
         ] {

@@ -140,7 +140,7 @@ impl Bench<'_> {
         let all: Vec<&Server> = reflector.iter().chain(servers).collect();
         let runs = self.rounds(mix, &all)?;
         let goals: &[table::Goal] = match mix.transport {
-            Transport::Udp => &[(REFLECTOR, 1.15), (KNOT, 0.85)],
+            Transport::Udp => &[(REFLECTOR, mix.reflector_goal), (KNOT, 0.85)],
             Transport::Tcp => &[(KNOT, 1.0)],
         };
         let Size { query, answer } = size;

@@ -15,6 +15,8 @@ pub(crate) const ZONE: &str = "mesh.example";
 pub(crate) const ELSEWHERE: &str = "elsewhere.example";
 /// The parent of a wildcard.
 pub(crate) const WILD: &str = "wild.mesh.example";
+/// The parent of a wildcard whose questions are shared out between two sides.
+pub(crate) const DIAL: &str = "dial.mesh.example";
 /// How many addresses each name has.
 pub(crate) const ADDRESSES: u32 = 4;
 const TTL_SECONDS: u32 = 5;
@@ -70,6 +72,7 @@ impl Data {
                 documents.join("---\n"),
             )?;
         }
+        fs::write(mesh.join("dial.yaml"), dialled(self.zone, self.names))?;
         let mut zone = format!(
             "$ORIGIN {}.\n$TTL {TTL_SECONDS}\n@ SOA ns hostmaster 1 60 10 86400 5\n@ NS ns\nns A 127.0.0.1\n",
             self.zone
@@ -78,6 +81,10 @@ impl Data {
             for address in addresses(*number) {
                 writeln!(zone, "{host}. A {address}").expect("a string takes everything");
             }
+        }
+        // What others hold in its place is as large as what is drawn.
+        for address in addresses(self.names).take(2) {
+            writeln!(zone, "*.dial.{}. A {address}", self.zone).expect("a string takes everything");
         }
         fs::write(zone_file(folder), zone)
     }
@@ -91,6 +98,36 @@ impl Data {
 fn addresses(number: u32) -> impl Iterator<Item = IpAddr> {
     const PRIVATE: u32 = 0x0a00_0000;
     (0..ADDRESSES).map(move |index| Ipv4Addr::from(PRIVATE + number * ADDRESSES + index).into())
+}
+
+/// A host of two sides, of which one has 30 % of the questions.
+fn dialled(zone: &str, number: u32) -> String {
+    let mut document = format!(
+        "\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata:
+  name: dialled
+  namespace: bench
+  annotations:
+    meshdns.io/share-by: label:side
+    meshdns.io/share: a=30, b=70
+spec:
+  hosts: [\"*.dial.{zone}\"]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  endpoints:
+"
+    );
+    for (address, side) in addresses(number).zip(["a", "a", "b", "b"]) {
+        writeln!(
+            document,
+            "    - {{address: {address}, labels: {{side: {side}}}}}"
+        )
+        .expect("a string takes everything");
+    }
+    document
 }
 
 fn service_entry(host: &str, number: u32) -> String {

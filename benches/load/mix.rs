@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::data::{ADDRESSES, Data, WILD};
+use crate::data::{ADDRESSES, DIAL, Data, WILD};
 
 /// A mix of queries, for every name in turn.
 pub(crate) struct Mix {
@@ -21,6 +21,8 @@ pub(crate) struct Mix {
     pub(crate) host: IpAddr,
     /// How they go there.
     pub(crate) transport: Transport,
+    /// How much more than the reflector's a query over UDP may cost.
+    pub(crate) reflector_goal: f64,
     /// Whether queries carry EDNS with a client cookie, as dig's do.
     pub(crate) cookie: bool,
     /// How many names in a row each question is asked for, over and over.
@@ -81,6 +83,14 @@ const BELOW_WILDCARD: Question = Question {
     },
     ..A
 };
+const BELOW_DIAL: Question = Question {
+    answers: 2,
+    asked: |name| {
+        let (label, _) = name.split_once('.').expect("a name of several labels");
+        format!("{label}.{DIAL}")
+    },
+    ..A
+};
 
 /// A over UDP, without EDNS.
 pub(crate) const PLAIN: Mix = Mix {
@@ -88,6 +98,7 @@ pub(crate) const PLAIN: Mix = Mix {
     title: "A, no EDNS",
     host: IpAddr::V4(Ipv4Addr::LOCALHOST),
     transport: Transport::Udp,
+    reflector_goal: 1.15,
     cookie: false,
     questions: &[(1, A)],
 };
@@ -106,7 +117,7 @@ pub(crate) const CACHED: Mix = Mix {
     ..PLAIN
 };
 
-static MIXES: [Mix; 9] = [
+static MIXES: [Mix; 10] = [
     PLAIN,
     Mix {
         key: "cookie",
@@ -137,6 +148,13 @@ static MIXES: [Mix; 9] = [
         key: "wildcard",
         title: "A of names below a wildcard",
         questions: &[(1, BELOW_WILDCARD)],
+        ..PLAIN
+    },
+    Mix {
+        key: "dial",
+        title: "A of names below a wildcard whose questions are shared out between two sides",
+        reflector_goal: 1.25,
+        questions: &[(1, BELOW_DIAL)],
         ..PLAIN
     },
     Mix {

@@ -19,7 +19,7 @@ pub use query::{Edns, Query};
 use crate::{
     authority::Verdict,
     dns::{Class, Rcode, RecordType, Ttl},
-    zone::{AddressRecords, Asker, Draws, Found, Owner, RRset, RRsets, Snapshot},
+    zone::{AddressRecords, Draws, Found, Owner, RRset, RRsets, Snapshot},
 };
 
 /// What a query gets, borrowed from the snapshot.
@@ -36,6 +36,12 @@ pub struct Answer<'s> {
 }
 
 impl<'s> Answer<'s> {
+    /// Whether another [`Query::asker`] gets another one.
+    #[inline] // Asked once an answer.
+    pub fn depends_on_asker(&self) -> bool {
+        matches!(&self.outcome, Outcome::Addresses(addresses) if addresses.depends_on_asker())
+    }
+
     /// One that belongs to no zone of ours.
     fn outside_zones(outcome: Outcome<'s>) -> Self {
         Self {
@@ -222,7 +228,7 @@ fn at_name<'s>(snapshot: &'s Snapshot, owner: Owner<'s>, query: &Query<'_>) -> O
     let addresses = |rrset: fn(RRsets<'s>) -> RRset<'s>| {
         let records = owner.records?;
         if let Some(draws) = records.draws() {
-            return drawn(snapshot, draws, records, query);
+            return draw(snapshot, draws, records, query);
         }
         let rrset = Some(rrset(records)).filter(|rrset| !rrset.is_empty())?;
         let records = rrset.rotated(query.turn, snapshot.max_addresses());
@@ -253,19 +259,17 @@ fn at_name<'s>(snapshot: &'s Snapshot, owner: Owner<'s>, query: &Query<'_>) -> O
 
 /// What a host answers whose addresses have parts of their own.
 #[inline(never)] // Most hosts are none: they don't pay for this.
-fn drawn<'s>(
+fn draw<'s>(
     snapshot: &'s Snapshot,
     draws: &'s Draws,
     records: RRsets<'s>,
     query: &Query<'_>,
 ) -> Option<Outcome<'s>> {
-    let asker = query
-        .client
-        .map_or(Asker::Direct, |client| snapshot.asker(client));
     let max_addresses = snapshot.max_addresses();
     let (ttl, record_type) = (records.ttl(), query.record_type);
-    let drawn = draws.draw(ttl, record_type, asker, query.turn, max_addresses);
-    drawn.map(Outcome::Addresses)
+    draws
+        .draw(ttl, record_type, query.asker, query.turn, max_addresses)
+        .map(Outcome::Addresses)
 }
 
 /// Whether a name has no records of a type whatever else there is to read.

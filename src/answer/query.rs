@@ -1,6 +1,7 @@
-use std::net::IpAddr;
-
-use crate::dns::{Class, Name, RecordType};
+use crate::{
+    dns::{Class, Name, RecordType},
+    zone::Asker,
+};
 
 /// One question to an authoritative server, and what its sender can take.
 ///
@@ -27,8 +28,9 @@ pub struct Query<'m> {
     /// Chooses the record that comes first. Evenly random over `0..=u32::MAX` and not derived from the message: ids are 0
     /// over HTTPS and QUIC, and a plain counter keeps step with clients that ask A and AAAA by turns.
     pub turn: u32,
-    /// Who asks, where that may matter: hosts whose addresses have parts of their own answer forwarders otherwise.
-    pub client: Option<IpAddr>,
+    /// Who asks: hosts whose addresses have parts of their own answer forwarders otherwise. Who does not know it asks for a
+    /// client, and again where [`Answer::depends_on_asker`](super::Answer::depends_on_asker) says that it matters.
+    pub asker: Asker,
 }
 
 impl<'m> Query<'m> {
@@ -45,7 +47,7 @@ impl<'m> Query<'m> {
             edns: None,
             cookie: &[],
             turn: 0,
-            client: None,
+            asker: Asker::Direct,
         }
     }
 }

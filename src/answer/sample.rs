@@ -10,7 +10,7 @@ use super::Query;
 use crate::{
     dns::{Class, Name, RecordType, Serial, Ttl},
     manifest::MaxAddresses,
-    zone::{Compiled, Editor, HostRecords, Identity, Settings, Snapshot},
+    zone::{Asker, Compiled, Editor, HostRecords, Identity, Settings, Snapshot},
 };
 
 /// `internal.com` is a declared zone, `solo.test` and `*.open.test` are hosts of their own.
@@ -86,7 +86,7 @@ pub(crate) fn query<'q>(name: &str, record_type: RecordType, buffer: &'q mut Vec
         edns: None,
         cookie: &[],
         turn: 0,
-        client: None,
+        asker: Asker::Direct,
     }
 }
 

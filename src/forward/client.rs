@@ -1,7 +1,4 @@
-use std::{
-    net::IpAddr,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 
@@ -11,7 +8,7 @@ use crate::{
     authority::Verdict,
     dns::{Name, Rcode, RecordType},
     wire::{self, Age, Alias, UpstreamReply, Written},
-    zone::{Found, Snapshot},
+    zone::{Asker, Found, Snapshot},
 };
 
 /// What was written for a query.
@@ -123,7 +120,7 @@ impl Passed {
 
 /// Whether the mesh has the answer to a question for `name`.
 pub(super) fn is_in_mesh(mesh: &Mesh, name: &Name, record_type: RecordType) -> bool {
-    in_mesh(&mesh.load(), name, record_type, (0, None)).is_some()
+    in_mesh(&mesh.load(), name, record_type, (0, Asker::Direct)).is_some()
 }
 
 /// What the mesh answers for `name`; `None` where others do.
@@ -131,11 +128,11 @@ fn in_mesh<'s>(
     snapshot: &'s Snapshot,
     name: &Name,
     record_type: RecordType,
-    (turn, client): (u32, Option<IpAddr>),
+    (turn, asker): (u32, Asker),
 ) -> Option<Answer<'s>> {
     let query = Query {
         turn,
-        client,
+        asker,
         ..Query::of(name, record_type)
     };
     let answer = answer(snapshot, &query);
@@ -164,7 +161,7 @@ fn leads_into<'a, 's>(
     query: &Query<'_>,
 ) -> Option<(&'a [Alias], Answer<'s>)> {
     aliases.iter().enumerate().find_map(|(at, alias)| {
-        let asker = (query.turn, query.client);
+        let asker = (query.turn, query.asker);
         let answer = in_mesh(snapshot, &alias.target, query.record_type, asker)?;
         Some((&aliases[..=at], answer))
     })

@@ -78,7 +78,10 @@ impl<N: RequestHandler> MeshHandler<N> {
             Err(rcode) => return Decision::Answer(Reply::error(request, rcode)),
         };
         let snapshot = self.snapshots.load();
-        let query = question.query();
+        let query = Query {
+            asker: snapshot.asker(request.src().ip()),
+            ..question.query()
+        };
         let answer = answer(&snapshot, &query);
         if self.next.is_some() && !is_of_the_mesh(&snapshot, &query, &answer) {
             return Decision::PassOn;

@@ -1,7 +1,4 @@
-use std::{
-    hash::{BuildHasher, RandomState},
-    net::IpAddr,
-};
+use std::hash::{BuildHasher, RandomState};
 
 use hickory_server::{
     proto::{
@@ -17,6 +14,7 @@ use hickory_server::{
 use crate::{
     answer::{Edns, Query},
     dns::{Class, RecordType},
+    zone::Asker,
 };
 
 /// A question as hickory has read it, in the form that [`answer`](crate::answer) takes.
@@ -30,7 +28,6 @@ pub(super) struct Question {
     record_type: RecordType,
     class: Class,
     edns: Option<Edns>,
-    client: Option<IpAddr>,
 }
 
 impl Question {
@@ -45,7 +42,6 @@ impl Question {
         );
         question.id = request.metadata.id;
         question.recursion_desired = request.metadata.recursion_desired;
-        question.client = Some(request.src().ip());
         question.edns = request.edns.as_ref().map(read_edns);
         Some(question)
     }
@@ -69,7 +65,6 @@ impl Question {
             record_type: RecordType(record_type),
             class: Class(class),
             edns: None,
-            client: None,
         }
     }
 
@@ -85,7 +80,7 @@ impl Question {
             edns: self.edns,
             cookie: &[],
             turn: random_turn(),
-            client: self.client,
+            asker: Asker::Direct,
         }
     }
 }

@@ -53,7 +53,7 @@ impl Deferred {
         let Ok(mut query) = wire::parse(message, terms.turn, &mut name) else {
             return out;
         };
-        query.client = terms.client;
+        query.asker = terms.asker;
         let limit_bytes = terms.limit_bytes;
         let passed = deferred
             .answer(&query, message, limit_bytes, &mut out)

@@ -22,7 +22,7 @@ use crate::{
         self, COOKIE_OPTION_LEN, Cookie, CookieQuery, NameBuffer, Refusal, TransportOptions,
         Written,
     },
-    zone::Snapshot,
+    zone::{Asker, Snapshot},
 };
 
 /// How many messages are read before the first of them is answered, so that what their names need is fetched from memory
@@ -59,7 +59,7 @@ pub(super) struct Terms {
     /// What chooses the addresses, where the mesh has some.
     pub(super) turn: u32,
     /// Who asks.
-    pub(super) client: Option<IpAddr>,
+    pub(super) asker: Asker,
 }
 
 /// Writes and counts what messages get.
@@ -104,10 +104,7 @@ impl Responder {
         client: IpAddr,
         out: &mut Vec<u8>,
     ) -> Handled {
-        let mut query = wire::parse(message, self.turns.next(), &mut self.names[0]);
-        if let Ok(query) = &mut query {
-            query.client = Some(client);
-        }
+        let query = wire::parse(message, self.turns.next(), &mut self.names[0]);
         let forwards = self.replies.forwarder.load().is_some();
         let read = (query, message, client);
         self.replies.write(snapshot, &read, forwards, out)
@@ -125,10 +122,7 @@ impl Responder {
         let read: SmallVec<[(Read<'_, C>, &mut Vec<u8>); GROUP]> = exchanges
             .zip(&mut self.names)
             .map(|((message, client, out), name)| {
-                let mut query = wire::parse(message, self.turns.next(), name);
-                if let Ok(query) = &mut query {
-                    query.client = Some(client.into());
-                }
+                let query = wire::parse(message, self.turns.next(), name);
                 ((query, message, client), out)
             })
             .collect();
@@ -180,7 +174,7 @@ impl Replies {
             limit_bytes: limit_bytes(self.protocol, query),
             cookie: None,
             turn: query.turn,
-            client: query.client,
+            asker: Asker::Direct,
         };
         // Nobody looks who the client is where that does not matter.
         if self.limits || !query.cookie.is_empty() {
@@ -202,7 +196,17 @@ impl Replies {
             }
         }
         let limit_bytes = terms.limit_bytes;
-        let answer = answer(snapshot, query);
+        let mut answer = answer(snapshot, query);
+        let (mut query, asking) = (query, &mut None);
+        if answer.depends_on_asker() || forwards && answer.others.is_some() {
+            // Nobody looks who asks where that does not matter.
+            terms.asker = snapshot.asker((*client).into());
+            query = asking.insert(Query {
+                asker: terms.asker,
+                ..*query
+            });
+            answer = crate::answer::answer(snapshot, query);
+        }
         let served = forwards
             .then(|| forwarder_for(&mut self.forwarder, (*client).into()))
             .flatten();

@@ -6,6 +6,7 @@ use super::{
 use crate::{
     answer::Query,
     dns::{Class, Rcode, RecordType},
+    zone::Asker,
 };
 
 /// How long answers that never change may be kept, in seconds: three hours, the most that negative ones are kept
@@ -73,7 +74,7 @@ pub fn local_reply(
         edns: None,
         cookie: &[],
         turn: 0,
-        client: None,
+        asker: Asker::Direct,
     };
     let mut message = Vec::new();
     write_local(

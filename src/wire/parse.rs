@@ -8,6 +8,7 @@ use super::{
 use crate::{
     answer::Query,
     dns::{Class, MAX_NAME_LEN, RecordType},
+    zone::Asker,
 };
 
 /// Room for a question's name in lower case. Can be used again when the query is answered.
@@ -108,7 +109,7 @@ pub fn parse<'m>(
         edns,
         cookie,
         turn,
-        client: None,
+        asker: Asker::Direct,
     })
 }
 

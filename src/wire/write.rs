@@ -61,10 +61,12 @@ pub fn write(
         .map(|edns| Opt::of(edns, query, answer, limit_bytes));
     let opt_len = opt.as_ref().map_or(0, Opt::len);
     let around = HEADER_LEN + query.question.len() + opt_len;
-    if around + body.len() > limit_bytes {
-        body = body.fit(limit_bytes.saturating_sub(around));
+    let mut length = around + body.len();
+    if length > limit_bytes {
+        body.fit(limit_bytes.saturating_sub(around));
+        length = around + body.len();
     }
-    let truncated = around + body.len() > limit_bytes;
+    let truncated = length > limit_bytes;
     let body = if truncated { Body::default() } else { body };
 
     let outcome = &answer.outcome;
@@ -187,15 +189,10 @@ impl<'s> Body<'s> {
 
     /// As many addresses as fit, where fewer do as well.
     #[cold]
-    fn fit(self, room_bytes: usize) -> Self {
-        let Some(addresses) = self.addresses else {
-            return self;
-        };
-        let addresses = addresses.fit(room_bytes);
-        Self {
-            answers: u16::try_from(addresses.count()).expect("fewer than fit a message"),
-            addresses: Some(addresses),
-            ..self
+    fn fit(&mut self, room_bytes: usize) {
+        if let Some(addresses) = &mut self.addresses {
+            *addresses = addresses.fit(room_bytes);
+            self.answers = u16::try_from(addresses.count()).expect("fewer than fit a message");
         }
     }
 

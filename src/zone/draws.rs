@@ -56,7 +56,7 @@ struct Draw {
 
 /// Addresses that answers are drawn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Pool {
+pub(super) struct Pool {
     /// The first turn that is another pool's.
     turns_end: u64,
     /// As RDATA has them.
@@ -70,10 +70,8 @@ struct Pool {
 /// Addresses drawn for one answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Drawn<'s> {
-    octets: &'s [u8],
-    ends: &'s [u64],
+    pool: &'s Pool,
     turn: u32,
-    count: usize,
 }
 
 impl Draws {
@@ -123,20 +121,16 @@ impl Draws {
         let rest = ((turn - turns_start) << 32) / (pool.turns_end - turns_start);
         let turn = u32::try_from(rest).expect("the turn is in the pool");
         let max_addresses = draw.max_addresses.unwrap_or(max_addresses);
-        Some(if pool.ends.is_empty() {
+        let records = if pool.ends.is_empty() {
             RRset::new(ttl, record_type, &pool.octets).rotated(turn, max_addresses)
         } else {
-            let drawn = Drawn {
-                octets: &pool.octets,
-                ends: &pool.ends,
-                turn,
-                count: match max_addresses {
-                    MaxAddresses::Number(most) => pool.count.min(usize::from(most.get())),
-                    MaxAddresses::Fitting | MaxAddresses::All => pool.count,
-                },
+            let count = match max_addresses {
+                MaxAddresses::Number(most) => pool.count.min(usize::from(most.get())),
+                MaxAddresses::Fitting | MaxAddresses::All => pool.count,
             };
-            AddressRecords::drawn(ttl, record_type, drawn)
-        })
+            AddressRecords::drawn(ttl, record_type, Drawn { pool, turn }, count)
+        };
+        Some(records.for_one_asker(family.forwarder.is_some()))
     }
 }
 
@@ -295,34 +289,24 @@ fn turns(part: f64) -> u64 {
 }
 
 impl<'s> Drawn<'s> {
-    pub(super) fn count(self) -> usize {
-        self.count
-    }
-
-    /// The same with `most` addresses at most.
-    pub(super) fn at_most(self, most: usize) -> Self {
-        Self {
-            count: self.count.min(most),
-            ..self
-        }
-    }
-
-    /// Each address in turn, as RDATA has it.
+    /// Each of `count` addresses in turn, as RDATA has it.
     pub(super) fn each<const ADDRESS_LEN: usize>(
         self,
+        count: usize,
         mut take: impl FnMut(&'s [u8; ADDRESS_LEN]),
     ) {
-        let addresses = self.octets.as_chunks::<ADDRESS_LEN>().0;
-        let length = self.ends.last().copied().unwrap_or(0);
+        let Pool { octets, ends, .. } = self.pool;
+        let addresses = octets.as_chunks::<ADDRESS_LEN>().0;
+        let length = ends.last().copied().unwrap_or(0);
         // The ring is as long as all weights, in steps of which as many fit as there are addresses to draw.
-        let count = self.count as u64;
-        let ring = u128::from(length) * u128::from(count);
+        let steps = count as u64;
+        let ring = u128::from(length) * u128::from(steps);
         let start = (u128::from(self.turn) * ring) >> 32;
-        let is_passed = |at: u128| move |end: &u64| u128::from(*end) * u128::from(count) <= at;
+        let is_passed = |at: u128| move |end: &u64| u128::from(*end) * u128::from(steps) <= at;
         let mut at = start;
-        let mut place = self.ends.partition_point(is_passed(at));
-        for _ in 0..self.count {
-            while self.ends.get(place).is_some_and(is_passed(at)) {
+        let mut place = ends.partition_point(is_passed(at));
+        for _ in 0..count {
+            while ends.get(place).is_some_and(is_passed(at)) {
                 place += 1;
             }
             if let Some(address) = addresses.get(place) {
@@ -331,7 +315,7 @@ impl<'s> Drawn<'s> {
             at += u128::from(length);
             if at >= ring {
                 at -= ring;
-                place = self.ends.partition_point(is_passed(at));
+                place = ends.partition_point(is_passed(at));
             }
         }
     }

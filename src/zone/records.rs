@@ -77,8 +77,10 @@ impl HostRecords {
         RRsets {
             ttl: self.ttl,
             v4_bytes: self.v4_bytes,
-            octets: Octets::Shared(&self.octets),
-            draws: self.draws.as_ref(),
+            octets: match &self.draws {
+                None => Octets::Shared(&self.octets),
+                Some(draws) => Octets::Drawn(&self.octets, draws),
+            },
         }
     }
 }
@@ -101,7 +103,6 @@ pub struct RRsets<'s> {
     pub(super) ttl: Ttl,
     pub(super) v4_bytes: usize,
     pub(super) octets: Octets<'s>,
-    pub(super) draws: Option<&'s Arc<Draws>>,
 }
 
 /// Addresses in a snapshot's block of names, or, where they are many, shared by all who answer with them.
@@ -109,6 +110,8 @@ pub struct RRsets<'s> {
 pub(super) enum Octets<'s> {
     Inline(&'s [u8]),
     Shared(&'s Arc<[u8]>),
+    /// The same, and how answers are drawn from them.
+    Drawn(&'s Arc<[u8]>, &'s Arc<Draws>),
 }
 
 impl<'s> RRsets<'s> {
@@ -137,7 +140,10 @@ impl<'s> RRsets<'s> {
 
     /// How answers are drawn from them, where that is not all of them alike.
     pub fn draws(self) -> Option<&'s Draws> {
-        self.draws.map(|draws| &**draws)
+        match self.octets {
+            Octets::Drawn(_, draws) => Some(draws),
+            Octets::Inline(_) | Octets::Shared(_) => None,
+        }
     }
 
     /// The number of addresses.
@@ -163,16 +169,20 @@ impl<'s> RRsets<'s> {
     pub fn to_records(self) -> HostRecords {
         let octets = match self.octets {
             Octets::Inline(octets) => octets.into(),
-            Octets::Shared(octets) => Arc::clone(octets),
+            Octets::Shared(octets) | Octets::Drawn(octets, _) => Arc::clone(octets),
         };
-        HostRecords::from_parts(self.ttl, self.v4_bytes, octets, self.draws.cloned())
+        let draws = match self.octets {
+            Octets::Drawn(_, draws) => Some(Arc::clone(draws)),
+            Octets::Inline(_) | Octets::Shared(_) => None,
+        };
+        HostRecords::from_parts(self.ttl, self.v4_bytes, octets, draws)
     }
 }
 
 impl PartialEq for RRsets<'_> {
     fn eq(&self, other: &Self) -> bool {
-        (self.ttl, self.v4_bytes, &*self.octets, self.draws)
-            == (other.ttl, other.v4_bytes, &*other.octets, other.draws)
+        (self.ttl, self.v4_bytes, &*self.octets, self.draws())
+            == (other.ttl, other.v4_bytes, &*other.octets, other.draws())
     }
 }
 
@@ -186,7 +196,7 @@ impl<'s> Octets<'s> {
     fn as_slice(self) -> &'s [u8] {
         match self {
             Self::Inline(octets) => octets,
-            Self::Shared(octets) => octets,
+            Self::Shared(octets) | Self::Drawn(octets, _) => octets,
         }
     }
 }
@@ -253,6 +263,7 @@ impl<'s> RRset<'s> {
             chosen: Chosen::Run(run),
             count: kept,
             may_be_fewer: max_addresses == MaxAddresses::Fitting,
+            depends_on_asker: false,
         }
     }
 
@@ -274,6 +285,7 @@ pub struct AddressRecords<'s> {
     count: usize,
     /// Whether fewer of them do as well.
     may_be_fewer: bool,
+    depends_on_asker: bool,
 }
 
 /// Which addresses those are.
@@ -300,19 +312,34 @@ impl Run<'_> {
 }
 
 impl<'s> AddressRecords<'s> {
-    pub(super) fn drawn(ttl: Ttl, record_type: RecordType, drawn: Drawn<'s>) -> Self {
+    pub(super) fn drawn(ttl: Ttl, record_type: RecordType, drawn: Drawn<'s>, count: usize) -> Self {
         Self {
             ttl,
             record_type,
             chosen: Chosen::Drawn(drawn),
-            count: drawn.count(),
+            count,
             may_be_fewer: true,
+            depends_on_asker: false,
         }
     }
 
     /// How many records.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// Whether another asker gets others.
+    #[inline] // Asked once an answer.
+    pub fn depends_on_asker(&self) -> bool {
+        self.depends_on_asker
+    }
+
+    /// The same, of which another asker gets others, or not.
+    pub(super) fn for_one_asker(self, depends_on_asker: bool) -> Self {
+        Self {
+            depends_on_asker,
+            ..self
+        }
     }
 
     /// How many bytes [`AddressRecords::write`] appends.
@@ -336,7 +363,7 @@ impl<'s> AddressRecords<'s> {
         Self {
             chosen: match self.chosen {
                 Chosen::Run(run) => Chosen::Run(run.first(most * address_len)),
-                Chosen::Drawn(drawn) => Chosen::Drawn(drawn.at_most(most)),
+                drawn @ Chosen::Drawn(_) => drawn,
             },
             count: most,
             ..self
@@ -375,17 +402,19 @@ impl<'s> AddressRecords<'s> {
             address_len,
         ]);
         out.reserve(self.encoded_len());
-        let mut push = |address: &[u8; ADDRESS_LEN]| {
-            record[FIXED_LEN..].copy_from_slice(address);
-            out.extend_from_slice(&record);
-        };
-        match &self.chosen {
+        match self.chosen {
             Chosen::Run(Run { head, tail }) => {
-                for run in [*head, *tail] {
-                    run.as_chunks::<ADDRESS_LEN>().0.iter().for_each(&mut push);
+                for run in [head, tail] {
+                    for address in run.as_chunks::<ADDRESS_LEN>().0 {
+                        record[FIXED_LEN..].copy_from_slice(address);
+                        out.extend_from_slice(&record);
+                    }
                 }
             }
-            Chosen::Drawn(drawn) => drawn.each(push),
+            Chosen::Drawn(drawn) => drawn.each::<ADDRESS_LEN>(self.count, |address| {
+                record[FIXED_LEN..].copy_from_slice(address);
+                out.extend_from_slice(&record);
+            }),
         }
     }
 }

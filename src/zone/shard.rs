@@ -220,7 +220,6 @@ impl<'s> Entry<'s> {
                     ttl: Ttl::from_wire([t0, t1, t2, t3]),
                     v4_bytes: v4_bytes.into(),
                     octets: Octets::Inline(octets),
-                    draws: None,
                 };
                 (Held::Records(records), rest)
             }
@@ -247,15 +246,14 @@ impl<'s> Entry<'s> {
                 let Shared::Octets(octets) = &shared[index] else {
                     unreachable!("an index leads to addresses");
                 };
-                let draws = match shared.get(index + 1) {
-                    Some(Shared::Draws(draws)) if kind == DRAWN => Some(draws),
-                    _ => None,
+                let octets = match shared.get(index + 1) {
+                    Some(Shared::Draws(draws)) if kind == DRAWN => Octets::Drawn(octets, draws),
+                    _ => Octets::Shared(octets),
                 };
                 let records = RRsets {
                     ttl: Ttl::from_wire([t0, t1, t2, t3]),
                     v4_bytes: u32::from_le_bytes([v0, v1, v2, v3]) as usize,
-                    octets: Octets::Shared(octets),
-                    draws,
+                    octets,
                 };
                 (Held::Records(records), rest)
             }
@@ -327,16 +325,15 @@ impl Packing {
             Held::Records(records) => {
                 self.names.extend(records.ttl.to_wire());
                 match records.octets {
-                    Octets::Shared(octets)
-                        if octets.len() > MAX_INLINE_BYTES || records.draws.is_some() =>
-                    {
-                        self.names.extend(number(records.v4_bytes));
-                        self.names.extend(number(self.shared.len()));
-                        self.shared.push(Shared::Octets(Arc::clone(octets)));
-                        let draws = records.draws.cloned().map(Shared::Draws);
-                        let kind = if draws.is_some() { DRAWN } else { SHARED };
-                        self.shared.extend(draws);
-                        kind
+                    Octets::Shared(octets) if octets.len() > MAX_INLINE_BYTES => {
+                        self.add_shared(records.v4_bytes, [Shared::Octets(Arc::clone(octets))]);
+                        SHARED
+                    }
+                    Octets::Drawn(octets, draws) => {
+                        let (octets, draws) = (Arc::clone(octets), Arc::clone(draws));
+                        let shared = [Shared::Octets(octets), Shared::Draws(draws)];
+                        self.add_shared(records.v4_bytes, shared);
+                        DRAWN
                     }
                     octets => {
                         let byte =
@@ -349,6 +346,13 @@ impl Packing {
                 }
             }
         }
+    }
+
+    /// Appends where addresses stand, of which so many bytes are IPv4.
+    fn add_shared(&mut self, v4_bytes: usize, shared: impl IntoIterator<Item = Shared>) {
+        self.names.extend(number(v4_bytes));
+        self.names.extend(number(self.shared.len()));
+        self.shared.extend(shared);
     }
 
     fn finish(self) -> Shard {

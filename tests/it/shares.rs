@@ -18,7 +18,7 @@ use meshdns::{
     pipeline::{Pipeline, Policy},
     select::{TrafficPolicy, WhenAllUnhealthy},
     wire,
-    zone::Settings,
+    zone::{Asker, Settings},
 };
 
 const HOST: &str = "orders.internal.com";
@@ -175,15 +175,10 @@ fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000)
 }
 
-fn query<'q>(
-    name: &'q Name,
-    record_type: RecordType,
-    client: Option<&str>,
-    turn: u32,
-) -> Query<'q> {
+fn query(name: &Name, record_type: RecordType, asker: Asker, turn: u32) -> Query<'_> {
     Query {
         turn,
-        client: client.map(|client| client.parse().expect("an address")),
+        asker,
         ..Query::of(name, record_type)
     }
 }
@@ -206,13 +201,14 @@ const TURNS: u32 = 10_000;
 
 fn count(pipeline: &Pipeline, host: &str, record_type: RecordType, client: Option<&str>) -> Counts {
     let name: Name = host.parse().expect("a name");
+    let asker = client.map_or(Asker::Direct, |client| {
+        let client = client.parse().expect("an address");
+        pipeline.snapshot().asker(client)
+    });
     let mut counts = Counts::default();
     for step in 0..TURNS {
         let turn = step * (u32::MAX / TURNS) + u32::MAX / TURNS / 2;
-        let answered = answer(
-            pipeline.snapshot(),
-            &query(&name, record_type, client, turn),
-        );
+        let answered = answer(pipeline.snapshot(), &query(&name, record_type, asker, turn));
         let addresses = addresses_of(&answered);
         counts.answers += 1;
         *counts.sizes.entry(addresses.len()).or_default() += 1;
@@ -349,9 +345,11 @@ fn a_share_of_all_answers_all_of_that_side() {
 fn a_side_without_anybody_gives_its_share_to_the_other() {
     let mut mesh = shared("pod=10");
     let counts = mesh.pods(3, 3).vms(60, 0).asked();
-    assert_eq!((counts.sizes(), counts.pod_percent()), (vec![60], 0.0));
+    assert_eq!(counts.sizes(), vec![60]);
+    counts.check_pod_percent(0.0);
     let counts = shared("pod=10").pods(3, 0).vms(60, 60).asked();
-    assert_eq!((counts.sizes(), counts.pod_percent()), (vec![3], 100.0));
+    assert_eq!(counts.sizes(), vec![3]);
+    counts.check_pod_percent(100.0);
 }
 
 #[test]
@@ -388,7 +386,8 @@ fn where_nobody_is_healthy_all_may_answer_by_their_shares_but_none_of_a_share_of
     let mut mesh = shared("pod=0");
     mesh.pods(3, 3).vms(60, 60).policy.when_all_unhealthy = WhenAllUnhealthy::All;
     let counts = mesh.asked();
-    assert_eq!((counts.sizes(), counts.pod_percent()), (vec![60], 0.0));
+    assert_eq!(counts.sizes(), vec![60]);
+    counts.check_pod_percent(0.0);
 }
 
 #[test]
@@ -429,7 +428,7 @@ fn the_configuration_is_the_emergency_brake() {
             .collect(),
         ..TrafficPolicy::default()
     });
-    assert_eq!(mesh.asked().pod_percent(), 0.0);
+    mesh.asked().check_pod_percent(0.0);
 }
 
 #[test]
@@ -577,7 +576,7 @@ fn written(pipeline: &Pipeline, record_type: RecordType, limit_bytes: usize) -> 
     question.extend(Class::IN.0.to_be_bytes());
     let query = Query {
         question: &question,
-        ..query(&name, record_type, None, 7)
+        ..query(&name, record_type, Asker::Direct, 7)
     };
     let mut out = Vec::new();
     let written = wire::write(

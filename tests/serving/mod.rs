@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     io::{ErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
-    num::NonZeroUsize,
+    num::{NonZeroU16, NonZeroUsize},
     sync::Arc,
     time::Duration,
 };
@@ -13,9 +13,11 @@ use std::{
 use arc_swap::ArcSwap;
 use meshdns::{
     dns::{Name, Serial, Ttl},
+    manifest::{AnswerMode, MaxAddresses},
     metrics::Traffic,
+    select::{Group, Kept, Member, Split},
     serve::{AnswerLimits, Running, ServeSettings, Sockets, TcpLimits},
-    zone::{Compiled, Editor, HostRecords, Identity, Settings, Snapshot},
+    zone::{Compiled, Draws, Editor, HostRecords, Identity, Settings, Snapshot},
 };
 use prometheus_client::{encoding::text, registry::Registry};
 use tokio::runtime::Runtime;
@@ -142,12 +144,16 @@ pub(crate) fn sample() -> Arc<Snapshot> {
         many("many.internal.com", 100),
         many("huge.internal.com", 4000),
         host("solo.test", &["10.0.0.7"]),
+        drawn("drawn.internal.com"),
     ]);
     editor.apply(hosts, Serial(7)).snapshot
 }
 
 pub(crate) fn sample_settings() -> Settings {
     Settings {
+        // So that there are answers that don't fit.
+        max_addresses: MaxAddresses::All,
+        forwarders: vec!["127.0.0.9".parse::<IpAddr>().expect("an address").into()],
         zones: vec![Name::from_text("internal.com").expect("a name")],
         identity: Identity {
             version: Some("meshdns 0".into()),
@@ -161,6 +167,41 @@ pub(crate) fn sample_settings() -> Settings {
 fn many(text: &str, count: u32) -> (Name, Option<Compiled>) {
     let addresses = (0..count).map(|last| Ipv4Addr::from(0x0a0a_0000 + last).into());
     records(text, &addresses.collect::<Vec<_>>())
+}
+
+/// A host of which a tenth of the questions goes to one side.
+fn drawn(text: &str) -> (Name, Option<Compiled>) {
+    let group = |name: &str, share: f64, first: u8, count: u8| Group {
+        name: name.into(),
+        wanted: share,
+        effective: share,
+        count: count.into(),
+        in_count: count.into(),
+        unready_count: 0,
+        members: (first..first + count)
+            .map(|last| Member {
+                address: [10, 0, 1, last].into(),
+                weight: 1,
+            })
+            .collect(),
+    };
+    let split = Split {
+        groups: vec![group("pod", 0.1, 1, 3), group("vm", 0.9, 101, 60)],
+        asked_by: None,
+        direct: AnswerMode::Side,
+        forwarder: AnswerMode::Mix,
+        side_addresses: NonZeroU16::new(2).expect("two"),
+        max_addresses: None,
+        all_unhealthy: false,
+        kept: Kept::default(),
+        has_weights_beside_pods: false,
+    };
+    let members = split.groups.iter().flat_map(|group| &group.members);
+    let addresses: Vec<IpAddr> = members.map(|member| member.address).collect();
+    let records = HostRecords::encode(&addresses, Ttl::FIVE_SECONDS);
+    let records = records.drawn_by(Draws::of(&split));
+    let name = Name::from_text(text).expect("a name");
+    (name, Some(Compiled::Records(records)))
 }
 
 fn records(text: &str, addresses: &[IpAddr]) -> (Name, Option<Compiled>) {
