@@ -29,8 +29,6 @@ fn each_program_gets_every_server_and_zone_in_its_own_form() {
             &[
                 "internal.com:53 mesh.example:53 {",
                 "forward . 10.0.0.53 [2001:db8::53]:5300 {",
-                "success 9984 5 0",
-                "denial 9984 5 0",
             ],
         );
     }
@@ -76,6 +74,26 @@ fn each_program_gets_every_server_and_zone_in_its_own_form() {
             "// Check: dig @127.0.0.1 mesh.example SOA +short",
         ],
     );
+}
+
+#[test]
+fn no_server_block_keeps_answers_that_are_drawn_for_one_question() {
+    for program in ["coredns", "node-local-dns"] {
+        let printed = snippet(&[program, "--server=10.0.0.53", "--zone=internal.com"]).stdout;
+        let (block, _) = printed
+            .split_once("internal.com:53 {")
+            .and_then(|(_, rest)| rest.split_once("\n}"))
+            .expect("a server block");
+        assert!(!block.contains("cache"), "{printed}");
+    }
+}
+
+#[test]
+fn resolvers_that_answer_for_others_are_told_to_be_listed() {
+    for program in ["dnsmasq", "unbound", "bind"] {
+        let printed = snippet(&[program, "--server=10.0.0.53", "--zone=internal.com"]).stdout;
+        assert!(printed.contains("`forwarders`"), "{printed}");
+    }
 }
 
 #[test]

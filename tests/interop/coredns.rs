@@ -6,15 +6,43 @@ use crate::{
     mesh,
 };
 
+/// What keeps answers as long as their TTL.
+pub(crate) const CACHE: &str = "    cache {
+        success 9984 5 0
+        denial 9984 5 0
+    }
+";
+
+/// What shuffles answers, kept ones too.
+pub(crate) const SHUFFLE: &str = "    loadbalance\n";
+
+/// What may stand in the snippet's block besides.
+const ADDITIONS: [&str; 7] = [
+    "",
+    SHUFFLE,
+    CACHE,
+    "    loadbalance
+    cache {
+        success 9984 5 0
+        denial 9984 5 0
+    }
+",
+    "    cache {
+        success 9984 5 0
+        denial 9984 5 0
+        servfail 0
+    }
+",
+    "    cache {
+        success 9984 30
+        denial 9984 30
+    }
+",
+    "    cache\n",
+];
+
 /// What may be different: what stands in the snippet's block, and what in its place.
-const VARIANTS: [(&str, &str); 10] = [
-    ("denial 9984 5 0", "denial 9984 5 0\n        servfail 0"),
-    ("    }\n    forward", "    }\n    loadbalance\n    forward"),
-    ("        success 9984 5 0\n        denial 9984 5 0\n", ""),
-    (
-        "success 9984 5 0\n        denial 9984 5 0",
-        "success 9984 30\n        denial 9984 30",
-    ),
+const VARIANTS: [(&str, &str); 6] = [
     ("max_fails 2", "max_fails 2\n        force_tcp"),
     ("max_fails 2", "max_fails 2\n        prefer_udp"),
     ("policy round_robin", "policy random"),
@@ -26,13 +54,9 @@ const VARIANTS: [(&str, &str); 10] = [
     ),
 ];
 
-/// The block without its cache, which takes several lines.
-fn without_cache(block: &str) -> String {
-    let (before, rest) = block
-        .split_once("    cache {")
-        .expect("the snippet has one");
-    let (_, after) = rest.split_once("    }\n").expect("it ends");
-    format!("{before}{after}")
+/// A block with more in it.
+pub(crate) fn with(block: &str, addition: &str) -> String {
+    block.replacen("    forward", &format!("{addition}    forward"), 1)
 }
 
 /// Every mesh name resolves, whatever the block says about caching, order and transport.
@@ -40,9 +64,7 @@ pub(crate) fn variants() {
     let machine = machine();
     let _servers = SERVERS.map(|server| machine.serve(server));
     let snippet = coredns_block(&machine);
-    let bare = without_cache(&snippet);
-    let shuffled = bare.replacen("    forward", "    loadbalance\n    forward", 1);
-    let mut blocks = vec![bare, shuffled];
+    let mut blocks = ADDITIONS.map(|addition| with(&snippet, addition)).to_vec();
     for (old, new) in VARIANTS {
         assert!(snippet.contains(old), "{old:?} in {snippet}");
         blocks.push(snippet.replacen(old, new, 1));
@@ -79,9 +101,7 @@ pub(crate) fn health_checks() {
     // What is busy besides may hold some of them up.
     let quickest = times.min();
     assert!(quickest < Some(10), "{quickest:?} ms");
-    // Its cache would hide that nobody is there.
-    let block = without_cache(&coredns_block(&machine));
-    let _coredns = coredns_with(&machine, &block);
+    let _coredns = coredns_with(&machine, &coredns_block(&machine));
     let at = "127.0.0.1";
     wait_for(&machine, at, || "v4.internal.com".to_owned());
     drop(server.take());

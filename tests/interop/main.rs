@@ -3,10 +3,12 @@
 //!
 //! `docs/interop.md` has a row for each check. `UPDATE=1 cargo test --test interop` writes it.
 
+mod clients;
 mod coredns;
 mod encrypted;
 mod forwarders;
 mod internet;
+mod limits;
 mod machine;
 mod mesh;
 #[path = "../needs/mod.rs"]
@@ -17,6 +19,7 @@ mod pages;
 mod program;
 #[path = "../secure/mod.rs"]
 mod secure;
+mod shares;
 mod stubs;
 
 use std::{fmt::Write as _, fs, io::Write as _, path::Path, process::Command};
@@ -36,6 +39,9 @@ const SERVERS: &str =
 const LOOKUP: &str = "every kind of name, with a resolv.conf that names meshdns alone";
 const ELSEWHERE: &str = "the same with `--upstream`, and names elsewhere: A alone, AAAA alone, both, a chain of CNAMEs, 100 addresses, no data, a name that does not exist";
 const OUTAGE: &str = "lookups by glibc while one of its two servers hangs, goes on, is killed, comes back and the other one is killed";
+
+const MANY: &str = "150 addresses, where nobody says how many an answer holds";
+const FITTING: &str = "resolves to some of them, as many as fit one message over UDP";
 
 const ALL: &str = "all resolve; NXDOMAIN and no data come through";
 const NONE_FAILED: &str = "no question failed";
@@ -91,6 +97,7 @@ checks! {
     bind_names: "BIND, validating", "named -v", NAMES, ALL, || passes_names(forwarders::bind, LOOPBACK);
     bind_changes: "BIND, validating", "named -v", CHANGES, NONE_FAILED, || passes_changes(forwarders::bind, LOOPBACK);
     bind_servers: "BIND, validating", "named -v", SERVERS, ONE_RETRY, || outlives_a_server(forwarders::bind, LOOPBACK);
+    bind_many: "BIND, validating", "named -v", MANY, FITTING, limits::bind;
     systemd_resolved_names: "systemd-resolved", "systemd-resolved --version", NAMES, ALL, || passes_names(forwarders::systemd_resolved, RESOLVED);
     systemd_resolved_changes: "systemd-resolved", "systemd-resolved --version", CHANGES, NONE_FAILED, || passes_changes(forwarders::systemd_resolved, RESOLVED);
     systemd_resolved_servers: "systemd-resolved", "systemd-resolved --version", SERVERS, ONE_RETRY, || outlives_a_server(forwarders::systemd_resolved, RESOLVED);
@@ -116,6 +123,7 @@ checks! {
     go_elsewhere: "Go, its own resolver", "go version", ELSEWHERE, ALL, || with_named(|| finds_all(stubs::go));
     musl: "musl, `getaddrinfo`", "package musl-dev", LOOKUP, UP_TO_512, || finds_mesh(stubs::musl);
     musl_elsewhere: "musl, `getaddrinfo`", "package musl-dev", ELSEWHERE, UP_TO_512, || with_named(|| finds_all(stubs::musl));
+    musl_many: "musl, `getaddrinfo`", "package musl-dev", MANY, FITTING, limits::musl;
     delv: "delv, validating", "delv -v", "names elsewhere in a signed zone, with the zone's key: A, AAAA, 100 addresses, no data, a name that does not exist", "all validated", || with_named(internet::validates);
     kdig: "kdig", "kdig -V", "every kind of name, over TLS, HTTPS (GET and POST) and QUIC, padded and not, with the certificate checked", ALL, encrypted::kdig;
     dig: "dig", "dig -v", "every kind of name, over TLS and HTTPS (GET and POST), with the certificate checked", ALL, encrypted::dig;
@@ -141,15 +149,18 @@ fn with_named(check: impl FnOnce()) {
 fn the_page_has_a_row_for_each_check() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/interop.md");
     if std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, page(|row| version(row.version))).expect("the page can be written");
+        let text = page(|row| version(row.version)) + &shares::page(None);
+        fs::write(&path, text).expect("the page can be written");
     }
     let written = fs::read_to_string(&path).expect("the page is there");
-    // The versions on the page are those of the machine that wrote it.
-    let rows = written.lines().filter(|line| line.starts_with("| "));
+    // The versions on the page are those of the machine that wrote it, and so is what arrived there.
+    let rows = written
+        .lines()
+        .filter(|line| line.starts_with("| ") && !shares::is_row(line));
     let mut versions = rows
         .skip(2) // the head of the table
         .map(|row| row.split(" | ").nth(1).unwrap_or_default().to_owned());
-    let expected = page(|_| versions.next());
+    let expected = page(|_| versions.next()) + &shares::page(Some(&written));
     assert_eq!(written, expected, "run UPDATE=1 cargo test --test interop");
 }
 
@@ -173,8 +184,8 @@ fn page(mut version: impl FnMut(&Row) -> Option<String>) -> String {
 
 Each row is a check of `tests/interop`, run by `make test` against the real program on a machine of its own (namespaces of
 Linux). Forwarders are set up by the text that [`meshdns snippet`](../README.md#commands) prints, in front of two meshdns
-servers. \"Every kind of name\" is: A alone, AAAA alone, both, 100 addresses, a host without a healthy endpoint, a name
-that does not exist, and one below a wildcard.
+servers. \"Every kind of name\" is: A alone, AAAA alone, both, 100 addresses in one answer (`meshdns.io/max-addresses`), a host
+without a healthy endpoint, a name that does not exist, and one below a wildcard.
 
 | Program | Version | Tried | Result |
 | --- | --- | --- | --- |

@@ -1,8 +1,9 @@
 //! Programs on a machine whose `/etc/resolv.conf` names meshdns alone.
 
-use std::{collections::BTreeSet, env::consts::ARCH, net::IpAddr, path::Path};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use crate::{
+    clients::{self, Client},
     forwarders::machine,
     internet,
     machine::{Machine, SERVERS},
@@ -35,17 +36,11 @@ pub(crate) fn finds_all(look: Look) {
     look(&machine, &hosts.collect::<Vec<_>>());
 }
 
-/// A program of this folder.
-fn source(name: &str) -> String {
-    format!("{}/tests/interop/stubs/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
 /// Checks that a program that prints what it finds finds these.
 #[track_caller]
-fn finds(machine: &Machine, program: &str, arguments: &[&str], hosts: &[Host]) {
-    let names = hosts.iter().map(|host| host.name);
-    let arguments: Vec<&str> = arguments.iter().copied().chain(names).collect();
-    let printed = machine.run(program, &arguments);
+fn finds(machine: &Machine, client: &Client, hosts: &[Host]) {
+    let names: Vec<&str> = hosts.iter().map(|host| host.name).collect();
+    let printed = client.look(machine, &names);
     assert_eq!(printed.lines().count(), hosts.len(), "{printed}");
     for (line, host) in printed.lines().zip(hosts) {
         let found = line.strip_prefix(host.name).expect("the name comes first");
@@ -72,103 +67,38 @@ pub(crate) fn getent(machine: &Machine, hosts: &[Host]) {
 
 /// glibc, as Python asks it.
 pub(crate) fn python(machine: &Machine, hosts: &[Host]) {
-    finds(machine, "python3", &[&source("look.py")], hosts);
+    finds(machine, &clients::python(machine), hosts);
 }
 
 /// glibc, as Node's `dns.lookup` asks it.
 pub(crate) fn node_lookup(machine: &Machine, hosts: &[Host]) {
-    finds(machine, "node", &[&source("look.js"), "getaddrinfo"], hosts);
+    finds(machine, &clients::node_lookup(machine), hosts);
 }
 
 /// c-ares, as Node's `dns.resolve` asks it.
 pub(crate) fn node_resolve(machine: &Machine, hosts: &[Host]) {
-    finds(machine, "node", &[&source("look.js"), "c-ares"], hosts);
+    finds(machine, &clients::node_resolve(machine), hosts);
 }
 
 /// c-ares, asked for all addresses at once.
 pub(crate) fn c_ares(machine: &Machine, hosts: &[Host]) {
-    let usr = usr_with("include/ares.h").expect("scripts/install-tools.sh test has installed it");
-    let (program, text) = (machine.path("ares"), source("ares.c"));
-    let program = program.to_string_lossy();
-    let [include, lib] =
-        ["include", &format!("lib/{ARCH}-linux-gnu")].map(|part| format!("{usr}/{part}"));
-    let (include, look_in, found_in) = (
-        format!("-I{include}"),
-        format!("-L{lib}"),
-        format!("-Wl,-rpath,{lib}"),
-    );
-    machine.run(
-        "cc",
-        &[
-            &include, &text, &look_in, &found_in, "-lcares", "-o", &program,
-        ],
-    );
-    finds(machine, &program, &[], hosts);
+    finds(machine, &clients::c_ares(machine), hosts);
 }
 
 /// Java.
 pub(crate) fn java(machine: &Machine, hosts: &[Host]) {
-    finds(machine, "java", &[&source("Look.java")], hosts);
+    finds(machine, &clients::java(machine), hosts);
 }
 
 /// Go's own resolver.
 pub(crate) fn go(machine: &Machine, hosts: &[Host]) {
-    let program = machine.path("look");
-    let program = program.to_string_lossy();
-    let built = std::process::Command::new("go")
-        .args(["build", "-o", &program, &source("look.go")])
-        .env("CGO_ENABLED", "0")
-        .env("PATH", crate::needs::path())
-        .status();
-    assert!(
-        built.is_ok_and(|status| status.success()),
-        "go build failed"
-    );
-    finds(machine, &program, &[], hosts);
+    finds(machine, &clients::go(machine), hosts);
 }
 
 /// musl, the C library of Alpine. Before 1.2.4 it does not ask over TCP: it finds nothing where an answer is longer than
 /// 512 bytes.
 pub(crate) fn musl(machine: &Machine, hosts: &[Host]) {
-    let program = machine.path("look");
-    let program = program.to_string_lossy();
-    let usr = usr_with(&format!("lib/{ARCH}-linux-musl/libc.a"));
-    let usr = usr.expect("scripts/install-tools.sh test has installed musl-dev");
-    let (include, lib) = (
-        format!("{usr}/include/{ARCH}-linux-musl"),
-        format!("{usr}/lib/{ARCH}-linux-musl"),
-    );
-    let [start, before, libc, after] =
-        ["crt1.o", "crti.o", "libc.a", "crtn.o"].map(|file| format!("{lib}/{file}"));
-    let text = source("look.c");
-    // Not by musl-gcc, which knows no other place than /usr.
-    let options = [
-        "-D_GNU_SOURCE",
-        "-static",
-        "-no-pie",
-        "-nostdinc",
-        "-nostdlib",
-        "-isystem",
-    ];
-    machine.run(
-        "cc",
-        &[
-            &options[..],
-            &[
-                &include, &start, &before, &text, &libc, "-lgcc", &after, "-o", &program,
-            ],
-        ]
-        .concat(),
-    );
     let are_short = |host: &&Host| host.addresses.len() < 30;
     let hosts: Vec<Host> = hosts.iter().filter(are_short).cloned().collect();
-    finds(machine, &program, &[], &hosts);
-}
-
-/// Where a file of a Debian package is below: `/usr`, or where scripts/install-tools.sh unpacked it.
-fn usr_with(file: &str) -> Option<&'static str> {
-    let unpacked = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/root/usr");
-    ["/usr", unpacked]
-        .into_iter()
-        .find(|usr| Path::new(usr).join(file).exists())
+    finds(machine, &clients::musl(machine), &hosts);
 }

@@ -43,13 +43,27 @@ pub(crate) fn met(needs: &[Need<'_>]) -> bool {
 
 /// Counts the test that runs in this thread as skipped; `lack` says what this machine has not.
 pub(crate) fn skip(lack: &str) {
-    let thread = thread::current();
-    let test = thread.name().unwrap_or("a test");
-    let line = format!("{} {test}: {lack}", env!("CARGO_CRATE_NAME"));
+    let line = skipped(lack);
     assert!(
         env::var_os("NO_SKIPS").is_none_or(|value| value.is_empty()),
         "{line}, and NO_SKIPS is set"
     );
+    note(&line);
+}
+
+/// Does so for what scripts/install-tools.sh does not install: nobody is held to have it, whatever `NO_SKIPS` says.
+pub(crate) fn pass_over(lack: &str) {
+    note(&skipped(lack));
+}
+
+/// The test of this thread, and what it lacks.
+fn skipped(lack: &str) -> String {
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("a test");
+    format!("{} {test}: {lack}", env!("CARGO_CRATE_NAME"))
+}
+
+fn note(line: &str) {
     // The harness shows this whatever comes of the test; where stderr is closed nobody can be told.
     let _ = writeln!(io::stderr(), "SKIPPED {line}");
     if let Some(list) = env::var_os("SKIPPED_LIST") {

@@ -16,12 +16,17 @@ const CLUSTER_DNS: &str =
 
 /// Why the lines of a server block are what they are.
 const REASONS: &str = "\
-# cache: keeps no answer for longer than its TTL, 5 s at most. The third number is the shortest time; without it CoreDNS
-#   keeps every answer for 5 s. All who ask meanwhile get the addresses in one order: without `cache` each question gets
-#   an order of its own.
-# loadbalance: not here, for it would undo an order that meshdns chose. Where every address is as good as the others,
-#   it spreads clients that ask a cached answer.
-# forward: no transport is forced, a question that came over TCP goes on over TCP.";
+# cache: not here. A share is kept by drawing addresses anew for each question. A kept answer is one draw for all who ask
+#   meanwhile, and all of them begin with the same address. meshdns answers from memory, it bears the questions.
+#   Where CoreDNS has to keep answers, take both of these, and see that meshdns knows CoreDNS (below):
+#     cache {
+#         success 9984 5 0
+#         denial 9984 5 0
+#     }
+#     loadbalance
+# forward: no transport is forced, a question that came over TCP goes on over TCP.
+# Who asks for many gets addresses of all sides of a share in one answer, if meshdns knows him. It finds CoreDNS's Pods by
+#   their label where it follows the cluster; elsewhere list their addresses under `forwarders` in its configuration.";
 
 pub(super) fn coredns(mesh: &Mesh) -> Result<String, SnippetError> {
     let block = block(mesh, "CoreDNS", "")?;
@@ -61,11 +66,7 @@ fn block(mesh: &Mesh, program: &'static str, bind: &str) -> Result<String, Snipp
         "\
 {zones} {{
     errors
-{bind}    cache {{
-        success 9984 5 0
-        denial 9984 5 0
-    }}
-    forward . {servers} {{
+{bind}    forward . {servers} {{
         policy round_robin
         max_fails 2
     }}
@@ -89,8 +90,9 @@ pub(super) fn kube_dns(mesh: &Mesh) -> Result<String, SnippetError> {
         "\
 # kube-dns: kubectl apply -f this file. Are there other stubDomains already? Then add these to them by
 #   kubectl -n kube-system edit configmap kube-dns
-# A NodeLocal DNSCache that follows this ConfigMap makes a server block with `cache 30` of it, which does no harm: no
-# answer is kept for longer than its TTL.
+# A NodeLocal DNSCache that follows this ConfigMap makes a server block with `cache 30` of it. No answer is kept for longer
+# than its TTL, but for these 5 s all who ask on a node begin with one address. Where that is too coarse for a share, leave
+# stubDomains alone and take `meshdns snippet node-local-dns`.
 apiVersion: v1
 kind: ConfigMap
 metadata:

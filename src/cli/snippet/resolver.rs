@@ -2,12 +2,28 @@
 
 use super::Mesh;
 
+/// What shares need of a resolver that answers for others. They shuffle what they keep, all three of them.
+const MANY_CLIENTS: &str = "\
+Does it answer for more than this machine? Then list its address under `forwarders` in meshdns's configuration: all
+get one answer while it is kept, and that has to hold addresses of all sides of a share.";
+
+/// The same as lines of comments.
+fn many_clients(comment: &str) -> String {
+    let lines: Vec<String> = MANY_CLIENTS
+        .lines()
+        .map(|line| format!("{comment} {line}"))
+        .collect();
+    lines.join("\n")
+}
+
 pub(super) fn dnsmasq(mesh: &Mesh) -> String {
     format!(
         "\
 # dnsmasq: /etc/dnsmasq.d/mesh.conf, then systemctl restart dnsmasq.
 {}
+{}
 {}",
+        many_clients("#"),
         dnsmasq_lines(mesh),
         mesh.check("#", "127.0.0.1"),
     )
@@ -74,10 +90,12 @@ pub(super) fn unbound(mesh: &Mesh) -> String {
 # private-domain: private addresses are right in these answers, even where private-address is set.
 # domain-insecure: the domain is not signed, whatever its parent says.
 # local-zone: lets a domain through that unbound keeps to itself by default, as below home.arpa.
+{}
 server:
 {exceptions}{loopback}
 {forwards}
 {}",
+        many_clients("#"),
         mesh.check("#", "127.0.0.1"),
     )
 }
@@ -101,8 +119,10 @@ zone \"{zone}\" {{
 // The domain is not signed, whatever its parent says: where BIND validates, which is its default, this line has to stand
 // in `options`, in /etc/bind/named.conf.options.
 //   validate-except {{ {exceptions} }};
+{}
 {zones}
 {}",
+        many_clients("//"),
         mesh.check("//", "127.0.0.1"),
     )
 }

@@ -1,4 +1,4 @@
-"""Prints the addresses of each name, `none` where there is none."""
+"""Prints the addresses of each name in their order, `none` where there is none."""
 
 import socket
 import sys
@@ -7,7 +7,7 @@ NONE = (socket.EAI_NONAME, socket.EAI_NODATA)
 
 for name in sys.argv[1:]:
     try:
-        found = {entry[4][0] for entry in socket.getaddrinfo(name, None)}
+        found = dict.fromkeys(entry[4][0] for entry in socket.getaddrinfo(name, None))
     except socket.gaierror as error:
         found = {"none" if error.errno in NONE else str(error)}
     print(name, *found)
