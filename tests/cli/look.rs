@@ -196,7 +196,7 @@ fn explain_tells_the_shares_who_asks_and_each_endpoints_part() {
     let place = Place::new();
     place.write("zones/orders.yaml", DIALLED);
     let direct = ["explain", "orders.internal.com", "--client", "192.0.2.77"];
-    let text = place.run(&direct).text();
+    let text = place.run(&direct).stdout;
     for line in [
         "asker  192.0.2.77 asks for itself",
         "share   pod 10 % wanted, 7.22 % now (1 of 2 in)   vm 90 % wanted, 92.78 % now (3 of 3 in)",
@@ -207,7 +207,7 @@ fn explain_tells_the_shares_who_asks_and_each_endpoints_part() {
         assert!(text.contains(line), "{line}\n{text}");
     }
     let forwarder = ["explain", "orders.internal.com", "--client", "10.1.0.53"];
-    let text = place.run(&forwarder).text();
+    let text = place.run(&forwarder).stdout;
     for line in [
         "asker  10.1.0.53 is a forwarder, and asks for others",
         "answer  a set in the proportion of the shares, drawn for each question",
@@ -255,7 +255,7 @@ fn shares_of_the_configuration_that_can_not_be_are_refused_with_their_place() {
     ] {
         place.write("meshdns.yaml", text);
         let run = place.run(&["explain", "orders.internal.com", "--config", "meshdns.yaml"]);
-        let said = run.errors();
+        let said = run.stderr;
         assert!(said.contains("meshdns.yaml:"), "{said}");
         assert!(said.contains(expected), "{expected}: {said}");
     }
@@ -264,7 +264,7 @@ fn shares_of_the_configuration_that_can_not_be_are_refused_with_their_place() {
         "answers:\n  shares:\n    - {host: orders.internal.com, pod: 0}\n",
     );
     let run = place.run(&["explain", "orders.internal.com", "--config", "meshdns.yaml"]);
-    let text = run.text();
+    let text = run.stdout;
     assert!(
         text.contains("by answers.shares of the configuration"),
         "{text}"
