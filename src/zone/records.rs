@@ -151,9 +151,9 @@ impl<'s> RRsets<'s> {
         turn: u32,
         max_addresses: MaxAddresses,
     ) -> Option<AddressRecords<'s>> {
-        let drawn = draws.draw(record_type == RecordType::A, asker, turn)?;
-        let max_addresses = drawn.max_addresses.unwrap_or(max_addresses);
-        let addresses = drawn.addresses;
+        let choice = draws.draw(record_type == RecordType::A, asker, turn)?;
+        let max_addresses = choice.max_addresses.unwrap_or(max_addresses);
+        let addresses = choice.addresses;
         let records = if let Some(octets) = addresses.whole() {
             let rrset = RRset {
                 ttl: self.ttl,
@@ -175,7 +175,7 @@ impl<'s> RRsets<'s> {
             }
         };
         Some(AddressRecords {
-            depends_on_asker: drawn.depends_on_asker,
+            depends_on_asker: choice.depends_on_asker,
             ..records
         })
     }
@@ -336,7 +336,7 @@ impl Run<'_> {
     }
 }
 
-impl<'s> AddressRecords<'s> {
+impl AddressRecords<'_> {
     /// How many records.
     pub fn count(&self) -> usize {
         self.count
