@@ -21,7 +21,7 @@ use crate::{
     dns::{Name, Rcode, RecordType},
     mesh::{Endpoints, Mesh, Service},
     pipeline::Pipeline,
-    select::{Candidate, Group, Loss, Selection, Source},
+    select::{Candidate, Loss, Selection, Source},
     zone::{Asker, Below, Found, Here, Node, Snapshot},
 };
 
@@ -158,40 +158,6 @@ pub struct HostStory {
 }
 
 impl HostStory {
-    /// Whether the candidate's addresses are answered.
-    pub fn is_in(&self, candidate: &Candidate) -> bool {
-        if self.selection.gathering.split.is_some() {
-            return self.part_of(candidate).is_some_and(|part| part > 0.0);
-        }
-        match &candidate.excluded {
-            None => candidate.is_good(),
-            Some(_) if candidate.kept => true,
-            Some(exclusion) => self.selection.gathering.all_unhealthy && exclusion.is_unready(),
-        }
-    }
-
-    /// The part of the host's answers that the candidate has, where endpoints have parts of their own: those of all candidates are
-    /// 1 together.
-    pub fn part_of(&self, candidate: &Candidate) -> Option<f64> {
-        let split = self.selection.gathering.split.as_deref()?;
-        let is_out = match &candidate.excluded {
-            None => false,
-            Some(exclusion) => !(candidate.kept || split.all_unhealthy && exclusion.is_unready()),
-        };
-        if is_out {
-            return Some(0.0);
-        }
-        let of_group = |group: &Group| {
-            // An endpoint's addresses of two families have each a part; it is one endpoint.
-            let parts = candidate
-                .addresses
-                .iter()
-                .map(|address| group.part_of(address));
-            parts.sum::<f64>()
-        };
-        Some(split.groups.iter().map(of_group).sum())
-    }
-
     /// Every ServiceEntry that has the host, those that answer first, with why the others don't.
     pub fn service_entries(&self) -> impl Iterator<Item = (&Arc<Service>, Option<Loss>)> {
         let chosen = self.selection.chosen.iter().map(|service| (service, None));

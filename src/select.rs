@@ -104,6 +104,37 @@ pub struct Gathering {
     pub split: Option<Box<Split>>,
 }
 
+impl Selection {
+    /// Whether the candidate's addresses are answered.
+    pub fn is_in(&self, candidate: &Candidate) -> bool {
+        let is_good = match &candidate.excluded {
+            None => candidate.is_good(),
+            Some(_) if candidate.kept => true,
+            Some(exclusion) => self.gathering.all_unhealthy && exclusion.is_unready(),
+        };
+        is_good && self.part_of(candidate).is_none_or(|part| part > 0.0)
+    }
+
+    /// The part of the host's answers that the candidate has, where endpoints have parts of their own: those of all candidates are
+    /// 1 together.
+    pub fn part_of(&self, candidate: &Candidate) -> Option<f64> {
+        let split = self.gathering.split.as_deref()?;
+        let is_out = match &candidate.excluded {
+            None => false,
+            Some(exclusion) => !(candidate.kept || split.all_unhealthy && exclusion.is_unready()),
+        };
+        if is_out {
+            return Some(0.0);
+        }
+        // An endpoint's addresses of two families have each a part; it is one endpoint.
+        let of_group = |group: &Group| {
+            let addresses = candidate.addresses.iter();
+            addresses.map(|address| group.part_of(address)).sum::<f64>()
+        };
+        Some(split.groups.iter().map(of_group).sum())
+    }
+}
+
 /// Why a ServiceEntry with the host does not answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Loss {

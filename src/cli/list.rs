@@ -129,17 +129,10 @@ impl Serialize for Rows<'_> {
 
 fn row(authority: &Authority, selection: &Selection) -> Row {
     let chosen = &selection.chosen;
-    let left_out = selection
-        .candidates
-        .iter()
-        .filter(|candidate| !candidate.is_good())
+    let candidates = selection.candidates.iter();
+    let in_count = candidates
+        .filter(|candidate| selection.is_in(candidate))
         .count();
-    let all = selection.candidates.len();
-    let out = if selection.gathering.all_unhealthy {
-        0
-    } else {
-        left_out
-    };
     Row {
         host: output::host(&selection.host),
         namespace: chosen
@@ -150,8 +143,8 @@ fn row(authority: &Authority, selection: &Selection) -> Row {
             .map(|service| service.key.name.to_string())
             .collect(),
         source: source(authority, selection),
-        r#in: all - out,
-        out,
+        r#in: in_count,
+        out: selection.candidates.len() - in_count,
         addresses: selection.gathering.addresses.clone(),
         lost: selection
             .lost

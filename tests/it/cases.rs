@@ -141,7 +141,11 @@ impl Mesh {
         let mut lines = String::new();
         for story in &explanation.hosts {
             for candidate in &story.selection.candidates {
-                let place = if story.is_in(candidate) { "in " } else { "out" };
+                let place = if story.selection.is_in(candidate) {
+                    "in "
+                } else {
+                    "out"
+                };
                 let addresses: Vec<String> = candidate
                     .addresses
                     .iter()

@@ -302,8 +302,8 @@ fn endpoint<'e>(story: &'e HostStory, candidate: &'e Candidate) -> Endpoint<'e> 
             .named
             .as_ref()
             .map(|(name, lookup)| named(name, lookup, now)),
-        r#in: story.is_in(candidate),
-        part: story.part_of(candidate),
+        r#in: story.selection.is_in(candidate),
+        part: story.selection.part_of(candidate),
         reason: excluded
             .map(Exclusion::name)
             .or(unnamed.map(|(_, lookup)| lookup.name())),

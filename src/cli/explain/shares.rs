@@ -39,7 +39,11 @@ pub(super) fn write(
     };
     writeln!(out, "  answer  {}", answer(split, mode))?;
     for (is_v4, record_type) in [(true, "A"), (false, "AAAA")] {
-        if split.has_in_common(is_v4) || !split.has_in_common(!is_v4) {
+        let is_had = split.groups.iter().any(|group| {
+            let mut members = group.members.iter();
+            group.effective > 0.0 && members.any(|member| member.address.is_ipv4() == is_v4)
+        });
+        if !is_had || split.has_in_common(is_v4) || !split.has_in_common(!is_v4) {
             continue;
         }
         let without = split.groups.iter().filter(|group| {

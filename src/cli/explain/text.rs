@@ -70,9 +70,18 @@ pub(super) fn write(
     }
     // What others say takes the place of these.
     let sections = [("ANSWER", &told.answer), ("AUTHORITY", &told.authority)];
+    let is_drawn = told
+        .hosts
+        .iter()
+        .any(|story| story.answers && story.selection.gathering.split.is_some());
     for (section, records) in sections.into_iter().filter(|_| others.is_none()) {
         if !records.is_empty() {
-            writeln!(out, "\n;; {section} SECTION:")?;
+            let one = if is_drawn && section == "ANSWER" {
+                " (one of those that may be drawn)"
+            } else {
+                ""
+            };
+            writeln!(out, "\n;; {section} SECTION{one}:")?;
         }
         for record in records {
             writeln!(out, "{record}")?;
@@ -237,7 +246,7 @@ fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
     };
     let why = candidate.why();
     let why = why.or_else(|| about_name(candidate, SystemTime::now()));
-    let part = story.part_of(candidate).map(|part| match part {
+    let part = story.selection.part_of(candidate).map(|part| match part {
         // Its side has no share.
         0.0 if candidate.is_good() => "no share".to_owned(),
         part => format!("{:.1} % of answers", part * 100.0),
@@ -247,7 +256,12 @@ fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
         (part, why) => part.or(why),
     };
     [
-        if story.is_in(candidate) { "in" } else { "out" }.to_owned(),
+        if story.selection.is_in(candidate) {
+            "in"
+        } else {
+            "out"
+        }
+        .to_owned(),
         what,
         addresses,
         origin.to_string(),
