@@ -10,7 +10,12 @@
 mod health;
 mod uses;
 
-use std::{collections::BTreeSet, mem, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use foldhash::{HashMap, HashSet, fast::RandomState};
 
@@ -28,7 +33,10 @@ use crate::{
         Affected, Change, Kept, Labels, Mesh, News, ResolvedName, ResolvedNames, Slot, Unresolvable,
     },
     parallel,
-    select::{self, Choice, Gathering, NameUse, Selection, TrafficPolicy, View, WhenAllUnhealthy},
+    select::{
+        self, Choice, Gathering, GroupShare, NameUse, Selection, TrafficPolicy, View,
+        WhenAllUnhealthy,
+    },
     zone::{self, Compiled, Editor, Settings, Snapshot},
 };
 
@@ -62,6 +70,8 @@ pub struct Pipeline {
     editor: Editor,
     /// What selectors with many records came to.
     large: HashMap<Selector, Arc<CompiledChoice>>,
+    /// What the groups of hosts have whose questions are shared out by somebody's wish.
+    shares: Arc<BTreeMap<Name, Vec<GroupShare>>>,
     /// What is noteworthy about single hosts, kept per host so that a change costs only its hosts.
     remarks: HashMap<Name, Vec<Diagnostic>>,
     /// What is noteworthy about endpoints of single objects that are names.
@@ -85,6 +95,7 @@ struct Host {
     names: Vec<NameUse>,
     /// Whom it keeps though they fail their checks.
     kept: Option<Arc<[TargetId]>>,
+    shares: Vec<GroupShare>,
 }
 
 /// What the ServiceEntries of a choice come to.
@@ -132,6 +143,7 @@ impl Pipeline {
             uses: Uses::default(),
             editor,
             large: HashMap::default(),
+            shares: Arc::default(),
             remarks: HashMap::default(),
             name_remarks: HashMap::default(),
             renamed: BTreeSet::new(),
@@ -254,6 +266,11 @@ impl Pipeline {
     /// Chooses the endpoints of `host`, as answers are made from; `None` where no ServiceEntry has it.
     pub fn select(&self, host: &Name) -> Option<Selection> {
         select::select(&self.view(), host)
+    }
+
+    /// What the groups of hosts have whose questions are shared out by somebody's wish.
+    pub fn shares(&self) -> &Arc<BTreeMap<Name, Vec<GroupShare>>> {
+        &self.shares
     }
 
     /// Who answers for names.
@@ -383,7 +400,15 @@ impl Pipeline {
                 remarks,
                 names: of_host,
                 kept,
+                shares,
             } = compiled.unwrap_or_default();
+            if shares.is_empty() {
+                if self.shares.contains_key(host) {
+                    Arc::make_mut(&mut self.shares).remove(host);
+                }
+            } else if self.shares.get(host) != Some(&shares) {
+                Arc::make_mut(&mut self.shares).insert(host.clone(), shares);
+            }
             self.health.last_ones.set(host, kept);
             if !of_host.is_empty() || !self.uses.is_empty() {
                 names.push((host, of_host));
@@ -477,6 +502,10 @@ impl Pipeline {
             remarks,
             names: compiled_choice.gathering.names.clone(),
             kept: compiled_choice.kept.clone(),
+            shares: match &compiled_choice.gathering.split {
+                Some(split) => split.shares(),
+                None => Vec::new(),
+            },
         })
     }
 

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 
 pub use gather::{Kept, NameUse};
 pub(crate) use split::has_weights;
-pub use split::{AskedBy, Group, Member, Split, TrafficPolicy};
+pub use split::{AskedBy, Group, GroupShare, Member, Split, TrafficPolicy};
 
 use crate::{
     authority::{Authority, Standing},

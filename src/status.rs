@@ -13,8 +13,10 @@ use std::{
 
 use crate::{
     diagnostic::{Cluster, Kind, SeverityCounts},
+    dns::Name,
     mesh::EndpointCounts,
     pipeline::CheckedEndpoint,
+    select::GroupShare,
 };
 
 /// The state of the mesh folders and of what was made from them.
@@ -60,6 +62,8 @@ pub struct Status {
     pub orders: Option<Arc<OrdersStatus>>,
     /// How many targets fail their check and answer all the same, because a host has nobody else.
     pub last_ones: usize,
+    /// What the groups of hosts have whose questions are shared out by somebody's wish.
+    pub shares: Arc<BTreeMap<Name, Vec<GroupShare>>>,
     /// The endpoints that are checked, the first 10,000, where they are to be named.
     pub checked: Option<Arc<[CheckedEndpoint]>>,
     /// How changes are noticed.

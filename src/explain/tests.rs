@@ -214,7 +214,7 @@ fn sorts_candidates_and_tells_who_is_in() {
         let Source::Workload(workload) = &candidate.source else {
             panic!("a workload");
         };
-        (workload.key.to_string(), host.is_in(candidate))
+        (workload.key.to_string(), host.selection.is_in(candidate))
     });
     assert_eq!(
         candidates.collect::<Vec<_>>(),

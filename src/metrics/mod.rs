@@ -11,6 +11,7 @@ mod log;
 mod orders;
 mod process;
 mod reload;
+mod shares;
 mod text;
 mod traffic;
 pub(crate) mod write;

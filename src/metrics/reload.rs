@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::{
-    orders,
+    orders, shares,
     write::{counter, gauge, gauges, seconds_since_1970},
 };
 use crate::{
@@ -76,6 +76,9 @@ impl Collector for Reloads {
         }
         if let Some(orders) = &status.orders {
             orders::encode(page, orders)?;
+        }
+        if !status.shares.is_empty() {
+            shares::encode(page, &status.shares)?;
         }
         let failed = self.configuration.failed.load(Relaxed);
         counter(

@@ -104,6 +104,21 @@ pub struct Group {
     pub members: Vec<Member>,
 }
 
+/// What a group is to have and has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupShare {
+    /// The group's name.
+    pub name: Box<str>,
+    /// The share that is asked for it, or left to it, as a part of one.
+    pub wanted: f64,
+    /// The share that it has.
+    pub effective: f64,
+    /// How many of its endpoints are in.
+    pub in_count: usize,
+    /// How many only lack health.
+    pub unready_count: usize,
+}
+
 /// An address with its weight within a group.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Member {
@@ -169,6 +184,19 @@ impl Split {
             let mut members = group.members.iter();
             members.any(|member| member.address.is_ipv4() == is_v4)
         })
+    }
+
+    /// What each group is to have and has; nothing where nobody asks for shares.
+    pub fn shares(&self) -> Vec<GroupShare> {
+        let groups = self.groups.iter().filter(|_| self.asked_by.is_some());
+        let share = |group: &Group| GroupShare {
+            name: group.name.clone(),
+            wanted: group.wanted,
+            effective: group.effective,
+            in_count: group.in_count,
+            unready_count: group.unready_count,
+        };
+        groups.map(share).collect()
     }
 
     /// All addresses of the groups that have a share, ascending, once each.

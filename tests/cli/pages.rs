@@ -187,6 +187,8 @@ contexts: [{name: a, context: {cluster: a}}]
   overrides: overrides.yaml
   networks: 127.0.0.0/8
   perEndpointMetrics: on
+answers:
+  shares: [{host: svc1.internal.com, pod: 10}]
 ";
     place.write("meshdns.yaml", health);
     flags.extend(["--config", "meshdns.yaml"]);

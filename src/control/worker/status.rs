@@ -26,6 +26,7 @@ impl Worker {
         status.endpoints = mesh.endpoint_counts();
         status.diagnostics = self.intake.pipeline.diagnostic_counts();
         status.orders = self.persons.status(&self.intake.pipeline);
+        status.shares = self.intake.pipeline.shares().clone();
         status.last_ones = self.intake.pipeline.last_ones_count();
         status.checked = self.options.health.names_endpoints.then(|| {
             let mut checked = self.intake.pipeline.checked_endpoints();
