@@ -1,5 +1,7 @@
-//! How the files that the process may have open are shared out: what reads files and shows pages comes first, then clients and
-//! upstreams.
+//! How the files that the process may have open are shared out: what reads files, shows pages and probes endpoints comes first,
+//! then clients and upstreams.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rustix::process::{Resource, getrlimit};
 
@@ -22,12 +24,12 @@ pub(crate) struct Shares {
 impl Shares {
     /// By the limit that this process has.
     pub(crate) fn of_this_process() -> Self {
-        Self::of(limit())
+        Self::of(limit(), PROBES.load(Relaxed))
     }
 
-    /// What is set aside is at most half; of the rest, upstreams get a third.
-    fn of(files: usize) -> Self {
-        let rest = files - (OWN + PAGES).min(files / 2);
+    /// What is set aside for ourselves is at most half, and for probes at most a quarter; of the rest, upstreams get a third.
+    fn of(files: usize, probes: usize) -> Self {
+        let rest = files - (OWN + PAGES).min(files / 2) - probes.min(files / 4);
         let upstreams = (rest / 3).max(LEAST_UPSTREAMS);
         Self {
             clients: rest.saturating_sub(upstreams).max(1),
@@ -36,7 +38,16 @@ impl Shares {
     }
 }
 
-/// How many probes of endpoints may be under way: what they take is nobody's share, and they end within seconds.
+/// How many files are set aside for probes: as the limit, it is the process's.
+static PROBES: AtomicUsize = AtomicUsize::new(0);
+
+/// Leaves files to `probes` at a time, before they are shared out. Without them nothing is set aside: probes that begin later, at
+/// SIGHUP, find what clients and upstreams leave.
+pub(crate) fn set_aside_for(probes: usize) {
+    PROBES.store(probes, Relaxed);
+}
+
+/// How many probes of endpoints may be under way at most.
 pub(crate) fn most_probes() -> usize {
     (limit() / 4).max(1)
 }
@@ -54,7 +65,13 @@ mod tests {
 
     #[track_caller]
     fn check(files: usize, clients: usize, upstreams: usize) {
-        assert_eq!(Shares::of(files), Shares { clients, upstreams }, "{files}");
+        check_with(0, files, clients, upstreams);
+    }
+
+    #[track_caller]
+    fn check_with(probes: usize, files: usize, clients: usize, upstreams: usize) {
+        let shares = Shares::of(files, probes);
+        assert_eq!(shares, Shares { clients, upstreams }, "{files}");
     }
 
     #[test]
@@ -64,5 +81,14 @@ mod tests {
         check(256, 86, 42);
         check(40, 12, 8);
         check(8, 1, 8);
+    }
+
+    #[test]
+    fn probes_have_a_share_where_there_are_any() {
+        check_with(4096, 1024, 256, 128);
+        check_with(100, 1024, 360, 180);
+        check_with(4096, 65_536, 40_704, 20_352);
+        check_with(4096, 256, 43, 21);
+        check_with(4096, 8, 1, 8);
     }
 }

@@ -84,7 +84,7 @@
 //! 4. NODATA, NXDOMAIN and "not ours" are outcomes, never errors.
 //! 5. A bad document never hides a good one; what can't be read never replaces what is served. An object that is gone is gone
 //!    at once: a document that names no object keeps nothing alive but what it may have been.
-//! 6. After `mesh`, a Pod and a VM differ only in what `explain` prints.
+//! 6. After `mesh`, a Pod and a VM differ in which group of a host's endpoints they are (`select/split`), and in what `explain` prints.
 //! 7. Only `control` publishes. A change costs in proportion to what it touches, diagnostics and status included, and the
 //!    result equals a full rebuild (`tests/it/properties.rs` says so).
 //! 8. One reader and one writer of DNS messages serve every transport of ours: [`wire`]. Only `hickory`, for programs that use
@@ -167,6 +167,17 @@
 //! told targets and tells rulings ([`health::Ruling`]): the core knows no clock but the time that it is told with each compile.
 //! Where nobody notes anything and nothing is checked, no object is looked at twice. Cost: the time at which a word ends is one more
 //! reason to compile.
+//!
+//! **A share is carried by membership, never by order** (`select/split`, `zone/draws`). Clients sort what they get: one of glibc takes
+//! the nearest address, wherever it stands. So who asks for himself gets addresses of one group, drawn by the shares for each question, and
+//! who asks for others a set in their proportion. Both are systematic samples, drawn from the one number that comes with the query: exact,
+//! without memory, and nothing is stored for a client. Shares follow health without a clock, so that replicas agree.
+//! Who asks is looked up for hosts whose answer depends on it, and for forwarded names: the query is answered for a client, and again
+//! where the snapshot knows the asker for a forwarder ([`zone::Snapshot::asker`]). Forwarders are found in the mesh, so the snapshot has
+//! them and not the shell. Cost: a forwarder's question for such a host is answered twice, some 100 instructions.
+//!
+//! **An answer holds what fits** ([`manifest::MaxAddresses`]): a stub that never asks over TCP gets some addresses instead of none, each as often as
+//! any other. Cost: an answer tells no longer that there are more.
 //!
 //! **YAML means what Kubernetes takes it for.** A scalar without quotes is read as `sigs.k8s.io/yaml` does
 //! (`manifest/read/plain_scalar`): `yes` is a boolean, `010` is eight. What the API server would refuse is refused here.

@@ -15,7 +15,7 @@ use std::{collections::BTreeSet, mem, sync::Arc, time::SystemTime};
 use foldhash::{HashMap, HashSet, fast::RandomState};
 
 use health::Health;
-pub use health::{CheckedEndpoint, EndpointOrder, OrderChange};
+pub use health::{CheckedEndpoint, EndpointOrder, EndpointPlace, JudgedEndpoint, OrderChange};
 pub use uses::NameChanges;
 use uses::Uses;
 
@@ -23,7 +23,7 @@ use crate::{
     authority::{Authority, Holder, Standing, Zone},
     diagnostic::{Cluster, Diagnostic, DiagnosticChanges, Diagnostics, ObjectKey, SeverityCounts},
     dns::{Name, Serial},
-    health::{CheckPolicy, TargetChanges},
+    health::{CheckPolicy, TargetChanges, TargetId},
     mesh::{
         Affected, Change, Kept, Labels, Mesh, News, ResolvedName, ResolvedNames, Slot, Unresolvable,
     },
@@ -83,6 +83,8 @@ struct Host {
     compiled: Option<Compiled>,
     remarks: Vec<Diagnostic>,
     names: Vec<NameUse>,
+    /// Whom it keeps though they fail their checks.
+    kept: Option<Arc<[TargetId]>>,
 }
 
 /// What the ServiceEntries of a choice come to.
@@ -91,6 +93,7 @@ struct CompiledChoice {
     /// Without the addresses: the records have them.
     gathering: Gathering,
     compiled: Compiled,
+    kept: Option<Arc<[TargetId]>>,
 }
 
 /// What one [`Pipeline::compile`] did.
@@ -379,7 +382,9 @@ impl Pipeline {
                 compiled,
                 remarks,
                 names: of_host,
+                kept,
             } = compiled.unwrap_or_default();
+            self.health.last_ones.set(host, kept);
             if !of_host.is_empty() || !self.uses.is_empty() {
                 names.push((host, of_host));
             }
@@ -471,6 +476,7 @@ impl Pipeline {
             compiled: Some(compiled_choice.compiled.clone()),
             remarks,
             names: compiled_choice.gathering.names.clone(),
+            kept: compiled_choice.kept.clone(),
         })
     }
 
@@ -478,9 +484,11 @@ impl Pipeline {
         let mut gathering = select::gather(&self.view(), host, choice);
         let compiled = zone::compile(&gathering, &self.policy.settings);
         gathering.addresses = Vec::new();
+        let kept = self.health.last_ones(&self.mesh, choice, gathering.kept);
         CompiledChoice {
             gathering,
             compiled,
+            kept,
         }
     }
 }

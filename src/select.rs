@@ -15,7 +15,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use smallvec::SmallVec;
 
-pub use gather::{Gathering, Kept, NameUse, gather};
+pub use gather::{Kept, NameUse};
 pub(crate) use split::has_weights;
 pub use split::{AskedBy, Group, Member, Split, TrafficPolicy};
 
@@ -81,6 +81,27 @@ pub struct Selection {
     pub candidates: Vec<Candidate>,
     /// What the host answers.
     pub gathering: Gathering,
+}
+
+/// What the ServiceEntries that answer come to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gathering {
+    /// The addresses to answer with, ascending, once each.
+    pub addresses: Vec<IpAddr>,
+    /// Whether unhealthy candidates answer because there is no healthy one.
+    pub all_unhealthy: bool,
+    /// Whether candidates that only fail a check of ours answer because there are no others.
+    pub kept: Kept,
+    /// What the host is: [`Choice::standing`].
+    pub standing: Standing,
+    /// The selectors that pick nobody.
+    pub idle: Vec<Labels>,
+    /// The names that were looked at, in canonical order: what they mean decides the addresses.
+    pub names: Vec<NameUse>,
+    /// The names that lead back to the host and that nobody outside is asked for, in canonical order: they add nothing.
+    pub dead_ends: Vec<Name>,
+    /// How the questions are shared out, where endpoints have parts of their own.
+    pub split: Option<Box<Split>>,
 }
 
 /// Why a ServiceEntry with the host does not answer.
@@ -223,6 +244,31 @@ pub fn select(view: &View<'_>, host: &Name) -> Option<Selection> {
             .map(|(service, loss)| (service.clone(), loss))
             .collect(),
     })
+}
+
+/// Decides with which addresses the ServiceEntries of `choice` answer for `host`, and which part of the questions each has.
+pub fn gather(view: &View<'_>, host: &Name, choice: &Choice<'_>) -> Gathering {
+    let gathered = gather::gather(view, host, choice);
+    let split = (gathered.standing != Standing::Left)
+        .then(|| split::split(view, host, &choice.chosen, gathered.is_weighted))
+        .flatten();
+    let mut gathering = Gathering {
+        addresses: gathered.addresses,
+        all_unhealthy: gathered.all_unhealthy,
+        kept: gathered.kept,
+        standing: gathered.standing,
+        idle: gathered.idle,
+        names: gathered.names,
+        dead_ends: gathered.dead_ends,
+        split: None,
+    };
+    if let Some(split) = split {
+        gathering.addresses = split.addresses();
+        gathering.all_unhealthy = split.all_unhealthy;
+        gathering.kept = split.kept;
+        gathering.split = Some(Box::new(split));
+    }
+    gathering
 }
 
 /// What the endpoint `name` of `host` adds, and why.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    diagnostic::{Kind, SeverityCounts},
+    diagnostic::{Cluster, Kind, SeverityCounts},
     mesh::EndpointCounts,
     pipeline::CheckedEndpoint,
 };
@@ -58,6 +58,8 @@ pub struct Status {
     pub state: Option<StateStatus>,
     /// What persons say of endpoints, where anybody does.
     pub orders: Option<Arc<OrdersStatus>>,
+    /// How many targets fail their check and answer all the same, because a host has nobody else.
+    pub last_ones: usize,
     /// The endpoints that are checked, the first 10,000, where they are to be named.
     pub checked: Option<Arc<[CheckedEndpoint]>>,
     /// How changes are noticed.
@@ -71,13 +73,17 @@ pub struct OrdersStatus {
     pub counts: BTreeMap<&'static str, usize>,
     /// Whether the override file can't be used at present.
     pub has_failed: bool,
-    /// Those that are drained, as the override file names them.
+    /// Those that are drained, as the log names them.
     pub drains: BTreeMap<String, Drain>,
 }
 
 /// An endpoint that is out because it is about to be stopped.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Drain {
+    /// As the override file names it.
+    pub endpoint: String,
+    /// The cluster that its object was read from, where several are followed.
+    pub cluster: Option<Cluster>,
     /// The namespace of its object.
     pub namespace: Arc<str>,
     /// The name of its object.

@@ -266,9 +266,14 @@ fn draw<'s>(
     query: &Query<'_>,
 ) -> Option<Outcome<'s>> {
     let max_addresses = snapshot.max_addresses();
-    let (ttl, record_type) = (records.ttl(), query.record_type);
-    draws
-        .draw(ttl, record_type, query.asker, query.turn, max_addresses)
+    let Query {
+        record_type,
+        asker,
+        turn,
+        ..
+    } = *query;
+    records
+        .drawn(draws, record_type, asker, turn, max_addresses)
         .map(Outcome::Addresses)
 }
 

@@ -9,6 +9,7 @@
 //! Never answers a query and never looks a name up.
 
 mod clusters;
+mod exchange;
 mod health;
 mod helpers;
 mod intake;

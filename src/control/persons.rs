@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::shared::HealthOptions;
 use crate::{
     chain::Chain,
-    diagnostic::Kind,
+    diagnostic::{Cluster, Kind},
     dns::Ttl,
     health::Overrides,
     manifest::OrderedState,
@@ -89,8 +89,8 @@ impl Persons {
         let (mut came, mut went) = (BTreeMap::new(), BTreeMap::new());
         for change in changes {
             match change {
-                OrderChange::Came(order) => came.insert(endpoint(&order), order),
-                OrderChange::Went(order) => went.insert(endpoint(&order), order),
+                OrderChange::Came(order) => came.insert(name(&order), order),
+                OrderChange::Went(order) => went.insert(name(&order), order),
             };
         }
         let mut news = Vec::new();
@@ -145,6 +145,8 @@ impl Persons {
             humantime::format_rfc3339_seconds(safe),
         );
         let drain = Drain {
+            endpoint: named_by_lines(&order),
+            cluster: one_of_several(&order).cloned(),
             address: inline_address(&order),
             namespace: order.key.namespace,
             name: order.key.name,
@@ -187,8 +189,21 @@ fn take(overrides: Overrides, pipeline: &mut Pipeline) -> bool {
     has_changed
 }
 
+/// An endpoint as the log names it: two clusters may have an object of the same name.
+fn name(order: &EndpointOrder) -> String {
+    let name = named_by_lines(order);
+    match one_of_several(order) {
+        Some(cluster) => format!("{name} in {cluster}"),
+        None => name,
+    }
+}
+
+fn one_of_several(order: &EndpointOrder) -> Option<&Cluster> {
+    order.cluster.as_ref().filter(|cluster| !cluster.is_only())
+}
+
 /// An endpoint as the override file names it.
-fn endpoint(order: &EndpointOrder) -> String {
+fn named_by_lines(order: &EndpointOrder) -> String {
     match inline_address(order) {
         Some(address) => format!("{}/{address}", order.key),
         None => order.key.to_string(),
@@ -199,4 +214,44 @@ fn endpoint(order: &EndpointOrder) -> String {
 fn inline_address(order: &EndpointOrder) -> Option<IpAddr> {
     let is_inline = order.key.kind == Kind::ServiceEntry;
     order.addresses.first().copied().filter(|_| is_inline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::ObjectKey;
+
+    fn order(cluster: &str, address: &str) -> EndpointOrder {
+        EndpointOrder {
+            key: ObjectKey {
+                kind: Kind::WorkloadEntry,
+                namespace: "shop".into(),
+                name: "vm".into(),
+            },
+            cluster: Some(Cluster::one_of_several(cluster)),
+            addresses: [address.parse().expect("an address")].into_iter().collect(),
+            state: OrderedState::Drain,
+            by: "by annotation".to_owned(),
+        }
+    }
+
+    #[test]
+    fn objects_of_one_name_in_two_clusters_are_drained_each_for_itself() {
+        let mut persons = Persons::default();
+        let ttl = Ttl::try_from(Duration::from_secs(5)).expect("a TTL");
+        let (east, west) = (order("east", "10.0.0.1"), order("west", "10.0.0.2"));
+        let came = [&east, &west].map(|order| OrderChange::Came(order.clone()));
+        persons.published(came.into(), ttl);
+        let shown = |persons: &Persons| {
+            let drains = persons.drains.iter();
+            let shown = drains.map(|(name, drain)| (name.clone(), drain.endpoint.clone()));
+            shown.collect::<Vec<_>>()
+        };
+        let endpoint = || "WorkloadEntry shop/vm".to_owned();
+        let of_west = (format!("{} in cluster west", endpoint()), endpoint());
+        let of_east = (format!("{} in cluster east", endpoint()), endpoint());
+        assert_eq!(shown(&persons), [of_east, of_west.clone()]);
+        persons.published(vec![OrderChange::Went(east)], ttl);
+        assert_eq!(shown(&persons), [of_west]);
+    }
 }

@@ -3,6 +3,8 @@
 //! Owns the pace and the order of a reload: take in, compile, publish, and only then the status and the log, for which no
 //! query waits. When and where to look is the feed's.
 
+mod status;
+
 use std::{
     collections::VecDeque,
     mem,
@@ -24,9 +26,9 @@ use super::{
 use crate::{
     pipeline::{Pipeline, Policy, Report},
     precedence::give_way,
-    source::{Feed, Inbox, Wakeup, Work},
+    source::{Feed, Inbox, Wakeup},
     state::{Saver, Stored},
-    status::{StateStatus, Status, Totals},
+    status::{StateStatus, Status},
     zone::Snapshot,
 };
 
@@ -38,9 +40,6 @@ const REST: Duration = Duration::from_secs(30);
 
 /// How long the first load waits for what is told of names, so that a restart does not take their addresses out of service.
 const FIRST_NAMES: Duration = Duration::from_secs(1);
-
-/// How many endpoints that are checked the status names.
-const MAX_NAMED: usize = 10_000;
 
 /// How many parcels of clusters are taken in at most between two publishes.
 const MOST_PARCELS: usize = 256;
@@ -133,6 +132,8 @@ impl Worker {
                     self.change_policy(policy, health);
                 }
                 self.take_in_told();
+                let pipeline = &self.intake.pipeline;
+                self.shared.health.answer(|| pipeline.judged_endpoints());
             }
             let every_file = self.shared.orders.take_reload();
             self.pace();
@@ -168,18 +169,6 @@ impl Worker {
                 self.shared.status.store(Arc::new(self.status.clone()));
             }
         }
-    }
-
-    /// Brings into the status what is kept of the last good state. Tells whether that is news.
-    fn note_state(&mut self) -> bool {
-        let Some(saver) = &self.saver else {
-            return false;
-        };
-        let state = last_good::status(saver, self.feed.as_ref(), &self.clusters);
-        let state = Some(state);
-        let has_news = state != self.status.state;
-        self.status.state = state;
-        has_news
     }
 
     /// Keeps what is not kept yet, at the end.
@@ -298,33 +287,6 @@ impl Worker {
         }
     }
 
-    /// Brings into the status how the feed is, and what is missing. Tells whether that is news.
-    fn note_feed(&mut self) -> bool {
-        let Self {
-            feed,
-            intake,
-            status,
-            ..
-        } = self;
-        let not_followed = self.clusters.troubles();
-        let mut has_news = (&status.unread, status.waits) != intake.unread()
-            || status.not_followed != not_followed;
-        status.not_followed = not_followed;
-        let (unread, waits) = intake.unread();
-        status.unread.clone_from(unread);
-        status.waits = waits;
-        if let Some(feed) = feed {
-            let overflows = feed.overflows();
-            has_news |= status.missing_folders != feed.missing()
-                || status.watching != feed.watching()
-                || status.totals.event_overflows != overflows;
-            status.missing_folders = feed.missing().to_vec();
-            status.watching = feed.watching();
-            status.totals.event_overflows = overflows;
-        }
-        has_news
-    }
-
     /// Compiles and publishes what was taken in.
     fn compile(&mut self, began: Instant, was_asked: bool) {
         // What showed the progress ends before the log line.
@@ -363,12 +325,6 @@ impl Worker {
             reload_log::cluster_change(&self.status, &report);
         }
         self.intake.log.news(&self.status, &report);
-    }
-
-    /// Counts the work of looks.
-    fn count(&mut self, work: Work) {
-        self.status.totals.files_read += work.files_read;
-        self.status.totals.documents_parsed += work.documents_parsed;
     }
 
     /// Publishes what is told of names, and what checks say, within a moment of the first load, before the status says that this
@@ -467,44 +423,6 @@ impl Worker {
     fn free_retired(&mut self) {
         self.retired
             .retain(|retired| Arc::strong_count(retired) > 1);
-    }
-
-    /// Brings the status up to date, after the publish: queries don't wait for it.
-    fn renew_status(&mut self, report: &Report, began: Instant, is_reload: bool) {
-        let mesh = self.intake.pipeline.mesh();
-        let status = &mut self.status;
-        status.generation = report.snapshot.generation();
-        status.last_duration = began.elapsed();
-        status.last_reload = Some(SystemTime::now());
-        status.files = mesh.file_count();
-        status.objects = mesh.object_counts();
-        status.ignored = mesh.ignored_counts();
-        status.hosts = self.intake.pipeline.answered_host_count();
-        status.endpoints = mesh.endpoint_counts();
-        status.diagnostics = self.intake.pipeline.diagnostic_counts();
-        status.orders = self.persons.status(&self.intake.pipeline);
-        status.checked = self.options.health.names_endpoints.then(|| {
-            let mut checked = self.intake.pipeline.checked_endpoints();
-            checked.truncate(MAX_NAMED);
-            checked.into()
-        });
-        status.kept = mesh.kept_counts().objects();
-        status.kept_since = mesh.kept_counts().oldest();
-        let is_flawed = status.diagnostics.errors > 0;
-        let Totals {
-            hosts_recompiled,
-            names_changed,
-            failed_reloads,
-            ..
-        } = &mut status.totals;
-        *hosts_recompiled += report.affected.hosts.len() as u64;
-        *names_changed += report.names_changed as u64;
-        if !is_flawed {
-            status.last_success = status.last_reload;
-        } else if is_reload {
-            *failed_reloads += 1;
-        }
-        self.shared.status.store(Arc::new(status.clone()));
     }
 }
 

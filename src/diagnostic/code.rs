@@ -269,4 +269,6 @@ codes! {
     NO_COMMON_FAMILY = "MDNS617";
     /// A host has the share that an older `ServiceEntry` asks for.
     SHARE_TAKEN = "MDNS618";
+    /// A `WorkloadEntry` has the labels of a `WorkloadGroup`, and nothing ties it to that.
+    UNTIED = "MDNS619";
 }

@@ -77,6 +77,11 @@ impl Cluster {
         &self.0.name
     }
 
+    /// Whether it is the only one that is followed.
+    pub fn is_only(&self) -> bool {
+        self.0.is_only
+    }
+
     fn new(name: &str, is_only: bool) -> Self {
         Self(Arc::new(ClusterName {
             name: name.into(),

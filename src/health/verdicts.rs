@@ -191,14 +191,25 @@ impl Verdicts {
         }
     }
 
+    /// The person's word that an endpoint is in.
+    pub(crate) fn forced<'m>(&'m self, subject: &Subject<'m>) -> Option<Ordered<'m>> {
+        let ordered = self.ordered(subject);
+        ordered.filter(|ordered| ordered.order().state == OrderedState::Up)
+    }
+
     /// What follows from the check of an endpoint that has one.
     pub(crate) fn ruling(&self, subject: &Subject<'_>) -> Option<&Ruling> {
+        self.rulings.get(&self.target(subject)?)
+    }
+
+    /// The target of an endpoint that has a check.
+    pub(crate) fn target(&self, subject: &Subject<'_>) -> Option<TargetId> {
         if self.targets.is_empty() {
             return None;
         }
         let targets = self.targets.get(&subject.slot?)?;
-        let (_, id) = targets.iter().find(|(place, _)| *place == subject.place)?;
-        self.rulings.get(id)
+        let mut targets = targets.iter().filter(|(place, _)| *place == subject.place);
+        targets.next().map(|(_, id)| *id)
     }
 
     /// The age of a report that is too old, and the limit, both in seconds.
@@ -221,8 +232,7 @@ impl Verdicts {
         if !matches!(judgement, Judgement::In) {
             return None;
         }
-        let ordered = self.ordered(subject);
-        let forced = ordered.filter(|ordered| ordered.order().state == OrderedState::Up);
+        let forced = self.forced(subject);
         let of_check = match self.ruling(subject) {
             Some(Ruling::Passing) => Some("check passes"),
             Some(Ruling::Pending) => Some("waits for its first check"),

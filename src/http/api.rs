@@ -1,6 +1,8 @@
 //! `/api/health`: what this server itself has observed of endpoints. Another one may have observed something else.
 
 use std::{
+    collections::HashMap,
+    fmt,
     net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -10,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    health::{Described, HeldFor, Out, Ruling, Target, Verdict, View, stanza},
+    diagnostic::Cluster,
+    health::{Described, HeldFor, Out, Ruling, Target, TargetId, Verdict, View, stanza},
     manifest::Probe,
+    pipeline::{EndpointPlace, JudgedEndpoint},
     probe::SharedBoard,
     status::Status,
 };
@@ -56,6 +60,48 @@ pub struct TargetPage {
     pub had_place: bool,
     /// Why, in a sentence.
     pub why: String,
+    /// The endpoints that have the address and the check: the first [`TargetPage::MOST_ENDPOINTS`] by their names. `None` where the
+    /// server was too busy to say.
+    #[serde(default)]
+    pub endpoints: Option<Vec<EndpointPage>>,
+    /// How many more there are.
+    #[serde(default)]
+    pub more_endpoints: usize,
+}
+
+/// An endpoint that is checked, with all that is said of it: by its object, by persons, by reports and by its check.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointPage {
+    /// The kind of its object.
+    pub kind: String,
+    /// The namespace of its object.
+    pub namespace: String,
+    /// The name of its object.
+    pub name: String,
+    /// The cluster that its object was read from, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// The hosts that have it: the first [`JudgedEndpoint::MOST_HOSTS`].
+    pub hosts: Vec<String>,
+    /// How many more have it.
+    pub more_hosts: usize,
+    /// Whether it answers.
+    pub state: StateWord,
+    /// Why.
+    pub why: Option<String>,
+}
+
+/// Whether an endpoint answers.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateWord {
+    /// It does.
+    In,
+    /// It fails its check and does all the same.
+    Kept,
+    /// It doesn't.
+    Out,
 }
 
 /// What follows from a check, before anyone looks at the host as a whole, at persons' words and at conditions.
@@ -82,6 +128,9 @@ pub enum OutcomeWord {
 pub struct DrainPage {
     /// As the override file names it.
     pub endpoint: String,
+    /// The cluster that its object was read from, where several are followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// Who says so, why, and until when.
     pub by: String,
     /// When the answers lost it.
@@ -104,22 +153,32 @@ pub enum PageError {
 }
 
 impl HealthPage {
-    /// What is known at this moment.
-    pub(super) fn new(board: &SharedBoard, status: &Status) -> Self {
+    /// What is known at this moment; `judged` of endpoints, where anybody could say.
+    pub(super) fn new(
+        board: &SharedBoard,
+        status: &Status,
+        judged: Option<&[JudgedEndpoint]>,
+    ) -> Self {
+        let endpoints = judged.map(by_target);
         let (mut views, is_settled, frozen_since) = board.read(|board, now| {
             let views: Vec<View> = board.views(now).collect();
             (views, board.is_settled(), board.standings().frozen_since)
         });
         views.sort_unstable_by(|one, other| one.target.cmp(&other.target));
-        let drains = status.orders.iter().flat_map(|orders| &orders.drains);
+        let drains = status.orders.iter();
+        let drains = drains.flat_map(|orders| orders.drains.values());
         Self {
             at: text(SystemTime::now()),
             is_settled,
             frozen_since: frozen_since.map(of_seconds),
-            targets: views.into_iter().map(TargetPage::new).collect(),
+            targets: views
+                .into_iter()
+                .map(|view| TargetPage::new(view, endpoints.as_ref()))
+                .collect(),
             drains: drains
-                .map(|(endpoint, drain)| DrainPage {
-                    endpoint: endpoint.clone(),
+                .map(|drain| DrainPage {
+                    endpoint: drain.endpoint.clone(),
+                    cluster: drain.cluster.as_ref().map(name_of),
                     by: drain.by.clone(),
                     since: text(drain.since),
                     forgotten: text(drain.forgotten),
@@ -144,7 +203,14 @@ impl HealthPage {
 }
 
 impl TargetPage {
-    fn new(view: View) -> Self {
+    /// How many endpoints of one target are named at most.
+    pub const MOST_ENDPOINTS: usize = 8;
+
+    fn new(view: View, endpoints: Option<&HashMap<TargetId, Vec<&JudgedEndpoint>>>) -> Self {
+        let of_target = endpoints.map(|endpoints| match endpoints.get(&view.id) {
+            Some(of_target) => &**of_target,
+            None => &[],
+        });
         let (outcome, had_place) = match &view.ruling {
             Ruling::Passing => (OutcomeWord::In, true),
             Ruling::Pending => (OutcomeWord::InPending, true),
@@ -164,6 +230,12 @@ impl TargetPage {
             outcome,
             had_place,
             why: view.why.into(),
+            endpoints: of_target.map(|endpoints| {
+                let named = endpoints.iter().take(Self::MOST_ENDPOINTS);
+                named.map(|judged| EndpointPage::new(judged)).collect()
+            }),
+            more_endpoints: of_target
+                .map_or(0, |all| all.len().saturating_sub(Self::MOST_ENDPOINTS)),
         }
     }
 
@@ -196,6 +268,65 @@ impl TargetPage {
             }),
         }
     }
+}
+
+impl EndpointPage {
+    fn new(judged: &JudgedEndpoint) -> Self {
+        let key = &judged.endpoint.key;
+        Self {
+            kind: key.kind.as_str().to_owned(),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            cluster: judged.cluster.as_ref().map(name_of),
+            hosts: judged.hosts.iter().map(ToString::to_string).collect(),
+            more_hosts: judged.more_hosts,
+            state: match judged.place {
+                EndpointPlace::In => StateWord::In,
+                EndpointPlace::Kept => StateWord::Kept,
+                EndpointPlace::Out => StateWord::Out,
+            },
+            why: judged.why.clone(),
+        }
+    }
+}
+
+/// As `meshdns health` names it.
+impl fmt::Display for EndpointPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)?;
+        match &self.cluster {
+            Some(cluster) => write!(f, " in {cluster}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StateWord {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Kept => "kept",
+            Self::Out => "out",
+        }
+    }
+}
+
+/// Endpoints by what they have in common, in the order of their names.
+fn by_target(judged: &[JudgedEndpoint]) -> HashMap<TargetId, Vec<&JudgedEndpoint>> {
+    let mut by_target = HashMap::<_, Vec<_>>::new();
+    for endpoint in judged {
+        let of_target = by_target.entry(endpoint.endpoint.id).or_default();
+        of_target.push(endpoint);
+    }
+    for endpoints in by_target.values_mut() {
+        endpoints.sort_unstable_by_key(|judged| (&judged.endpoint.key, &judged.cluster));
+    }
+    by_target
+}
+
+fn name_of(cluster: &Cluster) -> String {
+    cluster.name().to_owned()
 }
 
 /// A verdict in a word.
@@ -257,7 +388,7 @@ mod tests {
                 at: of_seconds(9),
                 is_settled: true,
                 frozen_since: None,
-                targets: vec![TargetPage::new(view)],
+                targets: vec![TargetPage::new(view, None)],
                 drains: Vec::new(),
             };
             let read = HealthPage::parse(page.to_json().as_bytes()).expect("a page");

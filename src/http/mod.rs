@@ -32,7 +32,7 @@ use axum::{
 };
 use tokio::sync::Semaphore;
 
-pub use api::{DrainPage, HealthPage, OutcomeWord, PageError, TargetPage};
+pub use api::{DrainPage, EndpointPage, HealthPage, OutcomeWord, PageError, StateWord, TargetPage};
 pub use figures::Figures;
 pub use server::{BindError, Sockets};
 
@@ -193,14 +193,17 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
 }
 
 async fn api_health(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
-    let board = pages.probing.as_ref();
-    let Some(board) = board.and_then(|probing| probing.shown_board()) else {
+    let Some(probing) = &pages.probing else {
         return not_found(uri).await;
     };
+    let Some(board) = probing.shown_board() else {
+        return not_found(uri).await;
+    };
+    // The loop may be busy: nobody else has to wait for that.
+    let judged = probing.judged().await;
     // As the metrics, it takes a thread some time.
-    tokio::task::yield_now().await;
     let _turn = ONE_AT_A_TIME.acquire().await;
-    let page = HealthPage::new(&board, &pages.status.load()).to_json();
+    let page = HealthPage::new(&board, &pages.status.load(), judged.as_deref()).to_json();
     ([(header::CONTENT_TYPE, "application/json")], page).into_response()
 }
 

@@ -296,6 +296,8 @@ pub struct Pod {
 pub struct WorkloadGroup {
     /// Name, namespace, age.
     pub metadata: Metadata,
+    /// The labels that members have where Istio makes them: `spec.metadata.labels` and `spec.template.labels`.
+    pub labels: LabelMap,
     /// `spec.probe`.
     pub probe: Option<Arc<Probe>>,
 }

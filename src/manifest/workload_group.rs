@@ -1,13 +1,13 @@
 //! `WorkloadGroup`: a template, of which nothing is answered, and the probe of its members.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     findings::Findings,
     labels::{self, Judge},
     object::{Metadata, WorkloadGroup},
     probe,
-    value::Fields,
+    value::{Entry, Fields},
     workload::{self, Holder},
 };
 use crate::diagnostic::code;
@@ -21,10 +21,11 @@ pub(super) fn decode(
     metadata: Metadata,
 ) -> WorkloadGroup {
     findings.check_known(spec, FIELDS);
+    let mut of_template = Cow::default();
     match spec.get("template") {
         Some(node) => {
             if let Some(template) = findings.fields(node, "`template`") {
-                workload::decode(findings, template, Holder::Template);
+                of_template = workload::decode(findings, template, Holder::Template).labels;
             }
         }
         None => findings.error(
@@ -33,23 +34,27 @@ pub(super) fn decode(
             "`template` is missing: write one (it may be `{}`)",
         ),
     }
-    if let Some(fields) = spec
+    let fields = spec
         .get("metadata")
-        .and_then(|node| findings.fields(node, "`spec.metadata`"))
-    {
-        check_metadata(findings, fields);
-    }
+        .and_then(|node| findings.fields(node, "`spec.metadata`"));
+    let of_metadata = fields.map(|fields| metadata_labels(findings, fields));
+    let labels = of_metadata.iter().flat_map(|labels| labels.iter());
+    let labels = labels.chain(of_template.iter());
+    let labels = labels.filter_map(|label| Some((label.key.text, label.value.as_text()?)));
     let probe = spec
         .get("probe")
         .and_then(|node| findings.fields(node, "`probe`"))
         .and_then(|fields| probe::decode(findings, fields));
     WorkloadGroup {
         metadata,
+        labels: labels.collect(),
         probe: probe.map(Arc::new),
     }
 }
 
-fn check_metadata(findings: &mut Findings, fields: Fields<'_>) {
+/// The labels of the members' `metadata`, which is checked.
+fn metadata_labels<'t>(findings: &mut Findings, fields: Fields<'t>) -> Cow<'t, [Entry<'t>]> {
+    let mut labels = Cow::default();
     findings.check_known(fields, &["labels", "annotations"]);
     for name in ["labels", "annotations"] {
         let Some(node) = fields.get(name) else {
@@ -60,6 +65,8 @@ fn check_metadata(findings: &mut Findings, fields: Fields<'_>) {
         findings.check_count(node.id, texts.len(), 256, &what);
         if name == "labels" {
             labels::check(findings, &texts, Judge::Istio);
+            labels = texts;
         }
     }
+    labels
 }

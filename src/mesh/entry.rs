@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     diagnostic::{ObjectKey, Origin},
-    manifest::Probe,
+    manifest::{LabelMap, Probe},
 };
 
 /// An object, in the form that answers are made from.
@@ -21,6 +21,8 @@ pub(super) enum Entry {
 pub(super) struct Group {
     pub(super) key: ObjectKey,
     pub(super) read_from: ReadFrom,
+    /// The labels of its members.
+    pub(super) labels: LabelMap,
     pub(super) probe: Option<Arc<Probe>>,
 }
 

@@ -244,6 +244,22 @@ impl Index {
         }
     }
 
+    /// The hosts that an object's endpoints stand for, some twice.
+    pub(super) fn hosts_of<'a>(&'a self, entry: &'a Entry) -> Vec<&'a Name> {
+        match entry {
+            Entry::Workload(workload) => {
+                let Some(namespace) = self.namespaces.get(&workload.key.namespace) else {
+                    return Vec::new();
+                };
+                let picking = namespace.picking(&workload.labels);
+                let services = picking.flat_map(|id| &namespace.selectors[id as usize].services);
+                services.flat_map(|service| &service.hosts).collect()
+            }
+            Entry::Service(service) => service.hosts.iter().collect(),
+            Entry::Group(_) => Vec::new(),
+        }
+    }
+
     /// Whether a selector picks the workload with this number.
     pub(super) fn is_picked(&self, slot: Slot) -> bool {
         self.census.is_picked(slot)

@@ -102,7 +102,9 @@ pub(super) fn push_group(group: &Group, out: &mut String) -> bool {
         return false;
     };
     push_head("networking.istio.io/v1", "WorkloadGroup", &group.key, out);
-    out.push_str("},\"spec\":{\"template\":{},\"probe\":");
+    out.push_str("},\"spec\":{\"metadata\":{\"labels\":{");
+    push_labels(group.labels.iter(), out);
+    out.push_str("}},\"template\":{},\"probe\":");
     out.push_str(&probe_json(probe).to_string());
     out.push_str("}}");
     true

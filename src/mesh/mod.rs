@@ -67,7 +67,7 @@ pub use crate::manifest::{Attributes, ServicePort, Transport};
 use crate::{
     diagnostic::{Cluster, Diagnostic, Kind, ObjectKey, Severity, code},
     dns::Name,
-    manifest::Probe,
+    manifest::{LabelMap, Probe},
 };
 
 /// All objects of files and clusters, indexed by what their changes affect.
@@ -276,6 +276,25 @@ impl Mesh {
             Entry::Group(group) if self.ledger.is_served(slot) => group.probe.as_ref(),
             _ => None,
         }
+    }
+
+    /// The hosts that the endpoints of an object stand for, some twice, in no order.
+    pub(crate) fn hosts_of(&self, slot: Slot) -> Vec<&Name> {
+        if !self.ledger.is_served(slot) {
+            return Vec::new();
+        }
+        self.index.hosts_of(self.ledger.objects().get(slot))
+    }
+
+    /// The WorkloadGroups that have a probe, with the labels of their members, in no order.
+    pub(crate) fn groups_with_probes(&self) -> impl Iterator<Item = (&ObjectKey, &LabelMap)> {
+        let objects = self.ledger.objects().iter();
+        objects.filter_map(|(slot, entry)| match entry {
+            Entry::Group(group) if group.probe.is_some() && self.ledger.is_served(slot) => {
+                Some((&group.key, &group.labels))
+            }
+            _ => None,
+        })
     }
 
     /// Notes that the endpoints of an object are judged otherwise: the hosts that they serve are affected.

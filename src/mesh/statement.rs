@@ -43,8 +43,8 @@ impl Statement {
     /// What a WorkloadEntry says, but for its attributes; takes its notes.
     ///
     /// As Istio's `isHealthy` (`serviceentry/conversion.go`), but a `Healthy` condition that is not `True` counts with or
-    /// without the annotation.
-    pub(super) fn of_workload_entry(entry: &mut WorkloadEntry) -> Self {
+    /// without the annotation. Of one that says no more than whether it is well it keeps the age only with `keeps_age`.
+    pub(super) fn of_workload_entry(entry: &mut WorkloadEntry, keeps_age: bool) -> Self {
         let is_usable = !matches!(Addresses::from(&entry.address), Addresses::Other(_));
         let excluded = match entry.healthy.as_deref() {
             _ if !is_usable => Some(Exclusion::NotAnAddress(entry.address.clone())),
@@ -60,11 +60,10 @@ impl Statement {
             notes: entry.notes.take(),
             ..Self::default()
         };
-        // Nobody asks for the age of one that says no more than that it is well.
-        let created = if said.is_usual() {
-            0
-        } else {
+        let created = if keeps_age || !said.is_usual() {
             entry.metadata.created
+        } else {
+            0
         };
         Self { created, ..said }
     }
@@ -88,6 +87,7 @@ impl Statement {
         self.excluded.is_none()
             && self.reported.is_none()
             && self.notes.is_none()
+            && self.created == 0
             && !self.asks_for_others
     }
 }

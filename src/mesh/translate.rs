@@ -56,7 +56,9 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
             }))
         }
         Object::WorkloadEntry(mut entry) => {
-            let said = Statement::of_workload_entry(&mut entry);
+            // Who is checked may have a delay, which counts from then.
+            let keeps_age = index.unjudged().follows_all();
+            let said = Statement::of_workload_entry(&mut entry, keeps_age);
             let statement = index.alike().statement(said, &entry.attributes);
             let key = key(entry.metadata, index);
             Entry::Workload(Arc::new(Workload {
@@ -83,6 +85,7 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
         Object::WorkloadGroup(group) => Entry::Group(Arc::new(Group {
             key: key(group.metadata, index),
             read_from,
+            labels: group.labels,
             probe: group.probe,
         })),
     }

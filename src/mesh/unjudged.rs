@@ -32,6 +32,10 @@ impl Unjudged {
         self.follows_all = follows_all;
     }
 
+    pub(super) fn follows_all(&self) -> bool {
+        self.follows_all
+    }
+
     /// Notes that `after` takes the place of `before`, which a selector picked where it is a workload and `was_picked`.
     pub(super) fn note(
         &mut self,

@@ -4,8 +4,11 @@
 
 mod checked;
 mod checks;
+mod judged;
+mod last_ones;
 mod remarks;
 mod targets;
+mod untied;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,11 +21,14 @@ use std::{
 use foldhash::HashMap;
 use smallvec::SmallVec;
 
-pub use self::checked::CheckedEndpoint;
-use self::targets::Targets;
+pub use self::{
+    checked::CheckedEndpoint,
+    judged::{EndpointPlace, JudgedEndpoint},
+};
+use self::{checked::for_each_checked, last_ones::LastOnes, targets::Targets};
 use super::Pipeline;
 use crate::{
-    diagnostic::{Diagnostic, ObjectKey},
+    diagnostic::{Cluster, Diagnostic, ObjectKey},
     health::{
         CheckPolicy, Overrides, Ruling, Subject, TargetChanges, TargetId, Verdicts, WhenAllFail,
     },
@@ -54,6 +60,8 @@ pub(super) struct Health {
     orders: HashMap<Slot, SmallVec<[EndpointOrder; 1]>>,
     /// Those that came or went since that was last taken.
     order_changes: Vec<OrderChange>,
+    /// Whom hosts keep for want of others.
+    pub(super) last_ones: LastOnes,
     /// What is to be said of single objects.
     remarks: HashMap<Slot, Vec<Diagnostic>>,
     /// What is to be said that was not before, and what no longer.
@@ -66,6 +74,8 @@ pub(super) struct Health {
 pub struct EndpointOrder {
     /// The workload, or the ServiceEntry that the endpoint stands in.
     pub key: ObjectKey,
+    /// The cluster that the object was read from, where it was: another one may have an object of that name.
+    pub cluster: Option<Cluster>,
     /// The endpoint's addresses.
     pub addresses: SmallVec<[IpAddr; 1]>,
     /// What is to be done.
@@ -222,6 +232,11 @@ impl Pipeline {
         self.health.verdicts.holds_stale
     }
 
+    /// How many targets fail and answer all the same, because a host has nobody else.
+    pub fn last_ones_count(&self) -> usize {
+        self.health.last_ones.len()
+    }
+
     /// The objects that changed, then those of which something else was said.
     fn take_changed(&mut self) -> Vec<(Slot, Before)> {
         let (changed, groups) = self.mesh.take_unjudged();
@@ -287,7 +302,8 @@ impl Pipeline {
         let (mut states, mut is_otherwise) = (States::new(), false);
         let mut orders = SmallVec::new();
         let (mut end, mut beat): (Option<i64>, Option<i64>) = (None, None);
-        let is_named = mesh.holder(slot).is_some_and(|holder| match holder {
+        let holder = mesh.holder(slot);
+        let is_named = holder.is_some_and(|holder| match holder {
             EndpointHolder::Workload { workload, .. } => workload.name().is_some(),
             EndpointHolder::Service(_) => false,
         });
@@ -309,6 +325,7 @@ impl Pipeline {
             {
                 orders.push(EndpointOrder {
                     key: subject.key.clone(),
+                    cluster: holder.and_then(|holder| holder.cluster().cloned()),
                     addresses: subject.addresses.into(),
                     state: ordered.order().state,
                     by: ordered.by(),

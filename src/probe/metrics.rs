@@ -15,10 +15,11 @@ use crate::{
 };
 
 impl SharedBoard {
-    pub(super) fn encode(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    /// `last_ones` is how many targets answer only because a host has nobody else.
+    pub(super) fn encode(&self, page: &mut DescriptorEncoder<'_>, last_ones: usize) -> fmt::Result {
         let (figures, standings) =
             self.read(|board, _| (board.figures().clone(), board.standings()));
-        encode_standings(page, &standings)?;
+        encode_standings(page, &standings, last_ones)?;
         encode_figures(page, &figures)?;
         encode_probes(page, &figures)?;
         gauge(
@@ -72,7 +73,11 @@ impl SharedBoard {
     }
 }
 
-fn encode_standings(page: &mut DescriptorEncoder<'_>, standings: &Standings) -> fmt::Result {
+fn encode_standings(
+    page: &mut DescriptorEncoder<'_>,
+    standings: &Standings,
+    last_ones: usize,
+) -> fmt::Result {
     gauges(
         page,
         "health_targets",
@@ -87,11 +92,12 @@ fn encode_standings(page: &mut DescriptorEncoder<'_>, standings: &Standings) -> 
     gauges(
         page,
         "health_held_endpoints",
-        "Targets whose endpoints fail their check and are in: because too many fail at once, or because it never passed for anyone",
+        "Targets whose endpoints fail their check and are in: because too many fail at once, because it never passed for anyone, or because a host has nobody else",
         "why",
         [
             ("frozen", standings.held_frozen),
             ("unproven", standings.held_unproven),
+            ("last", last_ones),
         ],
     )?;
     gauge(

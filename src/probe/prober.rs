@@ -139,7 +139,7 @@ mod tests {
 
     impl Collector for Page {
         fn encode(&self, mut page: DescriptorEncoder<'_>) -> fmt::Result {
-            self.0.encode(&mut page)
+            self.0.encode(&mut page, 0)
         }
     }
 

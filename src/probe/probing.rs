@@ -7,13 +7,17 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::prober::{Prober, SharedBoard, StartError};
-use crate::{control::Health, health::Settings, status::Status};
+use crate::{control::Health, health::Settings, pipeline::JudgedEndpoint, status::Status};
+
+/// How long a page waits for what holds of endpoints: the loop may be reading a large mesh.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Probes as the settings want them: while there are none there is no thread, no socket and no metric.
 #[derive(Debug)]
@@ -72,6 +76,11 @@ impl Probing {
         self.board().filter(|_| self.has_api.load(Relaxed))
     }
 
+    /// What holds of the endpoints that are probed; `None` where the loop has other things to do for too long.
+    pub async fn judged(&self) -> Option<Arc<[JudgedEndpoint]>> {
+        self.health.judged(PATIENCE).await
+    }
+
     /// Ends all probes and saves the verdicts, which stand.
     pub fn stop(&self) {
         if let Some(prober) = &mut *self.prober() {
@@ -98,8 +107,9 @@ impl Collector for ProbeMetrics {
         let Some(board) = self.probing.board() else {
             return Ok(());
         };
-        board.encode(&mut page)?;
-        match &self.status.load().checked {
+        let status = self.status.load();
+        board.encode(&mut page, status.last_ones)?;
+        match &status.checked {
             Some(endpoints) => board.encode_endpoints(&mut page, endpoints),
             None => Ok(()),
         }

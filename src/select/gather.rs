@@ -13,7 +13,7 @@ use circle::Circles;
 use foldhash::HashSet;
 use smallvec::SmallVec;
 
-use super::{Choice, Split, View, WhenAllUnhealthy, choose, split};
+use super::{Choice, View, WhenAllUnhealthy, choose};
 use crate::{
     authority::{Holder, Standing, Zone},
     dns::Name,
@@ -21,25 +21,18 @@ use crate::{
     mesh::{Endpoints, InlineEndpoint, Labels, Service, Workload},
 };
 
-/// What the ServiceEntries that answer come to.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Gathering {
-    /// The addresses to answer with, ascending, once each.
-    pub addresses: Vec<IpAddr>,
-    /// Whether unhealthy candidates answer because there is no healthy one.
-    pub all_unhealthy: bool,
-    /// Whether candidates that only fail a check of ours answer because there are no others.
-    pub kept: Kept,
-    /// What the host is: [`Choice::standing`].
-    pub standing: Standing,
-    /// The selectors that pick nobody.
-    pub idle: Vec<Labels>,
-    /// The names that were looked at, in canonical order: what they mean decides the addresses.
-    pub names: Vec<NameUse>,
-    /// The names that lead back to the host and that nobody outside is asked for, in canonical order: they add nothing.
-    pub dead_ends: Vec<Name>,
-    /// How the questions are shared out, where endpoints have parts of their own.
-    pub split: Option<Box<Split>>,
+/// The addresses that the ServiceEntries that answer come to; see [`super::Gathering`].
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) all_unhealthy: bool,
+    pub(super) kept: Kept,
+    pub(super) standing: Standing,
+    pub(super) idle: Vec<Labels>,
+    pub(super) names: Vec<NameUse>,
+    pub(super) dead_ends: Vec<Name>,
+    /// Whether an endpoint has another weight than 1.
+    pub(super) is_weighted: bool,
 }
 
 /// For which families of addresses candidates answer that only fail a check of ours.
@@ -91,13 +84,13 @@ pub(super) enum Meaning {
     DeadEnd,
 }
 
-/// Decides with which addresses the ServiceEntries of `choice` answer for `host`.
-pub fn gather(view: &View<'_>, host: &Name, choice: &Choice<'_>) -> Gathering {
+/// Decides with which addresses the ServiceEntries of `choice` answer for `host`, whatever their parts.
+pub(super) fn gather(view: &View<'_>, host: &Name, choice: &Choice<'_>) -> Gathered {
     let standing = choice.standing(host);
     if standing == Standing::Left {
-        return Gathering {
+        return Gathered {
             standing,
-            ..Gathering::default()
+            ..Gathered::default()
         };
     }
     let mut walk = Walk::new(view, host);
@@ -108,19 +101,12 @@ pub fn gather(view: &View<'_>, host: &Name, choice: &Choice<'_>) -> Gathering {
         }
     }
     walk.follow_names();
-    let is_weighted = walk.is_weighted;
-    let mut gathering = Gathering {
+    Gathered {
         standing,
         idle,
+        is_weighted: walk.is_weighted,
         ..walk.finish()
-    };
-    if let Some(split) = split::split(view, host, &choice.chosen, is_weighted) {
-        gathering.addresses = split.addresses();
-        gathering.all_unhealthy = split.all_unhealthy;
-        gathering.kept = split.kept;
-        gathering.split = Some(Box::new(split));
     }
-    gathering
 }
 
 /// What `name` adds to the endpoints of `host`, and what it means there.
@@ -316,7 +302,7 @@ impl<'v, 'm> Walk<'v, 'm> {
         }
     }
 
-    fn finish(self) -> Gathering {
+    fn finish(self) -> Gathered {
         let all_unhealthy = self.healthy.is_empty() && !self.unready.is_empty();
         let mut addresses = if all_unhealthy {
             self.unready
@@ -339,13 +325,13 @@ impl<'v, 'm> Walk<'v, 'm> {
         });
         dead_ends.sort_unstable();
         dead_ends.dedup();
-        Gathering {
+        Gathered {
             addresses,
             all_unhealthy,
             kept: self.kept,
             names,
             dead_ends,
-            ..Gathering::default()
+            ..Gathered::default()
         }
     }
 }

@@ -7,9 +7,8 @@
 
 use std::net::IpAddr;
 
-use super::records::{AddressRecords, RRset, octets_of};
+use super::octets::octets_of;
 use crate::{
-    dns::{RecordType, Ttl},
     manifest::{AnswerMode, MaxAddresses},
     select::{Group, Member, Split, has_weights},
 };
@@ -67,11 +66,21 @@ pub(super) struct Pool {
     count: usize,
 }
 
-/// Addresses drawn for one answer.
+/// What one question gets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Drawn<'s> {
+    pub(super) addresses: Drawing<'s>,
+    /// How many addresses an answer holds at most, where the host has a word of its own.
+    pub(super) max_addresses: Option<MaxAddresses>,
+    /// Whether another asker gets others.
+    pub(super) depends_on_asker: bool,
+}
+
+/// The pool that is drawn for one answer, and what draws from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drawing<'s> {
     pool: &'s Pool,
-    turn: u32,
+    pub(super) turn: u32,
 }
 
 impl Draws {
@@ -91,21 +100,9 @@ impl Draws {
         }
     }
 
-    /// What a question of this type gets; `None` where there is no such address. `max_addresses` holds where the host has no
-    /// limit of its own.
-    pub fn draw(
-        &self,
-        ttl: Ttl,
-        record_type: RecordType,
-        asker: Asker,
-        turn: u32,
-        max_addresses: MaxAddresses,
-    ) -> Option<AddressRecords<'_>> {
-        let family = if record_type == RecordType::A {
-            &self.v4
-        } else {
-            &self.v6
-        };
+    /// What a question for addresses of this family gets; `None` where there are none.
+    pub(super) fn draw(&self, is_v4: bool, asker: Asker, turn: u32) -> Option<Drawn<'_>> {
+        let family = if is_v4 { &self.v4 } else { &self.v6 };
         let draw = match (&family.forwarder, asker) {
             (Some(forwarder), Asker::Forwarder) => forwarder,
             _ => &family.direct,
@@ -119,18 +116,14 @@ impl Draws {
         })?;
         // What is left of the turn is spread evenly too.
         let rest = ((turn - turns_start) << 32) / (pool.turns_end - turns_start);
-        let turn = u32::try_from(rest).expect("the turn is in the pool");
-        let max_addresses = draw.max_addresses.unwrap_or(max_addresses);
-        let records = if pool.ends.is_empty() {
-            RRset::new(ttl, record_type, &pool.octets).rotated(turn, max_addresses)
-        } else {
-            let count = match max_addresses {
-                MaxAddresses::Number(most) => pool.count.min(usize::from(most.get())),
-                MaxAddresses::Fitting | MaxAddresses::All => pool.count,
-            };
-            AddressRecords::drawn(ttl, record_type, Drawn { pool, turn }, count)
-        };
-        Some(records.for_one_asker(family.forwarder.is_some()))
+        Some(Drawn {
+            addresses: Drawing {
+                pool,
+                turn: u32::try_from(rest).expect("the turn is in the pool"),
+            },
+            max_addresses: draw.max_addresses,
+            depends_on_asker: family.forwarder.is_some(),
+        })
     }
 }
 
@@ -288,7 +281,17 @@ fn turns(part: f64) -> u64 {
     ((part * SCALE).round() as u64).clamp(1, TURNS)
 }
 
-impl<'s> Drawn<'s> {
+impl<'s> Drawing<'s> {
+    /// All addresses, as RDATA has them, where an answer holds all of them alike.
+    pub(super) fn whole(self) -> Option<&'s [u8]> {
+        self.pool.ends.is_empty().then_some(&*self.pool.octets)
+    }
+
+    /// How many addresses an answer holds.
+    pub(super) fn count(self) -> usize {
+        self.pool.count
+    }
+
     /// Each of `count` addresses in turn, as RDATA has it.
     pub(super) fn each<const ADDRESS_LEN: usize>(
         self,

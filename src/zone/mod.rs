@@ -10,6 +10,7 @@ mod compile;
 mod draws;
 mod editor;
 mod node;
+mod octets;
 mod records;
 mod shard;
 mod snapshot;

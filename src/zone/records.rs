@@ -4,7 +4,10 @@ use std::{
     sync::Arc,
 };
 
-use super::draws::{Drawn, Draws};
+use super::{
+    draws::{Asker, Drawing, Draws},
+    octets::{V4_LEN, V6_LEN, octets_of},
+};
 use crate::{
     dns::{Class, RecordType, Ttl},
     manifest::MaxAddresses,
@@ -17,8 +20,6 @@ const QUESTION_NAME: [u8; 2] = [0xc0, 0x0c];
 
 /// Owner pointer, type, class, TTL, RDATA length.
 const FIXED_LEN: usize = 12;
-pub(super) const V4_LEN: usize = 4;
-const V6_LEN: usize = 16;
 
 /// How many bytes of answer records a message of 64 KiB holds beside the longest question and a generous OPT record.
 const MAX_ANSWER_BYTES: usize = 65_535 - 12 - 259 - 512;
@@ -51,10 +52,9 @@ impl HostRecords {
     /// The same addresses, of which answers are drawn by `draws`.
     #[must_use]
     pub fn drawn_by(self, draws: Draws) -> Self {
-        Self {
-            draws: Some(Arc::new(draws)),
-            ..self
-        }
+        // Of nothing, nothing is drawn: all such hosts are equal.
+        let draws = (!self.octets.is_empty()).then(|| Arc::new(draws));
+        Self { draws, ..self }
     }
 
     /// Without addresses nothing is given out with a TTL, so that all such hosts are equal.
@@ -133,17 +133,51 @@ impl<'s> RRsets<'s> {
         }
     }
 
-    /// How long they may be kept.
-    pub fn ttl(self) -> Ttl {
-        self.ttl
-    }
-
     /// How answers are drawn from them, where that is not all of them alike.
     pub fn draws(self) -> Option<&'s Draws> {
         match self.octets {
             Octets::Drawn(_, draws) => Some(draws),
             Octets::Inline(_) | Octets::Shared(_) => None,
         }
+    }
+
+    /// What a question of this type gets by `draws`; `None` where there is no such address. `max_addresses` holds where the host
+    /// has no limit of its own.
+    pub fn drawn(
+        self,
+        draws: &'s Draws,
+        record_type: RecordType,
+        asker: Asker,
+        turn: u32,
+        max_addresses: MaxAddresses,
+    ) -> Option<AddressRecords<'s>> {
+        let choice = draws.draw(record_type == RecordType::A, asker, turn)?;
+        let max_addresses = choice.max_addresses.unwrap_or(max_addresses);
+        let addresses = choice.addresses;
+        let records = if let Some(octets) = addresses.whole() {
+            let rrset = RRset {
+                ttl: self.ttl,
+                record_type,
+                octets,
+            };
+            rrset.rotated(addresses.turn, max_addresses)
+        } else {
+            AddressRecords {
+                ttl: self.ttl,
+                record_type,
+                chosen: Chosen::Drawn(addresses),
+                count: match max_addresses {
+                    MaxAddresses::Number(most) => addresses.count().min(usize::from(most.get())),
+                    MaxAddresses::Fitting | MaxAddresses::All => addresses.count(),
+                },
+                may_be_fewer: true,
+                depends_on_asker: false,
+            }
+        };
+        Some(AddressRecords {
+            depends_on_asker: choice.depends_on_asker,
+            ..records
+        })
     }
 
     /// The number of addresses.
@@ -218,15 +252,6 @@ pub struct RRset<'s> {
 }
 
 impl<'s> RRset<'s> {
-    /// Addresses as RDATA has them.
-    pub(super) fn new(ttl: Ttl, record_type: RecordType, octets: &'s [u8]) -> Self {
-        Self {
-            ttl,
-            record_type,
-            octets,
-        }
-    }
-
     /// The number of records.
     pub fn len(self) -> usize {
         self.octets.len() / self.address_len()
@@ -292,7 +317,7 @@ pub struct AddressRecords<'s> {
 #[derive(Clone, Copy, Debug)]
 enum Chosen<'s> {
     Run(Run<'s>),
-    Drawn(Drawn<'s>),
+    Drawn(Drawing<'s>),
 }
 
 /// A run of addresses around the end of a list.
@@ -311,18 +336,7 @@ impl Run<'_> {
     }
 }
 
-impl<'s> AddressRecords<'s> {
-    pub(super) fn drawn(ttl: Ttl, record_type: RecordType, drawn: Drawn<'s>, count: usize) -> Self {
-        Self {
-            ttl,
-            record_type,
-            chosen: Chosen::Drawn(drawn),
-            count,
-            may_be_fewer: true,
-            depends_on_asker: false,
-        }
-    }
-
+impl AddressRecords<'_> {
     /// How many records.
     pub fn count(&self) -> usize {
         self.count
@@ -332,14 +346,6 @@ impl<'s> AddressRecords<'s> {
     #[inline] // Asked once an answer.
     pub fn depends_on_asker(&self) -> bool {
         self.depends_on_asker
-    }
-
-    /// The same, of which another asker gets others, or not.
-    pub(super) fn for_one_asker(self, depends_on_asker: bool) -> Self {
-        Self {
-            depends_on_asker,
-            ..self
-        }
     }
 
     /// How many bytes [`AddressRecords::write`] appends.
@@ -425,18 +431,6 @@ fn address_len(record_type: RecordType) -> usize {
     } else {
         V6_LEN
     }
-}
-
-/// Addresses of one family, as RDATA has them, one behind the other.
-pub(super) fn octets_of(addresses: &[IpAddr]) -> Box<[u8]> {
-    let mut octets = Vec::with_capacity(addresses.len() * V6_LEN);
-    for address in addresses {
-        match address {
-            IpAddr::V4(v4) => octets.extend(v4.octets()),
-            IpAddr::V6(v6) => octets.extend(v6.octets()),
-        }
-    }
-    octets.into()
 }
 
 /// Appends one record whose owner is the question's name.

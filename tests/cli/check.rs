@@ -143,6 +143,68 @@ fn a_workload_entry_that_nobody_selects_is_worth_a_note() {
 }
 
 #[test]
+fn a_workload_entry_with_the_labels_of_a_group_is_told_how_to_be_a_member() {
+    let place = Place::with_svc1();
+    place.write("meshdns.yaml", "health: {workloadGroups: all}\n");
+    let group = |name: &str, labels: &str, probe: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: WorkloadGroup\nmetadata: {{name: {name}, namespace: ns1}}\nspec: {{metadata: {{labels: {{{labels}}}}}, template: {{labels: {{tier: db}}}}{probe}}}\n---\n"
+        )
+    };
+    let vm = |name: &str, labels: &str, more: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}, namespace: ns1, labels: {{{labels}}}{more}}}\nspec: {{address: 192.0.2.9}}\n---\n"
+        )
+    };
+    let probe = ", probe: {tcpSocket: {port: 80}}";
+    let objects = [
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: all, namespace: ns1}\nspec: {hosts: [all.internal.com], resolution: STATIC, workloadSelector: {labels: {tier: db}}}\n---\n".to_owned(),
+        group("orders", "app: orders", probe),
+        group("carts", "app: carts", probe),
+        group("carts2", "app: carts", probe),
+        group("quiet", "app: quiet", ""),
+        vm("member", "app: orders, tier: db, more: one", ""),
+        vm("one-label", "app: orders", ""),
+        vm("of-two", "app: carts, tier: db", ""),
+        vm("of-quiet", "app: quiet, tier: db", ""),
+        vm("tied", "app: orders, tier: db", ", annotations: {meshdns.io/workload-group: orders}"),
+        vm("by-istio", "app: orders, tier: db", ", annotations: {istio.io/autoRegistrationGroup: orders}"),
+        vm("never", "app: orders, tier: db", ", annotations: {meshdns.io/probe: none}"),
+    ];
+    place.write("zones/groups.yaml", &objects.concat());
+    let ran = place.run(&["check", "zones", "--config", "meshdns.yaml"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.stdout.matches("MDNS619").count(), 1, "{}", ran.stdout);
+    for part in [
+        "info[MDNS619]: it has all labels of WorkloadGroup ns1/orders, ",
+        "`meshdns.io/workload-group: orders`",
+        "= note: in WorkloadEntry ns1/member",
+    ] {
+        assert!(ran.stdout.contains(part), "{part:?} in {}", ran.stdout);
+    }
+    // Where probes of groups are no checks, it makes no difference.
+    place.write("meshdns.yaml", "health: {}\n");
+    let ran = place.run(&["check", "zones", "--config", "meshdns.yaml"]);
+    assert!(!ran.stdout.contains("MDNS619"), "{}", ran.stdout);
+}
+
+#[test]
+fn annotations_about_checks_are_worth_a_note_where_nothing_is_checked() {
+    let place = Place::with_svc1();
+    place.write(
+        "zones/noted.yaml",
+        "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: noted, namespace: ns1, labels: {app: svc1}, annotations: {meshdns.io/probe: none, meshdns.io/heartbeat: 60s}}\nspec: {address: 192.0.2.9}\n",
+    );
+    let ignored = "info[MDNS614]: `meshdns.io/probe`, `meshdns.io/heartbeat`: ignored";
+    let ran = place.run(&["check", "zones"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains(ignored), "{}", ran.stdout);
+    place.write("meshdns.yaml", "health: {}\n");
+    let ran = place.run(&["check", "zones", "--config", "meshdns.yaml"]);
+    assert!(!ran.stdout.contains("MDNS614"), "{}", ran.stdout);
+}
+
+#[test]
 fn github_gets_annotations() {
     let place = Place::new();
     place.write("zones/broken.yaml", BROKEN);

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use rustix::process::Signal;
+use serde_json::Value;
+
 use crate::{
     harness::{Place, SVC1, ask, log_of, serve, text_of, until, wait_for_message},
     program::Server,
@@ -151,4 +154,34 @@ fn the_last_endpoint_that_is_drained_is_no_data() {
     wait_for(&server, &[]);
     let reply = ask(server.dns, "svc1.internal.com.").expect("an answer");
     assert_eq!(reply.rcode.to_string(), "No Error");
+}
+
+#[test]
+fn a_ttl_that_falls_makes_nobody_safe_to_stop_earlier() {
+    let (place, server) = start();
+    let configure = |ttl: &str| {
+        place.write("meshdns.yaml", &CONFIG.replacen("1s", ttl, 1));
+        server.signal(Signal::HUP);
+    };
+    let reply_ttl = || ask(server.dns, "svc1.internal.com.")?.ttl;
+    configure("500s");
+    until("the long TTL", || reply_ttl().filter(|ttl| *ttl == 500));
+    place.write(
+        "overrides.yaml",
+        "- {match: WorkloadEntry ns1/vm, state: drain}\n",
+    );
+    wait_for(&server, &["10.0.0.1"]);
+    let safe = || {
+        let page: Value = serde_json::from_str(&server.get("/api/health").body).ok()?;
+        let drain = &page["drains"][0];
+        let time = |name: &str| humantime::parse_rfc3339(drain[name].as_str()?).ok();
+        let (since, safe) = (time("since")?, time("safe")?);
+        safe.duration_since(since).ok()
+    };
+    // The TTL, and the margin of a second.
+    let told = until("the drain", safe);
+    assert_eq!(told.as_secs(), 501);
+    configure("1s");
+    until("the short TTL", || reply_ttl().filter(|ttl| *ttl == 1));
+    assert_eq!(safe(), Some(told));
 }

@@ -140,6 +140,46 @@ fn while_most_canaries_are_silent_nobody_is_taken_out() {
 }
 
 #[test]
+fn when_most_vms_fail_at_once_nobody_leaves_and_metrics_say_so() {
+    let (apps, port) = vms::start(IPS);
+    let health = "startWithin: 1m, stateFile: health.json, api: on";
+    let place = Place::new(health);
+    place.write_vms(&IPS, &get_every_second(port, "failureThreshold: 1"));
+    let mut mesh = place.serve();
+    mesh.wait_for_metric("targets{verdict=\"passing\"}", |count| count == 6);
+    // Who is to judge others by has passed for a minute, or before a restart.
+    mesh.server.signal(Signal::TERM);
+    mesh.server.wait_for_log(&["shutting down"]);
+    mesh.server.signal(Signal::TERM);
+    mesh.server.wait_for_end();
+    mesh.server = Server::start(mesh.place.command());
+    assert_eq!(mesh.health_metric("frozen"), 0);
+    for app in &apps[..5] {
+        app.say(500);
+    }
+    mesh.wait_for_metric("frozen", |frozen| frozen == 1);
+    assert!(mesh.health_metric("frozen_timestamp_seconds") > 0);
+    // Those that left at first are back.
+    mesh.wait_for(&IPS);
+    mesh.wait_for_metric("held_endpoints{why=\"frozen\"}", |held| held == 5);
+    let page = mesh.server.get("/api/health").body;
+    assert!(
+        page.contains("kept: 83 % of all checks fail since"),
+        "{page}"
+    );
+    mesh.assert_answers(&IPS);
+    for app in &apps {
+        app.say(200);
+    }
+    mesh.wait_for_metric("frozen", |frozen| frozen == 0);
+    // Who has not passed by then is out until it does.
+    mesh.wait_for(&IPS);
+    // One alone is believed.
+    apps[0].say(500);
+    mesh.wait_for(&IPS[1..]);
+}
+
+#[test]
 fn a_process_that_is_killed_stopped_and_started_leaves_and_comes_back() {
     // A VM with a real application: another server, whose `/health` is asked.
     let start_app = |port: u16| {

@@ -60,10 +60,15 @@ impl Place {
 
     /// A ServiceEntry that selects VMs by the label `app`.
     pub(crate) fn write_service(&self, app: &str, host: &str) {
+        self.write_host(app, app, host);
+    }
+
+    /// A ServiceEntry `name` that selects VMs of `app`.
+    pub(crate) fn write_host(&self, name: &str, app: &str, host: &str) {
         let text = format!(
             "apiVersion: networking.istio.io/v1
 kind: ServiceEntry
-metadata: {{name: {app}, namespace: shop}}
+metadata: {{name: {name}, namespace: shop}}
 spec:
   hosts: [{host}]
   ports: [{{number: 80, name: http, protocol: HTTP}}]
@@ -71,7 +76,7 @@ spec:
   workloadSelector: {{labels: {{app: {app}}}}}
 "
         );
-        self.write(&format!("zones/service-{app}.yaml"), &text);
+        self.write(&format!("zones/service-{name}.yaml"), &text);
     }
 
     /// A VM of `app` at `ip`, which is checked by this stanza.

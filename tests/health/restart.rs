@@ -3,6 +3,7 @@
 use std::fs;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::{
     mesh::{Place, get_every_second},
@@ -83,4 +84,39 @@ fn a_server_that_is_killed_leaves_a_whole_file_or_none() {
         mesh.server = Server::start(mesh.place.command());
     }
     assert_eq!(mesh.server.log_lines(&["starting without"]), 0);
+}
+
+#[test]
+fn verdicts_of_more_than_ten_minutes_ago_count_for_nothing_and_a_proven_check_does() {
+    let (apps, port) = vms::start(IPS);
+    let place = Place::new(HEALTH);
+    place.write_vms(&IPS, &get_every_second(port, "failureThreshold: 1"));
+    let mut mesh = place.serve();
+    mesh.wait_for_metric("targets{verdict=\"passing\"}", |count| count == 2);
+    apps[0].say(500);
+    mesh.wait_for(&IPS[1..]);
+    mesh.server.signal(Signal::TERM);
+    mesh.server.wait_for_log(&["shutting down"]);
+    mesh.server.signal(Signal::TERM);
+    mesh.server.wait_for_end();
+    let saved = fs::read(mesh.place.path("health.json")).expect("verdicts are saved");
+    let mut saved: Value = serde_json::from_slice(&saved).expect("JSON");
+    let at = saved["at"].as_u64().expect("seconds");
+    saved["at"] = (at - 11 * 60).into();
+    mesh.place.write("health.json", &saved.to_string());
+    // Nothing is observed of either: both are in, as if nobody had ever looked.
+    apps.iter().for_each(vms::App::hang);
+    mesh.server = Server::start(mesh.place.command());
+    mesh.assert_answers(&IPS);
+    assert_eq!(mesh.health_metric("targets{verdict=\"pending\"}"), 2);
+    // That the check is right is known: who fails it is believed, though it has passed for nobody since.
+    mesh.server.signal(Signal::KILL);
+    mesh.server.wait_for_end();
+    mesh.place.write("health.json", &saved.to_string());
+    for app in &apps {
+        app.say(500);
+    }
+    mesh.server = Server::start(mesh.place.command());
+    mesh.wait_for_metric("held_endpoints{why=\"last\"}", |held| held == 2);
+    assert_eq!(mesh.health_metric("checks_unproven"), 0);
 }

@@ -1,5 +1,7 @@
 //! While the server runs: VMs that fail and recover, come and go, and are edited.
 
+use std::time::{Duration, SystemTime};
+
 use crate::{
     fleet::closed_port,
     mesh::{HOST, Place, get_every_second, named},
@@ -37,6 +39,29 @@ fn the_last_ones_stay_whatever_they_say() {
     mesh.wait_for(&IPS);
     apps[2].say(200);
     mesh.wait_for(&IPS[2..]);
+}
+
+#[test]
+fn metrics_count_who_answers_only_because_nobody_else_is_there() {
+    const OTHER: &str = "others.mesh.example";
+    let (apps, port) = vms::start(IPS);
+    let stanza = get_every_second(port, "failureThreshold: 1");
+    let place = Place::new("startWithin: 1m");
+    place.write_service("others", OTHER);
+    place.write_vms(&IPS[..2], &stanza);
+    // Another host has one of the two addresses, and a third one that is well.
+    place.write_vm("again", "others", IPS[0], &stanza);
+    place.write_vm("well", "others", IPS[2], &stanza);
+    let mesh = place.serve();
+    assert_eq!(mesh.health_metric("held_endpoints{why=\"last\"}"), 0);
+    apps[0].say(500);
+    apps[1].say(500);
+    mesh.wait_for_metric("held_endpoints{why=\"last\"}", |held| held == 2);
+    mesh.assert_answers(&IPS[..2]);
+    mesh.wait_for_host(OTHER, &IPS[2..]);
+    apps[1].say(200);
+    mesh.wait_for_metric("held_endpoints{why=\"last\"}", |held| held == 0);
+    mesh.assert_answers(&IPS[1..2]);
 }
 
 #[test]
@@ -182,4 +207,105 @@ fn two_hosts_share_the_probes_of_a_vm_and_flip_together() {
     mesh.place.write_vm("more", "others", IPS[1], &other);
     mesh.wait_for_metric("targets{verdict=\"passing\"}", |count| count == 2);
     assert_eq!(mesh.health_metric("targets{verdict=\"failing\"}"), 1);
+}
+
+#[test]
+fn the_delay_of_a_check_counts_from_when_the_object_was_made() {
+    let (apps, port) = vms::start(IPS);
+    let stanza = get_every_second(port, "initialDelaySeconds: 600");
+    // The first two are checked by the configuration, and say nothing of health themselves.
+    let rule = format!("{{name: orders, match: {{kinds: [WorkloadEntry]}}, probe: {stanza}}}");
+    let place = Place::new(&format!("startWithin: 1s, checks: [{rule}]"));
+    let mesh = place.serve();
+    let now = SystemTime::now();
+    let hour = Duration::from_hours(1);
+    for (ip, created) in [(IPS[0], now - hour), (IPS[1], now)] {
+        let name = named(ip);
+        let created = humantime::format_rfc3339_seconds(created);
+        mesh.place.write(
+            &format!("zones/vm-{name}.yaml"),
+            &format!(
+                "apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata:
+  name: {name}
+  namespace: shop
+  creationTimestamp: '{created}'
+  labels: {{app: orders}}
+spec: {{address: {ip}}}
+"
+            ),
+        );
+    }
+    // Endpoints that stand in a ServiceEntry are as old as that.
+    let created = humantime::format_rfc3339_seconds(now - hour);
+    mesh.place.write(
+        "zones/inline.yaml",
+        &format!(
+            "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata:
+  name: inline
+  namespace: shop
+  creationTimestamp: '{created}'
+  annotations: {{meshdns.io/probe: '{stanza}'}}
+spec:
+  hosts: [inline.mesh.example]
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  resolution: STATIC
+  endpoints: [{{address: {}}}]
+",
+            IPS[2]
+        ),
+    );
+    mesh.wait_for(&IPS[..1]);
+    mesh.wait_for_host("inline.mesh.example", &IPS[2..]);
+    apps[0].wait_for_probes(3);
+    assert_eq!(apps[1].probes(), 0);
+    mesh.assert_answers(&IPS[..1]);
+}
+
+#[test]
+fn a_vm_that_comes_and_goes_has_to_pass_twice_as_often_each_time() {
+    let (apps, port) = vms::start([IPS[0], IPS[1]]);
+    let place = Place::new("startWithin: 1m");
+    place.write_vms(&IPS[..2], &get_every_second(port, "failureThreshold: 1"));
+    let mesh = place.serve();
+    for passes in [1, 1, 2, 4, 8] {
+        apps[0].say(500);
+        mesh.wait_for(&IPS[1..2]);
+        let before = apps[0].probes();
+        apps[0].say(200);
+        mesh.wait_for(&IPS[..2]);
+        // More of them where the machine is busy, and one may have been under way.
+        assert!(apps[0].probes() - before + 1 >= passes, "{passes}");
+    }
+    assert_eq!(mesh.health_metric("transitions_total{to=\"failing\"}"), 5);
+}
+
+#[test]
+fn a_vm_of_fifty_hosts_is_probed_once_and_costs_no_other_host_anything() {
+    let (apps, port) = vms::start(IPS);
+    let stanza = get_every_second(port, "failureThreshold: 1");
+    let place = Place::new("startWithin: 1m");
+    for number in 1..50 {
+        let name = format!("host{number}");
+        place.write_host(&name, "orders", &format!("{name}.mesh.example"));
+    }
+    place.write_vms(&IPS[..2], &stanza);
+    place.write_service("others", "others.mesh.example");
+    place.write_vm("other", "others", IPS[2], &stanza);
+    let mesh = place.serve();
+    assert_eq!(mesh.health_metric("targets{verdict=\"passing\"}"), 3);
+    let recompiled = || mesh.server.metric::<u64>("meshdns_hosts_recompiled_total");
+    let before = recompiled();
+    apps[0].say(500);
+    mesh.wait_for(&IPS[1..2]);
+    mesh.server
+        .wait("the status", || recompiled() >= before + 50);
+    for number in 1..50 {
+        let host = format!("host{number}.mesh.example");
+        assert_eq!(mesh.addresses_of(&host), mesh.addresses());
+    }
+    assert_eq!(recompiled(), before + 50);
 }

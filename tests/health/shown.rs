@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     mesh::{HOST, Mesh, Place, get_every_second, named},
@@ -60,6 +60,67 @@ fn the_page_is_there_where_the_configuration_wants_it_and_nowhere_else() {
     assert_eq!(page["targets"][0]["verdict"], "passing");
     assert_eq!(page["targets"][0]["outcome"], "in");
     assert_eq!(page["targets"][0]["check"], format!("GET :{port}/healthz"));
+}
+
+/// What `/api/health` says of the endpoints of the target at `ip`.
+fn endpoints(mesh: &Mesh, ip: &str) -> Value {
+    let page = mesh.server.get("/api/health");
+    let page: Value = serde_json::from_str(&page.body).expect("JSON");
+    let targets = page["targets"].as_array().expect("a list");
+    let target = targets.iter().find(|target| target["address"] == ip);
+    target.expect("it is probed")["endpoints"].clone()
+}
+
+/// Whether one of `endpoints` is the WorkloadEntry `name` in this state, for a reason that contains `why`.
+fn names(endpoints: &Value, name: &str, state: &str, why: &str) -> bool {
+    let mut endpoints = endpoints.as_array().into_iter().flatten();
+    endpoints.any(|endpoint| {
+        let told = endpoint["why"].as_str();
+        endpoint["kind"] == "WorkloadEntry"
+            && endpoint["namespace"] == "shop"
+            && endpoint["name"] == name
+            && endpoint["state"] == state
+            && told.is_some_and(|told| told.contains(why))
+    })
+}
+
+#[test]
+fn the_page_names_endpoints_and_says_what_persons_and_checks_come_to_for_them() {
+    let (apps, port) = vms::start(IPS);
+    let stanza = get_every_second(port, "failureThreshold: 1");
+    let place = Place::new("startWithin: 1m, api: on, overrides: overrides.yaml");
+    place.write_vms(&IPS, &stanza);
+    place.write_service("others", "others.mesh.example");
+    place.write_vm("again", "others", IPS[2], &stanza);
+    let mesh = place.serve();
+    // Where the machine is busy, the page comes without them.
+    let wait = |ip, name: &str, state: &str, why: &str| {
+        mesh.server.wait(&format!("{name} {state}, {why}"), || {
+            names(&endpoints(&mesh, ip), name, state, why)
+        });
+    };
+    let [first, second, third] = IPS.map(named);
+    wait(IPS[0], &first, "in", "check passes");
+    wait(IPS[2], &third, "in", "check passes");
+    mesh.server.wait("both of one address", || {
+        let both = endpoints(&mesh, IPS[2]);
+        let hosts = [&both[0], &both[1]].map(|endpoint| endpoint["hosts"][0].clone());
+        both[0]["name"] == "again"
+            && hosts == [json!("others.mesh.example."), format!("{HOST}.").into()]
+    });
+    mesh.place.write(
+        "overrides.yaml",
+        "- {match: WorkloadEntry shop/vm-127-8-6-1, state: drain, reason: CHG-1}\n",
+    );
+    wait(IPS[0], &first, "out", "(CHG-1)");
+    apps[1].say(500);
+    wait(IPS[1], &second, "out", "check fails");
+    apps[2].say(500);
+    wait(IPS[1], &second, "kept", "kept: all endpoints fail theirs");
+    let mut listed = mesh.place.command_of("health");
+    let listed = listed.args(["--server", &url(&mesh)]).output();
+    let told = line(&listed.expect("the binary runs"), IPS[0]);
+    assert!(told.contains(" out drained by "), "{told}");
 }
 
 #[test]

@@ -51,6 +51,11 @@ impl App {
         self.vm.connections()
     }
 
+    /// Waits until it has answered all that it was asked.
+    pub(crate) fn wait_for_ends(&self) {
+        self.vm.wait_for_ends();
+    }
+
     /// Waits until it was probed so many times more.
     pub(crate) fn wait_for_probes(&self, count: usize) {
         self.vm.wait_for_connections(self.probes() + count);

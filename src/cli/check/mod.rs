@@ -83,6 +83,7 @@ impl CheckArgs {
         } = load::load(&config)?;
         let mut diagnostics = pipeline.diagnostics().to_vec();
         diagnostics.extend(pipeline.mesh().unselected());
+        diagnostics.extend(pipeline.untied());
         diagnostics.sort();
         let diagnostics = in_order(diagnostics, self.strict);
         let summary = summary(&pipeline, &diagnostics, config.clusters.len());

@@ -172,15 +172,17 @@ impl DrainArgs {
     }
 }
 
+/// Where several clusters have an endpoint of the name, when all of them that are drained are safe to stop.
 fn safe_by(page: &HealthPage, endpoint: &str) -> Result<Option<SystemTime>, anyhow::Error> {
-    let mut drains = page.drains.iter();
-    let Some(drain) = drains.find(|drain| drain.endpoint == endpoint) else {
-        return Ok(None);
-    };
-    match humantime::parse_rfc3339(&drain.safe) {
-        Ok(safe) => Ok(Some(safe)),
-        Err(error) => bail!("the server says that it is safe {}: {error}", drain.safe),
+    let mut latest = None;
+    let drains = page.drains.iter();
+    for drain in drains.filter(|drain| drain.endpoint == endpoint) {
+        match humantime::parse_rfc3339(&drain.safe) {
+            Ok(safe) => latest = latest.max(Some(safe)),
+            Err(error) => bail!("the server says that it is safe {}: {error}", drain.safe),
+        }
     }
+    Ok(latest)
 }
 
 /// The endpoint as an override file names it: a WorkloadEntry is meant where no kind is named.

@@ -29,7 +29,7 @@ use crate::{
     config::Config,
     dns::Name,
     health::{HeldFor, Observation, Ruling, Target},
-    http::HealthPage,
+    http::{HealthPage, StateWord, TargetPage},
     pipeline::{CheckedEndpoint, Pipeline},
     select::{Candidate, Selection, Source},
 };
@@ -101,7 +101,7 @@ struct Report {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
-    /// `None` where only a server knows whose address it is.
+    /// `None` where only a server knows whose address it is, and does not say.
     endpoint: Option<String>,
     address: Option<IpAddr>,
     check: Option<String>,
@@ -177,14 +177,7 @@ impl HealthArgs {
         let mut reports = Vec::new();
         for server in &self.servers {
             let page = fetch(runtime, server)?;
-            let rows = page.targets.iter().map(|target| Row {
-                endpoint: None,
-                address: Some(target.address),
-                check: Some(target.check.clone()),
-                verdict: Some(target.verdict.clone()),
-                state: Some(state(&target.ruling())),
-                why: target.why.clone(),
-            });
+            let rows = page.targets.iter().flat_map(shown_rows);
             reports.push(Report {
                 source: Some(server.clone()),
                 at: Some(page.at.clone()),
@@ -279,6 +272,38 @@ fn row(
         state,
         why,
     }
+}
+
+/// The endpoints of a target as its server joins what is said of them; the target alone where it names none.
+fn shown_rows(target: &TargetPage) -> Vec<Row> {
+    let row = |endpoint, state, why: &str| Row {
+        endpoint,
+        address: Some(target.address),
+        check: Some(target.check.clone()),
+        verdict: Some(target.verdict.clone()),
+        state: Some(state),
+        why: why.to_owned(),
+    };
+    let endpoints = target.endpoints.as_deref().unwrap_or_default();
+    if endpoints.is_empty() {
+        return vec![row(None, state(&target.ruling()), &target.why)];
+    }
+    let mut rows: Vec<Row> = endpoints
+        .iter()
+        .map(|endpoint| {
+            // What follows from the check alone the target says in more words.
+            let why = match (endpoint.state, &endpoint.why) {
+                (StateWord::Out | StateWord::Kept, Some(why)) => why,
+                _ => &target.why,
+            };
+            row(Some(endpoint.to_string()), endpoint.state.as_str(), why)
+        })
+        .collect();
+    if target.more_endpoints > 0 {
+        let more = format!("and {} more", target.more_endpoints);
+        rows.push(row(Some(more), state(&target.ruling()), &target.why));
+    }
+    rows
 }
 
 fn known_row(endpoint: &CheckedEndpoint, known: &Known) -> Row {

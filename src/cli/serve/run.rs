@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    control,
+    control, descriptors,
     forward::{self, Forwarder, InForce},
     http::{self, Lifecycle, Pages},
     metrics::{ConfigReloads, Crowding, MetricsPage, Traffic},
@@ -90,6 +90,9 @@ fn forwarder(
 async fn serve(plan: Plan) -> Result<Exit, Failure> {
     raise_descriptor_limit();
     let config = &plan.config;
+    if let Some(health) = &config.health {
+        descriptors::set_aside_for(health.max_in_flight);
+    }
     let mut hangup = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
     let mut stop = Stop::new().context("watch for SIGTERM and SIGINT")?;
     let certificates = listen::certificates(config)?;

@@ -1,7 +1,7 @@
 use super::for_each_subject;
 use crate::{
     diagnostic::ObjectKey,
-    health::{Target, TargetId},
+    health::{Subject, Target, TargetId},
     pipeline::Pipeline,
 };
 
@@ -33,21 +33,33 @@ impl Pipeline {
     /// The endpoints that are checked, as they were at the last [`Pipeline::compile`], in the order of their names and addresses.
     pub fn checked_endpoints(&self) -> Vec<CheckedEndpoint> {
         let mut checked = Vec::new();
-        for (slot, targets) in &self.health.verdicts.targets {
-            for_each_subject(&self.mesh, *slot, |subject| {
-                let targets = targets.iter().filter(|(place, _)| *place == subject.place);
-                checked.extend(targets.filter_map(|(_, id)| {
-                    Some(CheckedEndpoint {
-                        key: subject.key.clone(),
-                        is_inline: subject.is_inline,
-                        id: *id,
-                        target: self.health.targets.get(*id)?.clone(),
-                    })
-                }));
-            });
-        }
+        for_each_checked(self, |_, endpoint| checked.push(endpoint));
         let order = |endpoint: &CheckedEndpoint| (endpoint.key.clone(), endpoint.target.address);
         checked.sort_by_cached_key(order);
         checked
+    }
+}
+
+/// Looks at each endpoint that is checked, in no order.
+pub(super) fn for_each_checked(
+    pipeline: &Pipeline,
+    mut look: impl FnMut(&Subject<'_>, CheckedEndpoint),
+) {
+    let health = &pipeline.health;
+    for slot in health.verdicts.targets.keys() {
+        for_each_subject(&pipeline.mesh, *slot, |subject| {
+            let Some(id) = health.verdicts.target(subject) else {
+                return;
+            };
+            if let Some(target) = health.targets.get(id) {
+                let endpoint = CheckedEndpoint {
+                    key: subject.key.clone(),
+                    is_inline: subject.is_inline,
+                    id,
+                    target: target.clone(),
+                };
+                look(subject, endpoint);
+            }
+        });
     }
 }

@@ -108,7 +108,10 @@ impl Pipeline {
             checked.push(Checked {
                 place: subject.place,
                 target: Target { address, probe },
-                created: subject.statement.map_or(0, |said| said.created),
+                created: match (self.mesh.holder(slot), subject.statement) {
+                    (Some(EndpointHolder::Service(service)), _) => service.created,
+                    (_, statement) => statement.map_or(0, |said| said.created),
+                },
             });
         });
         (checked, group)
@@ -143,6 +146,27 @@ pub(super) fn probe_of(
     (probe_by_rule(mesh, subject, policy), group)
 }
 
+/// Whether an endpoint has no check, and neither its object nor Istio says why, where probes of groups are checks of such endpoints.
+pub(super) fn may_be_untied(mesh: &Mesh, subject: &Subject<'_>, policy: &CheckPolicy) -> bool {
+    let is_tied = subject.notes.is_some_and(|notes| {
+        notes.probe.is_some()
+            || notes.workload_group.is_some()
+            || notes.registration_group.is_some()
+    });
+    !is_tied && counts_ties(subject, policy) && probe_by_rule(mesh, subject, policy).is_none()
+}
+
+/// Whether the probe of the group that an endpoint is tied to by Istio is a check of it.
+fn counts_ties(subject: &Subject<'_>, policy: &CheckPolicy) -> bool {
+    let is_reported = matches!(subject.excluded, Some(Exclusion::Unhealthy(_)))
+        || subject.statement.is_some_and(|said| said.reports_well);
+    match policy.workload_groups {
+        GroupProbes::Off => false,
+        GroupProbes::Unreported => !is_reported,
+        GroupProbes::All => true,
+    }
+}
+
 fn probe_by_rule(mesh: &Mesh, subject: &Subject<'_>, policy: &CheckPolicy) -> Option<Arc<Probe>> {
     let mut rules = policy.rules.iter();
     let rule = rules.find(|rule| {
@@ -159,14 +183,8 @@ fn probe_by_rule(mesh: &Mesh, subject: &Subject<'_>, policy: &CheckPolicy) -> Op
 /// The WorkloadGroup whose probe is meant for an endpoint: by an annotation, or by Istio's own tie where that counts.
 fn group_of(subject: &Subject<'_>, policy: &CheckPolicy) -> Option<ObjectKey> {
     let notes = subject.notes?;
-    let is_reported = matches!(subject.excluded, Some(Exclusion::Unhealthy(_)))
-        || subject.statement.is_some_and(|said| said.reports_well);
-    let counts_ties = match policy.workload_groups {
-        GroupProbes::Off => false,
-        GroupProbes::Unreported => !is_reported,
-        GroupProbes::All => true,
-    };
-    let tie = notes.registration_group.as_ref().filter(|_| counts_ties);
+    let tie = notes.registration_group.as_ref();
+    let tie = tie.filter(|_| counts_ties(subject, policy));
     let name = notes.workload_group.as_ref().or(tie)?;
     Some(ObjectKey {
         kind: Kind::WorkloadGroup,

@@ -14,8 +14,8 @@ use meshdns::{
         ProbeNote, WorkloadGroup,
     },
     mesh::{FileChange, Reading},
-    pipeline::{Pipeline, Policy, Report},
-    select::{Candidate, Gathering},
+    pipeline::{EndpointPlace, Pipeline, Policy, Report},
+    select::{Candidate, Gathering, Source},
 };
 use proptest::prelude::*;
 
@@ -81,6 +81,7 @@ fn group() -> impl Strategy<Value = Object> {
     (metadata(), port).prop_map(|(metadata, port)| {
         Object::WorkloadGroup(Box::new(WorkloadGroup {
             metadata,
+            labels: LabelMap::default(),
             probe: port.map(probe),
         }))
     })
@@ -227,6 +228,39 @@ fn told_of(pipeline: &Pipeline, host: &Name) -> (Gathering, Vec<String>) {
     (gathering, told)
 }
 
+/// What `/api/health` tells of endpoints; targets have other numbers in another pipeline.
+fn judged(pipeline: &Pipeline) -> Vec<String> {
+    let judged = pipeline.judged_endpoints().into_iter();
+    let told = judged.map(|judged| {
+        let (name, place, why) = (judged.endpoint.name(), judged.place, judged.why);
+        format!("{name} {:?} {place:?} {why:?}", judged.hosts)
+    });
+    let mut told: Vec<String> = told.collect();
+    told.sort();
+    told
+}
+
+/// Whether endpoints that have an address answer, by their names, for each host that looked at them.
+fn answers(pipeline: &Pipeline) -> BTreeMap<String, Vec<bool>> {
+    let mut answers = BTreeMap::<_, Vec<_>>::new();
+    for host in pipeline.mesh().hosts() {
+        let selection = pipeline.select(host).expect("a host");
+        for candidate in &selection.candidates {
+            let Some(address) = candidate.addresses.first() else {
+                continue;
+            };
+            let service = &selection.chosen[candidate.service].key;
+            let name = match &candidate.source {
+                Source::Workload(workload) => workload.key.to_string(),
+                Source::Inline(_) | Source::Addresses => format!("{service}/{address}"),
+            };
+            let is_in = candidate.excluded.is_none() || candidate.kept;
+            answers.entry(name).or_default().push(is_in);
+        }
+    }
+    answers
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -286,6 +320,18 @@ proptest! {
         prop_assert_eq!(&**incremental.snapshot(), &**rebuilt.snapshot());
         prop_assert_eq!(incremental.mesh().endpoint_counts(), rebuilt.mesh().endpoint_counts());
         prop_assert_eq!(incremental.diagnostics(), rebuilt.diagnostics());
+        prop_assert_eq!(incremental.last_ones_count(), rebuilt.last_ones_count());
+        prop_assert_eq!(judged(&incremental), judged(&rebuilt));
+        let answers = answers(&incremental);
+        for judged in incremental.judged_endpoints() {
+            let name = judged.endpoint.name();
+            let of_hosts = answers.get(&name).cloned().unwrap_or_default();
+            match judged.place {
+                EndpointPlace::Out => prop_assert!(!of_hosts.contains(&true), "{} is out", name),
+                EndpointPlace::Kept => prop_assert!(of_hosts.contains(&true) || of_hosts.is_empty(), "{} is kept", name),
+                EndpointPlace::In => prop_assert!(!of_hosts.contains(&false), "{} is in", name),
+            }
+        }
         let orders = |pipeline: &Pipeline| {
             let mut orders: Vec<String> = pipeline.orders().map(|order| format!("{order:?}")).collect();
             orders.sort();
