@@ -79,6 +79,12 @@ impl<'a> Reader<'a> {
         text: &'a str,
     ) {
         let stated = Stated { key, value, text };
+        if [HTTPS, TXT, GRPC_CONFIG, PTR].contains(&name) {
+            let message = format!(
+                "`{PREFIX}{name}` is read, and changes no answer yet: this version answers addresses alone"
+            );
+            findings.warning(key, code::OUR_ANNOTATION, message);
+        }
         let notes = &mut self.notes;
         let unreadable = match name {
             SHARE => {
@@ -244,7 +250,7 @@ fn check_group(group: &str, by: &ShareBy) -> Result<(), String> {
 }
 
 fn percent(text: &str) -> Result<Percent, String> {
-    if let Some(percent) = hundredths(text).and_then(Percent::from_hundredths) {
+    if let Some(percent) = Percent::from_text(text) {
         return Ok(percent);
     }
     let text = text.trim();
@@ -258,24 +264,13 @@ fn percent(text: &str) -> Result<Percent, String> {
     } else {
         let meant = text.trim_end_matches('%').trim();
         let meant = meant.replace(['O', 'o'], "0").replace(['l', 'I'], "1");
-        match hundredths(&meant).and_then(Percent::from_hundredths) {
+        match Percent::from_text(&meant) {
             Some(meant) => format!("{shown} is no number; did you mean `{meant}`?"),
             None => {
                 format!("{shown} is no number: write one from 0 to 100, with two decimals at most")
             }
         }
     })
-}
-
-/// The hundredths of a number with two decimals at most.
-fn hundredths(text: &str) -> Option<u16> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    if !digits(whole) || !digits(decimals) || decimals.len() > 2 {
-        return None;
-    }
-    let of_decimals: u16 = format!("{decimals:0<2}").parse().ok()?;
-    let of_whole = whole.parse::<u16>().ok()?.checked_mul(100)?;
-    of_whole.checked_add(of_decimals)
 }
 
 fn digits(text: &str) -> bool {
