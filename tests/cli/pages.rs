@@ -166,7 +166,13 @@ fn every_metric_is_documented_and_every_documented_one_is_there() {
     let made = made.expect("a certificate");
     place.write("tls.crt", &made.cert.pem());
     place.write("tls.key", &made.signing_key.serialize_pem());
-    let mut flags = vec!["--upstream", "192.0.2.1", "--listen", "tls://127.0.0.1:0"];
+    let mut flags = vec![
+        "zones",
+        "--upstream",
+        "192.0.2.1",
+        "--listen",
+        "tls://127.0.0.1:0",
+    ];
     flags.extend(["--tls-certificate", "tls.crt", "--tls-key", "tls.key"]);
     flags.extend(["--state-dir", "state"]);
     let mut documented = in_the_document(&repository_file("docs/metrics.md"));
@@ -194,6 +200,10 @@ answers:
     flags.extend(["--config", "meshdns.yaml"]);
     let server = serve(&place, &flags);
     ask(server.dns, "svc1.internal.com.").expect("an answer");
-    let page = server.get("/metrics").body;
+    // A file that was written a moment ago is read a moment later.
+    let page = until("the mesh is on the page", || {
+        let page = server.get("/metrics").body;
+        page.contains("meshdns_share_").then_some(page)
+    });
     assert_eq!(on_the_page(&page), documented);
 }
