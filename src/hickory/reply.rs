@@ -92,8 +92,8 @@ impl Reply {
         }
     }
 
-    /// Leaves addresses out where they don't fit and fewer do as well, else all records, and then an identifier that does not fit either. hickory's encoder
-    /// would leave out some records, and the OPT record.
+    /// Leaves addresses out where they don't fit and fewer do as well, else all records, and then an identifier that does not fit
+    /// either. hickory's encoder would leave out some records, and the OPT record.
     fn fit_datagram(
         &mut self,
         request: &Request,

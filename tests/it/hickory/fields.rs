@@ -1,9 +1,9 @@
 //! Two encoders of the same answers: all that is in a message must be equal, whatever is asked.
 
 use hickory_proto::op::{Message, ResponseCode};
-use meshdns::hickory::MeshHandler;
+use meshdns::{hickory::MeshHandler, manifest::MaxAddresses};
 
-use super::{Running, mesh};
+use super::{Running, mesh, mesh_of};
 use crate::transport::{self, ask_over_tcp, ask_over_udp};
 
 /// The options of an OPT record that queries bear; `None` where they have no OPT record.
@@ -158,6 +158,30 @@ fn what_does_not_fit_a_datagram_leaves_a_whole_message_and_comes_over_tcp() {
         let is_answered = edns.is_none_or(|edns| edns.version == 0);
         assert_eq!(whole.answers.len(), if is_answered { 100 } else { 0 });
         assert!(!whole.metadata.truncation);
+    }
+}
+
+#[test]
+fn as_many_addresses_come_as_fit_a_datagram() {
+    let snapshots = mesh_of(MaxAddresses::Fitting);
+    let theirs = Running::start(MeshHandler::new(snapshots.clone()));
+    let mut ours = (transport::UDP.start)(snapshots);
+    for edns in EDNS {
+        let query = query("many.internal.com", 1, 1, 0, edns);
+        let messages = [ask_over_udp(theirs.udp, &query), ours.ask(&query)];
+        // Which ones is random for each question.
+        let [said, expected] = messages.map(|bytes| {
+            let message = Message::from_vec(&bytes).expect("a well-formed reply");
+            (message.metadata.truncation, message.answers.len())
+        });
+        assert_eq!(said.0, expected.0);
+        // hickory writes one name out that we compress, in the place of at most two addresses.
+        assert!(
+            (expected.1.saturating_sub(2)..=expected.1).contains(&said.1),
+            "{said:?} {expected:?}"
+        );
+        let is_answered = edns.is_none_or(|edns| edns.version == 0);
+        assert_eq!(said.1 >= 27, is_answered, "{said:?}");
     }
 }
 

@@ -19,10 +19,9 @@ use hickory_server::{
     zone_handler::AxfrPolicy, zone_handler::ZoneType,
 };
 use meshdns::{
-    manifest,
+    manifest::{self, MaxAddresses},
     mesh::{FileChange, Reading},
     pipeline::{Pipeline, Policy},
-    select::WhenAllUnhealthy,
     zone::{Identity, Settings, Snapshot},
 };
 use tokio::{
@@ -77,6 +76,11 @@ impl Running {
 /// `internal.com` is a declared zone and others answer for all else; there are a host with few addresses, one with many,
 /// one that is left to others, and one outside of the zone.
 fn mesh() -> Arc<ArcSwap<Snapshot>> {
+    mesh_of(MaxAddresses::All)
+}
+
+/// The same where an answer holds at most so many addresses.
+fn mesh_of(max_addresses: MaxAddresses) -> Arc<ArcSwap<Snapshot>> {
     let entry = |host: &str, resolution: &str, addresses: &[String]| {
         let endpoints = addresses
             .iter()
@@ -105,10 +109,11 @@ fn mesh() -> Arc<ArcSwap<Snapshot>> {
         )),
     };
     let mut pipeline = Pipeline::new(Policy {
-        settings: Arc::new(settings()),
-        when_all_unhealthy: WhenAllUnhealthy::None,
-        checks: None,
-        traffic: Arc::default(),
+        settings: Arc::new(Settings {
+            max_addresses,
+            ..settings()
+        }),
+        ..Policy::default()
     });
     let report = pipeline.apply(vec![change], SystemTime::UNIX_EPOCH);
     assert!(
