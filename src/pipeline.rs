@@ -402,27 +402,12 @@ impl Pipeline {
                 kept,
                 shares,
             } = compiled.unwrap_or_default();
-            if shares.is_empty() {
-                if self.shares.contains_key(host) {
-                    Arc::make_mut(&mut self.shares).remove(host);
-                }
-            } else if self.shares.get(host) != Some(&shares) {
-                Arc::make_mut(&mut self.shares).insert(host.clone(), shares);
-            }
+            self.set_shares(host, shares);
             self.health.last_ones.set(host, kept);
             if !of_host.is_empty() || !self.uses.is_empty() {
                 names.push((host, of_host));
             }
-            let before = if remarks.is_empty() {
-                self.remarks.remove(host).unwrap_or_default()
-            } else {
-                let before = self.remarks.insert(host.clone(), remarks.clone());
-                before.unwrap_or_default()
-            };
-            if before != remarks {
-                news.said.extend(remarks);
-                news.withdrawn.extend(before);
-            }
+            self.set_remarks(host, remarks, &mut news);
             updates.push((host.clone(), compiled));
         }
         let diagnostics = self.diagnostics.replace(news.said, &news.withdrawn);
@@ -467,6 +452,29 @@ impl Pipeline {
             orders,
             diagnostics,
             mended: news.mended,
+        }
+    }
+
+    fn set_shares(&mut self, host: &Name, shares: Vec<GroupShare>) {
+        if shares.is_empty() {
+            if self.shares.contains_key(host) {
+                Arc::make_mut(&mut self.shares).remove(host);
+            }
+        } else if self.shares.get(host) != Some(&shares) {
+            Arc::make_mut(&mut self.shares).insert(host.clone(), shares);
+        }
+    }
+
+    fn set_remarks(&mut self, host: &Name, remarks: Vec<Diagnostic>, news: &mut News) {
+        let before = if remarks.is_empty() {
+            self.remarks.remove(host).unwrap_or_default()
+        } else {
+            let before = self.remarks.insert(host.clone(), remarks.clone());
+            before.unwrap_or_default()
+        };
+        if before != remarks {
+            news.said.extend(remarks);
+            news.withdrawn.extend(before);
         }
     }
 

@@ -21,19 +21,7 @@ pub(super) fn encode(
         .take(MAX_HOSTS)
         .map(|(host, groups)| (host.to_string().trim_end_matches('.').to_owned(), groups))
         .collect();
-    let ratios: [(&str, &str, fn(&GroupShare) -> f64); 2] = [
-        (
-            "share_wanted_ratio",
-            "The part of a host's questions that a group is to have. The first 1000 hosts.",
-            |group| group.wanted,
-        ),
-        (
-            "share_effective_ratio",
-            "The part of a host's questions that a group has, by its health.",
-            |group| group.effective,
-        ),
-    ];
-    for (name, help, value) in ratios {
+    let mut ratios = |name, help, value: fn(&GroupShare) -> f64| {
         let mut family = page.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (host, groups) in &hosts {
             for group in *groups {
@@ -41,7 +29,18 @@ pub(super) fn encode(
                 ConstGauge::new(value(group)).encode(family.encode_family(&labels)?)?;
             }
         }
-    }
+        Ok(())
+    };
+    ratios(
+        "share_wanted_ratio",
+        "The part of a host's questions that a group is to have. The first 1000 hosts.",
+        |group| group.wanted,
+    )?;
+    ratios(
+        "share_effective_ratio",
+        "The part of a host's questions that a group has, by its health.",
+        |group| group.effective,
+    )?;
     let mut family = page.encode_descriptor(
         "share_endpoints",
         "Endpoints of a group that has a share: in, or only lacking health.",
