@@ -402,12 +402,12 @@ impl Pipeline {
                 kept,
                 shares,
             } = compiled.unwrap_or_default();
-            self.set_shares(host, shares);
+            set_shares(&mut self.shares, host, shares);
             self.health.last_ones.set(host, kept);
             if !of_host.is_empty() || !self.uses.is_empty() {
                 names.push((host, of_host));
             }
-            self.set_remarks(host, remarks, &mut news);
+            set_remarks(&mut self.remarks, host, remarks, &mut news);
             updates.push((host.clone(), compiled));
         }
         let diagnostics = self.diagnostics.replace(news.said, &news.withdrawn);
@@ -452,29 +452,6 @@ impl Pipeline {
             orders,
             diagnostics,
             mended: news.mended,
-        }
-    }
-
-    fn set_shares(&mut self, host: &Name, shares: Vec<GroupShare>) {
-        if shares.is_empty() {
-            if self.shares.contains_key(host) {
-                Arc::make_mut(&mut self.shares).remove(host);
-            }
-        } else if self.shares.get(host) != Some(&shares) {
-            Arc::make_mut(&mut self.shares).insert(host.clone(), shares);
-        }
-    }
-
-    fn set_remarks(&mut self, host: &Name, remarks: Vec<Diagnostic>, news: &mut News) {
-        let before = if remarks.is_empty() {
-            self.remarks.remove(host).unwrap_or_default()
-        } else {
-            let before = self.remarks.insert(host.clone(), remarks.clone());
-            before.unwrap_or_default()
-        };
-        if before != remarks {
-            news.said.extend(remarks);
-            news.withdrawn.extend(before);
         }
     }
 
@@ -527,6 +504,40 @@ impl Pipeline {
             compiled,
             kept,
         }
+    }
+}
+
+/// Notes what the groups of a host have, `shares` being empty where nobody asks for any.
+fn set_shares(
+    known: &mut Arc<BTreeMap<Name, Vec<GroupShare>>>,
+    host: &Name,
+    shares: Vec<GroupShare>,
+) {
+    if shares.is_empty() {
+        if known.contains_key(host) {
+            Arc::make_mut(known).remove(host);
+        }
+    } else if known.get(host) != Some(&shares) {
+        Arc::make_mut(known).insert(host.clone(), shares);
+    }
+}
+
+/// Notes what is noteworthy about a host, and what of that is news.
+fn set_remarks(
+    known: &mut HashMap<Name, Vec<Diagnostic>>,
+    host: &Name,
+    remarks: Vec<Diagnostic>,
+    news: &mut News,
+) {
+    let before = if remarks.is_empty() {
+        known.remove(host).unwrap_or_default()
+    } else {
+        let before = known.insert(host.clone(), remarks.clone());
+        before.unwrap_or_default()
+    };
+    if before != remarks {
+        news.said.extend(remarks);
+        news.withdrawn.extend(before);
     }
 }
 

@@ -130,8 +130,10 @@ impl Percent {
             return None;
         }
         let tenth = if decimals.len() == 1 { 10 } else { 1 };
-        let hundredths = whole.parse::<u16>().ok()? * 100 + decimals.parse::<u16>().ok()? * tenth;
-        Self::from_hundredths(hundredths)
+        // Three digits are more hundredths than fit 16 bits.
+        let whole = whole.parse::<u16>().ok()?.checked_mul(100)?;
+        let decimals = decimals.parse::<u16>().ok()? * tenth;
+        Self::from_hundredths(whole.checked_add(decimals)?)
     }
 
     /// In hundredths of a percent.

@@ -136,6 +136,8 @@ mod tests {
         check::<PartOfHundred>("33.33", true);
         check::<PartOfHundred>("33.333", false);
         check::<PartOfHundred>("100.01", false);
+        check::<PartOfHundred>("999", false);
+        check::<PartOfHundred>("655.99", false);
         check::<PartOfHundred>("1O", false);
         check::<ForwarderRule>("auto", true);
         check::<ForwarderRule>("10.96.0.0/24", true);
