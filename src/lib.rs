@@ -174,7 +174,7 @@
 //! without memory, and nothing is stored for a client. Shares follow health without a clock, so that replicas agree.
 //! Who asks is looked up for hosts whose answer depends on it, and for forwarded names: the query is answered for a client, and again
 //! where the snapshot knows the asker for a forwarder ([`zone::Snapshot::asker`]). Forwarders are found in the mesh, so the snapshot has
-//! them and not the shell. Cost: a forwarder's question for such a host is answered twice, some 100 instructions.
+//! them and not the shell. Cost: a forwarder's question for such a host is answered twice.
 //!
 //! **An answer holds what fits** ([`manifest::MaxAddresses`]): a stub that never asks over TCP gets some addresses instead of none, each as often as
 //! any other. Cost: an answer tells no longer that there are more.

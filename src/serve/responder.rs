@@ -201,11 +201,15 @@ impl Replies {
         if answer.depends_on_asker() || forwards && answer.others.is_some() {
             // Nobody looks who asks where that does not matter.
             terms.asker = snapshot.asker((*client).into());
-            query = asking.insert(Query {
-                asker: terms.asker,
-                ..*query
-            });
-            answer = crate::answer::answer(snapshot, query);
+            if terms.asker != query.asker {
+                query = asking.insert(Query {
+                    asker: terms.asker,
+                    ..*query
+                });
+                if answer.depends_on_asker() {
+                    answer = crate::answer::answer(snapshot, query);
+                }
+            }
         }
         let served = forwards
             .then(|| forwarder_for(&mut self.forwarder, (*client).into()))
