@@ -14,6 +14,7 @@ mod octets;
 mod records;
 mod shard;
 mod snapshot;
+mod views;
 
 pub use crate::authority::Authority;
 pub use compile::{Compiled, compile, oversize};
@@ -22,3 +23,4 @@ pub use editor::{Change, Editor};
 pub use node::{Below, Here, Node};
 pub use records::{AddressRecords, HostRecords, RRset, RRsets};
 pub use snapshot::{Found, Identity, Owner, Settings, Snapshot};
+pub use views::ViewId;
