@@ -109,6 +109,8 @@ pub struct Answers {
     pub traffic: TrafficPolicy,
     /// The networks of those who ask for others.
     pub forwarders: Vec<IpNet>,
+    /// The networks of those of them who are believed for whom they ask.
+    pub trusted_forwarders: Vec<IpNet>,
     /// Whether Pods that ask for others are found by their labels.
     pub finds_forwarders: bool,
 }
@@ -140,8 +142,12 @@ pub(super) fn resolve(
         (keys.network.0, said)
     });
     let network = |rule: &ForwarderRule| match rule {
-        ForwarderRule::Network(network) => Some(network.0),
+        ForwarderRule::Network(network) | ForwarderRule::Trusted(network) => Some(network.0),
         ForwarderRule::Auto => None,
+    };
+    let trusted = |rule: &ForwarderRule| match rule {
+        ForwarderRule::Trusted(network) => Some(network.0),
+        ForwarderRule::Network(_) | ForwarderRule::Auto => None,
     };
     Answers {
         when_all_unhealthy: keys
@@ -168,6 +174,7 @@ pub(super) fn resolve(
             clients: Arc::new(ClientNetworks::new(clients)),
         },
         finds_forwarders: forwarders.contains(&ForwarderRule::Auto),
+        trusted_forwarders: forwarders.iter().filter_map(trusted).collect(),
         forwarders: forwarders.iter().filter_map(network).collect(),
     }
 }
