@@ -208,7 +208,7 @@ pub fn explain(
         near::hosts(pipeline.mesh(), name)
     };
     let query = Query {
-        asker: seen_by,
+        asker: &seen_by,
         ..Query::of(name, record_type)
     };
     let answer = answer::answer(snapshot, &query);

@@ -176,6 +176,16 @@
 //! where the snapshot knows the asker for a forwarder ([`zone::Snapshot::asker`]). Forwarders are found in the mesh, so the snapshot has
 //! them and not the shell. Cost: a forwarder's question for such a host is answered twice.
 //!
+//! **Near endpoints are a share of their own.** Which part of a zone's questions its endpoints carry is computed when a host is compiled
+//! (`select/split/nearness`), once for each zone and region that the host has endpoints in, and never for a client: a query brings
+//! where it is asked from, and a table is looked up. Where an address is, and whose, is known for all Pods and WorkloadEntries while
+//! an answer depends on it ([`mesh::Residents`]), and not otherwise.
+//!
+//! **A view is a snapshot** (`pipeline/views`). What `exportTo` keeps from a client has to be absent for it, with all that absence means for the
+//! names above and below, the zones and the wildcards; so a namespace that sees something of its own has a snapshot of its own, edited as
+//! the public one is, and the law is that it answers as a mesh without what is hidden. Cost: such a namespace holds the names of the mesh
+//! once more, and, while there are views, each query is answered for a client and then for who it is.
+//!
 //! **An answer holds what fits** ([`manifest::MaxAddresses`]): a stub that never asks over TCP gets some addresses instead of none, each as often as
 //! any other. Cost: an answer tells no longer that there are more.
 //!

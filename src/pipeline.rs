@@ -209,6 +209,7 @@ impl Pipeline {
         if self.mesh.take_forwarders_changed() {
             self.set_forwarders();
         }
+        self.mesh.settle_nodes();
         self.follow_residents();
         let affected = self.mesh.take_affected();
         self.recompile(affected, now)

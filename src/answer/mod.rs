@@ -106,7 +106,7 @@ pub enum Outcome<'s> {
     NotReady,
 }
 
-/// Answers `query` from `snapshot`.
+/// Answers `query` from `snapshot`, which is what its asker sees ([`Snapshot::seen_by`]).
 pub fn answer<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'s> {
     let mut answer = without_identifier(snapshot, query);
     if query.edns.is_some_and(|edns| edns.nsid) {
@@ -131,7 +131,6 @@ fn without_identifier<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'
     if !snapshot.is_ready() {
         return Answer::outside_zones(Outcome::NotReady);
     }
-    let snapshot = snapshot.seen_by(query.asker);
     let found = snapshot.find(query.name);
     let mut answer = of_mesh(snapshot, query, found);
     if !snapshot.answers_alone() {
@@ -292,7 +291,7 @@ fn draw<'s>(
         turn,
         ..
     } = *query;
-    match records.drawn(draws, record_type, asker, turn, max_addresses) {
+    match records.drawn(draws, record_type, *asker, turn, max_addresses) {
         Some(addresses) => Outcome::Addresses(addresses),
         // Some of its addresses are answered, if of the other family alone.
         None => Outcome::NoData(snapshot.soa_behind_owner()),

@@ -85,7 +85,7 @@ impl Rig {
         patience: Duration,
         told: Vec<ClusterEvent>,
     ) -> Self {
-        let scopes = Kind::ALL.map(scope).to_vec();
+        let scopes = Kind::OF_CLUSTERS.map(scope).to_vec();
         let (inbox, teller) = Inbox::new(Cluster::only("prod"), scopes);
         tell(&teller, told);
         let options = Options {

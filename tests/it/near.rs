@@ -11,6 +11,7 @@ use std::{
 
 use meshdns::{
     answer::{Outcome, Query, answer},
+    diagnostic::Kind,
     dns::{Name, RecordType},
     manifest,
     mesh::{FileChange, Locality, Reading},
@@ -102,7 +103,7 @@ fn asked(pipeline: &Pipeline, client: &str) -> BTreeMap<String, u32> {
     for step in 0..TURNS {
         let query = Query {
             turn: step * (u32::MAX / TURNS) + u32::MAX / TURNS / 2,
-            asker: pipeline.snapshot().asker(client),
+            asker: &pipeline.snapshot().asker(client),
             ..Query::of(&name, RecordType::A)
         };
         let answered = answer(pipeline.snapshot(), &query);
@@ -275,4 +276,36 @@ fn without_a_host_that_asks_for_it_nobody_notes_who_has_which_address() {
     check(&pipeline, "10.0.3.1", &[("10.0.3.1", 100)]);
     apply(&mut pipeline, &zones);
     assert!(pipeline.mesh().residents().is_none());
+}
+
+#[test]
+fn a_pod_without_labels_is_where_its_node_is_as_long_as_there_is_one() {
+    let on_node = |address: &str, labels: &str| {
+        pod(address, labels).replace("status: {", "spec: {nodeName: node-1}\nstatus: {")
+    };
+    let node = |zone: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Node\nmetadata:\n  name: node-1\n  labels: {{topology.kubernetes.io/region: eu, topology.kubernetes.io/zone: {zone}}}\n\
+             spec: {{podCIDR: 10.244.0.0/24}}\nstatus: {{conditions: [{{type: Ready, status: \"True\"}}]}}\n"
+        )
+    };
+    let pods = service(NEAR)
+        + &on_node("10.244.0.1", "")
+        + &on_node("10.244.0.2", ", istio-locality: us.us-1")
+        + &pod("10.244.0.3", "");
+    let all = "10.244.0.1 10.244.0.2 10.244.0.3";
+    let mut pipeline = load(policy(TrafficPolicy::default()), &pods);
+    check(&pipeline, OF_EU_1, &[(all, 100)]);
+    apply(&mut pipeline, &format!("{pods}{}", node("eu-1")));
+    check(&pipeline, OF_EU_1, &[("10.244.0.1", 100)]);
+    // As a client, too.
+    check(&pipeline, "10.244.0.1", &[("10.244.0.1", 100)]);
+    check(&pipeline, "10.244.0.2", &[("10.244.0.2", 100)]);
+    assert_eq!(pipeline.mesh().object_counts()[&Kind::Node], 1);
+    apply(&mut pipeline, &format!("{pods}{}", node("eu-2")));
+    check(&pipeline, "10.244.0.1", &[("10.244.0.1", 100)]);
+    check(&pipeline, OF_EU_1, &[("10.244.0.1", 100)]); // of its region
+    apply(&mut pipeline, &pods);
+    check(&pipeline, OF_EU_1, &[(all, 100)]);
+    check(&pipeline, "10.244.0.1", &[(all, 100)]);
 }

@@ -175,7 +175,7 @@ fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000)
 }
 
-fn query(name: &Name, record_type: RecordType, asker: Asker, turn: u32) -> Query<'_> {
+fn query<'q>(name: &'q Name, record_type: RecordType, asker: &'q Asker, turn: u32) -> Query<'q> {
     Query {
         turn,
         asker,
@@ -208,7 +208,10 @@ fn count(pipeline: &Pipeline, host: &str, record_type: RecordType, client: Optio
     let mut counts = Counts::default();
     for step in 0..TURNS {
         let turn = step * (u32::MAX / TURNS) + u32::MAX / TURNS / 2;
-        let answered = answer(pipeline.snapshot(), &query(&name, record_type, asker, turn));
+        let answered = answer(
+            pipeline.snapshot(),
+            &query(&name, record_type, &asker, turn),
+        );
         let addresses = addresses_of(&answered);
         counts.answers += 1;
         *counts.sizes.entry(addresses.len()).or_default() += 1;
@@ -576,7 +579,7 @@ fn written(pipeline: &Pipeline, record_type: RecordType, limit_bytes: usize) -> 
     question.extend(Class::IN.0.to_be_bytes());
     let query = Query {
         question: &question,
-        ..query(&name, record_type, Asker::DIRECT, 7)
+        ..query(&name, record_type, &Asker::DIRECT, 7)
     };
     let mut out = Vec::new();
     let written = wire::write(

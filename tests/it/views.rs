@@ -93,11 +93,12 @@ fn load(policy: Policy, text: &str) -> Pipeline {
 fn asked(pipeline: &Pipeline, client: &str, name: &str) -> Result<Vec<IpAddr>, Rcode> {
     let name: Name = name.parse().expect("a name");
     let snapshot = pipeline.snapshot();
+    let asker = snapshot.asker(client.parse().expect("an address"));
     let query = Query {
-        asker: snapshot.asker(client.parse().expect("an address")),
+        asker: &asker,
         ..Query::of(&name, RecordType::A)
     };
-    let answered = answer(snapshot, &query);
+    let answered = answer(snapshot.seen_by(asker), &query);
     let Outcome::Addresses(addresses) = answered.outcome else {
         return Err(answered.outcome.rcode());
     };
