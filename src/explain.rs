@@ -89,6 +89,8 @@ impl From<answer::Outcome<'_>> for Outcome {
         match outcome {
             answer::Outcome::Addresses(_)
             | answer::Outcome::NameServers { .. }
+            | answer::Outcome::Services(_)
+            | answer::Outcome::Encoded { .. }
             | answer::Outcome::Soa(_)
             | answer::Outcome::Minimal(_)
             | answer::Outcome::Identity(_) => Self::Answer,
@@ -238,7 +240,7 @@ fn via(snapshot: &Snapshot, name: &Name) -> Via {
 fn zone(snapshot: &Snapshot, name: &Name) -> Option<Zone> {
     let apex_at = match snapshot.find(name.as_wire()) {
         Found::Name(owner) => owner.apex_at,
-        Found::NoName { apex_at } => apex_at,
+        Found::Made { apex_at, .. } | Found::NoName { apex_at } => apex_at,
         Found::NotOurs { .. } => return None,
     };
     let apex = Name::from_lowercase_wire(&name.as_wire()[apex_at..]);

@@ -482,8 +482,10 @@ impl Pipeline {
         let compiled_choice = known.or(own.as_ref())?;
         let mut remarks = select::remarks(host, choice, &compiled_choice.gathering);
         remarks.extend(zone::oversize(host, answering, &compiled_choice.compiled));
+        let chosen = &choice.chosen;
+        let compiled = &compiled_choice.compiled;
         Some(Host {
-            compiled: Some(compiled_choice.compiled.clone()),
+            compiled: Some(zone::compile_host(host, chosen, compiled, &self.policy.settings)),
             remarks,
             names: compiled_choice.gathering.names.clone(),
             kept: compiled_choice.kept.clone(),
@@ -498,6 +500,7 @@ impl Pipeline {
         let mut gathering = select::gather(&self.view(), host, choice);
         let compiled = zone::compile(&gathering, &self.policy.settings);
         gathering.addresses = Vec::new();
+        gathering.targets = None;
         let kept = self.health.last_ones(&self.mesh, choice, gathering.kept);
         CompiledChoice {
             gathering,

@@ -29,6 +29,7 @@ mod parse;
 mod record;
 mod refusal;
 mod relay;
+mod services;
 #[cfg(test)]
 mod tests;
 mod transport_options;

@@ -7,18 +7,27 @@
 //! Never reads a file, a clock or a random number: equal inputs give equal snapshots.
 
 mod compile;
+mod dashed;
 mod draws;
 mod editor;
+mod made;
 mod node;
 mod octets;
 mod records;
+mod service_records;
+mod services;
 mod shard;
 mod snapshot;
+mod texts;
 
 pub use crate::authority::Authority;
-pub use compile::{Compiled, compile, oversize};
+pub use compile::{Compiled, compile, compile_host, oversize};
+pub use dashed::DashedLabel;
 pub use draws::{Asker, Draws};
 pub use editor::{Change, Editor};
+pub use made::{Made, MadeRecords};
 pub use node::{Below, Here, Node};
 pub use records::{AddressRecords, HostRecords, RRset, RRsets};
+pub use service_records::{ServiceRecord, ServiceRecords};
+pub use services::{EndpointAt, Services};
 pub use snapshot::{Found, Identity, Owner, Settings, Snapshot};

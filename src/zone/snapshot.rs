@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::{
     draws::Asker,
+    made::{Made, made_below, may_be_made},
     node::Node,
     records::{RRsets, push_behind_owner, push_record},
     shard::{self, Entry, Held, Shard},
@@ -126,6 +127,15 @@ pub(super) struct Edit {
 pub enum Found<'s> {
     /// The name exists, by itself or through a wildcard.
     Name(Owner<'s>),
+    /// The name exists below a host, and is made from it.
+    Made {
+        /// Where in the asked name the zone's apex begins.
+        apex_at: usize,
+        /// Where in it the host begins.
+        host_at: usize,
+        /// What it is.
+        made: Made,
+    },
     /// The name is in one of our zones and doesn't exist.
     NoName {
         /// Where in the asked name the zone's apex begins.
@@ -206,7 +216,12 @@ impl Snapshot {
     /// [RFC 1034 §4.3.2]: https://www.rfc-editor.org/rfc/rfc1034#section-4.3.2
     pub fn find(&self, name: &[u8]) -> Found<'_> {
         match self.entry(name) {
-            Some(entry) => self.found(entry.here(), entry.apex_at.into()),
+            Some(entry) => match entry.here() {
+                here @ (Held::Nothing | Held::CopyOf(_)) if may_be_made(name) => self
+                    .find_made(name)
+                    .unwrap_or_else(|| self.found(here, entry.apex_at.into())),
+                here => self.found(here, entry.apex_at.into()),
+            },
             None => self.find_above(name),
         }
     }
@@ -220,6 +235,12 @@ impl Snapshot {
                 continue;
             };
             let apex_at = at + usize::from(entry.apex_at);
+            if entry.is_host()
+                && may_be_made(name)
+                && let Some(made) = made_below(&entry, name, at)
+            {
+                return made;
+            }
             return match entry.below() {
                 Held::Nothing => Found::NoName { apex_at },
                 below => self.found(below, apex_at),
@@ -270,10 +291,21 @@ impl Snapshot {
             Found::NotOurs { .. } => return Verdict::Others,
             Found::Name(Owner { records, apex_at }) => {
                 let zone = self.zone_at(&name[*apex_at..]);
-                if records.is_some() {
+                let has_text = || self.records_of_host(name, record_type).is_some();
+                if records.is_some() && record_type == RecordType::TXT && has_text() {
+                    Place::Records(zone)
+                } else if records.is_some() {
                     Place::Host(zone)
                 } else {
                     Place::Zone(zone)
+                }
+            }
+            Found::Made { apex_at, made, .. } => {
+                let zone = self.zone_at(&name[*apex_at..]);
+                match made {
+                    Made::Endpoint(_) => Place::Host(zone),
+                    made if made.has(record_type) => Place::Records(zone),
+                    _ => Place::Zone(zone),
                 }
             }
             Found::NoName { apex_at } => Place::Zone(self.zone_at(&name[*apex_at..])),
@@ -347,7 +379,7 @@ impl Snapshot {
         reason = "most lookups end here, and what is given back would go through memory"
     )]
     #[inline(always)]
-    fn entry(&self, name: &[u8]) -> Option<Entry<'_>> {
+    pub(super) fn entry(&self, name: &[u8]) -> Option<Entry<'_>> {
         let (shard, tag) = slot_of(self.hasher.hash_one(name));
         self.shard(shard).find(tag, name)
     }

@@ -16,6 +16,7 @@ mod properties;
 mod scale;
 #[path = "../secure/mod.rs"]
 mod secure;
+mod records_of_services;
 mod shares;
 mod transport;
 mod walkthrough;
