@@ -8,6 +8,7 @@ use std::{
 use crate::{
     answer::{Answer, Outcome},
     dns::{Name, RecordType},
+    zone::Asker,
 };
 
 /// Type, class, TTL and RDATA length: what stands between a record's owner and its RDATA.
@@ -43,7 +44,11 @@ impl fmt::Display for Record {
 }
 
 /// The answer and authority sections of `answer` to a question for `name`.
-pub(super) fn sections(answer: &Answer<'_>, name: &Name) -> (Vec<Record>, Vec<Record>) {
+pub(super) fn sections(
+    answer: &Answer<'_>,
+    name: &Name,
+    asker: Asker,
+) -> (Vec<Record>, Vec<Record>) {
     let soa = |record: &[u8]| {
         let apex = &name.as_wire()[answer.apex_at.unwrap_or(0)..];
         vec![read(Name::from_lowercase_wire(apex), record).0]
@@ -57,7 +62,7 @@ pub(super) fn sections(answer: &Answer<'_>, name: &Name) -> (Vec<Record>, Vec<Re
         Outcome::Services(services) => {
             let mut records = Vec::new();
             let (count, _) = services.measure();
-            for record in services.each().take(count) {
+            for record in services.each(asker.locality).take(count) {
                 record.write(services.ttl(), &mut records);
             }
             (read_all(name, &records), Vec::new())

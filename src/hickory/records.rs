@@ -41,7 +41,7 @@ impl Sections {
             Outcome::Services(services) => {
                 let (count, length) = services.measure();
                 let mut records = Vec::with_capacity(length);
-                for record in services.each().take(count) {
+                for record in services.each(query.asker.locality).take(count) {
                     record.write(services.ttl(), &mut records);
                 }
                 answers(decode(query, &records, count))

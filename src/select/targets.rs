@@ -9,9 +9,12 @@ use foldhash::HashMap;
 
 use super::{
     Gathering, View,
-    split::{Counted, OTHER, Plan, State, counted},
+    split::{OTHER, Plan, State, counted},
 };
-use crate::{dns::Name, mesh::Service};
+use crate::{
+    dns::Name,
+    mesh::{Locality, Service},
+};
 
 /// The weight of the endpoint that has the largest part. HAProxy takes a 256th of it, rounded down, and one more.
 pub(crate) const MAX_WEIGHT: u16 = 65_280;
@@ -31,28 +34,23 @@ pub type PortMap = Box<[(Box<str>, u16)]>;
 /// One endpoint that answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// Which clients are to try before others: the lower, the sooner.
-    pub priority: u16,
-    /// Where it is.
+    /// How it is reached.
     pub at: TargetAt,
+    /// Where it is, where clients near to it are to try it before others.
+    pub locality: Option<Locality>,
     /// Its own ports: an index into [`Targets::port_maps`].
     pub ports: usize,
     /// Its part of the host's questions, where the largest is 65,280; never 0.
     pub weight: u16,
 }
 
-/// Where an endpoint is.
+/// How an endpoint is reached.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum TargetAt {
     /// Its first IPv4 address, else its first IPv6 address; and its first IPv6 address beside an IPv4 one.
     Address(IpAddr, Option<IpAddr>),
     /// A name that others have the addresses of.
     Name(Name),
-}
-
-/// The priority of an endpoint.
-fn priority(_endpoint: &Counted<'_>) -> u16 {
-    0
 }
 
 /// The endpoints of `host` that answer, as `gathering` has it.
@@ -72,7 +70,8 @@ pub(super) fn targets(
     let mut weights = vec![0; groups.len().max(1)];
     let mut found = Vec::new();
     let mut port_maps = PortMaps::default();
-    for endpoint in counted(view, host, chosen, by) {
+    let is_near = split.is_some_and(|split| split.nearness.is_some());
+    for endpoint in counted(view, host, chosen, by, is_near) {
         let is_kept = |address: &IpAddr| match endpoint.state {
             State::In => true,
             State::Failing => gathering.all_unhealthy || gathering.kept.holds(address),
@@ -93,7 +92,7 @@ pub(super) fn targets(
         let ports = port_maps.number_of(endpoint.ports);
         let mut add = |at: TargetAt| {
             weights[group] += endpoint.weight;
-            found.push((priority(&endpoint), at, ports, group, endpoint.weight));
+            found.push((at, endpoint.locality, ports, group, endpoint.weight));
         };
         match endpoint.name {
             Some(name) if name != host => add(TargetAt::Name(name.clone())),
@@ -111,26 +110,26 @@ pub(super) fn targets(
         share * within
     };
     let (port_maps, places) = port_maps.sorted();
-    let mut parts: Vec<(u16, TargetAt, usize, f64)> = found
+    let mut parts: Vec<(TargetAt, Option<Locality>, usize, f64)> = found
         .into_iter()
-        .map(|(priority, at, ports, group, weight)| {
-            (priority, at, places[ports], part(group, weight))
+        .map(|(at, locality, ports, group, weight)| {
+            (at, locality, places[ports], part(group, weight))
         })
         .collect();
     // The order decides which of the parts of one are added first, and so the last digits of their sum.
-    parts.sort_by(|(priority, at, ports, part), other| {
-        let key = (*priority, at, *ports).cmp(&(other.0, &other.1, other.2));
+    parts.sort_by(|(at, locality, ports, part), other| {
+        let key = (at, locality, *ports).cmp(&(&other.0, &other.1, other.2));
         key.then(part.total_cmp(&other.3))
     });
     parts.dedup_by(|next, kept| {
-        let is_same = (next.0, &next.1, next.2) == (kept.0, &kept.1, kept.2);
+        let is_same = (&next.0, next.1, next.2) == (&kept.0, kept.1, kept.2);
         kept.3 += if is_same { next.3 } else { 0.0 };
         is_same
     });
     let largest = parts.iter().map(|(.., part)| *part).fold(0.0, f64::max);
-    let each = parts.into_iter().map(|(priority, at, ports, part)| Target {
-        priority,
+    let each = parts.into_iter().map(|(at, locality, ports, part)| Target {
         at,
+        locality,
         ports,
         weight: scaled(part / largest),
     });

@@ -42,7 +42,7 @@ pub fn write_aliased(
         }
         Outcome::Services(services) => composed.answers(owner, |out| {
             let (count, _) = services.measure();
-            for record in services.each().take(count) {
+            for record in services.each(query.asker.locality).take(count) {
                 record.write(services.ttl(), out);
             }
         }),

@@ -47,7 +47,8 @@ pub(super) fn write_services(
     }
     out.extend_from_slice(&[0; HEADER_LEN]);
     out.extend_from_slice(query.question);
-    for record in services.each().take(count) {
+    let place = query.asker.locality;
+    for record in services.each(place).take(count) {
         record.write(services.ttl(), out);
     }
     debug_assert_eq!(out.len() - start, front + records_len, "as it was measured");
@@ -59,7 +60,7 @@ pub(super) fn write_services(
     };
     let mut record_at = front;
     let mut before = None;
-    for record in services.each().take(count) {
+    for record in services.each(place).take(count) {
         if before != Some(record.at) && !beside.add(query, &record, record_at, out) {
             break;
         }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     dns::{Class, MAX_NAME_LEN, RecordType, Ttl},
     manifest::ServicePort,
+    mesh::Locality,
 };
 
 /// Priority, weight and port ([RFC 2782]).
@@ -48,10 +49,15 @@ impl<'s> ServiceRecords<'s> {
         self.ttl
     }
 
+    /// Whether others get other priorities.
+    pub fn depends_on_asker(&self) -> bool {
+        self.endpoints.have_places()
+    }
+
     /// How many records one message holds, and how many bytes they take.
     pub fn measure(&self) -> (usize, usize) {
         let (mut count, mut bytes) = (0, 0);
-        for record in self.each() {
+        for record in self.each(None) {
             let with_it = bytes + record.encoded_len();
             if with_it > MAX_ANSWER_BYTES {
                 break;
@@ -63,11 +69,14 @@ impl<'s> ServiceRecords<'s> {
 
     /// Whether there is no record.
     pub fn is_empty(&self) -> bool {
-        self.each().next().is_none()
+        self.each(None).next().is_none()
     }
 
-    /// The records, from the turn's on.
-    pub fn each(&self) -> impl Iterator<Item = ServiceRecord<'s>> + use<'s> {
+    /// The records for a client at this place, from the turn's on.
+    pub fn each(
+        &self,
+        place: Option<Locality>,
+    ) -> impl Iterator<Item = ServiceRecord<'s>> + use<'s> {
         let Self {
             endpoints,
             port,
@@ -86,7 +95,7 @@ impl<'s> ServiceRecords<'s> {
             let endpoint = endpoints.get(number);
             let record = ServiceRecord {
                 at: endpoint.at,
-                priority: endpoint.priority,
+                priority: priority(&endpoint, place),
                 weight: endpoint.weight,
                 port: endpoint.port(port),
                 host,
@@ -95,6 +104,12 @@ impl<'s> ServiceRecords<'s> {
             (record.target_len() <= MAX_NAME_LEN).then_some(record)
         })
     }
+}
+
+/// How soon a client at `place` is to try an endpoint: first those of its zone, then those of its region.
+fn priority(endpoint: &Endpoint<'_>, place: Option<Locality>) -> u16 {
+    let distance = place.map_or(0, |place| place.distance(endpoint.locality));
+    u16::try_from(distance).expect("there are three distances")
 }
 
 /// Makes one record of those that differ in their weight alone, as endpoints do that have one address and the same port:
@@ -107,7 +122,7 @@ fn joined<'s>(
     port: &ServicePort,
 ) -> Option<ServiceRecord<'s>> {
     let is_same = |other: &Endpoint<'_>| {
-        other.priority == record.priority && other.port(port) == record.port
+        other.locality == endpoint.locality && other.port(port) == record.port
     };
     let is_here = |other: &Endpoint<'_>| other.at == endpoint.at;
     let mut before = (0..number).rev().map(|number| endpoints.get(number));

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     dns::Name,
     manifest::{ServicePort, Transport},
+    mesh::Locality,
     select,
 };
 
@@ -69,6 +70,8 @@ impl Services {
 pub(super) struct Targets {
     /// The ports that endpoints have of their own, each list once.
     port_maps: Box<[select::PortMap]>,
+    /// Where endpoints are, each place once; none where that is all the same to clients.
+    localities: Box<[Option<Locality>]>,
     /// Whether each address is an endpoint like the others: then none of them is told.
     are_alike: bool,
     /// Those that are addresses, in the order of the addresses.
@@ -96,8 +99,9 @@ struct Named {
 /// What is said of an endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Said {
-    priority: u16,
     weight: u16,
+    /// Which of the places it is at.
+    locality: u16,
     /// Which of the lists of ports it has.
     ports: u16,
 }
@@ -110,12 +114,16 @@ impl Targets {
             let place = addresses.binary_search(&address).ok()?;
             u32::try_from(place).ok()
         };
+        let mut localities: Vec<_> = targets.each.iter().map(|target| target.locality).collect();
+        localities.sort_unstable();
+        localities.dedup();
         let (mut each, mut named) = (Vec::new(), Vec::new());
         for target in &targets.each {
+            let locality = localities.binary_search(&target.locality).unwrap_or(0);
             let said = Said {
-                priority: target.priority,
                 weight: target.weight,
-                // Whoever has more lists than that has the last one's.
+                // What is beyond that many is nobody's.
+                locality: u16::try_from(locality).unwrap_or(u16::MAX),
                 ports: u16::try_from(target.ports).unwrap_or(u16::MAX),
             };
             match &target.at {
@@ -142,6 +150,11 @@ impl Targets {
         }
         Some(Self {
             port_maps: targets.port_maps.clone().into(),
+            localities: if !are_alike && localities.iter().any(Option::is_some) {
+                localities.into()
+            } else {
+                Box::default()
+            },
             are_alike,
             each: if are_alike { Box::default() } else { each.into() },
             named: named.into(),
@@ -161,7 +174,7 @@ pub(super) struct Endpoints<'s> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Endpoint<'s> {
     pub(super) at: EndpointAt<'s>,
-    pub(super) priority: u16,
+    pub(super) locality: Option<Locality>,
     pub(super) weight: u16,
     ports: &'s [(Box<str>, u16)],
 }
@@ -185,6 +198,12 @@ impl<'s> Endpoints<'s> {
         }
     }
 
+    /// Whether clients near to some of them are to try those before others.
+    pub(super) fn have_places(self) -> bool {
+        let places = self.targets.map(|targets| &targets.localities);
+        places.is_some_and(|places| !places.is_empty())
+    }
+
     /// How many there are.
     pub(super) fn len(self) -> usize {
         match self.targets {
@@ -201,7 +220,7 @@ impl<'s> Endpoints<'s> {
     pub(super) fn get(self, number: usize) -> Endpoint<'s> {
         let alike = |ports| Endpoint {
             at: EndpointAt::Address(self.address(number), None),
-            priority: 0,
+            locality: None,
             weight: select::MAX_WEIGHT,
             ports,
         };
@@ -211,7 +230,11 @@ impl<'s> Endpoints<'s> {
         let ports = |number: usize| targets.port_maps.get(number).map_or(&[][..], |ports| ports);
         let endpoint = |at, said: Said| Endpoint {
             at,
-            priority: said.priority,
+            locality: targets
+                .localities
+                .get(usize::from(said.locality))
+                .copied()
+                .flatten(),
             weight: said.weight,
             ports: ports(said.ports.into()),
         };
