@@ -274,6 +274,7 @@ impl Config {
                 forwarders: self.answers.forwarders.clone(),
                 finds_forwarders: self.answers.finds_forwarders,
                 clients: self.answers.traffic.clients.clone(),
+                has_pointers: self.answers.has_pointers,
                 seed,
             }),
             when_all_unhealthy: self.answers.when_all_unhealthy,

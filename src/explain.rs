@@ -104,6 +104,7 @@ impl From<answer::Outcome<'_>> for Outcome {
             answer::Outcome::Addresses(_)
             | answer::Outcome::NameServers { .. }
             | answer::Outcome::Services(_)
+            | answer::Outcome::Pointer(_)
             | answer::Outcome::Encoded { .. }
             | answer::Outcome::Soa(_)
             | answer::Outcome::Minimal(_)

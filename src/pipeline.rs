@@ -37,7 +37,7 @@ use crate::{
         self, Choice, Gathering, GroupShare, NameUse, Selection, TrafficPolicy, View,
         WhenAllUnhealthy,
     },
-    zone::{self, Compiled, Editor, Settings, Snapshot},
+    zone::{self, Compiled, Editor, Seniority, Settings, Snapshot},
 };
 
 /// From this many records on, what a selector came to is remembered, so that another host that selects alike shares the
@@ -407,7 +407,8 @@ impl Pipeline {
         });
         let mut updates = Vec::with_capacity(hosts.len());
         let mut names = Vec::with_capacity(hosts.len());
-        for (host, compiled) in affected.hosts.iter().zip(compiled) {
+        let takes_claims = self.editor.takes_claims();
+        for ((host, compiled), choice) in affected.hosts.iter().zip(compiled).zip(&choices) {
             let Host {
                 compiled,
                 remarks,
@@ -415,6 +416,11 @@ impl Pipeline {
                 kept,
                 shares,
             } = compiled.unwrap_or_default();
+            if takes_claims {
+                let choice = choice.as_ref();
+                let seniority = choice.and_then(|choice| Seniority::of(&choice.chosen));
+                self.editor.set_claim(host, seniority, compiled.as_ref());
+            }
             set_shares(&mut self.shares, host, shares);
             self.health.last_ones.set(host, kept);
             if !of_host.is_empty() || !self.uses.is_empty() {
@@ -495,10 +501,13 @@ impl Pipeline {
         let compiled_choice = known.or(own.as_ref())?;
         let mut remarks = select::remarks(host, choice, &compiled_choice.gathering);
         remarks.extend(zone::oversize(host, answering, &compiled_choice.compiled));
-        let chosen = &choice.chosen;
-        let compiled = &compiled_choice.compiled;
+        let (chosen, settings) = (&choice.chosen, &self.policy.settings);
+        let compiled = zone::compile_host(host, chosen, &compiled_choice.compiled, settings);
+        if chosen.iter().any(|service| service.traffic.is_some()) {
+            remarks.extend(zone::remarks(host, chosen, &compiled, settings));
+        }
         Some(Host {
-            compiled: Some(zone::compile_host(host, chosen, compiled, &self.policy.settings)),
+            compiled: Some(compiled),
             remarks,
             names: compiled_choice.gathering.names.clone(),
             kept: compiled_choice.kept.clone(),

@@ -20,7 +20,8 @@ use crate::{
     authority::Verdict,
     dns::{Class, Rcode, RecordType, Ttl},
     zone::{
-        AddressRecords, Draws, Found, Made, MadeRecords, Owner, RRset, RRsets, ServiceRecords, Snapshot,
+        AddressRecords, Draws, Found, Made, MadeRecords, Owner, PointerRecord, RRset, RRsets,
+        ServiceRecords, Snapshot,
     },
 };
 
@@ -87,6 +88,8 @@ pub enum Outcome<'s> {
     },
     /// Where a service is.
     Services(ServiceRecords<'s>),
+    /// The name of an address.
+    Pointer(PointerRecord<'s>),
     /// Other records of the asked type.
     Encoded {
         /// The records, encoded, owned by the question's name.
@@ -339,6 +342,7 @@ impl<'s> From<MadeRecords<'s>> for Outcome<'s> {
         match records {
             MadeRecords::Addresses(addresses) => Self::Addresses(addresses),
             MadeRecords::Services(services) => Self::Services(services),
+            MadeRecords::Pointer(pointer) => Self::Pointer(pointer),
             MadeRecords::Encoded { records, count } => Self::Encoded { records, count },
         }
     }
@@ -395,6 +399,7 @@ impl Outcome<'_> {
             Self::Addresses(_)
             | Self::NameServers { .. }
             | Self::Services(_)
+            | Self::Pointer(_)
             | Self::Encoded { .. }
             | Self::Soa(_)
             | Self::Minimal(_)

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{
     value::{
         AllUnhealthy, ForwarderAnswer, ForwarderRule, HealthFactor, HostName, LocalityText,
-        MostAddresses, Network, PartOfHundred, PreferNear, SideAddresses,
+        MostAddresses, Network, PartOfHundred, PreferNear, SideAddresses, Switch,
     },
     yaml::{Listed, OneOrMore},
 };
@@ -31,6 +31,7 @@ pub struct AnswerKeys {
     pub max_addresses: Option<MostAddresses>,
     pub split: Option<SplitKeys>,
     pub shares: Option<Listed<ShareKeys, MOST_SHARES>>,
+    pub ptr: Option<Switch>,
     pub locality: Option<PreferNear>,
     pub min_endpoints: Option<SideAddresses>,
 }
@@ -107,6 +108,8 @@ pub struct Answers {
     pub forwarders: Vec<IpNet>,
     /// Whether Pods that ask for others are found by their labels.
     pub finds_forwarders: bool,
+    /// Whether addresses lead to the names of endpoints, in declared zones.
+    pub has_pointers: bool,
 }
 
 pub(super) fn resolve(
@@ -161,6 +164,7 @@ pub(super) fn resolve(
                 .map_or(defaults.min_endpoints, |count| count.0),
             clients: Arc::new(ClientNetworks::new(clients)),
         },
+        has_pointers: keys.ptr.is_none_or(|ptr| ptr.0),
         finds_forwarders: forwarders.contains(&ForwarderRule::Auto),
         forwarders: forwarders.iter().filter_map(network).collect(),
     }

@@ -67,6 +67,11 @@ pub(super) fn sections(
             }
             (read_all(name, &records), Vec::new())
         }
+        Outcome::Pointer(pointer) => {
+            let mut records = Vec::new();
+            pointer.write(&mut records);
+            (read_all(name, &records), Vec::new())
+        }
         Outcome::NameServers { records, .. } | Outcome::Encoded { records, .. } => {
             (read_all(name, records), Vec::new())
         }

@@ -46,6 +46,11 @@ impl Sections {
                 }
                 answers(decode(query, &records, count))
             }
+            Outcome::Pointer(pointer) => {
+                let mut records = Vec::new();
+                pointer.write(&mut records);
+                answers(decode(query, &records, 1))
+            }
             Outcome::NameServers { records, count } | Outcome::Encoded { records, count } => {
                 answers(decode(query, records, count))
             }

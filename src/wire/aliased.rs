@@ -46,6 +46,7 @@ pub fn write_aliased(
                 record.write(services.ttl(), out);
             }
         }),
+        Outcome::Pointer(pointer) => composed.answers(owner, |out| pointer.write(out)),
         Outcome::NameServers { records, .. } | Outcome::Encoded { records, .. } => {
             composed.answers(owner, |out| out.extend_from_slice(records));
         }

@@ -1,4 +1,5 @@
-//! Answers that tell where a service is, with the addresses of its targets beside them as far as they fit.
+//! Answers that are written from endpoints: where a service is, with the addresses of its targets beside them as far as they fit,
+//! and the name of an address.
 
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use super::{
 use crate::{
     answer::{Answer, Query},
     dns::{Class, RecordType, Ttl},
-    zone::{ServiceRecord, ServiceRecords},
+    zone::{PointerRecord, ServiceRecord, ServiceRecords},
 };
 
 /// Type, class, TTL and RDATA length.
@@ -68,13 +69,54 @@ pub(super) fn write_services(
         record_at += record.encoded_len();
     }
 
+    let counts = (count, beside.count);
+    finish(query, answer, opt.as_ref(), counts, truncated, start, out)
+}
+
+/// The same with the name of an address.
+#[cold]
+#[inline(never)]
+pub(super) fn write_pointer(
+    query: &Query<'_>,
+    answer: &Answer<'_>,
+    pointer: &PointerRecord<'_>,
+    limit_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Written {
+    let start = out.len();
+    let opt = query
+        .edns
+        .map(|edns| Opt::of(edns, query, answer, limit_bytes));
+    out.extend_from_slice(&[0; HEADER_LEN]);
+    out.extend_from_slice(query.question);
+    let front = out.len();
+    pointer.write(out);
+    let truncated = out.len() - start + opt.as_ref().map_or(0, Opt::len) > limit_bytes;
+    if truncated {
+        out.truncate(front);
+    }
+    let counts = (usize::from(!truncated), 0);
+    finish(query, answer, opt.as_ref(), counts, truncated, start, out)
+}
+
+/// Appends the OPT record, and writes the header of the message that starts at `start` and has so many answers and records
+/// beside them.
+fn finish(
+    query: &Query<'_>,
+    answer: &Answer<'_>,
+    opt: Option<&Opt<'_>>,
+    (answers, beside): (usize, u16),
+    truncated: bool,
+    start: usize,
+    out: &mut Vec<u8>,
+) -> Written {
     let flags = QR
         | (RD * u16::from(query.recursion_desired))
-        | AA
+        | (AA * u16::from(answer.outcome.is_authoritative()))
         | (TC * u16::from(truncated))
         | (answer.outcome.rcode() as u16 & 0xf);
-    let answers = u16::try_from(count).expect("a message has fewer than 65,536 records");
-    let additionals = beside.count + u16::from(opt.is_some());
+    let answers = u16::try_from(answers).expect("a message has fewer than 65,536 records");
+    let additionals = beside + u16::from(opt.is_some());
     let header = [query.id, flags, 1, answers, 0, additionals];
     out[start..][..HEADER_LEN].copy_from_slice(header.map(u16::to_be_bytes).as_flattened());
     if let Some(opt) = opt {
@@ -83,7 +125,7 @@ pub(super) fn write_services(
     Written {
         bytes: out.len() - start,
         truncated,
-        opt_bytes: opt_len,
+        opt_bytes: opt.map_or(0, Opt::len),
     }
 }
 

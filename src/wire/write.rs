@@ -1,6 +1,6 @@
 use super::{
     AA, DNSSEC_OK, HEADER_LEN, MAX_UDP_BYTES, OPTION_EXTENDED_ERROR, OPTION_NSID, QR, RD, TC,
-    services::write_services,
+    services::{write_pointer, write_services},
 };
 use crate::{
     answer::{Answer, Edns, ExtendedError, Outcome, Query},
@@ -55,8 +55,14 @@ pub fn write(
     limit_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Written {
-    if let Outcome::Services(services) = &answer.outcome {
-        return write_services(query, answer, services, limit_bytes, out);
+    match &answer.outcome {
+        Outcome::Services(services) => {
+            return write_services(query, answer, services, limit_bytes, out);
+        }
+        Outcome::Pointer(pointer) => {
+            return write_pointer(query, answer, pointer, limit_bytes, out);
+        }
+        _ => {}
     }
     let start = out.len();
     let mut body = Body::of(query, answer);
@@ -179,6 +185,7 @@ impl<'s> Body<'s> {
             },
             // Written elsewhere.
             Outcome::Services(_)
+            | Outcome::Pointer(_)
             | Outcome::NotOurs
             | Outcome::OtherClass
             | Outcome::Transfer

@@ -7,6 +7,7 @@
 //! | `10-0-1-11.<host>` | while the host answers with the address | A and AAAA of that endpoint |
 //! | `_grpc_config.<host>` | by annotation | TXT |
 //! | `_8443._https.<host>` | by annotation, for a port that is not 443 | HTTPS |
+//! | `11.1.0.10.in-addr.arpa` | in a declared zone, while a host answers with the address | PTR |
 //!
 //! A host of such a name beats it, and it beats a wildcard. Below a wildcard nothing is made: it would not stand at one name.
 
@@ -14,7 +15,9 @@ use std::net::IpAddr;
 
 use super::{
     dashed,
+    pointers::PointerRecord,
     records::{AddressRecords, RRset, RRsets},
+    reverse,
     service_records::ServiceRecords,
     services::{Endpoints, Services},
     shard::{Entry, Held},
@@ -37,6 +40,8 @@ pub enum Made {
     GrpcConfig,
     /// HTTPS at this port.
     Https(u16),
+    /// The name of an address, which leads to the name of an endpoint.
+    Address(IpAddr),
     /// It has names below it.
     Between,
 }
@@ -48,6 +53,8 @@ pub enum MadeRecords<'s> {
     Addresses(AddressRecords<'s>),
     /// Where a service is.
     Services(ServiceRecords<'s>),
+    /// The name of an endpoint.
+    Pointer(PointerRecord<'s>),
     /// Records as a message has them, each owned by the question's name.
     Encoded {
         /// The records.
@@ -65,6 +72,7 @@ impl Made {
             Self::Service(_) => record_type == RecordType::SRV,
             Self::GrpcConfig => record_type == RecordType::TXT,
             Self::Https(_) => record_type == RecordType::HTTPS,
+            Self::Address(_) => record_type == RecordType::PTR,
             Self::Between => false,
         }
     }
@@ -76,6 +84,7 @@ impl Made {
             Self::Service(_) => Some(RecordType::SRV),
             Self::GrpcConfig => Some(RecordType::TXT),
             Self::Https(_) => Some(RecordType::HTTPS),
+            Self::Address(_) => Some(RecordType::PTR),
         }
     }
 }
@@ -105,6 +114,14 @@ impl Snapshot {
         record_type: RecordType,
         turn: u32,
     ) -> Option<MadeRecords<'_>> {
+        if let Made::Address(address) = made {
+            let record = PointerRecord {
+                ttl: self.settings.ttl,
+                address,
+                host: self.pointers.as_ref()?.host_of(address)?,
+            };
+            return (record_type == RecordType::PTR).then_some(MadeRecords::Pointer(record));
+        }
         let host = self.entry(&name[host_at..])?;
         let Held::Records(records) = host.here() else {
             return None;
@@ -134,6 +151,25 @@ impl Snapshot {
             }
             _ => None,
         }
+    }
+
+    /// What `name` is, in a zone whose apex begins at `apex_at`, where it is the name of addresses that hosts answer with.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn find_pointer(&self, name: &[u8], apex_at: usize) -> Option<Found<'_>> {
+        let addresses = reverse::addresses_below(name)?;
+        let pointers = self.pointers.as_ref()?;
+        let made = if addresses.start() == addresses.end() {
+            pointers.host_of(*addresses.start())?;
+            Made::Address(*addresses.start())
+        } else {
+            pointers.has_any(&addresses).then_some(Made::Between)?
+        };
+        Some(Found::Made {
+            apex_at,
+            host_at: 0,
+            made,
+        })
     }
 
     /// Whether `made` has any record.

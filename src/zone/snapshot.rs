@@ -9,6 +9,7 @@ use super::{
     draws::{Asker, Role},
     made::{Made, made_below, may_be_made},
     node::Node,
+    pointers::Pointers,
     records::{RRsets, push_behind_owner, push_record},
     shard::{self, Entry, Held, Shard},
 };
@@ -65,6 +66,8 @@ pub struct Settings {
     pub finds_forwarders: bool,
     /// What holds of clients by their networks.
     pub clients: Arc<ClientNetworks>,
+    /// Whether addresses lead to the names of endpoints, in declared zones.
+    pub has_pointers: bool,
     /// The TTL of address and NS records.
     pub ttl: Ttl,
     /// The TTL and the MINIMUM of the SOA: how long "no such name" and "no such data" are kept (RFC 2308).
@@ -93,6 +96,7 @@ impl Default for Settings {
             forwarders: Vec::new(),
             finds_forwarders: true,
             clients: Arc::default(),
+            has_pointers: true,
             ttl: Ttl::FIVE_SECONDS,
             negative_ttl: Ttl::FIVE_SECONDS,
             identity: Identity::default(),
@@ -119,6 +123,8 @@ pub struct Snapshot {
     pub(super) forwarders: Arc<[IpAddr]>,
     /// Who has which address, where that matters to an answer.
     pub(super) residents: Option<Residents>,
+    /// Whose names addresses have, where there are any.
+    pub(super) pointers: Option<Pointers>,
     pages: Box<[Page; PAGES]>,
 }
 
@@ -179,6 +185,7 @@ impl Snapshot {
             max_addresses: settings.max_addresses,
             forwarders: Arc::default(),
             residents: None,
+            pointers: None,
             pages: Box::new(array::from_fn(|_| Page::default())),
             settings,
         }
@@ -225,7 +232,9 @@ impl Snapshot {
     pub fn find(&self, name: &[u8]) -> Found<'_> {
         match self.entry(name) {
             Some(entry) => match entry.here() {
-                here @ (Held::Nothing | Held::CopyOf(_)) if may_be_made(name) => self
+                // An apex stays what it is.
+                here @ (Held::Nothing | Held::CopyOf(_))
+                    if may_be_made(name) && entry.apex_at > 0 => self
                     .find_made(name)
                     .unwrap_or_else(|| self.found(here, entry.apex_at.into())),
                 here => self.found(here, entry.apex_at.into()),
@@ -250,6 +259,9 @@ impl Snapshot {
                 return made;
             }
             return match entry.below() {
+                Held::Nothing if self.pointers.is_some() => self
+                    .find_pointer(name, apex_at)
+                    .unwrap_or(Found::NoName { apex_at }),
                 Held::Nothing => Found::NoName { apex_at },
                 below => self.found(below, apex_at),
             };
@@ -487,6 +499,7 @@ impl PartialEq for Snapshot {
             && self.knows_all == other.knows_all
             && self.forwarders == other.forwarders
             && self.residents == other.residents
+            && self.pointers == other.pointers
             && count(self) == count(other)
             && self
                 .nodes()

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use hickory_proto::op::Message;
+use hickory_proto::{
+    op::Message,
+    rr::{RData, Record},
+};
 use meshdns::{
     answer::{Edns, Query, answer},
     dns::{Name, RecordType},
@@ -142,6 +145,13 @@ impl Mesh {
         pipeline
     }
 
+    /// What there is to say of it.
+    fn said(&self) -> String {
+        let said = self.load().diagnostics();
+        let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+        said.join("\n")
+    }
+
     fn file(&self) -> FileChange {
         let file: Arc<str> = "mesh.yaml".into();
         FileChange {
@@ -197,8 +207,8 @@ fn ask(
     assert!(out.len() <= limit, "{} bytes", out.len());
     assert_eq!(out.len(), written.bytes);
     let message = Message::from_vec(&out).expect("a whole message");
-    let texts = |records: &[hickory_proto::rr::Record]| {
-        let mut texts: Vec<String> = records.iter().map(ToString::to_string).collect();
+    let texts = |records: &[Record]| {
+        let mut texts: Vec<String> = records.iter().map(text_of).collect();
         texts.sort();
         texts
     };
@@ -211,6 +221,17 @@ fn ask(
         bytes: out.len(),
         is_for_others: answered.others.is_some(),
     }
+}
+
+/// A record in a line, in which strings are told apart.
+fn text_of(record: &Record) -> String {
+    let text = record.to_string();
+    let RData::TXT(data) = &record.data else {
+        return text;
+    };
+    let strings = data.txt_data.iter().map(|it| String::from_utf8_lossy(it));
+    let (head, _) = text.split_once(" TXT ").expect("a text");
+    format!("{head} TXT {}", strings.collect::<Vec<_>>().join("|"))
 }
 
 impl Reply {
@@ -577,4 +598,177 @@ fn several_service_entries_of_a_host_have_their_ports_together() {
         .has(&["_http._tcp.two.internal.com. 5 IN SRV 0 65280 1 10-0-0-1.two.internal.com."]);
     mesh.ask("_admin._tcp.two.internal.com", SRV)
         .has(&["_admin._tcp.two.internal.com. 5 IN SRV 0 65280 90 10-0-0-1.two.internal.com."]);
+}
+
+#[test]
+fn texts_are_a_record_each_and_long_ones_are_cut_into_strings() {
+    let long = "x".repeat(300);
+    let list = serde_json::json!(["v=1", "", "quoted \"word\"", long]).to_string();
+    let mesh = Mesh::new().orders(&[("txt", &list)], HTTP).vms(1);
+    mesh.ask("orders.internal.com", TXT).has(&[
+        "orders.internal.com. 5 IN TXT ",
+        "orders.internal.com. 5 IN TXT quoted \"word\"",
+        "orders.internal.com. 5 IN TXT v=1",
+        &format!("orders.internal.com. 5 IN TXT {}|{}", "x".repeat(255), "x".repeat(45)),
+    ]);
+    let plain = Mesh::new().orders(&[("txt", "owner=shop")], HTTP);
+    plain
+        .ask("orders.internal.com", TXT)
+        .has(&["orders.internal.com. 5 IN TXT owner=shop"]);
+    Mesh::new()
+        .orders(&[], HTTP)
+        .ask("orders.internal.com", TXT)
+        .is_no_data();
+}
+
+#[test]
+fn a_text_at_a_host_is_ours_whoever_answers_its_other_types() {
+    let spec = "  resolution: STATIC\n  endpoints: [{address: 10.0.0.1}]";
+    let mut mesh = Mesh::new().entry("out", "api.example.org", &[("txt", "ours")], spec);
+    mesh.forwarded = vec!["."];
+    let reply = mesh.ask("api.example.org", TXT);
+    assert!(!reply.is_for_others);
+    reply.has(&["api.example.org. 5 IN TXT ours"]);
+    assert!(mesh.ask("api.example.org", RecordType(15)).is_for_others);
+}
+
+#[test]
+fn grpc_finds_its_config_in_strings_of_255_bytes_at_most() {
+    let config = serde_json::json!([{"serviceConfig": {"loadBalancingConfig": [{"round_robin": {}}],
+        "methodConfig": [{"name": [{"service": "x".repeat(300)}]}]}}]);
+    let mesh = Mesh::new()
+        .orders(&[("grpc-config", &config.to_string())], HTTP)
+        .vms(1);
+    let reply = mesh.ask("_grpc_config.orders.internal.com", TXT);
+    let [record] = &*reply.answers else {
+        panic!("one record: {reply:?}")
+    };
+    let (_, data) = record.split_once(" TXT ").expect("a text");
+    let strings: Vec<&str> = data.split('|').collect();
+    assert_eq!(strings[0].len(), 255);
+    assert_eq!(strings.concat(), format!("grpc_config={config}"));
+    mesh.ask("_grpc_config.orders.internal.com", A).is_no_data();
+    Mesh::new()
+        .orders(&[], HTTP)
+        .ask("_grpc_config.orders.internal.com", TXT)
+        .is_no_name();
+}
+
+#[test]
+fn https_is_told_of_tls_ports_alone_and_by_request() {
+    let http = Mesh::new().orders(&[("https", "true")], HTTP).vms(1);
+    http.ask("orders.internal.com", HTTPS).is_no_data();
+    assert!(http.said().contains("MDNS625"), "{}", http.said());
+    let tls = "{number: 443, name: https, protocol: HTTPS}";
+    Mesh::new()
+        .orders(&[], tls)
+        .vms(1)
+        .ask("orders.internal.com", HTTPS)
+        .is_no_data();
+    let mesh = Mesh::new().orders(&[("https", "true")], tls).vms(1);
+    mesh.ask("orders.internal.com", HTTPS)
+        .has(&["orders.internal.com. 5 IN HTTPS 1 . alpn=h2,http/1.1,"]);
+    assert_eq!(mesh.said(), "");
+    mesh.ask("_443._https.orders.internal.com", HTTPS).is_no_name();
+    mesh.ask("_https.orders.internal.com", HTTPS).is_no_name();
+}
+
+#[test]
+fn https_tells_the_port_where_it_is_another_one() {
+    let ports = "{number: 443, name: https, protocol: HTTPS, targetPort: 8443}, {number: 9443, name: admin, protocol: HTTPS}";
+    let mesh = Mesh::new().orders(&[("https", "h3,h2")], ports).vms(1);
+    mesh.ask("orders.internal.com", HTTPS)
+        .has(&["orders.internal.com. 5 IN HTTPS 1 . alpn=h3,h2, port=8443"]);
+    mesh.ask("_9443._https.orders.internal.com", HTTPS)
+        .has(&["_9443._https.orders.internal.com. 5 IN HTTPS 1 orders.internal.com. alpn=h3,h2,"]);
+    mesh.ask("_https.orders.internal.com", A).is_no_data();
+    mesh.ask("_09443._https.orders.internal.com", HTTPS).is_no_name();
+    // A record says one port for all.
+    let same = mesh.vm(2, "10.0.0.2", "  ports: {https: 8443}\n");
+    assert_eq!(same.ask("orders.internal.com", HTTPS).answers.len(), 1);
+    let differing = same.vm(3, "10.0.0.3", "  ports: {https: 8444, admin: 9443}\n");
+    differing.ask("orders.internal.com", HTTPS).is_no_data();
+    assert_eq!(differing.ask("_9443._https.orders.internal.com", HTTPS).answers.len(), 1);
+}
+
+#[test]
+fn an_address_leads_to_one_name_where_its_zone_is_declared() {
+    let undeclared = Mesh::new()
+        .orders(&[("ptr", "true")], HTTP)
+        .vm(1, "10.0.1.11", "")
+        .vm(2, "2001:db8::7", "");
+    assert_eq!(undeclared.ask("11.1.0.10.in-addr.arpa", PTR).rcode, "Query Refused");
+    assert!(undeclared.said().contains("MDNS626"), "{}", undeclared.said());
+    let mut mesh = undeclared;
+    mesh.zones = vec!["internal.com", "10.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa"];
+    mesh.ask("11.1.0.10.in-addr.arpa", PTR)
+        .has(&["11.1.0.10.in-addr.arpa. 5 IN PTR 10-0-1-11.orders.internal.com."]);
+    assert_eq!(mesh.said(), "");
+    let v6 = format!("7.{}8.b.d.0.1.0.0.2.ip6.arpa", "0.".repeat(23));
+    mesh.ask(&v6, PTR)
+        .has(&[&format!("{v6}. 5 IN PTR 2001-db8--7.orders.internal.com.")]);
+    mesh.ask("11.1.0.10.in-addr.arpa", A).is_no_data();
+    mesh.ask("11.1.0.10.in-addr.arpa", ANY).has(&["11.1.0.10.in-addr.arpa. 5 IN HINFO RFC8482 "]);
+    for above in ["1.0.10.in-addr.arpa", "0.10.in-addr.arpa"] {
+        mesh.ask(above, PTR).is_no_data();
+    }
+    for other in ["12.1.0.10.in-addr.arpa", "2.0.10.in-addr.arpa", "1.10.in-addr.arpa", "x.11.1.0.10.in-addr.arpa"] {
+        mesh.ask(other, PTR).is_no_name();
+    }
+    // An apex has its own records all the same.
+    assert_eq!(mesh.ask("10.in-addr.arpa", RecordType::SOA).answers.len(), 1);
+}
+
+#[test]
+fn of_two_hosts_with_an_address_the_older_has_its_name_or_who_asks_for_it() {
+    let spec = "  resolution: STATIC\n  endpoints: [{address: 10.0.1.11}]";
+    let mut mesh = Mesh::new()
+        .entry("b-later", "a.internal.com", &[], spec)
+        .entry("a-first", "b.internal.com", &[], spec)
+        .entry("0-wild", "*.c.internal.com", &[], spec);
+    mesh.zones.push("10.in-addr.arpa");
+    mesh.ask("11.1.0.10.in-addr.arpa", PTR)
+        .has(&["11.1.0.10.in-addr.arpa. 5 IN PTR 10-0-1-11.b.internal.com."]);
+    let asking = mesh.entry("c-last", "d.internal.com", &[("ptr", "true")], spec);
+    asking
+        .ask("11.1.0.10.in-addr.arpa", PTR)
+        .has(&["11.1.0.10.in-addr.arpa. 5 IN PTR 10-0-1-11.d.internal.com."]);
+}
+
+#[test]
+fn the_name_of_an_address_follows_who_has_it() {
+    let entry = |name: &str, host: &str, address: &str| {
+        let spec = format!("  resolution: STATIC\n  endpoints: [{{address: {address}}}]");
+        let mut mesh = Mesh::new().entry(name, host, &[], &spec);
+        mesh.zones.push("10.in-addr.arpa");
+        mesh
+    };
+    let file = |mesh: &Mesh, name: &str| FileChange {
+        file: name.into(),
+        ..mesh.file()
+    };
+    let mut pipeline = entry("b", "b.internal.com", "10.0.0.1").load();
+    let asked = |pipeline: &Pipeline| ask(pipeline, "1.0.0.10.in-addr.arpa", PTR, None, 0).answers;
+    let leads_to = |host: &str| [format!("1.0.0.10.in-addr.arpa. 5 IN PTR 10-0-0-1.{host}.internal.com.")];
+    assert_eq!(asked(&pipeline), leads_to("b"));
+    let older = entry("a", "a.internal.com", "10.0.0.1");
+    let report = pipeline.apply([file(&older, "more.yaml")], now());
+    assert!(report.names_changed > 0);
+    assert_eq!(asked(&pipeline), leads_to("a"));
+    pipeline.apply([file(&entry("a", "a.internal.com", "10.0.0.2"), "more.yaml")], now());
+    assert_eq!(asked(&pipeline), leads_to("b"));
+    pipeline.apply([file(&entry("b", "b.internal.com", "10.0.0.3"), "mesh.yaml")], now());
+    assert_eq!(asked(&pipeline), [""; 0]);
+}
+
+#[test]
+fn in_a_part_of_the_addresses_others_answer_for_those_that_nobody_has() {
+    let mut mesh = Mesh::new().orders(&[], HTTP).vm(1, "10.1.0.5", "");
+    mesh.zones.push("1.10.in-addr.arpa");
+    mesh.partial.push("1.10.in-addr.arpa");
+    mesh.forwarded.push(".");
+    let reply = mesh.ask("5.0.1.10.in-addr.arpa", PTR);
+    assert!(!reply.is_for_others);
+    reply.has(&["5.0.1.10.in-addr.arpa. 5 IN PTR 10-1-0-5.orders.internal.com."]);
+    assert!(mesh.ask("6.0.1.10.in-addr.arpa", PTR).is_for_others);
 }
