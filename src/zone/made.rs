@@ -25,7 +25,7 @@ use super::{
     texts::Records,
 };
 use crate::{
-    dns::RecordType,
+    dns::{Name, RecordType},
     manifest::{MaxAddresses, Transport},
 };
 
@@ -118,7 +118,7 @@ impl Snapshot {
             let record = PointerRecord {
                 ttl: self.settings.ttl,
                 address,
-                host: self.pointers.as_ref()?.host_of(address)?,
+                host: self.host_of_address(address)?,
             };
             return (record_type == RecordType::PTR).then_some(MadeRecords::Pointer(record));
         }
@@ -170,6 +170,11 @@ impl Snapshot {
             host_at: 0,
             made,
         })
+    }
+
+    /// The host that `address` leads to.
+    pub fn host_of_address(&self, address: IpAddr) -> Option<&Name> {
+        self.pointers.as_ref()?.host_of(address)
     }
 
     /// Whether `made` has any record.

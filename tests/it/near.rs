@@ -12,6 +12,7 @@ use std::{
 use meshdns::{
     answer::{Outcome, Query, answer},
     dns::{Name, RecordType},
+    explain::explain,
     manifest,
     mesh::{FileChange, Locality, Reading},
     pipeline::{Pipeline, Policy},
@@ -274,4 +275,30 @@ fn without_a_host_that_asks_for_it_nobody_notes_who_has_which_address() {
     check(&pipeline, "10.0.3.1", &[("10.0.3.1", 100)]);
     apply(&mut pipeline, &zones);
     assert!(pipeline.mesh().residents().is_none());
+}
+
+#[test]
+fn srv_has_the_clients_zone_as_its_first_priority_and_its_region_as_the_next() {
+    let pipeline = load(policy(TrafficPolicy::default()), &three_zones(true));
+    let name = format!("_http._tcp.{HOST}").parse().expect("a name");
+    let asked = |client: &str| {
+        let client = client.parse().expect("an address");
+        let told = explain(&pipeline, &name, RecordType::SRV, Some(client));
+        let mut answers: Vec<String> = told.answer.into_iter().map(|it| it.data).collect();
+        answers.sort();
+        answers
+    };
+    let target = |priority: u16, label: &str| format!("{priority} 65280 80 {label}.{HOST}.");
+    assert_eq!(
+        asked(OF_EU_1),
+        [
+            target(0, "10-0-1-1"),
+            target(0, "10-0-1-2"),
+            target(1, "10-0-2-1"),
+            target(2, "10-0-3-1"),
+        ]
+    );
+    let all = ["10-0-1-1", "10-0-1-2", "10-0-2-1", "10-0-3-1"].map(|label| target(0, label));
+    assert_eq!(asked("192.0.2.1"), all);
+    assert_eq!(asked("10.1.9.9"), all, "a forwarder asks for others");
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use meshdns::{
     answer::{Outcome, Query, answer},
-    authority::Verdict,
+    authority::{Standing, Verdict},
     dns::{Name, RecordType},
     explain::explain,
     pipeline::Pipeline,
@@ -48,8 +48,9 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), TestCaseError> {
     let snapshot = pipeline.snapshot();
     for host in pipeline.mesh().hosts() {
         let found = snapshot.find(host.as_wire());
+        let answers = pipeline.authority().standing(host) == Standing::Answers;
         let records = match found {
-            Found::Name(owner) if !host.is_wildcard() => owner.records,
+            Found::Name(owner) if answers && !host.is_wildcard() => owner.records,
             _ => None,
         };
         let addresses: Vec<IpAddr> = records
@@ -67,6 +68,7 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), TestCaseError> {
             let told = asked(pipeline, &name, record_type);
             prop_assert_eq!(told, vec![address.to_string()], "{}", name);
             names.push(name);
+            names.push(check_pointer(pipeline, *address)?);
         }
         for service in ["_http._tcp", "_tls._tcp", "_dns._udp", "_nope._tcp"] {
             let name = below(service, host);
@@ -104,6 +106,39 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// An address leads to one name, which leads back, where its own name is in a declared zone. Returns that one.
+fn check_pointer(pipeline: &Pipeline, address: IpAddr) -> Result<Name, TestCaseError> {
+    let name: Name = match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        IpAddr::V6(address) => {
+            let digits = format!("{:032x}", address.to_bits());
+            let mut reversed: Vec<String> = digits.chars().rev().map(String::from).collect();
+            reversed.push("ip6.arpa".to_owned());
+            reversed.join(".")
+        }
+    }
+    .parse()
+    .expect("a name");
+    let mut zones = pipeline.snapshot().settings().zones.iter();
+    let is_declared = zones.any(|zone| name.is_at_or_below(zone));
+    let told = asked(pipeline, &name, RecordType::PTR);
+    prop_assert_eq!(told.len(), usize::from(is_declared), "{}: {:?}", name, told);
+    for target in told {
+        let target: Name = target.parse().expect("a name");
+        let record_type = if address.is_ipv4() {
+            RecordType::A
+        } else {
+            RecordType::AAAA
+        };
+        let back = asked(pipeline, &target, record_type);
+        prop_assert!(back.contains(&address.to_string()), "{} leads to {}", name, target);
+    }
+    Ok(name)
+}
+
 fn check_verdict(pipeline: &Pipeline, name: &Name) -> Result<(), TestCaseError> {
     let snapshot = pipeline.snapshot();
     let found = snapshot.find(name.as_wire());
@@ -114,7 +149,10 @@ fn check_verdict(pipeline: &Pipeline, name: &Name) -> Result<(), TestCaseError> 
         prop_assert_eq!(answer.others.is_some(), verdict == Verdict::Others, "{}", context());
         let has_records = matches!(
             answer.outcome,
-            Outcome::Addresses(_) | Outcome::Services(_) | Outcome::Encoded { .. }
+            Outcome::Addresses(_)
+                | Outcome::Services(_)
+                | Outcome::Pointer(_)
+                | Outcome::Encoded { .. }
         );
         prop_assert!(!has_records || verdict == Verdict::Ours, "{}", context());
         let is_made = matches!(found, Found::Made { .. });
