@@ -278,6 +278,7 @@ impl Config {
                 seed,
             }),
             when_all_unhealthy: self.answers.when_all_unhealthy,
+            enforces_export: self.answers.enforces_export,
             traffic: Arc::new(self.answers.traffic.clone()),
         }
     }

@@ -5,8 +5,9 @@ use serde::Deserialize;
 
 use super::{
     value::{
-        AllUnhealthy, ForwarderAnswer, ForwarderRule, HealthFactor, HostName, LocalityText,
-        MostAddresses, Network, PartOfHundred, PreferNear, SideAddresses, Switch,
+        AllUnhealthy, Enforcement, ForwarderAnswer, ForwarderRule, HealthFactor, HostName,
+        LocalityText, MostAddresses, Namespace, Network, PartOfHundred, PreferNear, SideAddresses,
+        Switch,
     },
     yaml::{Listed, OneOrMore},
 };
@@ -34,6 +35,7 @@ pub struct AnswerKeys {
     pub ptr: Option<Switch>,
     pub locality: Option<PreferNear>,
     pub min_endpoints: Option<SideAddresses>,
+    pub export_to: Option<Enforcement>,
 }
 
 /// What holds of clients in a network.
@@ -42,6 +44,7 @@ pub struct AnswerKeys {
 #[allow(missing_docs, reason = "docs/configuration.md describes each key")]
 pub struct ClientKeys {
     pub network: Network,
+    pub namespace: Option<Namespace>,
     pub locality: Option<LocalityText>,
 }
 
@@ -102,6 +105,8 @@ pub struct Answers {
     pub when_all_unhealthy: WhenAllUnhealthy,
     /// How many addresses of one family an answer holds at most.
     pub max_addresses: MaxAddresses,
+    /// Whether clients see only what is exported to their namespace.
+    pub enforces_export: bool,
     /// How questions are shared out.
     pub traffic: TrafficPolicy,
     /// The networks of those who ask for others.
@@ -132,6 +137,7 @@ pub(super) fn resolve(
     let clients = clients.into_iter().map(|keys| {
         let text = keys.locality.map(|locality| locality.0);
         let said = ClientNetwork {
+            namespace: keys.namespace.map(|namespace| namespace.0.into()),
             locality: text.as_deref().and_then(Locality::from_text),
             locality_text: text,
         };
@@ -147,6 +153,7 @@ pub(super) fn resolve(
             .map(|when| when.0)
             .unwrap_or_default(),
         max_addresses: keys.max_addresses.map(|most| most.0).unwrap_or_default(),
+        enforces_export: keys.export_to.is_some_and(|enforcement| enforcement.0),
         traffic: TrafficPolicy {
             shares: shares.into_iter().collect(),
             side_addresses: split

@@ -12,11 +12,11 @@ use serde::{
 
 use super::value::{
     AllFail, AllUnhealthy, AnswerBytes, Canary, CharacterString, CheckName, CheckedKind,
-    ClusterName, Context, Domain, Folder, ForwardPolicy, ForwarderAnswer, ForwarderRule,
-    HealthFactor, HostName, Http, Limit, Links, Listeners, LocalityText, LogFormat, LogLevel,
-    Memory, MostAddresses, Namespace, Network, PartOfHundred, Period, PodSelector, PreferNear,
-    ProbeNetwork, ProbeSource, ReportAge, Share, SideAddresses, Slip, Switch, TtlPeriod, Unmatched,
-    Upstream, ValueError, Wait, Workers, WorkloadGroups, Zone,
+    ClusterName, Context, Domain, Enforcement, Folder, ForwardPolicy, ForwarderAnswer,
+    ForwarderRule, HealthFactor, HostName, Http, Limit, Links, Listeners, LocalityText, LogFormat,
+    LogLevel, Memory, MostAddresses, Namespace, Network, PartOfHundred, Period, PodSelector,
+    PreferNear, ProbeNetwork, ProbeSource, ReportAge, Share, SideAddresses, Slip, Switch,
+    TtlPeriod, Unmatched, Upstream, ValueError, Wait, Workers, WorkloadGroups, Zone,
 };
 use crate::chain::Chain;
 
@@ -195,6 +195,7 @@ reads_as_text!(
     ClusterName,
     Context,
     Domain,
+    Enforcement,
     Listeners,
     Folder,
     ForwardPolicy,

@@ -198,7 +198,8 @@ impl Replies {
         let limit_bytes = terms.limit_bytes;
         let mut answer = answer(snapshot, query);
         let (mut query, asking) = (query, &mut None);
-        if answer.depends_on_asker() || forwards && answer.others.is_some() {
+        let depends = answer.depends_on_asker() || snapshot.has_views();
+        if depends || forwards && answer.others.is_some() {
             // Nobody looks who asks where that does not matter.
             terms.asker = snapshot.asker((*client).into());
             if terms.asker != query.asker {
@@ -206,7 +207,7 @@ impl Replies {
                     asker: terms.asker,
                     ..*query
                 });
-                if answer.depends_on_asker() {
+                if depends {
                     answer = crate::answer::answer(snapshot, query);
                 }
             }

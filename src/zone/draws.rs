@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use super::octets::octets_of;
+use super::{octets::octets_of, views::ViewId};
 use crate::{
     manifest::{AnswerMode, MaxAddresses},
     mesh::Locality,
@@ -30,6 +30,8 @@ pub struct Asker {
     pub role: Role,
     /// Where it is, where that is known.
     pub locality: Option<Locality>,
+    /// Whose view of the mesh it has; `None` for that of all.
+    pub view: Option<ViewId>,
 }
 
 /// For whom somebody asks.
@@ -46,6 +48,7 @@ impl Asker {
     pub const DIRECT: Self = Self {
         role: Role::Direct,
         locality: None,
+        view: None,
     };
 }
 

@@ -14,7 +14,8 @@ use std::{net::IpAddr, sync::Arc};
 use foldhash::{HashMap, HashSet};
 
 use super::{
-    Below, Compiled, Here, HostRecords, Node, Seniority, Settings, Snapshot, pointers::Claims,
+    Below, Compiled, Here, HostRecords, Node, Seniority, Settings, Snapshot, ViewId,
+    pointers::Claims,
 };
 use crate::{
     authority::{Authority, Standing},
@@ -88,6 +89,22 @@ impl Editor {
         editor
     }
 
+    /// An editor for those who see something else than all from the next snapshot on. Who asks is told by the snapshot that has the
+    /// views, not by theirs.
+    #[must_use]
+    pub fn of_view(&self) -> Self {
+        let mut latest = Snapshot::clone(&self.latest);
+        latest.views = None;
+        latest.residents = None;
+        latest.forwarders = Arc::default();
+        Self {
+            latest: Arc::new(latest),
+            residents: None,
+            forwarders: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// Notes whether everything there is was read: where not, the next snapshot answers for what it has and denies nothing.
     pub fn set_knows_all(&mut self, knows_all: bool) {
         self.knows_all = knows_all;
@@ -121,6 +138,30 @@ impl Editor {
             Some(Compiled::Left) | None => None,
         };
         self.claims.set(host, seniority.zip(records));
+    }
+
+    /// Gives the newest snapshot what those are answered from who see something else than all, ascending, each once. It is a new one
+    /// where that is not what it has; `is_new` says that it was made a moment ago.
+    pub fn set_views(
+        &mut self,
+        views: Vec<(ViewId, Arc<Snapshot>)>,
+        serial: Serial,
+        is_new: bool,
+    ) -> &Arc<Snapshot> {
+        let known = self.latest.views.as_deref().unwrap_or_default();
+        let is_same = |((one, before), (other, after)): (
+            &(ViewId, Arc<Snapshot>),
+            &(ViewId, Arc<Snapshot>),
+        )| one == other && Arc::ptr_eq(before, after);
+        if known.len() != views.len() || !known.iter().zip(&views).all(is_same) {
+            let mut next = Snapshot::clone(&self.latest);
+            next.views = (!views.is_empty()).then(|| views.into());
+            if !is_new {
+                next.stamp(self.latest.generation() + 1, serial);
+            }
+            self.latest = Arc::new(next);
+        }
+        &self.latest
     }
 
     /// The newest snapshot.

@@ -22,6 +22,7 @@ mod services;
 mod shard;
 mod snapshot;
 mod texts;
+mod views;
 
 pub use crate::authority::Authority;
 pub use compile::{Compiled, compile, compile_host, oversize};
@@ -36,3 +37,4 @@ pub use remarks::remarks;
 pub use service_records::{ServiceRecord, ServiceRecords};
 pub use services::{EndpointAt, Services};
 pub use snapshot::{Found, Identity, Owner, Settings, Snapshot};
+pub use views::ViewId;

@@ -12,6 +12,7 @@ use super::{
     pointers::Pointers,
     records::{RRsets, push_behind_owner, push_record},
     shard::{self, Entry, Held, Shard},
+    views::{ViewId, Views, view_in},
 };
 use crate::{
     authority::{Authority, Place, Verdict, Zone},
@@ -125,6 +126,8 @@ pub struct Snapshot {
     pub(super) residents: Option<Residents>,
     /// Whose names addresses have, where there are any.
     pub(super) pointers: Option<Pointers>,
+    /// What those are answered from who see something else; none where all see the same.
+    pub(super) views: Option<Views>,
     pages: Box<[Page; PAGES]>,
 }
 
@@ -186,6 +189,7 @@ impl Snapshot {
             forwarders: Arc::default(),
             residents: None,
             pointers: None,
+            views: None,
             pages: Box::new(array::from_fn(|_| Page::default())),
             settings,
         }
@@ -296,14 +300,33 @@ impl Snapshot {
         {
             return Asker {
                 role: Role::Forwarder,
-                locality: None,
+                ..Asker::DIRECT
             };
         }
         let of_network = self.settings.clients.of(client);
-        let resident = || self.residents.as_ref()?.at(&client).1;
+        let residents = self.residents.as_ref();
+        let (namespace, locality) = residents.map_or((None, None), |known| known.at(&client));
+        let stated = of_network.and_then(|said| said.namespace.as_ref());
+        let namespace = stated.or(namespace).filter(|_| self.has_views());
         Asker {
             role: Role::Direct,
-            locality: of_network.and_then(|said| said.locality).or_else(resident),
+            locality: of_network.and_then(|said| said.locality).or(locality),
+            view: namespace.map(|namespace| ViewId::of(namespace)),
+        }
+    }
+
+    /// Whether not everybody sees the same hosts: then who asks matters to every answer.
+    #[inline]
+    pub fn has_views(&self) -> bool {
+        self.views.is_some()
+    }
+
+    /// What `asker` is answered from.
+    #[inline]
+    pub fn seen_by(&self, asker: Asker) -> &Self {
+        match (asker.view, &self.views) {
+            (Some(view), Some(views)) => view_in(views, view).unwrap_or(self),
+            _ => self,
         }
     }
 
@@ -500,6 +523,7 @@ impl PartialEq for Snapshot {
             && self.forwarders == other.forwarders
             && self.residents == other.residents
             && self.pointers == other.pointers
+            && self.views == other.views
             && count(self) == count(other)
             && self
                 .nodes()

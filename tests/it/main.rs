@@ -20,6 +20,7 @@ mod secure;
 mod records_of_services;
 mod shares;
 mod transport;
+mod views;
 mod walkthrough;
 
 use std::{path::Path, process::Command};

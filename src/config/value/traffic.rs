@@ -128,6 +128,22 @@ impl FromStr for PreferNear {
     }
 }
 
+/// Whether clients see only what is exported to their namespace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Enforcement(pub bool);
+
+impl FromStr for Enforcement {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "ignore" => Ok(Self(false)),
+            "enforce" => Ok(Self(true)),
+            _ => Err(ValueError::Word("ignore or enforce")),
+        }
+    }
+}
+
 /// A region, or a zone of it: `eu`, `eu/eu-1`, or with a part of that behind it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LocalityText(pub Box<str>);
@@ -176,6 +192,8 @@ mod tests {
         check::<ForwarderRule>("coredns", false);
         check::<PreferNear>("preferSameZone", true);
         check::<PreferNear>("preferClose", false);
+        check::<Enforcement>("enforce", true);
+        check::<Enforcement>("true", false);
         check::<LocalityText>("eu", true);
         check::<LocalityText>("eu/eu-1/rack-7", true);
         check::<LocalityText>("eu//rack-7", false);
