@@ -82,7 +82,9 @@ pub fn compile_host(
         ports: ports_of(chosen),
         ..records.services().clone()
     };
-    let notes = chosen.iter().filter_map(|service| service.traffic.as_deref());
+    let notes = chosen
+        .iter()
+        .filter_map(|service| service.traffic.as_deref());
     services.texts = texts_of(host, notes, records, &services, settings).map(Arc::new);
     Compiled::Records(records.clone().with_services(services))
 }

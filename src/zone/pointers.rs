@@ -67,8 +67,7 @@ impl PartialEq for Pointers {
 impl Pointers {
     /// The host that `address` leads to.
     pub(super) fn host_of(&self, address: IpAddr) -> Option<&Name> {
-        self.first_in(&(address..=address))
-            .map(|(_, host)| &**host)
+        self.first_in(&(address..=address)).map(|(_, host)| &**host)
     }
 
     /// Whether one of `addresses` leads to a host.
@@ -112,7 +111,9 @@ impl Pointers {
                 chunks.push(chunk.clone());
                 continue;
             }
-            let kept = chunk.iter().filter(|(address, _)| !here.contains_key(address));
+            let kept = chunk
+                .iter()
+                .filter(|(address, _)| !here.contains_key(address));
             let put = here.iter().filter_map(|(address, host)| {
                 let host = host.as_ref()?;
                 Some((*address, host.clone()))
@@ -143,7 +144,9 @@ impl Seniority {
     /// That of a host for which `chosen` answer, the oldest first.
     pub fn of(chosen: &[&Arc<Service>]) -> Option<Self> {
         let oldest = chosen.first()?;
-        let mut notes = chosen.iter().filter_map(|service| service.traffic.as_deref());
+        let mut notes = chosen
+            .iter()
+            .filter_map(|service| service.traffic.as_deref());
         Some(Self {
             is_asked: Reverse(notes.any(|notes| notes.takes_pointers)),
             created: oldest.created,
@@ -232,10 +235,7 @@ impl Claims {
     }
 
     /// What `before` becomes, `None` without any, and how many addresses lead elsewhere; `None` where all is as before.
-    pub(super) fn renew(
-        &mut self,
-        before: Option<&Pointers>,
-    ) -> Option<(Option<Pointers>, usize)> {
+    pub(super) fn renew(&mut self, before: Option<&Pointers>) -> Option<(Option<Pointers>, usize)> {
         if self.touched.is_empty() {
             return None;
         }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     dns::{Class, RecordType, Ttl},
-    manifest::MaxAddresses,
+    manifest::{MaxAddresses, ServicePort},
 };
 
 /// The wire form of a name that is the question's: a pointer to offset 12 ([RFC 1035 §4.1.4]).
@@ -74,6 +74,16 @@ impl HostRecords {
             draws,
             services: Services::default(),
         }
+    }
+
+    /// The same addresses, as those of a service with `ports`.
+    #[must_use]
+    pub fn at_ports(self, ports: Arc<[ServicePort]>) -> Self {
+        let services = Services {
+            ports: Some(ports).filter(|ports| !ports.is_empty()),
+            ..self.services.clone()
+        };
+        self.with_services(services)
     }
 
     /// The same addresses, and what else the host answers.

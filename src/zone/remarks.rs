@@ -35,15 +35,18 @@ pub fn remarks(
         let why = if host.is_wildcard() {
             Some("it is a wildcard: its names have none")
         } else if !ports.iter().any(|port| port.is_https) {
-            Some("it has no port of protocol HTTPS: a client that finds such a record asks with TLS")
+            Some(
+                "it has no port of protocol HTTPS: a client that finds such a record asks with TLS",
+            )
         } else if !has_https {
             Some("its endpoints have the port at different numbers, and one record can't say that")
         } else {
             None
         };
         remarks.extend(why.map(|why| {
-            let message =
-                format!("host {host} has no HTTPS record, which `meshdns.io/https` asks for: {why}");
+            let message = format!(
+                "host {host} has no HTTPS record, which `meshdns.io/https` asks for: {why}"
+            );
             warning(service, code::HTTPS_NOT_GIVEN, message)
         }));
     }
@@ -64,9 +67,8 @@ pub fn remarks(
             None
         };
         remarks.extend(why.map(|why| {
-            let message = format!(
-                "no address leads to host {host}, for which `meshdns.io/ptr` asks: {why}"
-            );
+            let message =
+                format!("no address leads to host {host}, for which `meshdns.io/ptr` asks: {why}");
             warning(service, code::NO_POINTER, message)
         }));
     }

@@ -100,9 +100,23 @@ mod tests {
         check("11.1.0.10.in-addr.arpa", Some(("10.0.1.11", "10.0.1.11")));
         check("0.10.in-addr.arpa", Some(("10.0.0.0", "10.0.255.255")));
         check("in-addr.arpa", Some(("0.0.0.0", "255.255.255.255")));
-        check("8.b.d.0.1.0.0.2.ip6.arpa", Some(("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff")));
-        check("b.d.0.1.0.0.2.ip6.arpa", Some(("2001:db0::", "2001:dbf:ffff:ffff:ffff:ffff:ffff:ffff")));
-        for other in ["01.1.0.10.in-addr.arpa", "256.in-addr.arpa", "5.4.3.2.1.in-addr.arpa", "g.ip6.arpa", "10.ip6.arpa", "arpa", "x.test"] {
+        check(
+            "8.b.d.0.1.0.0.2.ip6.arpa",
+            Some(("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff")),
+        );
+        check(
+            "b.d.0.1.0.0.2.ip6.arpa",
+            Some(("2001:db0::", "2001:dbf:ffff:ffff:ffff:ffff:ffff:ffff")),
+        );
+        for other in [
+            "01.1.0.10.in-addr.arpa",
+            "256.in-addr.arpa",
+            "5.4.3.2.1.in-addr.arpa",
+            "g.ip6.arpa",
+            "10.ip6.arpa",
+            "arpa",
+            "x.test",
+        ] {
             check(other, None);
         }
     }
@@ -112,8 +126,15 @@ mod tests {
         for text in ["10.0.1.11", "0.0.0.0", "2001:db8::1", "::"] {
             let address: IpAddr = text.parse().expect("an address");
             let name = name_of(address);
-            assert_eq!(addresses_below(name.as_wire()), Some(address..=address), "{name}");
+            assert_eq!(
+                addresses_below(name.as_wire()),
+                Some(address..=address),
+                "{name}"
+            );
         }
-        assert_eq!(name_of([10, 0, 1, 11].into()).to_string(), "11.1.0.10.in-addr.arpa.");
+        assert_eq!(
+            name_of([10, 0, 1, 11].into()).to_string(),
+            "11.1.0.10.in-addr.arpa."
+        );
     }
 }

@@ -86,8 +86,9 @@ impl<'s> ServiceRecords<'s> {
         let count = endpoints.len();
         let first =
             usize::try_from((u64::from(self.turn) * count as u64) >> 32).expect("below the count");
-        let is_like_the_one_before =
-            |number: &usize| *number > 0 && endpoints.get(number - 1).at == endpoints.get(*number).at;
+        let is_like_the_one_before = |number: &usize| {
+            *number > 0 && endpoints.get(number - 1).at == endpoints.get(*number).at
+        };
         let first = (first..count).find(|number| !is_like_the_one_before(number));
         let first = first.unwrap_or(0);
         let numbers = (first..count).chain(0..first);

@@ -156,7 +156,11 @@ impl Targets {
                 Box::default()
             },
             are_alike,
-            each: if are_alike { Box::default() } else { each.into() },
+            each: if are_alike {
+                Box::default()
+            } else {
+                each.into()
+            },
             named: named.into(),
         })
     }
@@ -283,7 +287,9 @@ impl<'s> Endpoints<'s> {
         }
         let each = &self.targets?.each;
         let first = each.partition_point(|each| (each.at as usize) < place);
-        let mut of_address = each[first..].iter().take_while(|each| each.at as usize == place);
+        let mut of_address = each[first..]
+            .iter()
+            .take_while(|each| each.at as usize == place);
         let beside = of_address.find(|each| each.also_at != NONE)?;
         Some(beside.also_at as usize)
     }

@@ -124,7 +124,13 @@ impl Shard {
         };
         let mut packing = Packing::default();
         for (tag, entry) in self.tagged().filter(|(_, entry)| is_kept(entry)) {
-            packing.add(tag, entry.name, entry.apex_at, entry.parts(), entry.services());
+            packing.add(
+                tag,
+                entry.name,
+                entry.apex_at,
+                entry.parts(),
+                entry.services(),
+            );
         }
         for (tag, _, node) in changes {
             if let Some(node) = node {

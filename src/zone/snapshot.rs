@@ -238,9 +238,11 @@ impl Snapshot {
             Some(entry) => match entry.here() {
                 // An apex stays what it is.
                 here @ (Held::Nothing | Held::CopyOf(_))
-                    if may_be_made(name) && entry.apex_at > 0 => self
-                    .find_made(name)
-                    .unwrap_or_else(|| self.found(here, entry.apex_at.into())),
+                    if may_be_made(name) && entry.apex_at > 0 =>
+                {
+                    self.find_made(name)
+                        .unwrap_or_else(|| self.found(here, entry.apex_at.into()))
+                }
                 here => self.found(here, entry.apex_at.into()),
             },
             None => self.find_above(name),

@@ -83,7 +83,9 @@ impl Texts {
 
     fn https_of(&self, port: u16) -> Option<&Records> {
         let mut https = self.https.iter();
-        https.find(|(number, _)| *number == port).map(|(_, records)| records)
+        https
+            .find(|(number, _)| *number == port)
+            .map(|(_, records)| records)
     }
 
     /// Whether there are HTTPS records at names below the host.

@@ -14,10 +14,10 @@ mod overlap;
 #[path = "../program/mod.rs"]
 mod program;
 mod properties;
+mod records_of_services;
 mod scale;
 #[path = "../secure/mod.rs"]
 mod secure;
-mod records_of_services;
 mod shares;
 mod transport;
 mod views;

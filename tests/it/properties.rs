@@ -85,7 +85,11 @@ fn declared_zones() -> impl Strategy<Value = Arc<Settings>> {
 fn partial_and_forwarded() -> impl Strategy<Value = Arc<Settings>> {
     let partial = prop::sample::select(vec![vec![], vec!["test"], vec!["other"]]);
     let forwarded = prop::sample::select(vec![vec![], vec!["."], vec!["ext", "b.a.test"]]);
-    let of_addresses = prop::sample::select(vec![vec![], vec!["10.in-addr.arpa"], vec!["ip6.arpa", "0.0.10.in-addr.arpa"]]);
+    let of_addresses = prop::sample::select(vec![
+        vec![],
+        vec!["10.in-addr.arpa"],
+        vec!["ip6.arpa", "0.0.10.in-addr.arpa"],
+    ]);
     let declared = (declared_zones(), of_addresses);
     (declared, partial, forwarded).prop_map(|((declared, of_addresses), partial, forwarded)| {
         let settings = settings(&[], &forwarded);

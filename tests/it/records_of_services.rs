@@ -141,7 +141,12 @@ impl Mesh {
         });
         pipeline.take_in_names(told.collect::<Vec<_>>());
         pipeline.apply([self.file()], now());
-        assert_eq!(pipeline.diagnostic_counts().errors, 0, "{:?}", pipeline.diagnostics());
+        assert_eq!(
+            pipeline.diagnostic_counts().errors,
+            0,
+            "{:?}",
+            pipeline.diagnostics()
+        );
         pipeline
     }
 
@@ -243,7 +248,11 @@ impl Reply {
 
     #[track_caller]
     fn is_no_data(&self) {
-        assert_eq!((&*self.rcode, self.answers.len()), ("No Error", 0), "{self:?}");
+        assert_eq!(
+            (&*self.rcode, self.answers.len()),
+            ("No Error", 0),
+            "{self:?}"
+        );
         assert_eq!(self.authority.len(), 1, "a SOA says for how long: {self:?}");
     }
 
@@ -292,10 +301,14 @@ fn srv_weights_carry_the_dial_to_who_balances_by_them() {
         .iter()
         .partition(|record| record.contains(" 10-244-0-"));
     assert_eq!((pods.len(), vms.len()), (3, 60));
-    assert!(pods.iter().all(|record| weight(record) == 65_280), "{pods:?}");
+    assert!(
+        pods.iter().all(|record| weight(record) == 65_280),
+        "{pods:?}"
+    );
     assert!(vms.iter().all(|record| weight(record) == 29_376), "{vms:?}");
     // HAProxy takes a 256th of a weight, and one more (haproxy/haproxy#3300).
-    let haproxy = |records: &[&String]| -> u32 { records.iter().map(|it| weight(it) / 256 + 1).sum() };
+    let haproxy =
+        |records: &[&String]| -> u32 { records.iter().map(|it| weight(it) / 256 + 1).sum() };
     let (of_pods, of_vms) = (haproxy(&pods), haproxy(&vms));
     let percent = f64::from(of_pods) * 100.0 / f64::from(of_pods + of_vms);
     assert!((percent - 10.0).abs() < 0.05, "{percent} %");
@@ -334,7 +347,8 @@ fn names_of_services_exist_by_port_and_transport() {
     mesh.ask("_http._udp.orders.internal.com", SRV).is_no_name();
     mesh.ask("_dns._tcp.orders.internal.com", SRV).is_no_name();
     mesh.ask("_sctp.orders.internal.com", SRV).is_no_name();
-    mesh.ask("x._http._tcp.orders.internal.com", SRV).is_no_name();
+    mesh.ask("x._http._tcp.orders.internal.com", SRV)
+        .is_no_name();
     for (name, record_type) in [
         ("_tcp.orders.internal.com", A),
         ("_tcp.orders.internal.com", SRV),
@@ -346,8 +360,12 @@ fn names_of_services_exist_by_port_and_transport() {
     ] {
         mesh.ask(name, record_type).is_no_data();
     }
-    for name in ["_http._tcp.orders.internal.com", "10-0-0-1.orders.internal.com"] {
-        mesh.ask(name, ANY).has(&[&format!("{name}. 5 IN HINFO RFC8482 ")]);
+    for name in [
+        "_http._tcp.orders.internal.com",
+        "10-0-0-1.orders.internal.com",
+    ] {
+        mesh.ask(name, ANY)
+            .has(&[&format!("{name}. 5 IN HINFO RFC8482 ")]);
     }
     let only_tcp = Mesh::new().orders(&[], HTTP).vms(1);
     for name in ["_http._udp.orders.internal.com", "_udp.orders.internal.com"] {
@@ -360,14 +378,19 @@ fn an_endpoint_has_a_name_while_it_is_in() {
     let mesh = Mesh::new()
         .orders(&[], HTTP)
         .vm(1, "10.0.1.11", "")
-        .vm(2, "10.0.1.12", "status:\n  conditions: [{type: Healthy, status: \"False\"}]\n")
+        .vm(
+            2,
+            "10.0.1.12",
+            "status:\n  conditions: [{type: Healthy, status: \"False\"}]\n",
+        )
         .vm(3, "2001:db8::3", "");
     mesh.ask("10-0-1-11.orders.internal.com", A)
         .has(&["10-0-1-11.orders.internal.com. 5 IN A 10.0.1.11"]);
     mesh.ask("2001-db8--3.Orders.internal.com", AAAA)
         .has(&["2001-db8--3.orders.internal.com. 5 IN AAAA 2001:db8::3"]);
     for name in ["10-9-9-9", "10-0-1-12", "010-0-1-11", "2001-db8-0--3"] {
-        mesh.ask(&format!("{name}.orders.internal.com"), A).is_no_name();
+        mesh.ask(&format!("{name}.orders.internal.com"), A)
+            .is_no_name();
     }
     // It is found in a host without ports as well.
     let plain = Mesh::new().orders(&[], "").vms(1);
@@ -423,14 +446,23 @@ fn srv_that_does_not_fit_is_asked_again_over_tcp_and_addresses_come_as_they_fit(
     let mesh = Mesh::new().orders(&[], HTTP).vms(30).load();
     let service = "_http._tcp.orders.internal.com";
     let cut = ask(&mesh, service, SRV, Some(1232), 0);
-    assert!(cut.is_cut && cut.answers.is_empty() && cut.additional.is_empty(), "{cut:?}");
+    assert!(
+        cut.is_cut && cut.answers.is_empty() && cut.additional.is_empty(),
+        "{cut:?}"
+    );
     let whole = ask(&mesh, service, SRV, None, 0);
-    assert_eq!((whole.answers.len(), whole.additional.len(), whole.is_cut), (30, 30, false));
+    assert_eq!(
+        (whole.answers.len(), whole.additional.len(), whole.is_cut),
+        (30, 30, false)
+    );
     let mesh = Mesh::new().orders(&[], HTTP).vms(20).load();
     let fitting = ask(&mesh, service, SRV, Some(1232), 0);
     assert_eq!((fitting.answers.len(), fitting.is_cut), (20, false));
     let beside = fitting.additional.len();
-    assert!((1..20).contains(&beside), "some addresses fit, and no TC: {beside}");
+    assert!(
+        (1..20).contains(&beside),
+        "some addresses fit, and no TC: {beside}"
+    );
     assert!(fitting.bytes <= 1232);
 }
 
@@ -438,7 +470,11 @@ fn srv_that_does_not_fit_is_asked_again_over_tcp_and_addresses_come_as_they_fit(
 fn srv_of_a_thousand_endpoints_fits_tcp_and_each_target_has_its_address() {
     let mut mesh = Mesh::new().orders(&[], HTTP);
     for number in 0..1000 {
-        mesh = mesh.vm(number, &format!("10.1.{}.{}", number / 250, number % 250 + 1), "");
+        mesh = mesh.vm(
+            number,
+            &format!("10.1.{}.{}", number / 250, number % 250 + 1),
+            "",
+        );
     }
     let reply = mesh.ask("_http._tcp.orders.internal.com", SRV);
     assert_eq!(reply.answers.len(), 1000);
@@ -484,7 +520,10 @@ fn an_endpoint_that_is_a_name_is_the_target_itself() {
         "_http._tcp.db.internal.com. 5 IN SRV 0 65280 8080 10-0-0-9.db.internal.com.",
         "_http._tcp.db.internal.com. 5 IN SRV 0 65280 81 db.example.org.",
     ]);
-    assert_eq!(reply.additional, ["10-0-0-9.db.internal.com. 5 IN A 10.0.0.9"]);
+    assert_eq!(
+        reply.additional,
+        ["10-0-0-9.db.internal.com. 5 IN A 10.0.0.9"]
+    );
 }
 
 #[test]
@@ -496,7 +535,13 @@ fn two_endpoints_of_one_address_are_two_targets_where_their_ports_differ() {
         .vm(3, "10.0.0.1", "  ports: {http: 9001, admin: 2}\n")
         .vm(4, "10.0.0.2", "  ports: {http: 9001}\n");
     for turn in [0, 1 << 30, 2 << 30, 3 << 30] {
-        let reply = ask(&mesh.load(), "_http._tcp.orders.internal.com", SRV, None, turn);
+        let reply = ask(
+            &mesh.load(),
+            "_http._tcp.orders.internal.com",
+            SRV,
+            None,
+            turn,
+        );
         reply.has(&[
             "_http._tcp.orders.internal.com. 5 IN SRV 0 65280 9001 10-0-0-1.orders.internal.com.",
             "_http._tcp.orders.internal.com. 5 IN SRV 0 65280 9001 10-0-0-2.orders.internal.com.",
@@ -535,7 +580,12 @@ fn a_host_beats_what_is_made_and_that_beats_a_wildcard() {
     a("www.orders.internal.com", "192.0.2.2");
     // A host below makes it exist, too.
     a("10-0-0-3.orders.internal.com", "10.0.0.3");
-    assert_eq!(mesh.ask("_http._tcp.orders.internal.com", SRV).answers.len(), 3);
+    assert_eq!(
+        mesh.ask("_http._tcp.orders.internal.com", SRV)
+            .answers
+            .len(),
+        3
+    );
     mesh.ask("_http._tcp.orders.internal.com", A).is_no_data();
     mesh.ask("_tcp.orders.internal.com", A).is_no_data();
     a("_nope._tcp.orders.internal.com", "192.0.2.2");
@@ -543,7 +593,8 @@ fn a_host_beats_what_is_made_and_that_beats_a_wildcard() {
 
 #[test]
 fn a_wildcard_host_has_no_services() {
-    let spec = format!("  resolution: STATIC\n  ports: [{HTTP}]\n  endpoints: [{{address: 10.0.0.1}}]");
+    let spec =
+        format!("  resolution: STATIC\n  ports: [{HTTP}]\n  endpoints: [{{address: 10.0.0.1}}]");
     let mesh = Mesh::new().entry("wild", "*.shop.internal.com", &[], &spec);
     mesh.ask("_http._tcp.a.shop.internal.com", SRV).is_no_data();
     mesh.ask("10-0-0-1.a.shop.internal.com", AAAA).is_no_data();
@@ -552,9 +603,8 @@ fn a_wildcard_host_has_no_services() {
 
 #[test]
 fn what_is_made_exists_whatever_an_upstream_says_of_names_below_a_host() {
-    let spec = format!(
-        "  resolution: STATIC\n  ports: [{HTTP}]\n  endpoints: [{{address: 10.0.0.1}}]"
-    );
+    let spec =
+        format!("  resolution: STATIC\n  ports: [{HTTP}]\n  endpoints: [{{address: 10.0.0.1}}]");
     let mut mesh = Mesh::new().entry("out", "api.example.org", &[("grpc-config", "[]")], &spec);
     mesh.forwarded = vec!["."];
     for (name, record_type) in [
@@ -563,7 +613,11 @@ fn what_is_made_exists_whatever_an_upstream_says_of_names_below_a_host() {
         ("_grpc_config.api.example.org", TXT),
     ] {
         let reply = mesh.ask(name, record_type);
-        assert_eq!((reply.answers.len(), reply.is_for_others), (1, false), "{reply:?}");
+        assert_eq!(
+            (reply.answers.len(), reply.is_for_others),
+            (1, false),
+            "{reply:?}"
+        );
     }
     // As at the host itself.
     for record_type in [AAAA, HTTPS] {
@@ -580,7 +634,10 @@ fn what_is_made_exists_whatever_an_upstream_says_of_names_below_a_host() {
         ("api.example.org", TXT),
         ("api.example.org", SRV),
     ] {
-        assert!(mesh.ask(name, record_type).is_for_others, "{name} {record_type}");
+        assert!(
+            mesh.ask(name, record_type).is_for_others,
+            "{name} {record_type}"
+        );
     }
 }
 
@@ -609,7 +666,11 @@ fn texts_are_a_record_each_and_long_ones_are_cut_into_strings() {
         "orders.internal.com. 5 IN TXT ",
         "orders.internal.com. 5 IN TXT quoted \"word\"",
         "orders.internal.com. 5 IN TXT v=1",
-        &format!("orders.internal.com. 5 IN TXT {}|{}", "x".repeat(255), "x".repeat(45)),
+        &format!(
+            "orders.internal.com. 5 IN TXT {}|{}",
+            "x".repeat(255),
+            "x".repeat(45)
+        ),
     ]);
     let plain = Mesh::new().orders(&[("txt", "owner=shop")], HTTP);
     plain
@@ -669,7 +730,8 @@ fn https_is_told_of_tls_ports_alone_and_by_request() {
     mesh.ask("orders.internal.com", HTTPS)
         .has(&["orders.internal.com. 5 IN HTTPS 1 . alpn=h2,http/1.1,"]);
     assert_eq!(mesh.said(), "");
-    mesh.ask("_443._https.orders.internal.com", HTTPS).is_no_name();
+    mesh.ask("_443._https.orders.internal.com", HTTPS)
+        .is_no_name();
     mesh.ask("_https.orders.internal.com", HTTPS).is_no_name();
 }
 
@@ -682,13 +744,20 @@ fn https_tells_the_port_where_it_is_another_one() {
     mesh.ask("_9443._https.orders.internal.com", HTTPS)
         .has(&["_9443._https.orders.internal.com. 5 IN HTTPS 1 orders.internal.com. alpn=h3,h2,"]);
     mesh.ask("_https.orders.internal.com", A).is_no_data();
-    mesh.ask("_09443._https.orders.internal.com", HTTPS).is_no_name();
+    mesh.ask("_09443._https.orders.internal.com", HTTPS)
+        .is_no_name();
     // A record says one port for all.
     let same = mesh.vm(2, "10.0.0.2", "  ports: {https: 8443}\n");
     assert_eq!(same.ask("orders.internal.com", HTTPS).answers.len(), 1);
     let differing = same.vm(3, "10.0.0.3", "  ports: {https: 8444, admin: 9443}\n");
     differing.ask("orders.internal.com", HTTPS).is_no_data();
-    assert_eq!(differing.ask("_9443._https.orders.internal.com", HTTPS).answers.len(), 1);
+    assert_eq!(
+        differing
+            .ask("_9443._https.orders.internal.com", HTTPS)
+            .answers
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -697,10 +766,21 @@ fn an_address_leads_to_one_name_where_its_zone_is_declared() {
         .orders(&[("ptr", "true")], HTTP)
         .vm(1, "10.0.1.11", "")
         .vm(2, "2001:db8::7", "");
-    assert_eq!(undeclared.ask("11.1.0.10.in-addr.arpa", PTR).rcode, "Query Refused");
-    assert!(undeclared.said().contains("MDNS626"), "{}", undeclared.said());
+    assert_eq!(
+        undeclared.ask("11.1.0.10.in-addr.arpa", PTR).rcode,
+        "Query Refused"
+    );
+    assert!(
+        undeclared.said().contains("MDNS626"),
+        "{}",
+        undeclared.said()
+    );
     let mut mesh = undeclared;
-    mesh.zones = vec!["internal.com", "10.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa"];
+    mesh.zones = vec![
+        "internal.com",
+        "10.in-addr.arpa",
+        "8.b.d.0.1.0.0.2.ip6.arpa",
+    ];
     mesh.ask("11.1.0.10.in-addr.arpa", PTR)
         .has(&["11.1.0.10.in-addr.arpa. 5 IN PTR 10-0-1-11.orders.internal.com."]);
     assert_eq!(mesh.said(), "");
@@ -708,15 +788,24 @@ fn an_address_leads_to_one_name_where_its_zone_is_declared() {
     mesh.ask(&v6, PTR)
         .has(&[&format!("{v6}. 5 IN PTR 2001-db8--7.orders.internal.com.")]);
     mesh.ask("11.1.0.10.in-addr.arpa", A).is_no_data();
-    mesh.ask("11.1.0.10.in-addr.arpa", ANY).has(&["11.1.0.10.in-addr.arpa. 5 IN HINFO RFC8482 "]);
+    mesh.ask("11.1.0.10.in-addr.arpa", ANY)
+        .has(&["11.1.0.10.in-addr.arpa. 5 IN HINFO RFC8482 "]);
     for above in ["1.0.10.in-addr.arpa", "0.10.in-addr.arpa"] {
         mesh.ask(above, PTR).is_no_data();
     }
-    for other in ["12.1.0.10.in-addr.arpa", "2.0.10.in-addr.arpa", "1.10.in-addr.arpa", "x.11.1.0.10.in-addr.arpa"] {
+    for other in [
+        "12.1.0.10.in-addr.arpa",
+        "2.0.10.in-addr.arpa",
+        "1.10.in-addr.arpa",
+        "x.11.1.0.10.in-addr.arpa",
+    ] {
         mesh.ask(other, PTR).is_no_name();
     }
     // An apex has its own records all the same.
-    assert_eq!(mesh.ask("10.in-addr.arpa", RecordType::SOA).answers.len(), 1);
+    assert_eq!(
+        mesh.ask("10.in-addr.arpa", RecordType::SOA).answers.len(),
+        1
+    );
 }
 
 #[test]
@@ -749,15 +838,25 @@ fn the_name_of_an_address_follows_who_has_it() {
     };
     let mut pipeline = entry("b", "b.internal.com", "10.0.0.1").load();
     let asked = |pipeline: &Pipeline| ask(pipeline, "1.0.0.10.in-addr.arpa", PTR, None, 0).answers;
-    let leads_to = |host: &str| [format!("1.0.0.10.in-addr.arpa. 5 IN PTR 10-0-0-1.{host}.internal.com.")];
+    let leads_to = |host: &str| {
+        [format!(
+            "1.0.0.10.in-addr.arpa. 5 IN PTR 10-0-0-1.{host}.internal.com."
+        )]
+    };
     assert_eq!(asked(&pipeline), leads_to("b"));
     let older = entry("a", "a.internal.com", "10.0.0.1");
     let report = pipeline.apply([file(&older, "more.yaml")], now());
     assert!(report.names_changed > 0);
     assert_eq!(asked(&pipeline), leads_to("a"));
-    pipeline.apply([file(&entry("a", "a.internal.com", "10.0.0.2"), "more.yaml")], now());
+    pipeline.apply(
+        [file(&entry("a", "a.internal.com", "10.0.0.2"), "more.yaml")],
+        now(),
+    );
     assert_eq!(asked(&pipeline), leads_to("b"));
-    pipeline.apply([file(&entry("b", "b.internal.com", "10.0.0.3"), "mesh.yaml")], now());
+    pipeline.apply(
+        [file(&entry("b", "b.internal.com", "10.0.0.3"), "mesh.yaml")],
+        now(),
+    );
     assert_eq!(asked(&pipeline), [""; 0]);
 }
 

@@ -82,7 +82,9 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), TestCaseError> {
                 prop_assert!(!targets.contains(&told), "{} says twice {}", name, told);
                 let target: Name = fields[3].parse().expect("a name");
                 // Others are endpoints that are names.
-                if target.parent().as_ref() == Some(host) && target.labels().next().is_some_and(is_address) {
+                if target.parent().as_ref() == Some(host)
+                    && target.labels().next().is_some_and(is_address)
+                {
                     let has = |record_type| !asked(pipeline, &target, record_type).is_empty();
                     prop_assert!(
                         has(RecordType::A) || has(RecordType::AAAA),
@@ -93,7 +95,12 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), TestCaseError> {
                 }
                 targets.push(told);
             }
-            prop_assert!(targets.is_empty() || heaviest == 65_280, "{}: {:?}", name, targets);
+            prop_assert!(
+                targets.is_empty() || heaviest == 65_280,
+                "{}: {:?}",
+                name,
+                targets
+            );
             names.extend(name.parent());
             names.push(name);
         }
@@ -134,7 +141,12 @@ fn check_pointer(pipeline: &Pipeline, address: IpAddr) -> Result<Name, TestCaseE
             RecordType::AAAA
         };
         let back = asked(pipeline, &target, record_type);
-        prop_assert!(back.contains(&address.to_string()), "{} leads to {}", name, target);
+        prop_assert!(
+            back.contains(&address.to_string()),
+            "{} leads to {}",
+            name,
+            target
+        );
     }
     Ok(name)
 }
@@ -146,7 +158,12 @@ fn check_verdict(pipeline: &Pipeline, name: &Name) -> Result<(), TestCaseError> 
         let verdict = snapshot.verdict(name.as_wire(), record_type, &found);
         let answer = answer(snapshot, &Query::of(name, record_type));
         let context = || format!("{name} {record_type}: {found:?}, {verdict:?}, {answer:?}");
-        prop_assert_eq!(answer.others.is_some(), verdict == Verdict::Others, "{}", context());
+        prop_assert_eq!(
+            answer.others.is_some(),
+            verdict == Verdict::Others,
+            "{}",
+            context()
+        );
         let has_records = matches!(
             answer.outcome,
             Outcome::Addresses(_)
