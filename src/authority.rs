@@ -98,9 +98,8 @@ impl Place {
     /// Who answers a question of type `record_type`, where an upstream is asked for names that are not ours or is not.
     pub fn verdict(self, record_type: RecordType, has_upstream: bool) -> Verdict {
         match self {
-            Self::Records(_) => Verdict::Ours,
             Self::Host(_) if TYPES_OF_HOSTS.contains(&record_type) => Verdict::Ours,
-            Self::Host(Zone::Declared) => Verdict::Ours,
+            Self::Records(_) | Self::Host(Zone::Declared) => Verdict::Ours,
             Self::Host(_) if !has_upstream => Verdict::Ours,
             Self::Zone(Zone::Declared) => Verdict::Empty,
             Self::Zone(Zone::OfHost) if !has_upstream => Verdict::Empty,

@@ -438,8 +438,7 @@ impl Pipeline {
         });
         let mut updates = Vec::with_capacity(hosts.len());
         let mut names = Vec::with_capacity(hosts.len());
-        let takes_claims = self.editor.takes_claims();
-        for ((host, compiled), choice) in affected.hosts.iter().zip(compiled).zip(&choices) {
+        for (host, compiled) in affected.hosts.iter().zip(compiled) {
             let Host {
                 compiled,
                 remarks,
@@ -447,11 +446,6 @@ impl Pipeline {
                 kept,
                 shares,
             } = compiled.unwrap_or_default();
-            if takes_claims {
-                let choice = choice.as_ref();
-                let seniority = choice.and_then(|choice| Seniority::of(&choice.chosen));
-                self.editor.set_claim(host, seniority, compiled.as_ref());
-            }
             set_shares(&mut self.shares, host, shares);
             self.health.last_ones.set(host, kept);
             if !of_host.is_empty() || !self.uses.is_empty() || self.policy.enforces_export {
@@ -460,6 +454,7 @@ impl Pipeline {
             set_remarks(&mut self.remarks, host, remarks, &mut news);
             updates.push((host.clone(), compiled));
         }
+        set_claims(&mut self.editor, &updates, &choices);
         let diagnostics = self.diagnostics.replace(news.said, &news.withdrawn);
         let of_others = choices
             .iter()
@@ -567,6 +562,22 @@ impl Pipeline {
             compiled,
             kept,
         }
+    }
+}
+
+/// Notes whose the addresses of hosts are, where the names of addresses are ours.
+fn set_claims(
+    editor: &mut Editor,
+    updates: &[(Name, Option<Compiled>)],
+    choices: &[Option<Choice<'_>>],
+) {
+    if !editor.takes_claims() {
+        return;
+    }
+    for ((host, compiled), choice) in updates.iter().zip(choices) {
+        let choice = choice.as_ref();
+        let seniority = choice.and_then(|choice| Seniority::of(&choice.chosen));
+        editor.set_claim(host, seniority, compiled.as_ref());
     }
 }
 

@@ -1,7 +1,7 @@
 //! The records of an answer, as values that can be printed.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     net::{Ipv4Addr, Ipv6Addr},
 };
 
@@ -169,7 +169,7 @@ fn escaped(string: &[u8]) -> String {
         match byte {
             b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
             b' '..=b'~' => text.push(char::from(*byte)),
-            byte => text.push_str(&format!("\\{byte:03}")),
+            byte => write!(text, "\\{byte:03}").expect("a string can be written to"),
         }
     }
     text
@@ -188,11 +188,12 @@ fn https(rdata: &[u8]) -> String {
         match number(rest) {
             1 => {
                 let protocols = strings(value).join(",").replace('"', "");
-                text.push_str(&format!(" alpn=\"{protocols}\""));
+                write!(text, " alpn=\"{protocols}\"")
             }
-            3 => text.push_str(&format!(" port={}", number(value))),
-            key => text.push_str(&format!(" key{key}")),
+            3 => write!(text, " port={}", number(value)),
+            key => write!(text, " key{key}"),
         }
+        .expect("a string can be written to");
         rest = behind;
     }
     text

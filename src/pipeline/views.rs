@@ -34,6 +34,9 @@ pub(super) struct Views {
 /// What a host comes to: what it answers, `None` where it is nothing.
 type Update = (Name, Option<Compiled>);
 
+/// What a host comes to in a view, and the names that it is compiled with; `None` where it is nothing there.
+type InView = Option<(Compiled, Vec<NameUse>)>;
+
 /// What a change comes to in each view.
 pub(super) type ViewUpdates = Vec<(Arc<str>, Vec<Update>)>;
 
@@ -226,7 +229,7 @@ impl Pipeline {
         &self,
         namespace: &str,
         updates: &[Update],
-        compiled: &[Option<Option<(Compiled, Vec<NameUse>)>>],
+        own: &[Option<InView>],
     ) -> Vec<Option<Seniority>> {
         if !self.editor.takes_claims() {
             return Vec::new();
@@ -238,7 +241,7 @@ impl Pipeline {
             };
             Seniority::of(&select::choose(&self.mesh, host, viewer)?.chosen)
         };
-        updates.iter().zip(compiled).map(seniority).collect()
+        updates.iter().zip(own).map(seniority).collect()
     }
 
     fn differs_in(&self, host: &Name, namespace: &Arc<str>) -> bool {

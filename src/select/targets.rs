@@ -16,7 +16,7 @@ use crate::{
     mesh::{Locality, Service},
 };
 
-/// The weight of the endpoint that has the largest part. HAProxy takes a 256th of it, rounded down, and one more.
+/// The weight of the endpoint that has the largest part. `HAProxy` takes a 256th of it, rounded down, and one more.
 pub(crate) const MAX_WEIGHT: u16 = 65_280;
 
 /// A host's endpoints where they differ in more than their addresses.

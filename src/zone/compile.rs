@@ -85,13 +85,14 @@ pub fn compile_host(
     let notes = chosen
         .iter()
         .filter_map(|service| service.traffic.as_deref());
-    services.texts = texts_of(host, notes, records, &services, settings).map(Arc::new);
+    let texts = texts_of(host, &notes, records, &services, settings);
+    services.texts = texts.map(Arc::new);
     Compiled::Records(records.clone().with_services(services))
 }
 
 fn texts_of<'n>(
     host: &Name,
-    notes: impl Iterator<Item = &'n TrafficNotes> + Clone,
+    notes: &(impl Iterator<Item = &'n TrafficNotes> + Clone),
     records: &HostRecords,
     services: &Services,
     settings: &Settings,

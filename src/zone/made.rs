@@ -194,7 +194,7 @@ impl Snapshot {
     pub fn records_of_host(&self, name: &[u8], record_type: RecordType) -> Option<MadeRecords<'_>> {
         let texts = self.entry(name)?.services()?.texts.as_deref()?;
         match record_type {
-            RecordType::TXT => encoded(&texts.texts),
+            RecordType::TXT => encoded(&texts.own),
             RecordType::HTTPS => encoded(texts.https()?),
             _ => None,
         }

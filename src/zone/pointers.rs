@@ -174,15 +174,23 @@ pub(super) fn is_in(zones: &[Name], address: IpAddr) -> bool {
     zones.iter().any(|zone| name.is_at_or_below(zone))
 }
 
+/// What a host claims.
+#[derive(Clone, Debug)]
+struct Claim {
+    seniority: Arc<Seniority>,
+    /// The one copy of the host's name.
+    host: Arc<Name>,
+    addresses: Vec<IpAddr>,
+}
+
 /// Who claims which address, and what comes of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {
     /// The declared zones that may hold names of addresses.
     zones: Box<[Name]>,
     /// By address: the first has it.
-    claims: BTreeSet<(IpAddr, Arc<Seniority>, Arc<Name>)>,
-    /// What each host claims.
-    hosts: HashMap<Name, (Arc<Seniority>, Arc<Name>, Vec<IpAddr>)>,
+    by_address: BTreeSet<(IpAddr, Arc<Seniority>, Arc<Name>)>,
+    by_host: HashMap<Name, Claim>,
     /// The addresses that were claimed by others since the last snapshot.
     touched: BTreeSet<IpAddr>,
 }
@@ -203,10 +211,10 @@ impl Claims {
 
     /// Notes which addresses `host` answers with from now on; `None` where it does not answer.
     pub(super) fn set(&mut self, host: &Name, claim: Option<(Seniority, &HostRecords)>) {
-        if let Some((seniority, host, addresses)) = self.hosts.remove(host) {
-            for address in addresses {
-                self.claims
-                    .remove(&(address, seniority.clone(), host.clone()));
+        if let Some(before) = self.by_host.remove(host) {
+            for address in before.addresses {
+                let (seniority, host) = (before.seniority.clone(), before.host.clone());
+                self.by_address.remove(&(address, seniority, host));
                 self.touched.insert(address);
             }
         }
@@ -226,12 +234,16 @@ impl Claims {
         }
         let (seniority, shared) = (Arc::new(seniority), Arc::new(host.clone()));
         for address in &addresses {
-            self.claims
+            self.by_address
                 .insert((*address, seniority.clone(), shared.clone()));
             self.touched.insert(*address);
         }
-        self.hosts
-            .insert(host.clone(), (seniority, shared, addresses));
+        let claim = Claim {
+            seniority,
+            host: shared,
+            addresses,
+        };
+        self.by_host.insert(host.clone(), claim);
     }
 
     /// What `before` becomes, `None` without any, and how many addresses lead elsewhere; `None` where all is as before.
@@ -265,7 +277,7 @@ impl Claims {
             name: Box::default(),
         };
         let from = (address, Arc::new(least), Arc::new(Name::root()));
-        let (of_address, _, host) = self.claims.range(from..).next()?;
+        let (of_address, _, host) = self.by_address.range(from..).next()?;
         (*of_address == address).then(|| host.clone())
     }
 }

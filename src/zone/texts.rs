@@ -25,7 +25,7 @@ const KEY_PORT: u16 = 3;
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Texts {
     /// The TXT records of the host.
-    pub(super) texts: Records,
+    pub(super) own: Records,
     /// The TXT record of `_grpc_config` below it (gRFC A2).
     pub(super) grpc_config: Records,
     /// The HTTPS records of its ports.
@@ -43,7 +43,7 @@ impl Texts {
     /// What the annotations of a host's ServiceEntries, the oldest first, ask for; `None` where that is nothing.
     pub(super) fn of<'n>(
         host: &Name,
-        notes: impl Iterator<Item = &'n TrafficNotes> + Clone,
+        notes: &(impl Iterator<Item = &'n TrafficNotes> + Clone),
         records: &HostRecords,
         services: &Services,
         ttl: Ttl,
@@ -51,7 +51,7 @@ impl Texts {
         let mut said = Self::default();
         if let Some(notes) = notes.clone().find(|notes| !notes.texts.is_empty()) {
             let records = notes.texts.iter().map(|text| text_rdata(text));
-            said.texts = Records::of(RecordType::TXT, ttl, records);
+            said.own = Records::of(RecordType::TXT, ttl, records);
         }
         if let Some(config) = notes.clone().find_map(|notes| notes.grpc_config.as_deref()) {
             let rdata = text_rdata(&format!("grpc_config={config}"));

@@ -8,7 +8,7 @@ use meshdns::{
     dns::{Name, RecordType},
     explain::explain,
     pipeline::Pipeline,
-    zone::{DashedLabel, Found},
+    zone::{DashedLabel, Found, RRsets},
 };
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), TestCaseError> {
         };
         let addresses: Vec<IpAddr> = records
             .into_iter()
-            .flat_map(|records| records.addresses())
+            .flat_map(RRsets::addresses)
             .collect();
         let mut names = vec![below("10-9-9-9", host), below("_sctp", host)];
         for address in &addresses {
