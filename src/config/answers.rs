@@ -111,6 +111,8 @@ pub struct Answers {
     pub traffic: TrafficPolicy,
     /// The networks of those who ask for others.
     pub forwarders: Vec<IpNet>,
+    /// The networks of those of them who are believed for whom they ask.
+    pub trusted_forwarders: Vec<IpNet>,
     /// Whether Pods that ask for others are found by their labels.
     pub finds_forwarders: bool,
     /// Whether addresses lead to the names of endpoints, in declared zones.
@@ -144,8 +146,12 @@ pub(super) fn resolve(
         (keys.network.0, said)
     });
     let network = |rule: &ForwarderRule| match rule {
-        ForwarderRule::Network(network) => Some(network.0),
+        ForwarderRule::Network(network) | ForwarderRule::Trusted(network) => Some(network.0),
         ForwarderRule::Auto => None,
+    };
+    let trusted = |rule: &ForwarderRule| match rule {
+        ForwarderRule::Trusted(network) => Some(network.0),
+        ForwarderRule::Network(_) | ForwarderRule::Auto => None,
     };
     Answers {
         when_all_unhealthy: keys
@@ -173,6 +179,7 @@ pub(super) fn resolve(
         },
         has_pointers: keys.ptr.is_none_or(|ptr| ptr.0),
         finds_forwarders: forwarders.contains(&ForwarderRule::Auto),
+        trusted_forwarders: forwarders.iter().filter_map(trusted).collect(),
         forwarders: forwarders.iter().filter_map(network).collect(),
     }
 }

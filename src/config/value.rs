@@ -23,7 +23,7 @@ pub use listen::{Listen, Listeners};
 use tracing_subscriber::filter::Targets;
 pub use traffic::{
     Enforcement, ForwarderAnswer, ForwarderRule, HealthFactor, LocalityText, MostAddresses,
-    PartOfHundred, PreferNear, SideAddresses,
+    PartOfHundred, PreferNear, SideAddresses, Trust,
 };
 
 use crate::{

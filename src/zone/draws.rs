@@ -52,6 +52,37 @@ impl Asker {
     };
 }
 
+/// What is known of everybody who asks at one address of the server, whatever their own addresses tell.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AskerPreset {
+    /// Whether they ask for others.
+    pub is_forwarder: bool,
+    /// Where they are.
+    pub locality: Option<Locality>,
+    /// Whose view of the mesh they have.
+    pub view: Option<ViewId>,
+}
+
+impl AskerPreset {
+    /// Who `asker`, as its address tells, is here.
+    #[must_use]
+    pub fn over(&self, asker: Asker) -> Asker {
+        let asker = if self.is_forwarder {
+            Asker {
+                role: Role::Forwarder,
+                ..Asker::DIRECT
+            }
+        } else {
+            asker
+        };
+        Asker {
+            role: asker.role,
+            locality: self.locality.or(asker.locality),
+            view: self.view.or(asker.view),
+        }
+    }
+}
+
 /// How answers for one host are drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draws {

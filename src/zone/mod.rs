@@ -27,7 +27,7 @@ mod views;
 pub use crate::authority::Authority;
 pub use compile::{Compiled, compile, compile_host, oversize};
 pub use dashed::DashedLabel;
-pub use draws::{Asker, Draws, Role};
+pub use draws::{Asker, AskerPreset, Draws, Role};
 pub use editor::{Change, Editor};
 pub use made::{Made, MadeRecords};
 pub use node::{Below, Here, Node};

@@ -65,6 +65,8 @@ pub struct Settings {
     pub forwarders: Vec<IpNet>,
     /// Whether Pods that ask for others are found by their labels.
     pub finds_forwarders: bool,
+    /// The networks of those of them who are believed for whom they ask.
+    pub trusted_forwarders: Vec<IpNet>,
     /// What holds of clients by their networks.
     pub clients: Arc<ClientNetworks>,
     /// Whether addresses lead to the names of endpoints, in declared zones.
@@ -96,6 +98,7 @@ impl Default for Settings {
             max_addresses: MaxAddresses::default(),
             forwarders: Vec::new(),
             finds_forwarders: true,
+            trusted_forwarders: Vec::new(),
             clients: Arc::default(),
             has_pointers: true,
             ttl: Ttl::FIVE_SECONDS,
@@ -315,6 +318,21 @@ impl Snapshot {
             locality: of_network.and_then(|said| said.locality).or(locality),
             view: namespace.map(|namespace| ViewId::of(namespace)),
         }
+    }
+
+    /// What the client at `address` is, for whom a forwarder asks that is believed.
+    pub fn asker_behind(&self, address: IpAddr) -> Asker {
+        Asker {
+            role: Role::Forwarder,
+            ..self.asker(address)
+        }
+    }
+
+    /// Whether `client` is believed for whom it asks.
+    pub fn is_trusted(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        let mut networks = self.settings.trusted_forwarders.iter();
+        networks.any(|network| network.contains(&client))
     }
 
     /// Whether not everybody sees the same hosts: then who asks matters to every answer.

@@ -60,6 +60,7 @@ impl Server {
             tcp,
             answers,
             encrypted: None,
+            presets: meshdns::serve::Presets::new(),
         };
         let sockets = Sockets::bind(&settings).expect("free ports");
         let addresses = sockets.addresses();

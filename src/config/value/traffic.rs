@@ -96,6 +96,23 @@ pub enum ForwarderRule {
     Auto,
     /// Everybody in this network.
     Network(Network),
+    /// The same, and they are believed for whom they ask.
+    Trusted(Network),
+}
+
+/// What a forwarder is believed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Trust;
+
+impl FromStr for Trust {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "subnet" => Ok(Self),
+            _ => Err(ValueError::Word("subnet")),
+        }
+    }
 }
 
 impl FromStr for ForwarderRule {
