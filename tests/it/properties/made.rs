@@ -53,10 +53,7 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), TestCaseError> {
             Found::Name(owner) if answers && !host.is_wildcard() => owner.records,
             _ => None,
         };
-        let addresses: Vec<IpAddr> = records
-            .into_iter()
-            .flat_map(RRsets::addresses)
-            .collect();
+        let addresses: Vec<IpAddr> = records.into_iter().flat_map(RRsets::addresses).collect();
         let mut names = vec![below("10-9-9-9", host), below("_sctp", host)];
         for address in &addresses {
             let name = below(&label_of(*address), host);
