@@ -127,7 +127,7 @@ fn addresses(snapshot: &Snapshot) -> Option<usize> {
     let name: Name = "svc1.test".parse().expect("a name");
     match snapshot.find(name.as_wire()) {
         Found::Name(owner) => Some(owner.records.map_or(0, RRsets::len)),
-        Found::NoName { .. } | Found::NotOurs { .. } => None,
+        Found::Made { .. } | Found::NoName { .. } | Found::NotOurs { .. } => None,
     }
 }
 

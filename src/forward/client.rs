@@ -146,7 +146,7 @@ fn in_mesh<'s>(
 fn is_of_mesh(snapshot: &Snapshot, owner: &[u8], record_type: RecordType) -> bool {
     let found = snapshot.find(owner);
     let is_above_hosts = match found {
-        Found::Name(_) => true,
+        Found::Name(_) | Found::Made { .. } => true,
         Found::NotOurs { has_hosts_below } => has_hosts_below,
         Found::NoName { .. } => false,
     };

@@ -13,6 +13,7 @@ use meshdns::{
     answer::{Outcome, Query, answer},
     diagnostic::Kind,
     dns::{Name, RecordType},
+    explain::explain,
     manifest,
     mesh::{FileChange, Locality, Reading},
     pipeline::{Pipeline, Policy},
@@ -308,4 +309,30 @@ fn a_pod_without_labels_is_where_its_node_is_as_long_as_there_is_one() {
     apply(&mut pipeline, &pods);
     check(&pipeline, OF_EU_1, &[(all, 100)]);
     check(&pipeline, "10.244.0.1", &[(all, 100)]);
+}
+
+#[test]
+fn srv_has_the_clients_zone_as_its_first_priority_and_its_region_as_the_next() {
+    let pipeline = load(policy(TrafficPolicy::default()), &three_zones(true));
+    let name = format!("_http._tcp.{HOST}").parse().expect("a name");
+    let asked = |client: &str| {
+        let client = client.parse().expect("an address");
+        let told = explain(&pipeline, &name, RecordType::SRV, Some(client));
+        let mut answers: Vec<String> = told.answer.into_iter().map(|it| it.data).collect();
+        answers.sort();
+        answers
+    };
+    let target = |priority: u16, label: &str| format!("{priority} 65280 80 {label}.{HOST}.");
+    assert_eq!(
+        asked(OF_EU_1),
+        [
+            target(0, "10-0-1-1"),
+            target(0, "10-0-1-2"),
+            target(1, "10-0-2-1"),
+            target(2, "10-0-3-1"),
+        ]
+    );
+    let all = ["10-0-1-1", "10-0-1-2", "10-0-2-1", "10-0-3-1"].map(|label| target(0, label));
+    assert_eq!(asked("192.0.2.1"), all);
+    assert_eq!(asked("10.1.9.9"), all, "a forwarder asks for others");
 }
