@@ -21,7 +21,7 @@ use crate::{
     dns::{Class, Rcode, RecordType, Ttl},
     zone::{
         AddressRecords, Draws, Found, Made, MadeRecords, Owner, PointerRecord, RRset, RRsets,
-        ServiceRecords, Snapshot,
+        ServiceAnswer, Snapshot,
     },
 };
 
@@ -46,6 +46,14 @@ impl<'s> Answer<'s> {
             Outcome::Addresses(addresses) => addresses.depends_on_asker(),
             Outcome::Services(services) => services.depends_on_asker(),
             _ => false,
+        }
+    }
+
+    /// One of the zone whose apex begins there in the asked name.
+    fn in_zone(apex_at: usize, outcome: Outcome<'s>) -> Self {
+        Self {
+            apex_at: Some(apex_at),
+            ..Self::outside_zones(outcome)
         }
     }
 
@@ -87,7 +95,7 @@ pub enum Outcome<'s> {
         count: usize,
     },
     /// Where a service is.
-    Services(ServiceRecords<'s>),
+    Services(ServiceAnswer<'s>),
     /// The name of an address.
     Pointer(PointerRecord<'s>),
     /// Other records of the asked type.
@@ -150,7 +158,7 @@ fn without_identifier<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'
         return Answer::outside_zones(Outcome::NotReady);
     }
     let found = snapshot.find(query.name);
-    let mut answer = of_mesh(snapshot, query, found);
+    let mut answer = of_mesh(snapshot, query, &found);
     if !snapshot.answers_alone() {
         note_others(snapshot, query, &found, &mut answer);
     }
@@ -163,30 +171,33 @@ fn without_identifier<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'
     reason = "it is called once, for every query, and what is given back would go through memory"
 )]
 #[inline(always)]
-fn of_mesh<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: Found<'s>) -> Answer<'s> {
+fn of_mesh<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: &Found<'s>) -> Answer<'s> {
     match found {
-        Found::Name(owner) => Answer {
-            apex_at: Some(owner.apex_at),
-            ..Answer::outside_zones(at_name(snapshot, &owner, query))
-        },
+        Found::Name(owner) => at_name(snapshot, owner, query),
+        _ => elsewhere(snapshot, query, found),
+    }
+}
+
+/// What a name gets that does not exist by itself, or is not ours.
+#[inline(never)] // Most queries are for names that are there: they don't pay for the others.
+fn elsewhere<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: &Found<'s>) -> Answer<'s> {
+    match *found {
+        Found::Name(ref owner) => at_name(snapshot, owner, query),
         Found::Made {
             apex_at,
             host_at,
             made,
-        } => Answer {
-            apex_at: Some(apex_at),
-            ..Answer::outside_zones(at_made_name(snapshot, query, host_at, made))
-        },
+        } => {
+            let outcome = at_made_name(snapshot, query, host_at, made);
+            Answer::in_zone(apex_at, outcome)
+        }
         Found::NoName { apex_at } => {
             let outcome = if snapshot.knows_all() {
                 Outcome::NoName(snapshot.soa_behind_owner())
             } else {
                 Outcome::NotReady
             };
-            Answer {
-                apex_at: Some(apex_at),
-                ..Answer::outside_zones(outcome)
-            }
+            Answer::in_zone(apex_at, outcome)
         }
         Found::NotOurs { has_hosts_below } => Answer {
             others: Some(Others {
@@ -250,26 +261,29 @@ fn refused_type(record_type: RecordType) -> Option<Outcome<'static>> {
     }
 }
 
-fn at_name<'s>(snapshot: &'s Snapshot, owner: &Owner<'s>, query: &Query<'_>) -> Outcome<'s> {
+#[inline(never)] // What it gives back is written where it is given back to.
+fn at_name<'s>(snapshot: &'s Snapshot, owner: &Owner<'s>, query: &Query<'_>) -> Answer<'s> {
     let is_apex = owner.apex_at == 0;
+    // Each is given back at once: what passes through another value is copied.
+    let answer = |outcome| Answer::in_zone(owner.apex_at, outcome);
     match (query.record_type, &owner.records) {
         (RecordType::A, Some(records)) => addresses(snapshot, owner, records, RRsets::a, query),
         (RecordType::AAAA, Some(records)) => {
             addresses(snapshot, owner, records, RRsets::aaaa, query)
         }
-        (RecordType::SOA, _) if is_apex => Outcome::Soa(snapshot.soa_behind_owner()),
+        (RecordType::SOA, _) if is_apex => answer(Outcome::Soa(snapshot.soa_behind_owner())),
         (RecordType::NS, _) if is_apex => {
             let (records, count) = snapshot.ns_records();
-            Outcome::NameServers { records, count }
+            answer(Outcome::NameServers { records, count })
         }
         (RecordType::ANY, records)
             if is_apex || records.is_some_and(|records| !records.is_empty()) =>
         {
-            Outcome::Minimal(snapshot.settings().ttl)
+            answer(Outcome::Minimal(snapshot.settings().ttl))
         }
         (RecordType::TXT | RecordType::HTTPS, Some(_)) => {
             match snapshot.records_of_host(query.name, query.record_type) {
-                Some(records) => records.into(),
+                Some(records) => answer(records.into()),
                 None => no_data(snapshot, owner, query),
             }
         }
@@ -289,24 +303,27 @@ fn addresses<'s>(
     records: &RRsets<'s>,
     rrset: impl FnOnce(RRsets<'s>) -> RRset<'s>,
     query: &Query<'_>,
-) -> Outcome<'s> {
+) -> Answer<'s> {
     if let Some(draws) = records.draws() {
-        return draw(snapshot, draws, *records, query);
+        return Answer::in_zone(owner.apex_at, draw(snapshot, draws, *records, query));
     }
     let rrset = rrset(*records);
     if rrset.is_empty() {
         return no_data(snapshot, owner, query);
     }
-    Outcome::Addresses(rrset.rotated(query.turn, snapshot.max_addresses()))
+    let records = rrset.rotated(query.turn, snapshot.max_addresses());
+    Answer::in_zone(owner.apex_at, Outcome::Addresses(records))
 }
 
 /// What a name gets that has no records of the asked type, as far as anyone can tell.
-fn no_data<'s>(snapshot: &'s Snapshot, owner: &Owner<'s>, query: &Query<'_>) -> Outcome<'s> {
-    if snapshot.knows_all() || has_no_more(owner, query.record_type) {
+fn no_data<'s>(snapshot: &'s Snapshot, owner: &Owner<'s>, query: &Query<'_>) -> Answer<'s> {
+    let is_known = snapshot.knows_all() || has_no_more(owner, query.record_type);
+    let outcome = if is_known {
         Outcome::NoData(snapshot.soa_behind_owner())
     } else {
         Outcome::NotReady
-    }
+    };
+    Answer::in_zone(owner.apex_at, outcome)
 }
 
 /// What a name gets that is made from a host.

@@ -39,6 +39,7 @@ impl Sections {
             }
             // The addresses of targets are left out: nobody needs them, and how many fit only the encoder knows.
             Outcome::Services(services) => {
+                let services = services.records(query.name);
                 let (count, length) = services.measure();
                 let mut records = Vec::with_capacity(length);
                 for record in services.each(query.asker.locality).take(count) {

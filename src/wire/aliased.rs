@@ -41,6 +41,7 @@ pub fn write_aliased(
             composed.answers(owner, |out| addresses.write(out));
         }
         Outcome::Services(services) => composed.answers(owner, |out| {
+            let services = services.records(last);
             let (count, _) = services.measure();
             for record in services.each(query.asker.locality).take(count) {
                 record.write(services.ttl(), out);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     answer::{Answer, Query},
     dns::{Class, RecordType, Ttl},
-    zone::{PointerRecord, ServiceRecord, ServiceRecords},
+    zone::{PointerRecord, ServiceAnswer, ServiceRecord},
 };
 
 /// Type, class, TTL and RDATA length.
@@ -31,7 +31,7 @@ const MAX_OFFSET: usize = 0x3fff;
 pub(super) fn write_services(
     query: &Query<'_>,
     answer: &Answer<'_>,
-    services: &ServiceRecords<'_>,
+    services: &ServiceAnswer<'_>,
     limit_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Written {
@@ -41,6 +41,7 @@ pub(super) fn write_services(
         .map(|edns| Opt::of(edns, query, answer, limit_bytes));
     let opt_len = opt.as_ref().map_or(0, Opt::len);
     let front = HEADER_LEN + query.question.len();
+    let services = services.records(query.name);
     let (mut count, mut records_len) = services.measure();
     let truncated = front + records_len + opt_len > limit_bytes;
     if truncated {

@@ -277,6 +277,7 @@ pub(super) struct Opt<'s> {
 
 impl<'s> Opt<'s> {
     /// Leaves an identifier out that would not even fit a message without records.
+    #[inline] // Called once an answer with EDNS.
     pub(super) fn of(
         edns: Edns,
         query: &Query<'_>,
@@ -303,6 +304,7 @@ impl<'s> Opt<'s> {
         OPT_FIXED_LEN + self.options_len()
     }
 
+    #[inline] // Called once an answer with EDNS.
     pub(super) fn write(&self, rcode: Rcode, out: &mut Vec<u8>) {
         push_opt(out, rcode as u16, self.dnssec_ok, self.options_len());
         if let Some(error) = self.extended_error {

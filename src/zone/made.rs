@@ -18,7 +18,7 @@ use super::{
     pointers::PointerRecord,
     records::{AddressRecords, RRset, RRsets},
     reverse,
-    service_records::ServiceRecords,
+    service_records::ServiceAnswer,
     services::{Endpoints, Services},
     shard::{Entry, Held},
     snapshot::{Found, Snapshot},
@@ -52,7 +52,7 @@ pub enum MadeRecords<'s> {
     /// The addresses of one endpoint.
     Addresses(AddressRecords<'s>),
     /// Where a service is.
-    Services(ServiceRecords<'s>),
+    Services(ServiceAnswer<'s>),
     /// The name of an endpoint.
     Pointer(PointerRecord<'s>),
     /// Records as a message has them, each owned by the question's name.
@@ -133,15 +133,8 @@ impl Snapshot {
                     .map(MadeRecords::Addresses)
             }
             Made::Service(number) if record_type == RecordType::SRV => {
-                let ports = services?.ports.as_deref()?;
-                let services = ServiceRecords {
-                    ttl: records.ttl,
-                    endpoints: Endpoints::of(records, services),
-                    port: ports.get(usize::from(number))?,
-                    host: host.name,
-                    turn,
-                };
-                (!services.is_empty()).then_some(MadeRecords::Services(services))
+                ServiceAnswer::of(records, services?, (name, host_at), number, turn)
+                    .map(MadeRecords::Services)
             }
             Made::GrpcConfig if record_type == RecordType::TXT => {
                 encoded(&services?.texts.as_deref()?.grpc_config)

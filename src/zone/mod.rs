@@ -34,7 +34,7 @@ pub use node::{Below, Here, Node};
 pub use pointers::{PointerRecord, Seniority};
 pub use records::{AddressRecords, HostRecords, RRset, RRsets};
 pub use remarks::remarks;
-pub use service_records::{ServiceRecord, ServiceRecords};
+pub use service_records::{ServiceAnswer, ServiceRecord, ServiceRecords};
 pub use services::{EndpointAt, Services};
 pub use snapshot::{Found, Identity, Owner, Settings, Snapshot};
 pub use views::ViewId;

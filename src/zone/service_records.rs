@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::{
     dashed::DashedLabel,
-    records::{FIXED_LEN, MAX_ANSWER_BYTES, QUESTION_NAME},
-    services::{Endpoint, EndpointAt, Endpoints},
+    octets::V4_LEN,
+    records::{FIXED_LEN, MAX_ANSWER_BYTES, QUESTION_NAME, RRsets},
+    services::{Endpoint, EndpointAt, Endpoints, Services},
 };
 use crate::{
     dns::{Class, MAX_NAME_LEN, RecordType, Ttl},
@@ -23,13 +24,81 @@ const NUMBERS_LEN: usize = 6;
 /// [RFC 2782]: https://www.rfc-editor.org/rfc/rfc2782
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceRecords<'s> {
-    pub(super) ttl: Ttl,
-    pub(super) endpoints: Endpoints<'s>,
-    pub(super) port: &'s ServicePort,
+    ttl: Ttl,
+    endpoints: Endpoints<'s>,
+    port: &'s ServicePort,
     /// The host's name, in lower-case wire form.
-    pub(super) host: &'s [u8],
+    host: &'s [u8],
     /// Chooses which record comes first.
-    pub(super) turn: u32,
+    turn: u32,
+}
+
+/// The same before its name is told: an answer is copied on its way, and most are smaller.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceAnswer<'s> {
+    octets: &'s [u8],
+    services: &'s Services,
+    v4_count: u32,
+    ttl: Ttl,
+    turn: u32,
+    /// The number of the port among the host's.
+    port: u16,
+    /// Where the host begins in the name of the service.
+    host_at: u8,
+}
+
+// What holds most answers, addresses, has its tag in a byte that this leaves free.
+const _: () = assert!(size_of::<ServiceAnswer<'_>>() == 40);
+
+impl<'s> ServiceAnswer<'s> {
+    /// Where the service of this port is, whose host begins at `host_at` in its name; `None` where nobody offers it.
+    pub(super) fn of(
+        records: RRsets<'s>,
+        services: &'s Services,
+        (name, host_at): (&[u8], usize),
+        port: u16,
+        turn: u32,
+    ) -> Option<Self> {
+        let answer = Self {
+            octets: records.octets.as_slice(),
+            services,
+            v4_count: u32::try_from(records.v4_bytes / V4_LEN).ok()?,
+            ttl: records.ttl,
+            turn,
+            port,
+            host_at: u8::try_from(host_at).ok()?,
+        };
+        services.ports.as_deref()?.get(usize::from(port))?;
+        (!answer.records(name).is_empty()).then_some(answer)
+    }
+
+    /// Whether others get other priorities.
+    pub fn depends_on_asker(&self) -> bool {
+        self.endpoints().have_places()
+    }
+
+    /// The records of `name`, the service's in lower-case wire form.
+    pub fn records<'n>(&self, name: &'n [u8]) -> ServiceRecords<'n>
+    where
+        's: 'n,
+    {
+        let ports = self.services.ports.as_deref().unwrap_or_default();
+        ServiceRecords {
+            ttl: self.ttl,
+            endpoints: self.endpoints(),
+            port: &ports[usize::from(self.port)],
+            host: &name[usize::from(self.host_at)..],
+            turn: self.turn,
+        }
+    }
+
+    fn endpoints(&self) -> Endpoints<'s> {
+        Endpoints {
+            v4_count: self.v4_count as usize,
+            octets: self.octets,
+            targets: self.services.targets.as_deref(),
+        }
+    }
 }
 
 /// One of them.
@@ -49,11 +118,6 @@ impl<'s> ServiceRecords<'s> {
         self.ttl
     }
 
-    /// Whether others get other priorities.
-    pub fn depends_on_asker(&self) -> bool {
-        self.endpoints.have_places()
-    }
-
     /// How many records one message holds, and how many bytes they take.
     pub fn measure(&self) -> (usize, usize) {
         let (mut count, mut bytes) = (0, 0);
@@ -68,7 +132,7 @@ impl<'s> ServiceRecords<'s> {
     }
 
     /// Whether there is no record.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.each(None).next().is_none()
     }
 

@@ -169,9 +169,9 @@ impl Targets {
 /// A host's endpoints, as a snapshot holds them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Endpoints<'s> {
-    v4_count: usize,
-    octets: &'s [u8],
-    targets: Option<&'s Targets>,
+    pub(super) v4_count: usize,
+    pub(super) octets: &'s [u8],
+    pub(super) targets: Option<&'s Targets>,
 }
 
 /// One of them.

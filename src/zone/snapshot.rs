@@ -237,19 +237,31 @@ impl Snapshot {
     ///
     /// [RFC 1034 §4.3.2]: https://www.rfc-editor.org/rfc/rfc1034#section-4.3.2
     pub fn find(&self, name: &[u8]) -> Found<'_> {
-        match self.entry(name) {
-            Some(entry) => match entry.here() {
-                // An apex stays what it is.
-                here @ (Held::Nothing | Held::CopyOf(_))
-                    if may_be_made(name) && entry.apex_at > 0 =>
-                {
-                    self.find_made(name)
-                        .unwrap_or_else(|| self.found(here, entry.apex_at.into()))
-                }
-                here => self.found(here, entry.apex_at.into()),
-            },
-            None => self.find_above(name),
+        let Some(entry) = self.entry(name) else {
+            return self.find_above(name);
+        };
+        let apex_at = entry.apex_at.into();
+        match entry.here() {
+            Held::Records(records) => Found::Name(Owner {
+                records: Some(records),
+                apex_at,
+            }),
+            here => self.find_without_records(name, here, apex_at),
         }
+    }
+
+    /// What a name is that exists and is no host's.
+    #[inline(never)] // Most queries are for hosts.
+    fn find_without_records<'s>(
+        &'s self,
+        name: &[u8],
+        here: Held<'s>,
+        apex_at: usize,
+    ) -> Found<'s> {
+        // An apex stays what it is.
+        let is_made = matches!(here, Held::Nothing | Held::CopyOf(_)) && apex_at > 0;
+        let made = (is_made && may_be_made(name)).then(|| self.find_made(name));
+        made.flatten().unwrap_or_else(|| self.found(here, apex_at))
     }
 
     /// What a name is that doesn't exist by itself.
