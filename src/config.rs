@@ -13,6 +13,7 @@ mod forward;
 mod health;
 mod kubernetes;
 mod restraint;
+mod ui;
 pub mod value;
 pub mod yaml;
 
@@ -29,6 +30,7 @@ pub use contradiction::{Contradiction, Taken};
 use file::TcpKeys;
 pub use file::{File, FileError};
 pub use health::HealthKeys;
+pub use ui::{SaidBy, Ui, UiKeys};
 use value::{
     Context, Domain, Folder, Http, Limit, Links, Listen, Listeners, LogFormat, LogLevel, Namespace,
     Period, TtlPeriod, Upstream, Wait, Workers, Zone,
@@ -77,6 +79,7 @@ pub struct Overrides {
     pub ttl: Option<TtlPeriod>,
     pub upstreams: Vec<Upstream>,
     pub http: Option<Http>,
+    pub ui: Option<Http>,
     pub workers: Option<Workers>,
     pub poll: Option<Wait>,
     pub start_patience: Option<Period>,
@@ -105,6 +108,8 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// Where the HTTP pages are; none for no HTTP.
     pub http: Vec<SocketAddr>,
+    /// The status pages.
+    pub ui: Ui,
     /// How many threads answer UDP queries.
     pub workers: NonZeroUsize,
     /// How often to look for changes, instead of waiting for events; `None` for events.
@@ -179,7 +184,9 @@ impl Config {
             Some(Http::Off) => Vec::new(),
             Some(Http::At(listen)) => listen.addresses().to_vec(),
         };
-        let own = with_ports(&listen, &encrypted, &http);
+        let ui = ui::resolve(flags.ui, file.ui.unwrap_or_default());
+        let pages: Vec<SocketAddr> = http.iter().chain(&ui.listen).copied().collect();
+        let own = with_ports(&listen, &encrypted, &pages);
         Self {
             folders: first_said(
                 flags.folders,
@@ -199,6 +206,7 @@ impl Config {
             tls_certificate: flags.tls_certificate.or(tls.certificate.map(|path| path.0)),
             tls_key: flags.tls_key.or(tls.key.map(|path| path.0)),
             http,
+            ui,
             workers: flags
                 .workers
                 .or(file.workers)
@@ -300,6 +308,7 @@ impl Config {
             ),
             ("tls", self.certificate() != next.certificate()),
             ("http", self.http != next.http),
+            ("ui", self.ui != next.ui),
             ("workers", self.workers != next.workers),
             ("poll", self.poll != next.poll),
             ("stateDir", self.state_dir != next.state_dir),
@@ -322,10 +331,10 @@ impl Config {
 fn with_ports(
     plain: &[SocketAddr],
     encrypted: &[Listener],
-    http: &[SocketAddr],
+    pages: &[SocketAddr],
 ) -> Vec<SocketAddr> {
     let encrypted = encrypted.iter().map(|listener| &listener.address);
-    let all = plain.iter().chain(http).chain(encrypted).copied();
+    let all = plain.iter().chain(pages).chain(encrypted).copied();
     all.filter(|address| address.port() != 0).collect()
 }
 

@@ -72,6 +72,7 @@
 //! | [`resolve`] | endpoints that are names, looked up again by TTL |
 //! | [`serve`] | sockets over every transport: batches, framing, limits, certificates |
 //! | [`http`] | `/metrics`, `/health` and `/ready` |
+//! | [`ui`] | the status pages and their API, on a listener of their own |
 //! | `hickory` | the mesh inside of a program that uses hickory-server (feature `hickory`) |
 //! | [`config`] | settings from flags, variables and the configuration file |
 //! | [`cli`] | what people type, and what they read |
@@ -303,6 +304,8 @@ pub mod resolve;
 pub mod serve;
 
 pub mod http;
+
+pub mod ui;
 
 #[cfg(feature = "hickory")]
 pub mod hickory;

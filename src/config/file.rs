@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{
     answers::AnswerKeys,
     health::HealthKeys,
+    ui::UiKeys,
     value::{
         AnswerBytes, CharacterString, ClusterName, Context, Domain, Folder, ForwardPolicy,
         ForwarderRule, Http, Limit, Links, Listeners, LogFormat, LogLevel, Memory, Namespace,
@@ -67,6 +68,7 @@ pub struct File {
     pub negative_ttl: Option<TtlPeriod>,
     pub name_servers: Option<OneOrMore<Domain, MOST_NAME_SERVERS>>,
     pub http: Option<Http>,
+    pub ui: Option<UiKeys>,
     pub workers: Option<Workers>,
     pub poll: Option<Wait>,
     pub start_patience: Option<Period>,

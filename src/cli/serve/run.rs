@@ -4,7 +4,7 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::Context as _;
@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     super::{Exit, Failure, clusters},
-    checks, listen, progress,
+    checks, listen, pages, progress,
     reload::{Plan, Reloading, published},
     signals::Stop,
     supervisor,
@@ -28,12 +28,13 @@ use crate::{
     config::Config,
     control, descriptors,
     forward::{self, Forwarder, InForce},
-    http::{self, Lifecycle, Pages},
+    http::{self, Audience, Lifecycle, Pages},
     metrics::{ConfigReloads, Crowding, MetricsPage, Traffic},
     probe::{ProbeMetrics, Probing},
     resolve,
     source::Wish,
     threads,
+    ui::{Ui, UiMetrics},
 };
 
 /// How long questions wait in the sockets for the first load: less than the 2 s that a forwarder waits before it asks
@@ -98,8 +99,14 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let certificates = listen::certificates(config)?;
     let sockets = listen::bind(config, certificates.as_ref())?;
     let own = listen::own_addresses(&sockets);
-    let pages = http::Sockets::bind(&listen::usable(&config.http))?;
-    let never_probed: Vec<_> = own.iter().copied().chain(pages.addresses()).collect();
+    let for_machines = http::Sockets::bind(&listen::usable(&config.http))?;
+    let guard = pages::guard(config)?;
+    let for_people = pages::bind(config)?;
+    let shown_at = for_machines
+        .addresses()
+        .into_iter()
+        .chain(for_people.addresses());
+    let never_probed: Vec<_> = own.iter().copied().chain(shown_at).collect();
     let seed = RandomState::new().hash_one(0);
     let mut following = clusters::follow(&config.clusters)?;
     let mut control = control::start(
@@ -117,6 +124,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let lifecycle = Arc::new(Lifecycle::default());
     let names = Arc::new(resolve::Figures::default());
     let page_crowding = Arc::new(Crowding::default());
+    let ui_metrics = Arc::new(UiMetrics::default());
     let mut counted: Vec<Box<dyn Collector>> = vec![
         Box::new(traffic.clone()),
         Box::new(forward::ForwardMetrics(forwarding.clone())),
@@ -126,6 +134,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             status: control.status().clone(),
         }),
         Box::new(http::Figures(page_crowding.clone())),
+        Box::new(ui_metrics.clone()),
         Box::new(plan.log.dropped.clone()),
     ];
     counted.extend(following.figures.take());
@@ -139,7 +148,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         names,
     );
     tokio::spawn(threads::lasting("resolve".to_owned(), resolving));
-    for address in pages.addresses() {
+    for address in for_machines.addresses() {
         info!(%address, "serving /health, /ready and /metrics");
     }
     let router = http::router(Arc::new(Pages {
@@ -153,7 +162,19 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         ),
         probing: Some(probing.clone()),
     }));
-    pages.serve(&router, &page_crowding);
+    for_machines.serve(&router, Audience::MACHINES, &page_crowding);
+    pages::serve(
+        for_people,
+        Ui {
+            guard,
+            status: control.status().clone(),
+            snapshots: control.snapshots().clone(),
+            probing: probing.clone(),
+            settings: pages::settings(config, &plan.overrides, &plan.policy.file()?),
+            metrics: ui_metrics,
+            started: SystemTime::now(),
+        },
+    );
     let listening = listen::Listening::of(&sockets);
     // A mesh that takes longer is not worth waiting for: questions get SERVFAIL until it is loaded.
     let _ = time::timeout(HOLD, published(&control)).await;

@@ -1,0 +1,6 @@
+//! The status pages and their API as people and programs meet them: the real binary, asked over HTTP.
+
+mod harness;
+mod listener;
+#[path = "../program/mod.rs"]
+mod program;
