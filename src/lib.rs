@@ -48,6 +48,7 @@
 //! | [`health`] | what our own checks say of endpoints: observations in, rulings out |
 //! | [`authority`] | which zone owns a name, and who answers for it: the mesh, or others |
 //! | [`select`] | the endpoints each host answers with, and why not the others |
+//! | [`catalogue`] | what there is to see of hosts, a row each |
 //! | [`zone`] | which records exist: the snapshot, and how a change reaches it |
 //! | [`answer`] | a question against a snapshot |
 //! | [`wire`] | bytes: parsing queries, writing replies, EDNS, truncation |
@@ -264,6 +265,8 @@ pub mod health;
 pub mod authority;
 
 pub mod select;
+
+pub mod catalogue;
 
 pub mod zone;
 

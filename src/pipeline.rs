@@ -8,6 +8,7 @@
 //! Never reads a file and never publishes: `control` does.
 
 mod health;
+mod shown;
 mod uses;
 
 use std::{

@@ -1,6 +1,6 @@
 //! `list`: every host, where its endpoints come from and how many are in.
 
-use std::{collections::BTreeSet, fmt::Write as _, net::IpAddr, path::PathBuf};
+use std::{fmt::Write as _, net::IpAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer};
@@ -11,10 +11,7 @@ use super::{
     table,
 };
 use crate::{
-    authority::{Authority, Standing},
-    mesh::Endpoints,
-    pipeline::Pipeline,
-    select::{Loss, Selection},
+    authority::Authority, catalogue::EndpointsFrom, pipeline::Pipeline, select::Selection,
 };
 
 /// How many addresses the table shows of one host.
@@ -142,7 +139,13 @@ fn row(authority: &Authority, selection: &Selection) -> Row {
             .iter()
             .map(|service| service.key.name.to_string())
             .collect(),
-        source: source(authority, selection),
+        source: EndpointsFrom::of(
+            authority,
+            &selection.host,
+            chosen.iter().map(|service| &**service),
+            selection.lost.iter().map(|(_, loss)| *loss),
+        )
+        .as_str(),
         r#in: in_count,
         out: selection.candidates.len() - in_count,
         addresses: selection.gathering.addresses.clone(),
@@ -151,33 +154,6 @@ fn row(authority: &Authority, selection: &Selection) -> Row {
             .iter()
             .map(|(service, _)| format!("{}/{}", service.key.namespace, service.key.name))
             .collect(),
-    }
-}
-
-/// Where the endpoints come from; `hidden` where `exportTo` keeps the host from everyone, `forwarded` where upstreams are
-/// asked for it, `none` where the ServiceEntry has no endpoint to give.
-fn source(authority: &Authority, selection: &Selection) -> &'static str {
-    let host = &selection.host;
-    if authority.standing(host) == Standing::Left && authority.forwards(host) {
-        return "forwarded";
-    }
-    if selection.chosen.is_empty() {
-        let is_hidden = selection.lost.iter().any(|(_, loss)| *loss == Loss::Hidden);
-        return if is_hidden { "hidden" } else { "none" };
-    }
-    let kinds: BTreeSet<&str> = selection
-        .chosen
-        .iter()
-        .map(|service| match &service.endpoints {
-            Endpoints::Selector(_) => "selector",
-            Endpoints::Inline(_) => "endpoints",
-            Endpoints::Neither if service.has_real_addresses() => "addresses",
-            Endpoints::Neither => "none",
-        })
-        .collect();
-    match kinds.first() {
-        Some(kind) if kinds.len() == 1 => kind,
-        _ => "several",
     }
 }
 

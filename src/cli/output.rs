@@ -44,9 +44,5 @@ pub(super) fn count(number: usize, one: &str) -> String {
 
 /// A host as ServiceEntries write it: without the root's dot.
 pub(super) fn host(name: &Name) -> String {
-    let text = name.to_string();
-    match text.strip_suffix('.') {
-        Some(host) if !host.is_empty() => host.to_owned(),
-        _ => text,
-    }
+    name.to_host()
 }

@@ -19,6 +19,7 @@ mod pace;
 mod persons;
 mod reload_log;
 mod shared;
+mod shown;
 mod worker;
 
 use std::{
@@ -33,6 +34,7 @@ pub use health::Health;
 pub use names::{Changes, Names};
 use shared::Shared;
 pub use shared::{HealthOptions, Options, Progress, ShowProgress};
+pub use shown::Exhibit;
 use tracing::error;
 
 use crate::{
@@ -111,6 +113,11 @@ impl Control {
     /// Where the newest status is.
     pub fn status(&self) -> &Arc<ArcSwap<Status>> {
         &self.shared.status
+    }
+
+    /// Where the newest exhibit is, for those who look; one without hosts where nobody is to.
+    pub fn exhibit(&self) -> &Arc<ArcSwap<Exhibit>> {
+        &self.shared.exhibit
     }
 
     /// What is to be probed, where checks are configured: somebody has to do it.

@@ -11,8 +11,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{health::Health, names::Names};
+use super::{health::Health, names::Names, shown::Exhibit};
 use crate::{
+    catalogue::Catalogue,
     pipeline::Policy,
     source::{FollowLinks, Waker, Wish},
     status::Status,
@@ -36,6 +37,8 @@ pub struct Options {
     pub state_dir: Option<PathBuf>,
     /// What persons say, and how long checks are waited for.
     pub health: HealthOptions,
+    /// Whether anybody looks at what is served: only then something is kept for that.
+    pub is_shown: bool,
 }
 
 /// What concerns the loop of who is healthy; which endpoints are checked is a matter of the policy.
@@ -94,6 +97,7 @@ pub type ShowProgress = Box<dyn FnMut(Progress) + Send>;
 pub(super) struct Shared {
     pub(super) snapshots: Arc<ArcSwap<Snapshot>>,
     pub(super) status: Arc<ArcSwap<Status>>,
+    pub(super) exhibit: Arc<ArcSwap<Exhibit>>,
     pub(super) orders: Arc<Orders>,
     pub(super) names: Arc<Names>,
     pub(super) health: Arc<Health>,
@@ -112,9 +116,14 @@ impl Shared {
     /// Nothing is ready, and nobody has told anything.
     pub(super) fn new(policy: &Policy) -> Self {
         let waker = Arc::<Waker>::default();
-        let snapshot = Snapshot::not_ready(policy.settings.clone());
+        let snapshot = Arc::new(Snapshot::not_ready(policy.settings.clone()));
+        let exhibit = Exhibit {
+            catalogue: Catalogue::default(),
+            snapshot: snapshot.clone(),
+        };
         Self {
-            snapshots: Arc::new(ArcSwap::from_pointee(snapshot)),
+            snapshots: Arc::new(ArcSwap::new(snapshot)),
+            exhibit: Arc::new(ArcSwap::from_pointee(exhibit)),
             status: Arc::default(),
             orders: Arc::default(),
             names: Arc::new(Names::new(waker.clone())),

@@ -22,6 +22,7 @@ use super::{
     persons::Persons,
     reload_log,
     shared::{HealthOptions, Options, Shared, ShowProgress},
+    shown::Exhibitor,
 };
 use crate::{
     pipeline::{Pipeline, Policy, Report},
@@ -57,6 +58,8 @@ pub(super) struct Worker {
     saver: Option<Saver>,
     shared: Shared,
     status: Status,
+    /// What is kept for those who look, where anybody does.
+    exhibitor: Option<Exhibitor>,
     /// Snapshots that were replaced and may still be read: freeing one takes time that a query should not have to wait.
     retired: VecDeque<Arc<Snapshot>>,
     last_publish: Option<Instant>,
@@ -87,6 +90,7 @@ impl Worker {
             )
         });
         let pipeline = Pipeline::new(options.policy.clone());
+        let is_shown = options.is_shown;
         Self {
             feed,
             clusters,
@@ -95,6 +99,7 @@ impl Worker {
             options,
             stored,
             saver: None,
+            exhibitor: is_shown.then(|| Exhibitor::new(shared.exhibit.clone())),
             shared,
             status: Status::default(),
             retired: VecDeque::new(),
@@ -400,9 +405,9 @@ impl Worker {
     /// Publishes, and tells those who look names up or probe what else there is for them.
     fn publish(&mut self, report: &mut Report) {
         // What resolvers have now, they have with the TTL of the answers before.
-        let ttl = self.shared.snapshots.load().settings().ttl;
-        let ttl = ttl.max(report.snapshot.settings().ttl);
-        if !Arc::ptr_eq(&self.shared.snapshots.load(), &report.snapshot) {
+        let before = self.shared.snapshots.load_full();
+        let ttl = before.settings().ttl.max(report.snapshot.settings().ttl);
+        if !Arc::ptr_eq(&before, &report.snapshot) {
             let retired = self.shared.snapshots.swap(report.snapshot.clone());
             self.last_publish = Some(Instant::now());
             self.retired.push_back(retired);
@@ -413,6 +418,9 @@ impl Worker {
         self.shared.names.want(&report.names);
         self.shared.health.want(mem::take(&mut report.targets));
         self.persons.published(mem::take(&mut report.orders), ttl);
+        if let Some(exhibitor) = &mut self.exhibitor {
+            exhibitor.show(&self.intake.pipeline, &report.affected.hosts, &before);
+        }
         let holds_stale = self.intake.pipeline.holds_stale();
         if mem::replace(&mut self.holds_stale, holds_stale) != holds_stale {
             reload_log::stale_reports(holds_stale);

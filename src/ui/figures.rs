@@ -17,6 +17,7 @@ use crate::metrics::{Crowding, write::counter};
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Page {
     Overview,
+    Hosts,
     About,
     Health,
     Asset,
@@ -27,6 +28,7 @@ impl Page {
     fn as_str(self) -> &'static str {
         match self {
             Self::Overview => "overview",
+            Self::Hosts => "hosts",
             Self::About => "about",
             Self::Health => "health",
             Self::Asset => "asset",

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The pages by their names, in the order of the navigation.
-const PAGES: [(&str, &str); 2] = [("", "Overview"), ("about", "About")];
+const PAGES: [(&str, &str); 3] = [("", "Overview"), ("hosts", "Hosts"), ("about", "About")];
 
 /// A whole page around its content.
 pub(super) fn page(asked: &Asked, title: &str, stamp: &Stamp, content: Markup) -> Markup {

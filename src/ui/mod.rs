@@ -10,6 +10,7 @@ mod about;
 mod assets;
 mod figures;
 mod guard;
+mod hosts;
 mod html;
 mod overview;
 mod refusal;
@@ -34,7 +35,7 @@ use serde::Serialize;
 
 pub use self::{about::Setting, figures::UiMetrics, guard::Guard};
 use self::{figures::Page, refusal::Refusal, request::Asked};
-use crate::{http, probe::Probing, status::Status, zone::Snapshot};
+use crate::{control::Exhibit, http, probe::Probing, status::Status, zone::Snapshot};
 
 /// What a page may load and do: what comes from here.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -52,6 +53,8 @@ pub struct Ui {
     pub status: Arc<ArcSwap<Status>>,
     /// Where the newest snapshot is.
     pub snapshots: Arc<ArcSwap<Snapshot>>,
+    /// Where the newest exhibit is.
+    pub exhibit: Arc<ArcSwap<Exhibit>>,
     /// What is checked.
     pub probing: Arc<Probing>,
     /// The settings in force, as `/about` shows them.
@@ -133,6 +136,7 @@ impl Ui {
         let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
         match (&*path, asked.is_api) {
             ([], _) => (Page::Overview, self.shown(&asked, self.overview(&asked))),
+            (["hosts"], _) => (Page::Hosts, self.shown(&asked, self.hosts(&asked))),
             (["about"], _) => (Page::About, self.shown(&asked, self.about(&asked))),
             // The path of the HTTP pages, which older commands ask for.
             (["api", "health"], false) | (["health"], true) => (Page::Health, self.health().await),
@@ -194,7 +198,10 @@ impl Ui {
     }
 
     fn stamp(&self) -> Stamp {
-        let snapshot = self.snapshots.load();
+        self.stamp_of(&self.snapshots.load())
+    }
+
+    fn stamp_of(&self, snapshot: &Snapshot) -> Stamp {
         Stamp {
             generation: snapshot.generation(),
             serial: snapshot.serial().0,

@@ -63,7 +63,7 @@ fn raise_descriptor_limit() {
 }
 
 /// What the loop is to serve, and how.
-fn options(config: &Config, seed: u64, own: &[SocketAddr]) -> control::Options {
+fn options(config: &Config, seed: u64, own: &[SocketAddr], is_shown: bool) -> control::Options {
     control::Options {
         folders: config.folders.clone(),
         follow_links: config.follow_links,
@@ -72,6 +72,7 @@ fn options(config: &Config, seed: u64, own: &[SocketAddr]) -> control::Options {
         start_patience: config.start_patience,
         state_dir: config.state_dir.clone(),
         health: checks::options(config),
+        is_shown,
     }
 }
 
@@ -106,11 +107,12 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         .addresses()
         .into_iter()
         .chain(for_people.addresses());
+    let is_shown = !for_people.addresses().is_empty();
     let never_probed: Vec<_> = own.iter().copied().chain(shown_at).collect();
     let seed = RandomState::new().hash_one(0);
     let mut following = clusters::follow(&config.clusters)?;
     let mut control = control::start(
-        options(config, seed, &never_probed),
+        options(config, seed, &never_probed, is_shown),
         std::mem::take(&mut following.inboxes),
         progress::show(config.log_format, &plan.log.lines),
     )?;
@@ -169,6 +171,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             guard,
             status: control.status().clone(),
             snapshots: control.snapshots().clone(),
+            exhibit: control.exhibit().clone(),
             probing: probing.clone(),
             settings: pages::settings(config, &plan.overrides, &plan.policy.file()?),
             metrics: ui_metrics,
