@@ -10,7 +10,7 @@ set -eu
 
 cd "$(dirname "$0")/.."
 recorded=benches/instructions.txt
-rounds=10
+rounds=100
 names=1000
 
 program=$(cargo build --locked --quiet --no-default-features --profile instructions --bench instructions --message-format json |

@@ -237,7 +237,7 @@ impl Config {
                 .log_level
                 .or(file.log_level)
                 .unwrap_or_else(|| "info".parse().expect("a level")),
-            answers: answers::resolve(file.answers, file.forwarders),
+            answers: answers::resolve(file.answers, file.forwarders, file.clients),
             partial_zones: zones
                 .iter()
                 .filter(|zone| zone.is_partial)
@@ -281,6 +281,7 @@ impl Config {
                 max_addresses: self.answers.max_addresses,
                 forwarders: self.answers.forwarders.clone(),
                 finds_forwarders: self.answers.finds_forwarders,
+                clients: self.answers.traffic.clients.clone(),
                 seed,
             }),
             when_all_unhealthy: self.answers.when_all_unhealthy,

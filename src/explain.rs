@@ -18,8 +18,9 @@ pub use records::Record;
 
 use crate::{
     answer::{self, Query},
+    diagnostic::ObjectKey,
     dns::{Name, Rcode, RecordType},
-    mesh::{Endpoints, Mesh, Service},
+    mesh::{Endpoints, Locality, Mesh, Service},
     pipeline::Pipeline,
     select::{Candidate, Loss, Selection, Source},
     zone::{Asker, Below, Found, Here, Node, Snapshot},
@@ -33,7 +34,7 @@ pub struct Explanation {
     /// The type that was asked.
     pub record_type: RecordType,
     /// Who was said to ask, and what that makes of it; `None` where nobody was.
-    pub asker: Option<(IpAddr, Asker)>,
+    pub asker: Option<AskerStory>,
     /// What the query gets.
     pub outcome: Outcome,
     /// Whether an upstream's answer comes before this one, where one is asked.
@@ -54,6 +55,19 @@ pub struct Explanation {
     pub near: Vec<Name>,
     /// How many hosts are below the name; only where it is in none of our zones, which a declared zone would change.
     pub hosts_below: usize,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct AskerStory {
+    /// The address that was said.
+    pub client: IpAddr,
+    /// What it is to answers.
+    pub asker: Asker,
+    /// The objects that have the address, in their order.
+    pub objects: Vec<ObjectKey>,
+    /// Where it is, as that is written, where answers depend on it and it is known.
+    pub locality: Option<String>,
 }
 
 /// What a query gets.
@@ -155,9 +169,16 @@ pub struct HostStory {
     pub selectors: Vec<Option<Vec<(String, String)>>>,
     /// Workloads that a selector just misses, where it picks none at all.
     pub near: Vec<NearWorkload>,
+    /// Where the asker is, where that is said and known.
+    pub place: Option<Locality>,
 }
 
 impl HostStory {
+    /// The part of the asker's answers that a candidate has, where endpoints have parts of their own.
+    pub fn part_of(&self, candidate: &Candidate) -> Option<f64> {
+        self.selection.part_of(candidate, self.place)
+    }
+
     /// Every ServiceEntry that has the host, those that answer first, with why the others don't.
     pub fn service_entries(&self) -> impl Iterator<Item = (&Arc<Service>, Option<Loss>)> {
         let chosen = self.selection.chosen.iter().map(|service| (service, None));
@@ -176,14 +197,16 @@ pub fn explain(
     let snapshot = pipeline.snapshot();
     let via = via(snapshot, name);
     let zone = zone(snapshot, name);
-    let hosts = hosts(pipeline, name, &via);
+    let place = client.and_then(|client| snapshot.asker(client).locality);
+    let hosts = hosts(pipeline, name, &via, place);
     let near = if hosts.iter().any(|host| host.answers) {
         Vec::new()
     } else {
         near::hosts(pipeline.mesh(), name)
     };
+    let asker = client.map(|client| asker_story(pipeline, client));
     let query = Query {
-        asker: client.map_or(Asker::Direct, |client| snapshot.asker(client)),
+        asker: asker.as_ref().map_or(Asker::DIRECT, |story| story.asker),
         ..Query::of(name, record_type)
     };
     let answer = answer::answer(snapshot, &query);
@@ -199,7 +222,7 @@ pub fn explain(
     Explanation {
         name: name.clone(),
         record_type,
-        asker: client.map(|client| (client, snapshot.asker(client))),
+        asker,
         outcome,
         is_others,
         rcode: answer.outcome.rcode(),
@@ -210,6 +233,33 @@ pub fn explain(
         authority,
         near,
         hosts_below,
+    }
+}
+
+fn asker_story(pipeline: &Pipeline, client: IpAddr) -> AskerStory {
+    let asker = pipeline.snapshot().asker(client);
+    let mesh = pipeline.mesh();
+    let having = mesh
+        .workloads()
+        .filter(|workload| workload.addresses.contains(&client));
+    let having: Vec<_> = having.collect();
+    let of_network = pipeline.policy().traffic.clients.of(client);
+    let stated = of_network.and_then(|said| said.locality_text.as_deref());
+    let of_object = || {
+        having
+            .iter()
+            .find_map(|workload| mesh.locality_text_of(workload))
+    };
+    let locality = asker
+        .locality
+        .and_then(|_| stated.map(ToOwned::to_owned).or_else(of_object));
+    let mut objects: Vec<_> = having.iter().map(|workload| workload.key.clone()).collect();
+    objects.sort_unstable();
+    AskerStory {
+        client,
+        asker,
+        objects,
+        locality,
     }
 }
 
@@ -247,7 +297,7 @@ fn zone(snapshot: &Snapshot, name: &Name) -> Option<Zone> {
 }
 
 /// The host that answers, then every host that the name could be and that does not answer: hidden, or left to others.
-fn hosts(pipeline: &Pipeline, name: &Name, via: &Via) -> Vec<HostStory> {
+fn hosts(pipeline: &Pipeline, name: &Name, via: &Via, place: Option<Locality>) -> Vec<HostStory> {
     let answering = match via {
         Via::Host => Some(name.clone()),
         Via::Wildcard(host) | Via::CopyOf(host) => Some(host.clone()),
@@ -262,7 +312,10 @@ fn hosts(pipeline: &Pipeline, name: &Name, via: &Via) -> Vec<HostStory> {
         candidates.truncate(reach.unwrap_or(0));
         candidates.insert(0, host.clone());
     }
-    let story = |host: &Name| host_story(pipeline, host, Some(host) == answering.as_ref());
+    let story = |host: &Name| {
+        let story = host_story(pipeline, host, Some(host) == answering.as_ref())?;
+        Some(HostStory { place, ..story })
+    };
     candidates.iter().filter_map(story).collect()
 }
 
@@ -286,6 +339,7 @@ fn host_story(pipeline: &Pipeline, host: &Name, answers: bool) -> Option<HostSto
         selectors: selection.chosen.iter().map(texts).collect(),
         near: near_workloads(mesh, &selection),
         selection,
+        place: None,
     })
 }
 

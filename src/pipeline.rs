@@ -201,6 +201,7 @@ impl Pipeline {
         if self.mesh.take_forwarders_changed() {
             self.set_forwarders();
         }
+        self.follow_residents();
         let affected = self.mesh.take_affected();
         self.recompile(affected, now)
     }
@@ -212,6 +213,8 @@ impl Pipeline {
         self.set_checks(policy.checks.clone());
         self.policy = policy;
         self.set_forwarders();
+        self.follow_residents();
+        self.editor.set_residents(self.mesh.residents().cloned());
         self.renew_health(now);
         self.large.clear();
         let outdated = mem::take(&mut self.remarks).into_values();
@@ -306,6 +309,15 @@ impl Pipeline {
         self.editor.set_forwarders(found.unwrap_or_default().into());
     }
 
+    /// Follows who has which address while an answer depends on where the client is.
+    fn follow_residents(&mut self) {
+        let matters = self.policy.traffic.prefers_near || self.mesh.prefers_near();
+        self.mesh.follow_residents(matters);
+        if self.mesh.take_residents_changed() {
+            self.editor.set_residents(self.mesh.residents().cloned());
+        }
+    }
+
     /// Why nobody knows what `name` means as an endpoint; `None` where the mesh or others do.
     fn unresolvable(&self, name: &Name) -> Option<Unresolvable> {
         let authority = self.authority();
@@ -382,7 +394,8 @@ impl Pipeline {
             }
         }
         let choices = parallel::map(&affected.hosts, |host| select::choose(&self.mesh, host));
-        let own = |host: &Name| self.policy.traffic.shares.contains_key(host);
+        let traffic = &self.policy.traffic;
+        let own = |host: &Name| traffic.prefers_near || traffic.shares.contains_key(host);
         let alike = Alike::of(&affected.hosts, &choices, own);
         let compiled_choices = parallel::map(&alike.first, |(host, choice)| {
             self.known_choice(host, choice)

@@ -8,6 +8,7 @@
 //!
 //! Never encodes a record and never remembers a decision.
 
+mod clients;
 mod gather;
 mod split;
 
@@ -15,9 +16,10 @@ use std::{net::IpAddr, sync::Arc};
 
 use smallvec::SmallVec;
 
+pub use clients::{ClientNetwork, ClientNetworks};
 pub use gather::{Kept, NameUse};
-pub(crate) use split::has_weights;
-pub use split::{AskedBy, Group, GroupShare, Member, Split, TrafficPolicy};
+pub use split::{AskedBy, Group, GroupShare, Member, Nearness, Split, TrafficPolicy};
+pub(crate) use split::{has_weights, tiers};
 
 use crate::{
     authority::{Authority, Standing},
@@ -26,8 +28,8 @@ use crate::{
     health::Verdicts,
     manifest::Resolution,
     mesh::{
-        Endpoints, Exclusion, InlineEndpoint, Labels, Mesh, ResolvedName, ResolvedNames, Service,
-        Workload,
+        Endpoints, Exclusion, InlineEndpoint, Labels, Locality, Mesh, ResolvedName, ResolvedNames,
+        Service, Workload,
     },
 };
 use gather::Meaning;
@@ -112,12 +114,12 @@ impl Selection {
             Some(_) if candidate.kept => true,
             Some(exclusion) => self.gathering.all_unhealthy && exclusion.is_unready(),
         };
-        is_good && self.part_of(candidate).is_none_or(|part| part > 0.0)
+        is_good && self.part_of(candidate, None).is_none_or(|part| part > 0.0)
     }
 
-    /// The part of the host's answers that the candidate has, where endpoints have parts of their own: those of all candidates are
-    /// 1 together.
-    pub fn part_of(&self, candidate: &Candidate) -> Option<f64> {
+    /// The part of the host's answers that the candidate has for a client at `place`, where endpoints have parts of their own: those
+    /// of all candidates are 1 together.
+    pub fn part_of(&self, candidate: &Candidate, place: Option<Locality>) -> Option<f64> {
         let split = self.gathering.split.as_deref()?;
         let is_out = match &candidate.excluded {
             None => false,
@@ -126,10 +128,13 @@ impl Selection {
         if is_out {
             return Some(0.0);
         }
+        let near = place.zip(split.nearness);
         // An endpoint's addresses of two families have each a part; it is one endpoint.
         let of_group = |group: &Group| {
             let addresses = candidate.addresses.iter();
-            addresses.map(|address| group.part_of(address)).sum::<f64>()
+            addresses
+                .map(|address| group.part_of(address, near))
+                .sum::<f64>()
         };
         Some(split.groups.iter().map(of_group).sum())
     }

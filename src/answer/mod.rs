@@ -149,7 +149,7 @@ fn of_mesh<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: Found<'s>) -> A
     match found {
         Found::Name(owner) => Answer {
             apex_at: Some(owner.apex_at),
-            ..Answer::outside_zones(at_name(snapshot, owner, query))
+            ..Answer::outside_zones(at_name(snapshot, &owner, query))
         },
         Found::NoName { apex_at } => {
             let outcome = if snapshot.knows_all() {
@@ -223,38 +223,57 @@ fn refused_type(record_type: RecordType) -> Option<Outcome<'static>> {
     }
 }
 
-fn at_name<'s>(snapshot: &'s Snapshot, owner: Owner<'s>, query: &Query<'_>) -> Outcome<'s> {
+fn at_name<'s>(snapshot: &'s Snapshot, owner: &Owner<'s>, query: &Query<'_>) -> Outcome<'s> {
     let is_apex = owner.apex_at == 0;
-    let addresses = |rrset: fn(RRsets<'s>) -> RRset<'s>| {
-        let records = owner.records?;
-        if let Some(draws) = records.draws() {
-            return draw(snapshot, draws, records, query);
+    match (query.record_type, &owner.records) {
+        (RecordType::A, Some(records)) => addresses(snapshot, owner, records, RRsets::a, query),
+        (RecordType::AAAA, Some(records)) => {
+            addresses(snapshot, owner, records, RRsets::aaaa, query)
         }
-        let rrset = Some(rrset(records)).filter(|rrset| !rrset.is_empty())?;
-        let records = rrset.rotated(query.turn, snapshot.max_addresses());
-        Some(Outcome::Addresses(records))
-    };
-    let positive = match query.record_type {
-        RecordType::A => addresses(RRsets::a),
-        RecordType::AAAA => addresses(RRsets::aaaa),
-        RecordType::SOA if is_apex => Some(Outcome::Soa(snapshot.soa_behind_owner())),
-        RecordType::NS if is_apex => {
+        (RecordType::SOA, _) if is_apex => Outcome::Soa(snapshot.soa_behind_owner()),
+        (RecordType::NS, _) if is_apex => {
             let (records, count) = snapshot.ns_records();
-            Some(Outcome::NameServers { records, count })
+            Outcome::NameServers { records, count }
         }
-        RecordType::ANY if is_apex || owner.records.is_some_and(|records| !records.is_empty()) => {
-            Some(Outcome::Minimal(snapshot.settings().ttl))
+        (RecordType::ANY, records)
+            if is_apex || records.is_some_and(|records| !records.is_empty()) =>
+        {
+            Outcome::Minimal(snapshot.settings().ttl)
         }
-        _ => None,
-    };
-    positive.unwrap_or_else(|| {
-        let is_known = snapshot.knows_all() || has_no_more(owner, query.record_type);
-        if is_known {
-            Outcome::NoData(snapshot.soa_behind_owner())
-        } else {
-            Outcome::NotReady
-        }
-    })
+        _ => no_data(snapshot, owner, query),
+    }
+}
+
+/// What a host gets that is asked for the addresses in an `rrset` of its own.
+#[allow(
+    clippy::inline_always,
+    reason = "what is given back, for most queries, would go through memory"
+)]
+#[inline(always)]
+fn addresses<'s>(
+    snapshot: &'s Snapshot,
+    owner: &Owner<'s>,
+    records: &RRsets<'s>,
+    rrset: impl FnOnce(RRsets<'s>) -> RRset<'s>,
+    query: &Query<'_>,
+) -> Outcome<'s> {
+    if let Some(draws) = records.draws() {
+        return draw(snapshot, draws, *records, query);
+    }
+    let rrset = rrset(*records);
+    if rrset.is_empty() {
+        return no_data(snapshot, owner, query);
+    }
+    Outcome::Addresses(rrset.rotated(query.turn, snapshot.max_addresses()))
+}
+
+/// What a name gets that has no records of the asked type, as far as anyone can tell.
+fn no_data<'s>(snapshot: &'s Snapshot, owner: &Owner<'s>, query: &Query<'_>) -> Outcome<'s> {
+    if snapshot.knows_all() || has_no_more(owner, query.record_type) {
+        Outcome::NoData(snapshot.soa_behind_owner())
+    } else {
+        Outcome::NotReady
+    }
 }
 
 /// What a host answers whose addresses have parts of their own.
@@ -264,7 +283,7 @@ fn draw<'s>(
     draws: &'s Draws,
     records: RRsets<'s>,
     query: &Query<'_>,
-) -> Option<Outcome<'s>> {
+) -> Outcome<'s> {
     let max_addresses = snapshot.max_addresses();
     let Query {
         record_type,
@@ -272,16 +291,18 @@ fn draw<'s>(
         turn,
         ..
     } = *query;
-    records
-        .drawn(draws, record_type, asker, turn, max_addresses)
-        .map(Outcome::Addresses)
+    match records.drawn(draws, record_type, asker, turn, max_addresses) {
+        Some(addresses) => Outcome::Addresses(addresses),
+        // Some of its addresses are answered, if of the other family alone.
+        None => Outcome::NoData(snapshot.soa_behind_owner()),
+    }
 }
 
 /// Whether a name has no records of a type whatever else there is to read.
 ///
 /// A host with addresses of one family answers "no data" for the other one, as most do for good: SERVFAIL for AAAA takes the
 /// A record along in musl.
-fn has_no_more(owner: Owner<'_>, record_type: RecordType) -> bool {
+fn has_no_more(owner: &Owner<'_>, record_type: RecordType) -> bool {
     let is_served = owner.records.is_some_and(|records| !records.is_empty());
     let may_be_had = record_type.is_address() || record_type == RecordType::ANY;
     is_served || !may_be_had

@@ -47,7 +47,7 @@ impl<'m> Query<'m> {
             edns: None,
             cookie: &[],
             turn: 0,
-            asker: Asker::Direct,
+            asker: Asker::DIRECT,
         }
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn query<'q>(name: &str, record_type: RecordType, buffer: &'q mut Vec
         edns: None,
         cookie: &[],
         turn: 0,
-        asker: Asker::Direct,
+        asker: Asker::DIRECT,
     }
 }
 

@@ -1,22 +1,26 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::{
     value::{
-        AllUnhealthy, ForwarderAnswer, ForwarderRule, HealthFactor, HostName, MostAddresses,
-        PartOfHundred, SideAddresses,
+        AllUnhealthy, ForwarderAnswer, ForwarderRule, HealthFactor, HostName, LocalityText,
+        MostAddresses, Network, PartOfHundred, PreferNear, SideAddresses,
     },
     yaml::{Listed, OneOrMore},
 };
 use crate::{
     manifest::{MaxAddresses, Percent, ShareBy, Shares},
-    select::{TrafficPolicy, WhenAllUnhealthy},
+    mesh::Locality,
+    select::{ClientNetwork, ClientNetworks, TrafficPolicy, WhenAllUnhealthy},
 };
 
 /// More are better written beside the hosts' selectors.
 const MOST_SHARES: usize = 1024;
+
+/// How many networks may be told of.
+pub(super) const MOST_CLIENTS: usize = 4096;
 
 /// What answers hold.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -27,6 +31,17 @@ pub struct AnswerKeys {
     pub max_addresses: Option<MostAddresses>,
     pub split: Option<SplitKeys>,
     pub shares: Option<Listed<ShareKeys, MOST_SHARES>>,
+    pub locality: Option<PreferNear>,
+    pub min_endpoints: Option<SideAddresses>,
+}
+
+/// What holds of clients in a network.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
+pub struct ClientKeys {
+    pub network: Network,
+    pub locality: Option<LocalityText>,
 }
 
 /// What hosts with shares or weights answer.
@@ -97,6 +112,7 @@ pub struct Answers {
 pub(super) fn resolve(
     keys: Option<AnswerKeys>,
     forwarders: Option<OneOrMore<ForwarderRule>>,
+    clients: Option<Listed<ClientKeys, MOST_CLIENTS>>,
 ) -> Answers {
     let keys = keys.unwrap_or_default();
     let split = keys.split.unwrap_or_default();
@@ -109,6 +125,15 @@ pub(super) fn resolve(
         .map(|keys| (keys.host.0, keys.shares))
         .collect();
     let forwarders = forwarders.map_or(vec![ForwarderRule::Auto], |rules| rules.0);
+    let clients = clients.map(|clients| clients.0).unwrap_or_default();
+    let clients = clients.into_iter().map(|keys| {
+        let text = keys.locality.map(|locality| locality.0);
+        let said = ClientNetwork {
+            locality: text.as_deref().and_then(Locality::from_text),
+            locality_text: text,
+        };
+        (keys.network.0, said)
+    });
     let network = |rule: &ForwarderRule| match rule {
         ForwarderRule::Network(network) => Some(network.0),
         ForwarderRule::Auto => None,
@@ -130,6 +155,11 @@ pub(super) fn resolve(
             health_factor_percent: split
                 .health_factor
                 .map_or(defaults.health_factor_percent, |factor| factor.percent),
+            prefers_near: keys.locality.is_some_and(|prefers| prefers.0),
+            min_endpoints: keys
+                .min_endpoints
+                .map_or(defaults.min_endpoints, |count| count.0),
+            clients: Arc::new(ClientNetworks::new(clients)),
         },
         finds_forwarders: forwarders.contains(&ForwarderRule::Auto),
         forwarders: forwarders.iter().filter_map(network).collect(),

@@ -7,7 +7,7 @@ use std::{io, path::PathBuf};
 use serde::Deserialize;
 
 use super::{
-    answers::AnswerKeys,
+    answers::{AnswerKeys, ClientKeys, MOST_CLIENTS},
     health::HealthKeys,
     ui::UiKeys,
     value::{
@@ -79,6 +79,7 @@ pub struct File {
     pub identity: Option<IdentityKeys>,
     pub answers: Option<AnswerKeys>,
     pub forwarders: Option<OneOrMore<ForwarderRule>>,
+    pub clients: Option<Listed<ClientKeys, MOST_CLIENTS>>,
     pub cookies: Option<CookieKeys>,
     pub udp: Option<UdpKeys>,
     pub rate_limit: Option<RateLimitKeys>,

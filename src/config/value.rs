@@ -22,7 +22,8 @@ pub use kubernetes::{ClusterName, Context, Namespace, PodSelector};
 pub use listen::{Listen, Listeners};
 use tracing_subscriber::filter::Targets;
 pub use traffic::{
-    ForwarderAnswer, ForwarderRule, HealthFactor, MostAddresses, PartOfHundred, SideAddresses,
+    ForwarderAnswer, ForwarderRule, HealthFactor, LocalityText, MostAddresses, PartOfHundred,
+    PreferNear, SideAddresses,
 };
 
 use crate::{
@@ -103,6 +104,9 @@ pub enum ValueError {
     /// Neither a network nor `auto`.
     #[error("expected auto, a network or an address, as in 10.96.0.10")]
     Forwarder,
+    /// Not a region, or a zone of it.
+    #[error("expected REGION, REGION/ZONE or REGION/ZONE/SUBZONE, as in eu/eu-1")]
+    Locality,
     /// Not what a cluster can be called.
     #[error("expected 1 to 253 letters, digits or any of -._:/@, as in prod-eu")]
     ClusterName,

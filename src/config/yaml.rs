@@ -13,10 +13,10 @@ use serde::{
 use super::value::{
     AllFail, AllUnhealthy, AnswerBytes, Canary, CharacterString, CheckName, CheckedKind,
     ClusterName, Context, Domain, Folder, ForwardPolicy, ForwarderAnswer, ForwarderRule,
-    HealthFactor, HostName, Http, Limit, Links, Listeners, LogFormat, LogLevel, Memory,
-    MostAddresses, Namespace, Network, PartOfHundred, Period, PodSelector, ProbeNetwork,
-    ProbeSource, ReportAge, Share, SideAddresses, Slip, Switch, TtlPeriod, Unmatched, Upstream,
-    ValueError, Wait, Workers, WorkloadGroups, Zone,
+    HealthFactor, HostName, Http, Limit, Links, Listeners, LocalityText, LogFormat, LogLevel,
+    Memory, MostAddresses, Namespace, Network, PartOfHundred, Period, PodSelector, PreferNear,
+    ProbeNetwork, ProbeSource, ReportAge, Share, SideAddresses, Slip, Switch, TtlPeriod, Unmatched,
+    Upstream, ValueError, Wait, Workers, WorkloadGroups, Zone,
 };
 use crate::chain::Chain;
 
@@ -201,8 +201,10 @@ reads_as_text!(
     ForwarderAnswer,
     ForwarderRule,
     HealthFactor,
+    LocalityText,
     MostAddresses,
     PartOfHundred,
+    PreferNear,
     SideAddresses,
     HostName,
     Http,

@@ -120,7 +120,7 @@ impl Passed {
 
 /// Whether the mesh has the answer to a question for `name`.
 pub(super) fn is_in_mesh(mesh: &Mesh, name: &Name, record_type: RecordType) -> bool {
-    in_mesh(&mesh.load(), name, record_type, (0, Asker::Direct)).is_some()
+    in_mesh(&mesh.load(), name, record_type, (0, Asker::DIRECT)).is_some()
 }
 
 /// What the mesh answers for `name`; `None` where others do.

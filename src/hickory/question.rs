@@ -80,7 +80,7 @@ impl Question {
             edns: self.edns,
             cookie: &[],
             turn: random_turn(),
-            asker: Asker::Direct,
+            asker: Asker::DIRECT,
         }
     }
 }

@@ -94,6 +94,14 @@ pub enum TrafficDistribution {
 }
 
 impl TrafficNotes {
+    /// Whether endpoints near to the client are to be preferred.
+    pub(crate) fn prefers_near(&self) -> bool {
+        matches!(
+            self.distribution,
+            Some(TrafficDistribution::SameZone | TrafficDistribution::SameNode)
+        )
+    }
+
     /// Takes what `before`, which the object said before, has of what can't be read.
     pub(crate) fn keep_unreadable(&mut self, before: &Self) {
         for name in &self.unreadable {

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use super::{
-    attributes::Alike, labels::Labels, read_from::ReadFrom, service::Service, workload::Workload,
+    attributes::Alike, exclusion::Exclusion, labels::Labels, read_from::ReadFrom, service::Service,
+    workload::Workload,
 };
 use crate::{
     diagnostic::{ObjectKey, Origin},
-    manifest::{LabelMap, Probe},
+    manifest::{LabelMap, Probe, TrafficNotes},
 };
 
 /// An object, in the form that answers are made from.
@@ -45,6 +46,29 @@ impl Entry {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Whoever may ask from its addresses: a Pod that has finished asks nothing, and its address may be another's by now.
+    pub(super) fn resident(&self) -> Option<&Workload> {
+        match self {
+            Self::Workload(workload)
+                if !matches!(workload.excluded(), Some(Exclusion::PodFinished(_))) =>
+            {
+                Some(workload)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it asks for endpoints near to the client.
+    pub(super) fn prefers_near(&self) -> bool {
+        match self {
+            Self::Service(service) => service
+                .traffic
+                .as_deref()
+                .is_some_and(TrafficNotes::prefers_near),
+            Self::Workload(_) | Self::Group(_) => false,
         }
     }
 

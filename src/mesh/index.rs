@@ -16,16 +16,18 @@ use super::{
     entry::Entry,
     forwarders::Forwarders,
     labels::Labels,
+    locality::Locality,
     namespace::{Namespace, SelectorId},
     namespaces::Namespaces,
     objects::Objects,
     posting::Posting,
+    residents::{Resident, Residents},
     service::Service,
     slot::Slot,
     unjudged::Unjudged,
     workload::Workload,
 };
-use crate::{dns::Name, manifest::LabelMap, parallel};
+use crate::{diagnostic::Kind, dns::Name, manifest::LabelMap, parallel};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
@@ -36,6 +38,10 @@ pub(super) struct Index {
     census: Census,
     alike: Alike,
     forwarders: Forwarders,
+    residents: Option<Residents>,
+    have_residents_changed: bool,
+    /// How many ServiceEntries ask for endpoints near to the client.
+    preferring: usize,
     touched: Touched,
     /// What may be judged otherwise.
     unjudged: Unjudged,
@@ -52,6 +58,14 @@ struct Touched {
     selectors: Vec<(Arc<str>, SelectorId)>,
     /// Selectors that went.
     gone: Vec<(Arc<str>, Labels)>,
+}
+
+/// What stands for a key among labels.
+fn value_in<'t>(texts: &'t [(&str, &'t str)]) -> impl Fn(&str) -> Option<&'t str> {
+    |key| {
+        let found = texts.iter().find(|(known, _)| *known == key);
+        found.map(|(_, value)| *value)
+    }
 }
 
 impl Index {
@@ -73,6 +87,80 @@ impl Index {
     /// Whether these are others than when that was last asked.
     pub(super) fn take_forwarders_changed(&mut self) -> bool {
         self.forwarders.take_changed()
+    }
+
+    /// Whether a ServiceEntry asks for endpoints near to the client.
+    pub(super) fn prefers_near(&self) -> bool {
+        self.preferring > 0
+    }
+
+    /// From now on it is known who has which address, or not any more: whom there is so far has to be
+    /// [told](Index::note_residents).
+    pub(super) fn follow_residents(&mut self, follows: bool) {
+        self.residents = follows.then(Residents::default);
+        self.have_residents_changed = true;
+    }
+
+    /// Who has which address, where that is followed.
+    pub(super) fn residents(&self) -> Option<&Residents> {
+        self.residents.as_ref()
+    }
+
+    /// Whether these are others than when that was last asked.
+    pub(super) fn take_residents_changed(&mut self) -> bool {
+        std::mem::take(&mut self.have_residents_changed)
+    }
+
+    /// Notes whose addresses an entry has that takes the place of another one.
+    pub(super) fn note_residents(&mut self, before: Option<&Entry>, after: Option<&Entry>) {
+        let Some(mut residents) = self.residents.take() else {
+            return;
+        };
+        let (before, after) = (
+            before.and_then(Entry::resident),
+            after.and_then(Entry::resident),
+        );
+        let resident = |workload: &Workload| Resident {
+            namespace: workload.key.namespace.clone(),
+            locality: self.locality_of(workload),
+        };
+        let is_else = match (before, after) {
+            (Some(before), Some(after)) => {
+                before.addresses != after.addresses || before.labels != after.labels
+            }
+            (before, after) => before.is_some() || after.is_some(),
+        };
+        if is_else {
+            if let Some(workload) = before {
+                let resident = resident(workload);
+                for address in &*workload.addresses {
+                    residents.remove(*address, &resident);
+                }
+            }
+            if let Some(workload) = after {
+                let resident = resident(workload);
+                for address in &*workload.addresses {
+                    residents.insert(*address, &resident);
+                }
+            }
+        }
+        self.residents = Some(residents);
+        self.have_residents_changed |= is_else;
+    }
+
+    /// Where the labels of a workload say that it is.
+    pub(super) fn locality_of(&self, workload: &Workload) -> Option<Locality> {
+        let texts = self.texts(&workload.key.namespace, &workload.labels);
+        match workload.key.kind {
+            Kind::Pod => Locality::of_pod(value_in(&texts)),
+            _ => Locality::of_vm(value_in(&texts)),
+        }
+    }
+
+    /// The same, as it is written in a locality.
+    pub(super) fn locality_text_of(&self, workload: &Workload) -> Option<String> {
+        let texts = self.texts(&workload.key.namespace, &workload.labels);
+        Locality::text_of(workload.key.kind == Kind::Pod, value_in(&texts))
     }
 
     /// The labels of a new entry, which hold until it is [released](Index::release).
@@ -109,6 +197,10 @@ impl Index {
         objects: &Objects,
     ) {
         self.forwarders.replace(before, after);
+        self.note_residents(before, after);
+        let preferring =
+            |entry: Option<&Entry>| usize::from(entry.is_some_and(Entry::prefers_near));
+        self.preferring = self.preferring + preferring(after) - preferring(before);
         let was_picked = self.census.is_picked(slot);
         self.unjudged.note(slot, before, after, was_picked);
         match (before, after) {

@@ -20,6 +20,7 @@ mod index;
 mod labels;
 mod ledger;
 mod lists;
+mod locality;
 mod manifests;
 mod namespace;
 mod namespaces;
@@ -27,6 +28,7 @@ mod news;
 mod objects;
 mod posting;
 mod read_from;
+mod residents;
 mod resolved;
 mod revision;
 mod service;
@@ -54,8 +56,10 @@ pub use change::{
 use entry::Entry;
 pub use exclusion::Exclusion;
 pub use labels::{Label, Labels};
+pub use locality::Locality;
 pub use news::News;
 pub use read_from::ReadFrom;
+pub use residents::{Resident, Residents};
 pub use resolved::{ResolvedName, ResolvedNames};
 pub use service::{Endpoints, InlineEndpoint, Service};
 pub(crate) use slot::Slot;
@@ -219,6 +223,47 @@ impl Mesh {
     /// Whether [`Mesh::forwarders`] are others than when that was last asked.
     pub fn take_forwarders_changed(&mut self) -> bool {
         self.index.take_forwarders_changed()
+    }
+
+    /// Whether a ServiceEntry asks for endpoints near to the client: who asks then matters by its address.
+    pub fn prefers_near(&self) -> bool {
+        self.index.prefers_near()
+    }
+
+    /// From now on it is known who has which address, or not any more.
+    pub fn follow_residents(&mut self, follows: bool) {
+        if follows == self.index.residents().is_some() {
+            return;
+        }
+        self.index.follow_residents(follows);
+        if follows {
+            let workloads = self.ledger.objects().iter();
+            for (slot, entry) in workloads {
+                if self.ledger.is_served(slot) {
+                    self.index.note_residents(None, Some(entry));
+                }
+            }
+        }
+    }
+
+    /// Who has which address, where that is followed.
+    pub fn residents(&self) -> Option<&Residents> {
+        self.index.residents()
+    }
+
+    /// Whether [`Mesh::residents`] are others than when that was last asked.
+    pub fn take_residents_changed(&mut self) -> bool {
+        self.index.take_residents_changed()
+    }
+
+    /// Where the labels of a workload say that it is.
+    pub fn locality_of(&self, workload: &Workload) -> Option<Locality> {
+        self.index.locality_of(workload)
+    }
+
+    /// The same, as it is written in a locality.
+    pub fn locality_text_of(&self, workload: &Workload) -> Option<String> {
+        self.index.locality_text_of(workload)
     }
 
     /// From now on every object is noted whose endpoints may be judged otherwise, or only those that are noted on.

@@ -3,21 +3,24 @@
 //! A share belongs to a group, `pod` and `vm` or the values of a label, so that it holds however many endpoints each has; within
 //! a group endpoints have parts by their weights. Shares follow health without memory or clock: equal meshes give equal shares.
 
+mod nearness;
 mod remarks;
 
 use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU16, sync::Arc};
 
 use foldhash::HashMap;
+pub use nearness::Nearness;
+pub(crate) use nearness::tiers;
 pub(super) use remarks::remarks;
 use smallvec::SmallVec;
 
-use super::{View, WhenAllUnhealthy, gather};
+use super::{ClientNetworks, View, WhenAllUnhealthy, gather};
 use crate::{
     diagnostic::Kind,
     dns::Name,
     health::Judgement,
     manifest::{AnswerMode, MaxAddresses, Percent, ShareBy, Shares, TrafficNotes},
-    mesh::{Attributes, Service},
+    mesh::{Attributes, Locality, Service},
 };
 
 /// The group of Pods, that of all others, and that of labels' values that are not named.
@@ -40,6 +43,12 @@ pub struct TrafficPolicy {
     /// How far the healthy part of a group carries its share, in percent: with 140 a group has all of its share while 5 of 7 are
     /// healthy. With 0 shares don't follow health.
     pub health_factor_percent: u16,
+    /// Whether hosts whose ServiceEntry does not say answer with the endpoints near to the client.
+    pub prefers_near: bool,
+    /// From how many endpoints on those of a zone or region count for themselves.
+    pub min_endpoints: NonZeroU16,
+    /// What the configuration says of networks, before what objects say of addresses.
+    pub clients: Arc<ClientNetworks>,
 }
 
 impl Default for TrafficPolicy {
@@ -49,7 +58,18 @@ impl Default for TrafficPolicy {
             side_addresses: NonZeroU16::MIN.saturating_add(1),
             forwarders_get: AnswerMode::Mix,
             health_factor_percent: 140,
+            prefers_near: false,
+            min_endpoints: NonZeroU16::MIN,
+            clients: Arc::default(),
         }
+    }
+}
+
+impl TrafficPolicy {
+    /// How far health carries a share, as a factor; `None` where it does not matter.
+    fn health_factor(&self) -> Option<f64> {
+        let percent = self.health_factor_percent;
+        (percent != 0).then(|| f64::from(percent) / 100.0)
     }
 }
 
@@ -74,6 +94,8 @@ pub struct Split {
     pub kept: super::Kept,
     /// Whether VMs have other weights than 1 beside Pods.
     pub has_weights_beside_pods: bool,
+    /// How those near to the client come before others; `None` where they don't.
+    pub nearness: Option<Nearness>,
 }
 
 /// Who asks for shares.
@@ -102,6 +124,8 @@ pub struct Group {
     pub unready_count: usize,
     /// The addresses that share its part by their weights, ascending, once each.
     pub members: Vec<Member>,
+    /// Where those addresses are that only lack health, in no order; none where that does not matter.
+    pub unready: Vec<(IpAddr, Option<Locality>)>,
 }
 
 /// What a group is to have and has.
@@ -126,6 +150,8 @@ pub struct Member {
     pub address: IpAddr,
     /// Its part among the group's.
     pub weight: u64,
+    /// Where it is, where that matters and is known.
+    pub locality: Option<Locality>,
 }
 
 /// What is asked of a host's answers.
@@ -134,6 +160,7 @@ struct Plan<'p> {
     shares: Option<(&'p Shares, AskedBy)>,
     answer: Option<AnswerMode>,
     max_addresses: Option<MaxAddresses>,
+    prefers_near: bool,
 }
 
 /// One endpoint on its way into a group.
@@ -143,6 +170,7 @@ struct Counted<'m> {
     state: State,
     weight: u64,
     addresses: SmallVec<[IpAddr; 2]>,
+    locality: Option<Locality>,
 }
 
 /// What an endpoint counts as in its group.
@@ -161,18 +189,24 @@ impl Group {
         self.members.iter().map(|member| member.weight).sum()
     }
 
-    /// The part of all answers that `address` has; those of all addresses of all groups are 1 together.
-    pub fn part_of(&self, address: &IpAddr) -> f64 {
-        let found = self
-            .members
-            .binary_search_by(|member| member.address.cmp(address));
-        let weight = found.map_or(0, |at| self.members[at].weight);
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "a part is shown with one decimal"
-        )]
-        let part = weight as f64 / self.weight().max(1) as f64;
-        self.effective * part
+    /// The part of all answers that `address` has for clients that are `near`; those of all addresses of all groups are 1 together.
+    pub fn part_of(&self, address: &IpAddr, near: Option<(Locality, Nearness)>) -> f64 {
+        let unready = self.unready.iter().map(|(_, locality)| *locality);
+        let parts = tiers(&self.members, unready, near).into_iter().map(|tier| {
+            let of_address = tier
+                .members
+                .iter()
+                .filter(|member| member.address == *address);
+            let weight: u64 = of_address.map(|member| member.weight).sum();
+            let all: u64 = tier.members.iter().map(|member| member.weight).sum();
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "a part is shown with one decimal"
+            )]
+            let part = weight as f64 / all.max(1) as f64;
+            tier.part * part
+        });
+        self.effective * parts.sum::<f64>()
     }
 }
 
@@ -214,7 +248,10 @@ impl Split {
 /// otherwise then.
 pub(super) fn is_asked_by(service: &Service) -> bool {
     let asks = |notes: &TrafficNotes| {
-        notes.shares.is_some() || notes.answer.is_some() || notes.max_addresses.is_some()
+        notes.shares.is_some()
+            || notes.answer.is_some()
+            || notes.max_addresses.is_some()
+            || notes.prefers_near()
     };
     service.traffic.as_deref().is_some_and(asks)
 }
@@ -227,12 +264,15 @@ pub(super) fn split<'m>(
     is_weighted: bool,
 ) -> Option<Split> {
     let plan = Plan::of(view, host, chosen);
-    let is_asked = plan.shares.is_some() || plan.answer.is_some() || plan.max_addresses.is_some();
+    let is_asked = plan.shares.is_some()
+        || plan.answer.is_some()
+        || plan.max_addresses.is_some()
+        || plan.prefers_near;
     if !is_asked && !is_weighted {
         return None;
     }
     let by = plan.by();
-    let counted: Vec<Counted<'_>> = counted(view, host, chosen, by).collect();
+    let counted: Vec<Counted<'_>> = counted(view, host, chosen, by, plan.prefers_near).collect();
     let weighs = |is_pod: bool| {
         move |endpoint: &Counted<'_>| endpoint.is_pod == is_pod && (is_pod || endpoint.weight != 1)
     };
@@ -240,11 +280,15 @@ pub(super) fn split<'m>(
         counted.iter().any(weighs(true)) && counted.iter().any(weighs(false));
     let mut groups = grouped(&plan, counted);
     let kept = groups.keep_failing(view.verdicts.keeps_last);
+    if plan.prefers_near {
+        groups.note_unready(kept);
+    }
     let all_unhealthy = groups.share_out(view);
     let Plan {
         shares,
         answer,
         max_addresses,
+        prefers_near,
     } = plan;
     let policy = view.traffic;
     let is_divided = shares.is_some() || answer.is_some() || is_weighted;
@@ -270,6 +314,10 @@ pub(super) fn split<'m>(
         all_unhealthy,
         kept,
         has_weights_beside_pods,
+        nearness: prefers_near.then(|| Nearness {
+            min_endpoints: policy.min_endpoints,
+            health_factor: policy.health_factor(),
+        }),
     };
     let is_ordinary = !is_asked && !split.groups.iter().any(has_weights);
     (!is_ordinary).then_some(split)
@@ -290,6 +338,7 @@ impl<'p> Plan<'p> {
             shares: configured.map(|shares| (shares, AskedBy::Configuration)),
             ..Self::default()
         };
+        let mut distribution = None;
         for (index, service) in chosen.iter().enumerate() {
             let Some(notes) = service.traffic.as_deref() else {
                 continue;
@@ -299,7 +348,9 @@ impl<'p> Plan<'p> {
             plan.shares = plan.shares.or(shares);
             plan.answer = plan.answer.or(notes.answer);
             plan.max_addresses = plan.max_addresses.or(notes.max_addresses);
+            distribution = distribution.or(notes.distribution.map(|_| notes.prefers_near()));
         }
+        plan.prefers_near = distribution.unwrap_or(view.traffic.prefers_near);
         plan
     }
 
@@ -334,6 +385,7 @@ fn counted<'m>(
     host: &'m Name,
     chosen: &'m [&'m Arc<Service>],
     by: Option<&'m ShareBy>,
+    is_place_needed: bool,
 ) -> impl Iterator<Item = Counted<'m>> {
     let mut seen: SmallVec<[_; 1]> = SmallVec::new();
     let services = chosen.iter().filter(move |service| {
@@ -374,7 +426,17 @@ fn counted<'m>(
                     None => service.label_of(place, key).unwrap_or(OTHER),
                 },
             };
+            let locality = || match endpoint.workload {
+                Some(workload) => view.mesh.locality_of(workload),
+                None => Locality::of_vm(|key| service.label_of(place, key)),
+            };
+            let of_network = || {
+                let network = view.traffic.clients.of(*addresses.first()?)?;
+                network.locality
+            };
+            let locality = is_place_needed.then(|| locality().or_else(of_network));
             (!addresses.is_empty()).then(|| Counted {
+                locality: locality.flatten(),
                 group,
                 is_pod,
                 state: State::of(&endpoint.judgement),
@@ -421,6 +483,7 @@ fn grouped(plan: &Plan<'_>, counted: Vec<Counted<'_>>) -> Groups {
             in_count: 0,
             unready_count: 0,
             members: Vec::new(),
+            unready: Vec::new(),
         },
         asked: *asked,
         failing: Vec::new(),
@@ -443,6 +506,7 @@ fn grouped(plan: &Plan<'_>, counted: Vec<Counted<'_>>) -> Groups {
         members.extend(endpoint.addresses.iter().map(|address| Member {
             address: *address,
             weight: endpoint.weight,
+            locality: endpoint.locality,
         }));
         if endpoint.state == State::In {
             gathered.group.in_count += 1;
@@ -527,16 +591,28 @@ impl Groups {
         kept
     }
 
+    /// Notes where those are that only lack health, but for those that are kept.
+    fn note_unready(&mut self, kept: super::Kept) {
+        for gathered in &mut self.0 {
+            let failing = gathered.failing.iter();
+            let is_left = |member: &&Member| !kept.holds(&member.address);
+            let unready = failing.filter(is_left).chain(&gathered.unready);
+            let place = |member: &Member| (member.address, member.locality);
+            gathered.group.unready = unready.map(place).collect();
+        }
+    }
+
     /// Says what each group has. Tells whether those have it who lack health, because nobody else is there.
     fn share_out(&mut self, view: &View<'_>) -> bool {
-        let factor = f64::from(view.traffic.health_factor_percent) / 100.0;
+        let factor = view.traffic.health_factor();
         self.set_effective(|group| {
             #[allow(clippy::cast_precision_loss, reason = "nobody has 2^52 endpoints")]
             let (in_count, unready_count) = (group.in_count as f64, group.unready_count as f64);
             match () {
                 () if group.members.is_empty() => 0.0,
-                () if factor == 0.0 => 1.0,
-                () => (factor * in_count / (in_count + unready_count)).min(1.0),
+                () => factor.map_or(1.0, |factor| {
+                    (factor * in_count / (in_count + unready_count)).min(1.0)
+                }),
             }
         });
         let is_empty = self
@@ -547,6 +623,7 @@ impl Groups {
             return false;
         }
         for gathered in &mut self.0 {
+            gathered.group.unready.clear();
             let members = &mut gathered.group.members;
             members.append(&mut gathered.failing);
             members.append(&mut gathered.unready);

@@ -174,7 +174,7 @@ impl Replies {
             limit_bytes: limit_bytes(self.protocol, query),
             cookie: None,
             turn: query.turn,
-            asker: Asker::Direct,
+            asker: Asker::DIRECT,
         };
         // Nobody looks who the client is where that does not matter.
         if self.limits || !query.cookie.is_empty() {

@@ -74,7 +74,7 @@ pub fn local_reply(
         edns: None,
         cookie: &[],
         turn: 0,
-        asker: Asker::Direct,
+        asker: Asker::DIRECT,
     };
     let mut message = Vec::new();
     write_local(

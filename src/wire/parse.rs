@@ -109,7 +109,7 @@ pub fn parse<'m>(
         edns,
         cookie,
         turn,
-        asker: Asker::Direct,
+        asker: Asker::DIRECT,
     })
 }
 

@@ -10,7 +10,8 @@ use std::net::IpAddr;
 use super::octets::octets_of;
 use crate::{
     manifest::{AnswerMode, MaxAddresses},
-    select::{Group, Member, Split, has_weights},
+    mesh::Locality,
+    select::{Group, Member, Nearness, Split, has_weights, tiers},
 };
 
 /// How many addresses of all groups an answer holds where nobody says how many: as many as fit 512 bytes at a short name.
@@ -22,18 +23,43 @@ const SCALE: f64 = 4_294_967_296.0;
 /// One more than the largest turn.
 const TURNS: u64 = 1 << 32;
 
-/// Who asks a question.
+/// Who asks a question, as far as that decides an answer.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Asker {
+    /// For whom it asks.
+    pub role: Role,
+    /// Where it is, where that is known.
+    pub locality: Option<Locality>,
+}
+
+/// For whom somebody asks.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Asker {
+pub enum Role {
     /// A client, for itself.
     Direct,
     /// A server, for its own clients.
     Forwarder,
 }
 
+impl Asker {
+    /// A client of which nothing else is known.
+    pub const DIRECT: Self = Self {
+        role: Role::Direct,
+        locality: None,
+    };
+}
+
 /// How answers for one host are drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draws {
+    /// Wherever the client is.
+    anywhere: Families,
+    /// For clients in these zones and regions, in their order: those of the host's own endpoints for whose clients it matters.
+    near: Box<[(Locality, Families)]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Families {
     v4: Family,
     v6: Family,
 }
@@ -86,25 +112,43 @@ pub(super) struct Drawing<'s> {
 impl Draws {
     /// How answers are drawn by `split`.
     pub fn of(split: &Split) -> Self {
-        let of_family = |is_v4: bool| {
-            let groups = sharing(split, is_v4);
-            let direct = Draw::of(split, split.direct, &groups);
-            let forwarder = (split.forwarder != split.direct)
-                .then(|| Draw::of(split, split.forwarder, &groups))
-                .filter(|forwarder| *forwarder != direct);
-            Family { direct, forwarder }
-        };
-        Self {
-            v4: of_family(true),
-            v6: of_family(false),
+        let anywhere = Families::of(split, None);
+        let mut near = Vec::new();
+        if split.nearness.is_some() {
+            let sharing = split.groups.iter().filter(|group| group.effective > 0.0);
+            let members = sharing.flat_map(|group| &group.members);
+            let zones = members.filter_map(|member| member.locality);
+            let mut places: Vec<Locality> =
+                zones.flat_map(|zone| [zone, zone.of_region()]).collect();
+            places.sort_unstable();
+            places.dedup();
+            let of_place = |place: Locality| (place, Families::of(split, Some(place)));
+            near.extend(places.into_iter().map(of_place));
+            near.retain(|(_, families)| *families != anywhere);
         }
+        Self {
+            anywhere,
+            near: near.into(),
+        }
+    }
+
+    /// Who is in a zone without endpoints is still in its region.
+    fn families(&self, locality: Option<Locality>) -> &Families {
+        let of = |place: Locality| {
+            let found = self.near.binary_search_by_key(&place, |(place, _)| *place);
+            found.ok().map(|at| &self.near[at].1)
+        };
+        locality
+            .and_then(|locality| of(locality).or_else(|| of(locality.of_region())))
+            .unwrap_or(&self.anywhere)
     }
 
     /// What a question for addresses of this family gets; `None` where there are none.
     pub(super) fn draw(&self, is_v4: bool, asker: Asker, turn: u32) -> Option<Drawn<'_>> {
-        let family = if is_v4 { &self.v4 } else { &self.v6 };
-        let draw = match (&family.forwarder, asker) {
-            (Some(forwarder), Asker::Forwarder) => forwarder,
+        let families = self.families(asker.locality);
+        let family = if is_v4 { &families.v4 } else { &families.v6 };
+        let draw = match (&family.forwarder, asker.role) {
+            (Some(forwarder), Role::Forwarder) => forwarder,
             _ => &family.direct,
         };
         let mut turns_start = 0;
@@ -122,42 +166,78 @@ impl Draws {
                 turn: u32::try_from(rest).expect("the turn is in the pool"),
             },
             max_addresses: draw.max_addresses,
-            depends_on_asker: family.forwarder.is_some(),
+            depends_on_asker: family.forwarder.is_some() || !self.near.is_empty(),
         })
     }
+}
+
+impl Families {
+    /// For clients at `place`.
+    fn of(split: &Split, place: Option<Locality>) -> Self {
+        let of_family = |is_v4: bool| {
+            let sides = sharing(split, is_v4);
+            let draw = |mode| Draw::of(split, mode, &sides, place.zip(split.nearness));
+            let direct = draw(split.direct);
+            let forwarder = (split.forwarder != split.direct)
+                .then(|| draw(split.forwarder))
+                .filter(|forwarder| *forwarder != direct);
+            Family { direct, forwarder }
+        };
+        Self {
+            v4: of_family(true),
+            v6: of_family(false),
+        }
+    }
+}
+
+/// The addresses of one family of a group that has a share.
+struct Side<'s> {
+    group: &'s Group,
+    members: Vec<Member>,
+    unready: Vec<Option<Locality>>,
 }
 
 /// The groups that have a share of one family, each with its members of that family.
 ///
 /// While several have a share, a family is answered only where each of them has it: else all who prefer that family would go to
 /// those who have. Where they have none in common, each family is answered by who has it.
-fn sharing(split: &Split, is_v4: bool) -> Vec<(&Group, Vec<Member>)> {
-    let of_family = |group: &Group, is_v4: bool| {
-        let members = group.members.iter();
-        let of_family = members.filter(|member| member.address.is_ipv4() == is_v4);
-        of_family.copied().collect::<Vec<Member>>()
-    };
-    let sharing = || split.groups.iter().filter(|group| group.effective > 0.0);
+fn sharing(split: &Split, is_v4: bool) -> Vec<Side<'_>> {
     let is_answered = split.has_in_common(is_v4) || !split.has_in_common(!is_v4);
     if !is_answered {
         return Vec::new();
     }
-    let groups = sharing().map(|group| (group, of_family(group, is_v4)));
-    groups.filter(|(_, members)| !members.is_empty()).collect()
+    let sharing = split.groups.iter().filter(|group| group.effective > 0.0);
+    let sides = sharing.map(|group| {
+        let members = group.members.iter();
+        let members = members.filter(|member| member.address.is_ipv4() == is_v4);
+        let unready = group.unready.iter();
+        let unready = unready.filter(|(address, _)| address.is_ipv4() == is_v4);
+        Side {
+            group,
+            members: members.copied().collect(),
+            unready: unready.map(|(_, locality)| *locality).collect(),
+        }
+    });
+    sides.filter(|side| !side.members.is_empty()).collect()
 }
 
 impl Draw {
-    fn of(split: &Split, mode: AnswerMode, groups: &[(&Group, Vec<Member>)]) -> Self {
-        let is_plain = match groups {
-            [(group, _)] => !has_weights(group),
+    fn of(
+        split: &Split,
+        mode: AnswerMode,
+        sides: &[Side<'_>],
+        near: Option<(Locality, Nearness)>,
+    ) -> Self {
+        let is_plain = match sides {
+            [side] => !has_weights(side.group),
             _ => false,
         };
         let pools = if mode == AnswerMode::All || is_plain {
-            Pool::whole(groups)
+            Pool::whole(sides, near)
         } else if mode == AnswerMode::Mix {
-            Pool::mixed(split, groups)
+            Pool::mixed(split, sides, near)
         } else {
-            Pool::sides(split, groups)
+            Pool::sides(split, sides, near)
         };
         Self {
             pools: pools.into(),
@@ -167,53 +247,65 @@ impl Draw {
 }
 
 impl Pool {
-    /// One pool that is answered as a whole.
-    fn whole(groups: &[(&Group, Vec<Member>)]) -> Vec<Self> {
-        let members = groups.iter().flat_map(|(_, members)| members);
-        let mut addresses: Vec<IpAddr> = members.map(|member| member.address).collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        let pool = Self {
-            turns_end: TURNS,
-            octets: octets_of(&addresses),
-            ends: Box::default(),
-            count: addresses.len(),
-        };
-        Vec::from_iter((!addresses.is_empty()).then_some(pool))
+    /// One pool for each tier, each answered as a whole.
+    fn whole(sides: &[Side<'_>], near: Option<(Locality, Nearness)>) -> Vec<Self> {
+        let members = sides.iter().flat_map(|side| &side.members);
+        let mut members: Vec<Member> = members.copied().collect();
+        members.sort_unstable_by_key(|member| member.address);
+        members.dedup_by_key(|member| member.address);
+        if members.is_empty() {
+            return Vec::new();
+        }
+        let unready = sides.iter().flat_map(|side| side.unready.iter().copied());
+        let mut reached = 0.0;
+        let tiers = tiers(&members, unready, near).into_iter().map(|tier| {
+            reached += tier.part;
+            let addresses: Vec<IpAddr> = tier.members.iter().map(|member| member.address).collect();
+            Self {
+                turns_end: turns(reached),
+                octets: octets_of(&addresses),
+                ends: Box::default(),
+                count: addresses.len(),
+            }
+        });
+        up_to_the_last_turn(tiers.collect())
     }
 
-    /// One pool for each group.
-    fn sides(split: &Split, groups: &[(&Group, Vec<Member>)]) -> Vec<Self> {
-        let all: f64 = groups.iter().map(|(group, _)| group.effective).sum();
+    /// One pool for each tier of each group.
+    fn sides(split: &Split, sides: &[Side<'_>], near: Option<(Locality, Nearness)>) -> Vec<Self> {
+        let all: f64 = sides.iter().map(|side| side.group.effective).sum();
         let mut reached = 0.0;
         let mut pools = Vec::new();
-        for (group, members) in groups {
-            reached += group.effective;
-            let weights: Vec<u64> = members.iter().map(|member| member.weight).collect();
-            let most = usize::from(split.side_addresses.get());
-            pools.push(Self::sampled(turns(reached / all), members, weights, most));
+        let most = usize::from(split.side_addresses.get());
+        for side in sides {
+            for tier in tiers(&side.members, side.unready.iter().copied(), near) {
+                reached += side.group.effective * tier.part;
+                let weights = tier.members.iter().map(|member| member.weight).collect();
+                let turns_end = turns(reached / all);
+                pools.push(Self::sampled(turns_end, &tier.members, weights, most));
+            }
         }
-        if let Some(last) = pools.last_mut() {
-            last.turns_end = TURNS;
-        }
-        pools
+        up_to_the_last_turn(pools)
     }
 
     /// One pool of all groups, in which each member has its part of its group's.
-    fn mixed(split: &Split, groups: &[(&Group, Vec<Member>)]) -> Vec<Self> {
-        let mut parts: Vec<(IpAddr, f64)> = Vec::new();
-        for (group, members) in groups {
-            let weight: u64 = members.iter().map(|member| member.weight).sum();
-            for member in members {
-                #[allow(clippy::cast_precision_loss, reason = "parts are rounded to 32 bits")]
-                let part = group.effective * member.weight as f64 / weight as f64;
-                // One that is in two groups has both parts, and is in an answer once.
-                match parts
-                    .iter_mut()
-                    .find(|(address, _)| groups.len() > 1 && *address == member.address)
-                {
-                    Some((_, known)) => *known += part,
-                    None => parts.push((member.address, part)),
+    fn mixed(split: &Split, sides: &[Side<'_>], near: Option<(Locality, Nearness)>) -> Vec<Self> {
+        let mut parts: Vec<(Member, f64)> = Vec::new();
+        for side in sides {
+            for tier in tiers(&side.members, side.unready.iter().copied(), near) {
+                let weight: u64 = tier.members.iter().map(|member| member.weight).sum();
+                let of_tier = side.group.effective * tier.part;
+                for member in tier.members {
+                    #[allow(clippy::cast_precision_loss, reason = "parts are rounded to 32 bits")]
+                    let part = of_tier * member.weight as f64 / weight as f64;
+                    // One that is in two groups has both parts, and is in an answer once.
+                    match parts
+                        .iter_mut()
+                        .find(|(known, _)| sides.len() > 1 && known.address == member.address)
+                    {
+                        Some((_, known)) => *known += part,
+                        None => parts.push((member, part)),
+                    }
                 }
             }
         }
@@ -226,13 +318,7 @@ impl Pool {
             .iter()
             .map(|(_, part)| ((part * SCALE) as u64).max(1))
             .collect();
-        let members: Vec<Member> = parts
-            .iter()
-            .map(|(address, _)| Member {
-                address: *address,
-                weight: 0,
-            })
-            .collect();
+        let members: Vec<Member> = parts.iter().map(|(member, _)| *member).collect();
         if members.is_empty() {
             return Vec::new();
         }
@@ -266,6 +352,14 @@ impl Pool {
             count,
         }
     }
+}
+
+/// What was rounded down is the last pool's.
+fn up_to_the_last_turn(mut pools: Vec<Pool>) -> Vec<Pool> {
+    if let Some(last) = pools.last_mut() {
+        last.turns_end = TURNS;
+    }
+    pools
 }
 
 /// By how little, as a part of one, a sum may miss a whole number of its heaviest weights.

@@ -17,6 +17,7 @@ use super::{Below, Compiled, Here, HostRecords, Node, Settings, Snapshot};
 use crate::{
     authority::{Authority, Standing},
     dns::{Name, Serial},
+    mesh::Residents,
 };
 
 /// Holds who answers for which host, and the newest snapshot.
@@ -30,6 +31,10 @@ pub struct Editor {
     knows_all: bool,
     /// The Pods that ask for others, ascending.
     forwarders: Arc<[IpAddr]>,
+    /// Who has which address, where that matters to an answer.
+    residents: Option<Residents>,
+    /// Whether these are others than the newest snapshot's.
+    have_residents_changed: bool,
     /// Whether nothing was applied yet: then even an empty mesh makes a snapshot, with the declared zones.
     is_new: bool,
 }
@@ -61,6 +66,8 @@ impl Editor {
             latest: Arc::new(Snapshot::not_ready(settings)),
             knows_all: true,
             forwarders: Arc::default(),
+            residents: None,
+            have_residents_changed: false,
             is_new: true,
         }
     }
@@ -84,6 +91,12 @@ impl Editor {
     /// Notes which Pods ask for others, ascending: the next snapshot knows them.
     pub fn set_forwarders(&mut self, forwarders: Arc<[IpAddr]>) {
         self.forwarders = forwarders;
+    }
+
+    /// Notes who has which address, where that matters to an answer: the next snapshot knows it.
+    pub fn set_residents(&mut self, residents: Option<Residents>) {
+        self.residents = residents;
+        self.have_residents_changed = true;
     }
 
     /// The newest snapshot.
@@ -171,12 +184,15 @@ impl Editor {
         let node = |name: &Name, held: Option<&Node>| self.node(name, held, fresh);
         let edit = self.latest.edit(dirty, node);
         let names_changed = edit.names_changed;
-        let is_else =
-            self.knows_all != self.latest.knows_all() || self.forwarders != self.latest.forwarders;
+        let is_else = self.knows_all != self.latest.knows_all()
+            || self.forwarders != self.latest.forwarders
+            || self.have_residents_changed;
         if first || names_changed > 0 || is_else {
             let mut next = self.latest.with(edit);
             next.knows_all = self.knows_all;
             next.forwarders = self.forwarders.clone();
+            next.residents = self.residents.clone();
+            self.have_residents_changed = false;
             next.stamp(self.latest.generation() + 1, serial);
             self.latest = Arc::new(next);
         }

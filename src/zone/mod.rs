@@ -17,7 +17,7 @@ mod snapshot;
 
 pub use crate::authority::Authority;
 pub use compile::{Compiled, compile, oversize};
-pub use draws::{Asker, Draws};
+pub use draws::{Asker, Draws, Role};
 pub use editor::{Change, Editor};
 pub use node::{Below, Here, Node};
 pub use records::{AddressRecords, HostRecords, RRset, RRsets};

@@ -223,42 +223,31 @@ impl<'s> Entry<'s> {
                 };
                 (Held::Records(records), rest)
             }
-            (
-                SHARED | DRAWN,
-                &[
-                    t0,
-                    t1,
-                    t2,
-                    t3,
-                    v0,
-                    v1,
-                    v2,
-                    v3,
-                    i0,
-                    i1,
-                    i2,
-                    i3,
-                    ref rest @ ..,
-                ],
-            ) => {
-                let shared = self.shard.shared.as_deref().unwrap_or_default();
-                let index = u32::from_le_bytes([i0, i1, i2, i3]) as usize;
-                let Shared::Octets(octets) = &shared[index] else {
-                    unreachable!("an index leads to addresses");
-                };
-                let octets = match shared.get(index + 1) {
-                    Some(Shared::Draws(draws)) if kind == DRAWN => Octets::Drawn(octets, draws),
-                    _ => Octets::Shared(octets),
-                };
-                let records = RRsets {
-                    ttl: Ttl::from_wire([t0, t1, t2, t3]),
-                    v4_bytes: u32::from_le_bytes([v0, v1, v2, v3]) as usize,
-                    octets,
-                };
-                (Held::Records(records), rest)
-            }
+            (SHARED | DRAWN, _) => self.shared(kind, bytes),
             _ => (Held::Nothing, bytes),
         }
+    }
+
+    /// What does not stand in the block itself.
+    #[inline(never)] // Most names have few addresses: they don't pay for this.
+    fn shared(&self, kind: u8, bytes: &'s [u8]) -> (Held<'s>, &'s [u8]) {
+        let ([ttl @ .., v0, v1, v2, v3, i0, i1, i2, i3], rest) =
+            bytes.split_first_chunk::<12>().expect("it was packed");
+        let shared = self.shard.shared.as_deref().unwrap_or_default();
+        let index = u32::from_le_bytes([*i0, *i1, *i2, *i3]) as usize;
+        let Shared::Octets(octets) = &shared[index] else {
+            unreachable!("an index leads to addresses");
+        };
+        let octets = match shared.get(index + 1) {
+            Some(Shared::Draws(draws)) if kind == DRAWN => Octets::Drawn(octets, draws),
+            _ => Octets::Shared(octets),
+        };
+        let records = RRsets {
+            ttl: Ttl::from_wire(*ttl),
+            v4_bytes: u32::from_le_bytes([*v0, *v1, *v2, *v3]) as usize,
+            octets,
+        };
+        (Held::Records(records), rest)
     }
 }
 

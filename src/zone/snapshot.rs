@@ -6,7 +6,7 @@ use rayon::slice::ParallelSliceMut as _;
 use smallvec::SmallVec;
 
 use super::{
-    draws::Asker,
+    draws::{Asker, Role},
     node::Node,
     records::{RRsets, push_behind_owner, push_record},
     shard::{self, Entry, Held, Shard},
@@ -15,7 +15,9 @@ use crate::{
     authority::{Authority, Place, Verdict, Zone},
     dns::{Name, RecordType, Serial, Ttl},
     manifest::MaxAddresses,
+    mesh::Residents,
     parallel,
+    select::ClientNetworks,
 };
 
 /// A power of two, large enough that a change copies few names.
@@ -60,6 +62,8 @@ pub struct Settings {
     pub forwarders: Vec<IpNet>,
     /// Whether Pods that ask for others are found by their labels.
     pub finds_forwarders: bool,
+    /// What holds of clients by their networks.
+    pub clients: Arc<ClientNetworks>,
     /// The TTL of address and NS records.
     pub ttl: Ttl,
     /// The TTL and the MINIMUM of the SOA: how long "no such name" and "no such data" are kept (RFC 2308).
@@ -87,6 +91,7 @@ impl Default for Settings {
             max_addresses: MaxAddresses::default(),
             forwarders: Vec::new(),
             finds_forwarders: true,
+            clients: Arc::default(),
             ttl: Ttl::FIVE_SECONDS,
             negative_ttl: Ttl::FIVE_SECONDS,
             identity: Identity::default(),
@@ -111,6 +116,8 @@ pub struct Snapshot {
     max_addresses: MaxAddresses,
     /// The Pods that ask for others, ascending.
     pub(super) forwarders: Arc<[IpAddr]>,
+    /// Who has which address, where that matters to an answer.
+    pub(super) residents: Option<Residents>,
     pages: Box<[Page; PAGES]>,
 }
 
@@ -161,6 +168,7 @@ impl Snapshot {
             knows_all: true,
             max_addresses: settings.max_addresses,
             forwarders: Arc::default(),
+            residents: None,
             pages: Box::new(array::from_fn(|_| Page::default())),
             settings,
         }
@@ -246,16 +254,23 @@ impl Snapshot {
         self.max_addresses
     }
 
-    /// Whether `client` asks for itself or for others.
+    /// Whether `client` asks for itself or for others, and where it is. Where a forwarder is tells nothing of its clients.
     pub fn asker(&self, client: IpAddr) -> Asker {
         let client = client.to_canonical();
         let mut networks = self.settings.forwarders.iter();
         if networks.any(|network| network.contains(&client))
             || self.forwarders.binary_search(&client).is_ok()
         {
-            Asker::Forwarder
-        } else {
-            Asker::Direct
+            return Asker {
+                role: Role::Forwarder,
+                locality: None,
+            };
+        }
+        let of_network = self.settings.clients.of(client);
+        let resident = || self.residents.as_ref()?.at(&client).1;
+        Asker {
+            role: Role::Direct,
+            locality: of_network.and_then(|said| said.locality).or_else(resident),
         }
     }
 
@@ -439,6 +454,7 @@ impl PartialEq for Snapshot {
         self.settings == other.settings
             && self.knows_all == other.knows_all
             && self.forwarders == other.forwarders
+            && self.residents == other.residents
             && count(self) == count(other)
             && self
                 .nodes()

@@ -7,6 +7,7 @@ mod dns_client;
 mod docs;
 #[cfg(feature = "hickory")]
 mod hickory;
+mod near;
 #[path = "../needs/mod.rs"]
 mod needs;
 mod overlap;

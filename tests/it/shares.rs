@@ -201,7 +201,7 @@ const TURNS: u32 = 10_000;
 
 fn count(pipeline: &Pipeline, host: &str, record_type: RecordType, client: Option<&str>) -> Counts {
     let name: Name = host.parse().expect("a name");
-    let asker = client.map_or(Asker::Direct, |client| {
+    let asker = client.map_or(Asker::DIRECT, |client| {
         let client = client.parse().expect("an address");
         pipeline.snapshot().asker(client)
     });
@@ -576,7 +576,7 @@ fn written(pipeline: &Pipeline, record_type: RecordType, limit_bytes: usize) -> 
     question.extend(Class::IN.0.to_be_bytes());
     let query = Query {
         question: &question,
-        ..query(&name, record_type, Asker::Direct, 7)
+        ..query(&name, record_type, Asker::DIRECT, 7)
     };
     let mut out = Vec::new();
     let written = wire::write(

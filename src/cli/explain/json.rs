@@ -10,7 +10,7 @@ use crate::{
     explain::{self, HostStory, Miss},
     mesh::{Endpoints, Exclusion, ReadFrom},
     select::{Candidate, Group, Lookup, Loss, Source},
-    zone::Asker,
+    zone::Role,
 };
 
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ pub(super) struct Explanation<'e> {
     /// `null` where others answer.
     rcode: Option<&'static str>,
     /// Who asks, where that was said.
-    asker: Option<AskerStory>,
+    asker: Option<AskerStory<'e>>,
     forward: Option<Forward<'e>>,
     via: &'static str,
     zone: Option<Zone>,
@@ -36,9 +36,12 @@ pub(super) struct Explanation<'e> {
 }
 
 #[derive(Serialize)]
-struct AskerStory {
+struct AskerStory<'e> {
     client: IpAddr,
     kind: &'static str,
+    objects: Vec<String>,
+    /// Where answers depend on it and it is known.
+    locality: Option<&'e str>,
 }
 
 /// How the host's questions are shared out.
@@ -183,12 +186,14 @@ impl<'e> Explanation<'e> {
                 None => told.outcome.as_str(),
             },
             rcode: others.is_none().then(|| told.rcode.as_str()),
-            asker: told.asker.map(|(client, asker)| AskerStory {
-                client,
-                kind: match asker {
-                    Asker::Direct => "direct",
-                    Asker::Forwarder => "forwarder",
+            asker: told.asker.as_ref().map(|story| AskerStory {
+                client: story.client,
+                kind: match story.asker.role {
+                    Role::Direct => "direct",
+                    Role::Forwarder => "forwarder",
                 },
+                objects: story.objects.iter().map(ToString::to_string).collect(),
+                locality: story.locality.as_deref(),
             }),
             forward: match others {
                 Some(Others::Upstreams { domain, addresses }) => Some(Forward {
@@ -303,7 +308,7 @@ fn endpoint<'e>(story: &'e HostStory, candidate: &'e Candidate) -> Endpoint<'e> 
             .as_ref()
             .map(|(name, lookup)| named(name, lookup, now)),
         r#in: story.selection.is_in(candidate),
-        part: story.selection.part_of(candidate),
+        part: story.part_of(candidate),
         reason: excluded
             .map(Exclusion::name)
             .or(unnamed.map(|(_, lookup)| lookup.name())),

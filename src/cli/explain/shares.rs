@@ -9,7 +9,7 @@ use crate::{
     manifest::{AnswerMode, MaxAddresses},
     mesh::Service,
     select::{AskedBy, Group, Split},
-    zone::Asker,
+    zone::{Asker, Role},
 };
 
 /// Tells what each group is to have and has, who says so, and what an answer to `asker` holds.
@@ -32,12 +32,22 @@ pub(super) fn write(
         writeln!(out, "  share   {}", groups.join("   "))?;
         writeln!(out, "          {by}")?;
     }
-    let asker = asker.unwrap_or(Asker::Direct);
-    let mode = match asker {
-        Asker::Direct => split.direct,
-        Asker::Forwarder => split.forwarder,
+    let asker = asker.unwrap_or(Asker::DIRECT);
+    let mode = match asker.role {
+        Role::Direct => split.direct,
+        Role::Forwarder => split.forwarder,
     };
     writeln!(out, "  answer  {}", answer(split, mode))?;
+    if let Some(nearness) = split.nearness {
+        let carried = match nearness.health_factor {
+            Some(factor) => format!("while {:.0} % of them are in", 100.0 / factor),
+            None => "while one of them is in".to_owned(),
+        };
+        writeln!(
+            out,
+            "          those in the asker's zone alone {carried}, then its region's, then all"
+        )?;
+    }
     for (is_v4, record_type) in [(true, "A"), (false, "AAAA")] {
         let is_had = split.groups.iter().any(|group| {
             let mut members = group.members.iter();

@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     authority::Standing,
-    explain::{Explanation, HostStory, Miss, NearWorkload, Outcome, Via, about_name},
+    explain::{AskerStory, Explanation, HostStory, Miss, NearWorkload, Outcome, Via, about_name},
     mesh::{Endpoints, Service},
     select::{Candidate, Loss, Source},
-    zone::Asker,
+    zone::{Asker, Role},
 };
 
 /// Tells the story, and for a name that is not ours which `others` answer for it.
@@ -41,8 +41,8 @@ pub(super) fn write(
     writeln!(out)?;
     writeln!(out, "name   {}", existence(told))?;
     writeln!(out, "zone   {}", zone(told))?;
-    if let Some((client, asker)) = &told.asker {
-        writeln!(out, "asker  {client} {}", asks_for(*asker))?;
+    if let Some(story) = &told.asker {
+        writeln!(out, "asker  {}", asker(story))?;
     }
     if let Some(Others::Upstreams { domain, addresses }) = others {
         let upstreams = match &**addresses {
@@ -53,7 +53,7 @@ pub(super) fn write(
     }
     for story in &told.hosts {
         writeln!(out)?;
-        write_host(out, story, told.asker.map(|(_, asker)| asker))?;
+        write_host(out, story, told.asker.as_ref().map(|story| story.asker))?;
     }
     if !told.near.is_empty() {
         let hosts: Vec<String> = told.near.iter().map(host).collect();
@@ -137,11 +137,21 @@ fn zone(told: &Explanation) -> String {
     }
 }
 
-fn asks_for(asker: Asker) -> &'static str {
-    match asker {
-        Asker::Direct => "asks for itself",
-        Asker::Forwarder => "is a forwarder, and asks for others",
-    }
+fn asker(story: &AskerStory) -> String {
+    let asks = match story.asker.role {
+        Role::Direct => "asks for itself",
+        Role::Forwarder => "is a forwarder, and asks for others",
+    };
+    let objects: Vec<String> = story.objects.iter().map(ToString::to_string).collect();
+    let objects = match &*objects {
+        [] => String::new(),
+        objects => format!(" ({})", objects.join(", ")),
+    };
+    let locality = match &story.locality {
+        Some(locality) => format!(", locality {locality}"),
+        None => String::new(),
+    };
+    format!("{} {asks}{objects}{locality}", story.client)
 }
 
 fn write_host(out: &mut dyn Write, story: &HostStory, asker: Option<Asker>) -> io::Result<()> {
@@ -246,7 +256,9 @@ fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
     };
     let why = candidate.why();
     let why = why.or_else(|| about_name(candidate, SystemTime::now()));
-    let part = story.selection.part_of(candidate).map(|part| match part {
+    let is_sharing = story.selection.is_in(candidate);
+    let part = story.part_of(candidate).map(|part| match part {
+        0.0 if is_sharing => "others are nearer to the asker".to_owned(),
         // Its side has no share.
         0.0 if candidate.is_good() => "no share".to_owned(),
         part => format!("{:.1} % of answers", part * 100.0),

@@ -112,6 +112,38 @@ impl FromStr for ForwarderRule {
     }
 }
 
+/// Whether hosts whose ServiceEntry does not say answer with the endpoints near to the client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PreferNear(pub bool);
+
+impl FromStr for PreferNear {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "off" | "false" => Ok(Self(false)),
+            "preferSameZone" => Ok(Self(true)),
+            _ => Err(ValueError::Word("off or preferSameZone")),
+        }
+    }
+}
+
+/// A region, or a zone of it: `eu`, `eu/eu-1`, or with a part of that behind it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LocalityText(pub Box<str>);
+
+impl FromStr for LocalityText {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let is_one = parts.len() <= 3 && parts.iter().all(|part| !part.is_empty());
+        is_one
+            .then(|| Self(text.into()))
+            .ok_or(ValueError::Locality)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +174,12 @@ mod tests {
         check::<ForwarderRule>("auto", true);
         check::<ForwarderRule>("10.96.0.0/24", true);
         check::<ForwarderRule>("coredns", false);
+        check::<PreferNear>("preferSameZone", true);
+        check::<PreferNear>("preferClose", false);
+        check::<LocalityText>("eu", true);
+        check::<LocalityText>("eu/eu-1/rack-7", true);
+        check::<LocalityText>("eu//rack-7", false);
+        check::<LocalityText>("", false);
+        check::<LocalityText>("a/b/c/d", false);
     }
 }
