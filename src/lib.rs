@@ -40,6 +40,7 @@
 //! | Module | Owns |
 //! | --- | --- |
 //! | `parallel` | work on many values, on all cores where that is worth it |
+//! | `wording` | how numbers and tables are written for people |
 //! | `chain` | an error with all that caused it, in one line |
 //! | [`diagnostic`] | what is wrong with the user's input, and where |
 //! | [`dns`] | the RFCs' vocabulary: names, types, TTLs, serials |
@@ -249,6 +250,8 @@
 // ---- core: values in, values out; in the order of the line (blank lines keep rustfmt from sorting) ----
 
 mod parallel;
+
+mod wording;
 
 mod chain;
 

@@ -17,8 +17,8 @@ mod log;
 mod output;
 mod policy;
 mod serve;
+mod server;
 mod snippet;
-mod table;
 mod usage;
 
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use super::{Exit, Failure};
 use crate::dns::Name;
+pub(super) use crate::wording::count;
 
 /// Hands stdout to `write`, buffered. A reader that has seen enough, such as `head`, is no failure.
 pub(super) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
@@ -22,6 +23,13 @@ pub(super) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Resu
     }
 }
 
+/// Writes JSON again as people read it.
+pub(super) fn pretty(out: &mut dyn Write, json: &[u8]) -> io::Result<()> {
+    let value: serde_json::Value = serde_json::from_slice(json)?;
+    serde_json::to_writer_pretty(&mut *out, &value)?;
+    writeln!(out)
+}
+
 /// Writes one line that begins with `meshdns: ` to stderr.
 pub(super) fn talk(line: &str) {
     // Where stderr is closed nobody can be told that it is.
@@ -32,14 +40,6 @@ pub(super) fn talk(line: &str) {
 pub(super) fn is_coloured(stream: &impl IsTerminal) -> bool {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !no_color
-}
-
-/// `1 error`, `2 errors`.
-pub(super) fn count(number: usize, one: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        number => format!("{number} {one}s"),
-    }
 }
 
 /// A host as ServiceEntries write it: without the root's dot.

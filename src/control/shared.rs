@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{health::Health, names::Names, shown::Exhibit};
+use super::{health::Health, names::Names, questions::Questions, shown::Exhibit};
 use crate::{
     catalogue::Catalogue,
     pipeline::Policy,
@@ -98,6 +98,7 @@ pub(super) struct Shared {
     pub(super) snapshots: Arc<ArcSwap<Snapshot>>,
     pub(super) status: Arc<ArcSwap<Status>>,
     pub(super) exhibit: Arc<ArcSwap<Exhibit>>,
+    pub(super) questions: Arc<Questions>,
     pub(super) orders: Arc<Orders>,
     pub(super) names: Arc<Names>,
     pub(super) health: Arc<Health>,
@@ -125,6 +126,7 @@ impl Shared {
             snapshots: Arc::new(ArcSwap::new(snapshot)),
             exhibit: Arc::new(ArcSwap::from_pointee(exhibit)),
             status: Arc::default(),
+            questions: Arc::new(Questions::new(waker.clone())),
             orders: Arc::default(),
             names: Arc::new(Names::new(waker.clone())),
             health: Arc::new(Health::new(waker.clone())),

@@ -20,6 +20,7 @@ use super::{
     intake::Intake,
     last_good, pace,
     persons::Persons,
+    questions::Seen,
     reload_log,
     shared::{HealthOptions, Options, Shared, ShowProgress},
     shown::Exhibitor,
@@ -143,6 +144,12 @@ impl Worker {
             let every_file = self.shared.orders.take_reload();
             self.pace();
             self.look(every_file);
+            // What is half of a change is shown to nobody.
+            if self.may_publish() {
+                self.shared.questions.answer(&Seen {
+                    pipeline: &self.intake.pipeline,
+                });
+            }
         }
     }
 

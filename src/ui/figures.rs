@@ -18,6 +18,7 @@ use crate::metrics::{Crowding, write::counter};
 pub(super) enum Page {
     Overview,
     Hosts,
+    Host,
     About,
     Health,
     Asset,
@@ -29,6 +30,7 @@ impl Page {
         match self {
             Self::Overview => "overview",
             Self::Hosts => "hosts",
+            Self::Host => "host",
             Self::About => "about",
             Self::Health => "health",
             Self::Asset => "asset",

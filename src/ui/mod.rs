@@ -10,6 +10,7 @@ mod about;
 mod assets;
 mod figures;
 mod guard;
+mod host;
 mod hosts;
 mod html;
 mod overview;
@@ -35,10 +36,20 @@ use serde::Serialize;
 
 pub use self::{about::Setting, figures::UiMetrics, guard::Guard};
 use self::{figures::Page, refusal::Refusal, request::Asked};
-use crate::{control::Exhibit, http, probe::Probing, status::Status, zone::Snapshot};
+use crate::{
+    control::{Busy, Exhibit, Questions, Seen},
+    forward::InForce,
+    http,
+    probe::Probing,
+    status::Status,
+    zone::Snapshot,
+};
 
 /// What a page may load and do: what comes from here.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// The field by which answers of status pages are known; its value is the version of the API.
+pub const API_HEADER: &str = "meshdns-api";
 
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
@@ -55,6 +66,10 @@ pub struct Ui {
     pub snapshots: Arc<ArcSwap<Snapshot>>,
     /// Where the newest exhibit is.
     pub exhibit: Arc<ArcSwap<Exhibit>>,
+    /// Asks the loop what nobody else knows.
+    pub questions: Arc<Questions>,
+    /// What forwards at present.
+    pub forwarding: Arc<InForce>,
     /// What is checked.
     pub probing: Arc<Probing>,
     /// The settings in force, as `/about` shows them.
@@ -137,6 +152,7 @@ impl Ui {
         match (&*path, asked.is_api) {
             ([], _) => (Page::Overview, self.shown(&asked, self.overview(&asked))),
             (["hosts"], _) => (Page::Hosts, self.shown(&asked, self.hosts(&asked))),
+            (["hosts", name], _) => (Page::Host, self.host(&asked, name).await),
             (["about"], _) => (Page::About, self.shown(&asked, self.about(&asked))),
             // The path of the HTTP pages, which older commands ask for.
             (["api", "health"], false) | (["health"], true) => (Page::Health, self.health().await),
@@ -158,6 +174,18 @@ impl Ui {
         };
         let page = http::health_page(&self.probing, &board, &self.status).await;
         Reply::new(StatusCode::OK, JSON, page)
+    }
+
+    /// What the loop makes of a question.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Seen<'_>) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.questions.ask(question).await.map_err(|Busy| {
+            let looked = self.status.load().last_reload;
+            let age = looked.and_then(|looked| looked.elapsed().ok());
+            Refusal::busy(age.unwrap_or_default())
+        })
     }
 
     /// A page, in the form that was asked for.
@@ -299,6 +327,7 @@ impl Reply {
             set(header::CONTENT_TYPE, self.content_type);
             set(header::CONTENT_LENGTH, &length.to_string());
         }
+        set(header::HeaderName::from_static(API_HEADER), "1");
         set(header::CONTENT_SECURITY_POLICY, POLICY);
         set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         set(header::REFERRER_POLICY, "no-referrer");

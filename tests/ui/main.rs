@@ -1,6 +1,7 @@
 //! The status pages and their API as people and programs meet them: the real binary, asked over HTTP.
 
 mod harness;
+mod host;
 mod hosts;
 mod listener;
 #[path = "../program/mod.rs"]

@@ -172,6 +172,8 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             status: control.status().clone(),
             snapshots: control.snapshots().clone(),
             exhibit: control.exhibit().clone(),
+            questions: control.questions().clone(),
+            forwarding: forwarding.clone(),
             probing: probing.clone(),
             settings: pages::settings(config, &plan.overrides, &plan.policy.file()?),
             metrics: ui_metrics,
