@@ -30,7 +30,7 @@ pub use contradiction::{Contradiction, Taken};
 use file::TcpKeys;
 pub use file::{File, FileError};
 pub use health::HealthKeys;
-pub use ui::{SaidBy, Ui, UiKeys};
+pub use ui::{HistoryKeys, SaidBy, Ui, UiKeys};
 use value::{
     Context, Domain, Folder, Http, Limit, Links, Listen, Listeners, LogFormat, LogLevel, Namespace,
     Period, TtlPeriod, Upstream, Wait, Workers, Zone,
@@ -42,6 +42,7 @@ use crate::{
     dns::{Name, Ttl},
     forward::Settings as ForwardSettings,
     health::Settings as HealthSettings,
+    history::Limits,
     pipeline::Policy,
     serve::{CertificateFiles, Listener, RateLimit, TcpLimits},
     source::{ClusterSettings, FollowLinks},
@@ -110,6 +111,8 @@ pub struct Config {
     pub http: Vec<SocketAddr>,
     /// The status pages.
     pub ui: Ui,
+    /// How much is kept of what was answered before, for the status pages.
+    pub history: Limits,
     /// How many threads answer UDP queries.
     pub workers: NonZeroUsize,
     /// How often to look for changes, instead of waiting for events; `None` for events.
@@ -207,6 +210,7 @@ impl Config {
             tls_key: flags.tls_key.or(tls.key.map(|path| path.0)),
             http,
             ui,
+            history: ui::history(file.history.unwrap_or_default()),
             workers: flags
                 .workers
                 .or(file.workers)
@@ -310,6 +314,7 @@ impl Config {
             ("tls", self.certificate() != next.certificate()),
             ("http", self.http != next.http),
             ("ui", self.ui != next.ui),
+            ("history", self.history != next.history),
             ("workers", self.workers != next.workers),
             ("poll", self.poll != next.poll),
             ("stateDir", self.state_dir != next.state_dir),

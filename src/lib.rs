@@ -53,6 +53,7 @@
 //! | [`zone`] | which records exist: the snapshot, and how a change reaches it |
 //! | [`answer`] | a question against a snapshot |
 //! | [`wire`] | bytes: parsing queries, writing replies, EDNS, truncation |
+//! | [`history`] | what was answered before, and what changed it |
 //! | [`pipeline`] | the line as one value: changes in, snapshot out |
 //! | [`explain`] | why a name answers what it does |
 //!
@@ -276,6 +277,8 @@ pub mod zone;
 pub mod answer;
 
 pub mod wire;
+
+pub mod history;
 
 pub mod pipeline;
 

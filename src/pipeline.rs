@@ -262,6 +262,11 @@ impl Pipeline {
         self.diagnostics.iter().cloned().collect()
     }
 
+    /// The same one by one, in the same order.
+    pub fn known_diagnostics(&self) -> impl ExactSizeIterator<Item = &Diagnostic> {
+        self.diagnostics.iter()
+    }
+
     /// How much of it there is.
     pub fn diagnostic_counts(&self) -> SeverityCounts {
         self.diagnostics.counts()

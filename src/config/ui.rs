@@ -6,10 +6,10 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    value::{Domain, Folder, Http, Switch},
+    value::{Domain, Folder, Http, Memory, Period, Switch},
     yaml::OneOrMore,
 };
-use crate::dns::Name;
+use crate::{dns::Name, history::Limits};
 
 /// Where the status pages are where nothing is said: beside the HTTP pages, on this machine only.
 const DEFAULT_UI: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9154);
@@ -23,6 +23,15 @@ pub struct UiKeys {
     pub hosts: Option<OneOrMore<Domain>>,
     pub token_file: Option<Folder>,
     pub open: Option<Switch>,
+}
+
+/// How much is kept of what was answered before.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
+pub struct HistoryKeys {
+    pub max_size: Option<Memory>,
+    pub max_age: Option<Period>,
 }
 
 /// The status pages.
@@ -77,5 +86,15 @@ pub(super) fn resolve(flag: Option<Http>, keys: UiKeys) -> Ui {
         hosts: hosts.into_iter().map(|Domain(name)| name).collect(),
         token_file: keys.token_file.map(|path| path.0),
         is_open: keys.open.is_some_and(|open| open.0),
+    }
+}
+
+pub(super) fn history(keys: HistoryKeys) -> Limits {
+    let default = Limits::default();
+    Limits {
+        bytes: keys.max_size.map_or(default.bytes, |memory| {
+            usize::try_from(memory.bytes).unwrap_or(usize::MAX)
+        }),
+        age: keys.max_age.map_or(default.age, |period| period.0),
     }
 }

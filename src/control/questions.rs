@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
-use crate::{pipeline::Pipeline, source::Waker};
+use crate::{history::History, pipeline::Pipeline, source::Waker};
 
 /// How many questions may wait.
 const MOST: usize = 64;
@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Seen<'s> {
     /// The mesh and what is answered from it.
     pub pipeline: &'s Pipeline,
+    /// What was answered before.
+    pub history: &'s History,
 }
 
 /// The loop has other things to do, or too many ask.
@@ -147,6 +149,7 @@ mod tests {
         let pipeline = Pipeline::new(Policy::default());
         let seen = Seen {
             pipeline: &pipeline,
+            history: &History::default(),
         };
         runtime().block_on(async {
             let asked = questions.ask(|seen| seen.pipeline.snapshot().generation());

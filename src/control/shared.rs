@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 
 use super::{health::Health, names::Names, questions::Questions, shown::Exhibit};
 use crate::{
-    catalogue::Catalogue,
+    history,
     pipeline::Policy,
     source::{FollowLinks, Waker, Wish},
     status::Status,
@@ -37,8 +37,8 @@ pub struct Options {
     pub state_dir: Option<PathBuf>,
     /// What persons say, and how long checks are waited for.
     pub health: HealthOptions,
-    /// Whether anybody looks at what is served: only then something is kept for that.
-    pub is_shown: bool,
+    /// What is kept for those who look at what is served; `None` where nobody does.
+    pub shown: Option<history::Limits>,
 }
 
 /// What concerns the loop of who is healthy; which endpoints are checked is a matter of the policy.
@@ -118,10 +118,7 @@ impl Shared {
     pub(super) fn new(policy: &Policy) -> Self {
         let waker = Arc::<Waker>::default();
         let snapshot = Arc::new(Snapshot::not_ready(policy.settings.clone()));
-        let exhibit = Exhibit {
-            catalogue: Catalogue::default(),
-            snapshot: snapshot.clone(),
-        };
+        let exhibit = Exhibit::empty(snapshot.clone());
         Self {
             snapshots: Arc::new(ArcSwap::new(snapshot)),
             exhibit: Arc::new(ArcSwap::from_pointee(exhibit)),

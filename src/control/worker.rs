@@ -91,7 +91,7 @@ impl Worker {
             )
         });
         let pipeline = Pipeline::new(options.policy.clone());
-        let is_shown = options.is_shown;
+        let shown = options.shown;
         Self {
             feed,
             clusters,
@@ -100,7 +100,7 @@ impl Worker {
             options,
             stored,
             saver: None,
-            exhibitor: is_shown.then(|| Exhibitor::new(shared.exhibit.clone())),
+            exhibitor: shown.map(|limits| Exhibitor::new(limits, shared.exhibit.clone())),
             shared,
             status: Status::default(),
             retired: VecDeque::new(),
@@ -146,9 +146,17 @@ impl Worker {
             self.look(every_file);
             // What is half of a change is shown to nobody.
             if self.may_publish() {
-                self.shared.questions.answer(&Seen {
-                    pipeline: &self.intake.pipeline,
-                });
+                let history = self
+                    .exhibitor
+                    .as_mut()
+                    .map(|exhibitor| &mut exhibitor.history);
+                if let Some(history) = history {
+                    history.forget(SystemTime::now());
+                    self.shared.questions.answer(&Seen {
+                        pipeline: &self.intake.pipeline,
+                        history,
+                    });
+                }
             }
         }
     }
@@ -312,7 +320,7 @@ impl Worker {
         }
         let mut report = self.intake.pipeline.compile(SystemTime::now());
         let waits_for_checks = !report.targets.wanted.is_empty();
-        self.publish(&mut report);
+        self.publish(&mut report, "cluster");
         if is_first && (waits_for_checks || !report.names.wanted.is_empty()) {
             let mut named = self.wait_for_others(waits_for_checks);
             report.snapshot = named.snapshot;
@@ -357,7 +365,7 @@ impl Worker {
         pipeline.take_in_rulings(self.shared.health.take_rulings());
         self.pace();
         let mut report = self.intake.pipeline.compile(SystemTime::now());
-        self.publish(&mut report);
+        self.publish(&mut report, "name");
         report
     }
 
@@ -373,11 +381,16 @@ impl Worker {
         if told.is_empty() && rulings.is_empty() && !has_orders && !is_over {
             return;
         }
+        let otherwise = match (names, checks) {
+            (1.., _) => "name",
+            (0, 1..) => "check",
+            (0, 0) => "override",
+        };
         pipeline.take_in_names(told);
         pipeline.take_in_rulings(rulings);
         self.pace();
         let mut report = self.intake.pipeline.compile(SystemTime::now());
-        self.publish(&mut report);
+        self.publish(&mut report, otherwise);
         self.renew_status(&report, began, false);
         debug!(
             names,
@@ -397,7 +410,7 @@ impl Worker {
         self.options.health = health;
         self.persons.look(&mut self.intake.pipeline);
         let mut report = self.intake.pipeline.set_policy(policy, SystemTime::now());
-        self.publish(&mut report);
+        self.publish(&mut report, "config");
         self.renew_status(&report, began, false);
         info!(
             hosts = report.affected.hosts.len(),
@@ -410,7 +423,9 @@ impl Worker {
     }
 
     /// Publishes, and tells those who look names up or probe what else there is for them.
-    fn publish(&mut self, report: &mut Report) {
+    ///
+    /// What changes answers though no object did is `otherwise`.
+    fn publish(&mut self, report: &mut Report, otherwise: &'static str) {
         // What resolvers have now, they have with the TTL of the answers before.
         let before = self.shared.snapshots.load_full();
         let ttl = before.settings().ttl.max(report.snapshot.settings().ttl);
@@ -426,7 +441,8 @@ impl Worker {
         self.shared.health.want(mem::take(&mut report.targets));
         self.persons.published(mem::take(&mut report.orders), ttl);
         if let Some(exhibitor) = &mut self.exhibitor {
-            exhibitor.show(&self.intake.pipeline, &report.affected.hosts, &before);
+            let pipeline = &mut self.intake.pipeline;
+            exhibitor.show(pipeline, &report.affected.hosts, &before, otherwise);
         }
         let holds_stale = self.intake.pipeline.holds_stale();
         if mem::replace(&mut self.holds_stale, holds_stale) != holds_stale {

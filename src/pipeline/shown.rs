@@ -1,11 +1,15 @@
 //! What there is to show of hosts that were compiled: looked up after they are published, so that no query waits for it.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
+
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use super::{Alike, Pipeline};
 use crate::{
     catalogue::{HostCounts, HostFacts, HostUpdate},
     dns::Name,
+    history::{AddressChange, MOST_NAMED, Scope},
+    mesh::{self, ObjectChange},
     parallel,
     select::{self, Choice, Selection},
     zone::{Found, RRsets, Snapshot},
@@ -38,6 +42,66 @@ impl Pipeline {
         })
     }
 
+    /// Which addresses came and went since `before` for `hosts`: once for all that select alike, and for each of those in `alone`.
+    pub fn address_changes(
+        &self,
+        hosts: &[Name],
+        before: &Snapshot,
+        alone: &HashSet<&Name>,
+    ) -> Vec<AddressChange> {
+        let after = self.snapshot();
+        let changed = parallel::map(hosts, |host| {
+            let (removed, added) = differing(before, after, host)?;
+            let scope = self.scope_of(host).filter(|_| !alone.contains(host));
+            let scope = scope.map_or_else(|| Scope::Host(host.clone()), Scope::Selector);
+            Some((scope, removed, added))
+        });
+        let mut places = HashMap::new();
+        let mut changes: Vec<AddressChange> = Vec::new();
+        let changed = hosts.iter().zip(changed);
+        for (host, key) in changed.filter_map(|(host, key)| Some((host, key?))) {
+            let place = *places
+                .entry(key)
+                .or_insert_with_key(|(scope, removed, added)| {
+                    changes.push(AddressChange {
+                        scope: scope.clone(),
+                        removed: removed.clone(),
+                        added: added.clone(),
+                        hosts: 0,
+                        names: Vec::new(),
+                    });
+                    changes.len() - 1
+                });
+            let change = &mut changes[place];
+            change.hosts += 1;
+            if change.names.len() < MOST_NAMED {
+                change.names.push(host.clone());
+            }
+        }
+        changes
+    }
+
+    /// What `host` selects by, where hosts that select so answer alike.
+    pub fn scope_of(&self, host: &Name) -> Option<Arc<str>> {
+        if self.policy.traffic.shares.contains_key(host) {
+            return None;
+        }
+        let choice = select::choose(&self.mesh, host)?;
+        let (namespace, labels, _) = choice.selector()?;
+        let labels = self.mesh.label_texts(namespace, labels);
+        Some(mesh::scope(namespace, &labels))
+    }
+
+    /// From now on it is noted what becomes otherwise of objects, for [`Pipeline::take_differences`].
+    pub fn follow_differences(&mut self) {
+        self.mesh.follow_differences();
+    }
+
+    /// What became otherwise of objects since the last call.
+    pub fn take_differences(&mut self) -> Vec<ObjectChange> {
+        self.mesh.take_differences()
+    }
+
     fn facts(
         &self,
         host: &Name,
@@ -60,6 +124,29 @@ fn answers_alike(before: &Snapshot, after: &Snapshot, host: &Name) -> bool {
         (Some(before), Some(after)) => before.addresses().eq(after.addresses()),
         (before, after) => before.is_none() == after.is_none(),
     }
+}
+
+/// The addresses that a host answers with in `before` alone, and in `after` alone; `None` where there are none.
+fn differing(
+    before: &Snapshot,
+    after: &Snapshot,
+    host: &Name,
+) -> Option<(Vec<IpAddr>, Vec<IpAddr>)> {
+    let addresses = |snapshot| -> Vec<IpAddr> {
+        let records = records(snapshot, host);
+        records.map_or_else(Vec::new, |records| records.addresses().collect())
+    };
+    let (before, after) = (addresses(before), addresses(after));
+    if before == after {
+        return None;
+    }
+    let only = |these: &[IpAddr], others: &[IpAddr]| {
+        let these = these.iter().copied();
+        these
+            .filter(|address| others.binary_search(address).is_err())
+            .collect()
+    };
+    Some((only(&before, &after), only(&after, &before)))
 }
 
 /// What a host answers with; `None` where the mesh does not answer for it.

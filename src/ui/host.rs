@@ -1,18 +1,35 @@
 //! `/hosts/NAME`: what a name answers now, who is in and out, why and since when. The story is `explain`'s own.
 
-use std::{net::IpAddr, str, time::SystemTime};
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    str,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::http::StatusCode;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::{HTML, JSON, Reply, TEXT, Ui, hosts, html, refusal::Refusal, request::Asked};
+use super::{
+    HTML, JSON, Reply, TEXT, Ui,
+    changes::{self, Change, time_of},
+    hosts, html,
+    refusal::Refusal,
+    request::Asked,
+};
 use crate::{
     catalogue::{HostCounts, HostRow, InOut},
-    control::Exhibit,
+    control::{Exhibit, Seen},
     dns::{Name, RecordType},
     explain::{self, Explanation, HostStory, Others, Story, text},
+    history::{AddressChange, Entry},
+    select::Candidate,
 };
+
+/// How many changes the page shows.
+const MOST_ENTRIES: usize = 100;
 
 /// What the page can be asked for.
 const PARAMETERS: [&str; 3] = ["type", "client", "at"];
@@ -45,8 +62,13 @@ impl Ui {
             record_type,
             client,
         } = question;
-        let told = self
-            .ask(move |seen| explain::explain(seen.pipeline, &name, record_type, client))
+        let at = time_of(asked, "at")?;
+        let (told, past) = self
+            .ask(move |seen| {
+                let told = explain::explain(seen.pipeline, &name, record_type, client);
+                let past = Past::of(seen, &told, at);
+                (told, past)
+            })
             .await?;
         let forwarder = self.forwarding.load_full();
         let forwarder = forwarder.as_ref().filter(|_| told.is_others);
@@ -62,11 +84,11 @@ impl Ui {
             return Ok(Reply::new(status, TEXT, as_printed));
         }
         if asked.is_api {
-            let body = self.object(&told, others.as_ref(), &exhibit);
+            let body = self.object(&told, others.as_ref(), &exhibit, &past);
             return Ok(Reply::new(status, JSON, super::json(&body)));
         }
         let markup = if is_known {
-            page(asked, &told, others.as_ref(), &exhibit, &as_printed)
+            page(asked, &told, others.as_ref(), &exhibit, &past, &as_printed)
         } else {
             unknown(asked, &told)
         };
@@ -77,17 +99,44 @@ impl Ui {
     }
 
     /// The object of `explain --output json`, and what only the running server knows.
-    fn object(&self, told: &Explanation, others: Option<&Others<'_>>, exhibit: &Exhibit) -> Value {
+    fn object(
+        &self,
+        told: &Explanation,
+        others: Option<&Others<'_>>,
+        exhibit: &Exhibit,
+        past: &Past,
+    ) -> Value {
         let mut body = json!(self.stamp_of(&exhibit.snapshot));
         let story = json!(Story::new(told, others));
         let row = row(told, exhibit);
         let known = json!({
             "since": row.map(|row| html::rfc3339(row.changed())),
             "migration": row.map(|row| migration(row.counts())),
+            "knownSince": past.known_since.map(html::rfc3339),
+            "history": past.changes(),
         });
         for part in [story, known] {
             if let (Value::Object(body), Value::Object(part)) = (&mut body, part) {
                 body.extend(part);
+            }
+        }
+        // Since when each candidate is as it is, beside the rest that is told of it.
+        if let Some(hosts) = body["hosts"].as_array_mut() {
+            for (host, since) in hosts.iter_mut().zip(&past.since) {
+                let endpoints = host["endpoints"].as_array_mut().into_iter().flatten();
+                for (endpoint, since) in endpoints.zip(since) {
+                    endpoint["since"] = json!(since.map(html::rfc3339));
+                }
+            }
+        }
+        if let Some(at) = past.at {
+            body["at"] = json!(html::rfc3339(at));
+            match (&past.then, body.as_object_mut()) {
+                (Some(_), _) => body["answer"] = json!(past.records(told)),
+                (None, Some(body)) => {
+                    body.remove("answer");
+                }
+                (None, None) => {}
             }
         }
         if told.hosts.is_empty() {
@@ -122,6 +171,117 @@ impl Question {
             client: client.transpose()?,
         })
     }
+}
+
+/// What only the running server knows of a name: what was before.
+struct Past {
+    known_since: Option<SystemTime>,
+    /// What changed answers of the host that answers, newest first.
+    entries: Vec<(Arc<Entry>, AddressChange)>,
+    /// Since when each candidate of each host is in, or out, where that is known.
+    since: Vec<Vec<Option<SystemTime>>>,
+    /// Which time was asked for.
+    at: Option<SystemTime>,
+    /// What was answered then, where that is known.
+    then: Option<BTreeSet<IpAddr>>,
+}
+
+impl Past {
+    fn of(seen: &Seen<'_>, told: &Explanation, at: Option<SystemTime>) -> Self {
+        let history = seen.history;
+        let of_host = |story: &HostStory| {
+            let host = &story.selection.host;
+            let scope = seen.pipeline.scope_of(host);
+            let entries = history.of_host(host, scope);
+            entries
+                .map(|(entry, change)| (entry.clone(), change.clone()))
+                .collect::<Vec<_>>()
+        };
+        let of_hosts: Vec<_> = told.hosts.iter().map(of_host).collect();
+        let stories = told.hosts.iter().zip(&of_hosts);
+        let since = stories
+            .map(|(story, entries)| {
+                let candidates = story.selection.candidates.iter();
+                candidates
+                    .map(|candidate| since(story, candidate, entries))
+                    .collect()
+            })
+            .collect();
+        let then = at.and_then(|at| {
+            let selection = &told.hosts.first()?.selection;
+            let scope = seen.pipeline.scope_of(&selection.host);
+            let now = selection.gathering.addresses.iter().copied();
+            history.at(end_of_second(at), &selection.host, scope, now)
+        });
+        let mut entries = of_hosts.into_iter().next().unwrap_or_default();
+        entries.truncate(MOST_ENTRIES);
+        Self {
+            known_since: history.known_since(),
+            entries,
+            since,
+            at,
+            then,
+        }
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        let entries = self.entries.iter();
+        entries
+            .map(|(entry, change)| {
+                let (added, removed) = (change.added.iter(), change.removed.iter());
+                Change::new(entry, added.copied(), removed.copied())
+            })
+            .collect()
+    }
+
+    /// The answer of then, as `explain` has that of now.
+    fn records(&self, told: &Explanation) -> Vec<Value> {
+        let is_wanted = |address: &&IpAddr| match told.record_type {
+            RecordType::A => address.is_ipv4(),
+            RecordType::AAAA => address.is_ipv6(),
+            _ => false,
+        };
+        let addresses = self.then.iter().flatten().filter(is_wanted);
+        let records = addresses.map(|address| {
+            json!({
+                "name": told.name.to_string(),
+                "type": told.record_type.to_string(),
+                "data": address.to_string(),
+            })
+        });
+        records.collect()
+    }
+}
+
+/// The last moment of the second that a time is in: what is shown of times is whole seconds, and the time of a change is one at which
+/// it is done.
+fn end_of_second(at: SystemTime) -> SystemTime {
+    const SECOND: Duration = Duration::from_secs(1);
+    let since_1970 = at
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970.as_secs()) + SECOND
+        - Duration::from_nanos(1)
+}
+
+/// Since when a candidate is in, or out, by the newest change of its addresses.
+fn since(
+    story: &HostStory,
+    candidate: &Candidate,
+    entries: &[(Arc<Entry>, AddressChange)],
+) -> Option<SystemTime> {
+    let is_in = story.selection.is_in(candidate);
+    let mut entries = entries.iter();
+    let newest = entries.find(|(_, change)| {
+        let addresses = if is_in {
+            &change.added
+        } else {
+            &change.removed
+        };
+        let mut own = candidate.addresses.iter();
+        own.any(|address| addresses.contains(address))
+    });
+    newest.map(|(entry, _)| entry.at)
 }
 
 /// As `explain` prints it.
@@ -185,6 +345,7 @@ fn page(
     told: &Explanation,
     others: Option<&Others<'_>>,
     exhibit: &Exhibit,
+    past: &Past,
     as_printed: &[u8],
 ) -> Markup {
     let row = row(told, exhibit);
@@ -232,8 +393,9 @@ fn page(
             }
         }
         @for (number, story) in told.hosts.iter().enumerate() {
-            (host_story(number, story, exhibit))
+            (host_story(number, story, past))
         }
+        section id="history" data-live="" { (history(told, past)) }
         details {
             summary { "As explain prints it" }
             pre id="printed" data-live="" tabindex="0" { (str::from_utf8(as_printed).unwrap_or_default()) }
@@ -242,15 +404,12 @@ fn page(
 }
 
 /// One host that has a part in it.
-fn host_story(number: usize, story: &HostStory, exhibit: &Exhibit) -> Markup {
+fn host_story(number: usize, story: &HostStory, past: &Past) -> Markup {
     let selection = &story.selection;
     let host = selection.host.to_host();
     let candidates = format!("candidates-{number}");
     let entries = format!("entries-{number}");
-    let since = exhibit
-        .catalogue
-        .row(&selection.host)
-        .map_or(SystemTime::UNIX_EPOCH, HostRow::changed);
+    let since = past.since.get(number).map_or(&[][..], Vec::as_slice);
     html! {
         section id=(format!("host-{number}")) data-live="" {
             h2 { (host) " " @if story.answers { "answers" } @else { "does not answer" } }
@@ -271,7 +430,7 @@ fn host_story(number: usize, story: &HostStory, exhibit: &Exhibit) -> Markup {
                             }
                         }
                         tbody {
-                            @for candidate in &selection.candidates {
+                            @for (place, candidate) in selection.candidates.iter().enumerate() {
                                 @let [word, endpoint, addresses, at, why] = text::candidate_row(story, candidate);
                                 tr {
                                     td { span class=(word) { span aria-hidden="true" { @if word == "in" { "● " } @else { "✕ " } } (word) } }
@@ -279,7 +438,13 @@ fn host_story(number: usize, story: &HostStory, exhibit: &Exhibit) -> Markup {
                                     td { (addresses) }
                                     td { (why) }
                                     td { code { (at) } }
-                                    td { (html::time(since)) }
+                                    td {
+                                        @match (since.get(place).copied().flatten(), past.known_since) {
+                                            (Some(since), _) => (html::time(since)),
+                                            (None, Some(known)) => { "before " (html::time(known)) }
+                                            (None, None) => "-",
+                                        }
+                                    }
                                 }
                             }
                         }
@@ -303,6 +468,37 @@ fn host_story(number: usize, story: &HostStory, exhibit: &Exhibit) -> Markup {
                             }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// What changed the answers of the host that answers, and what they were at a time that was asked for.
+fn history(told: &Explanation, past: &Past) -> Markup {
+    html! {
+        @if let Some(at) = past.at {
+            h2 { "At " (html::time(at)) }
+            @match &past.then {
+                Some(then) if then.is_empty() => p { "It answered with no address." },
+                Some(then) => {
+                    p { (told.name.to_host()) " answered with:" }
+                    ul { @for address in then { li { code { (address) } } } }
+                }
+                None => p {
+                    "Not known before "
+                    @match past.known_since { Some(since) => (html::time(since)), None => "the first load" }
+                    "."
+                },
+            }
+        }
+        h2 { "History" }
+        (changes::known(past.known_since))
+        @if past.entries.is_empty() { p { "No change." } }
+        @else {
+            ol.history {
+                @for (entry, change) in &past.entries {
+                    li { (changes::said(entry, change.added.iter().copied(), change.removed.iter().copied())) }
                 }
             }
         }

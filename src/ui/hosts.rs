@@ -63,7 +63,6 @@ pub(super) struct Totals {
     states: [usize; HostState::ALL.len()],
     pub(super) partial: usize,
     pub(super) changed: usize,
-    pub(super) all_unhealthy: usize,
 }
 
 #[derive(Serialize)]

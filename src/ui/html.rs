@@ -12,7 +12,15 @@ use super::{
 };
 
 /// The pages by their names, in the order of the navigation.
-const PAGES: [(&str, &str); 3] = [("", "Overview"), ("hosts", "Hosts"), ("about", "About")];
+const PAGES: [(&str, &str); 7] = [
+    ("", "Overview"),
+    ("hosts", "Hosts"),
+    ("changes", "Changes"),
+    ("migration", "Migration"),
+    ("problems", "Problems"),
+    ("forwarding", "Forwarding"),
+    ("about", "About"),
+];
 
 /// A whole page around its content.
 pub(super) fn page(asked: &Asked, title: &str, stamp: &Stamp, content: Markup) -> Markup {

@@ -8,19 +8,24 @@
 
 mod about;
 mod assets;
+mod changes;
 mod figures;
+mod forwarding;
 mod guard;
 mod host;
 mod hosts;
 mod html;
+mod lately;
+mod migration;
 mod overview;
+mod problems;
 mod refusal;
 mod request;
 
 use std::{
     hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher},
     sync::Arc,
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -34,12 +39,13 @@ use axum::{
 use maud::Markup;
 use serde::Serialize;
 
-pub use self::{about::Setting, figures::UiMetrics, guard::Guard};
+pub use self::{about::Setting, figures::UiMetrics, guard::Guard, lately::Lately};
 use self::{figures::Page, refusal::Refusal, request::Asked};
 use crate::{
     control::{Busy, Exhibit, Questions, Seen},
     forward::InForce,
     http,
+    metrics::Traffic,
     probe::Probing,
     status::Status,
     zone::Snapshot,
@@ -70,6 +76,8 @@ pub struct Ui {
     pub questions: Arc<Questions>,
     /// What forwards at present.
     pub forwarding: Arc<InForce>,
+    /// What passes through the sockets.
+    pub traffic: Arc<Traffic>,
     /// What is checked.
     pub probing: Arc<Probing>,
     /// The settings in force, as `/about` shows them.
@@ -78,6 +86,8 @@ pub struct Ui {
     pub metrics: Arc<UiMetrics>,
     /// When this process began: generations of another one are others.
     pub started: SystemTime,
+    /// What was answered lately.
+    pub lately: Lately,
 }
 
 /// What a page says in its head, whatever else it says.
@@ -107,6 +117,14 @@ struct Shown<T> {
     markup: Markup,
     /// What it is made from, where it stays the same as long as that does.
     version: Option<u64>,
+}
+
+/// Looks now and then at what was answered, for as long as it is polled.
+pub async fn watch(ui: Arc<Ui>) {
+    loop {
+        ui.lately.since(ui.traffic.answered(), Instant::now());
+        tokio::time::sleep(lately::EVERY).await;
+    }
 }
 
 /// All pages.
@@ -153,6 +171,19 @@ impl Ui {
             ([], _) => (Page::Overview, self.shown(&asked, self.overview(&asked))),
             (["hosts"], _) => (Page::Hosts, self.shown(&asked, self.hosts(&asked))),
             (["hosts", name], _) => (Page::Host, self.host(&asked, name).await),
+            (["changes"], _) => (
+                Page::Changes,
+                self.shown(&asked, self.changes(&asked).await),
+            ),
+            (["migration"], _) => (Page::Migration, self.shown(&asked, self.migration(&asked))),
+            (["problems"], _) => (
+                Page::Problems,
+                self.shown(&asked, self.problems(&asked).await),
+            ),
+            (["forwarding"], _) => (
+                Page::Forwarding,
+                self.shown(&asked, self.forwarding(&asked)),
+            ),
             (["about"], _) => (Page::About, self.shown(&asked, self.about(&asked))),
             // The path of the HTTP pages, which older commands ask for.
             (["api", "health"], false) | (["health"], true) => (Page::Health, self.health().await),

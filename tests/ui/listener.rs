@@ -4,8 +4,19 @@ use std::net::TcpListener;
 
 use crate::harness::Place;
 
-/// Every page that there is without a host of the mesh.
-const PAGES: [&str; 4] = ["/", "/about", "/api/v1", "/api/v1/about"];
+/// Every page, and two objects.
+const PAGES: [&str; 10] = [
+    "/",
+    "/about",
+    "/changes",
+    "/forwarding",
+    "/hosts",
+    "/migration",
+    "/problems",
+    "/hosts/svc1.internal.com",
+    "/api/v1",
+    "/api/v1/about",
+];
 
 #[test]
 fn pages_show_and_change_nothing() {

@@ -4,5 +4,7 @@ mod harness;
 mod host;
 mod hosts;
 mod listener;
+mod overview;
+mod past;
 #[path = "../program/mod.rs"]
 mod program;

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::{Config, File, Overrides, SaidBy},
     http::{Audience, Sockets},
+    threads,
     ui::{self, Guard, Setting, Ui},
 };
 
@@ -69,7 +70,12 @@ pub(super) fn serve(sockets: Sockets, ui: Ui) {
         info!(%address, "serving the status pages");
     }
     let crowding = ui.metrics.crowding.clone();
-    sockets.serve(&ui::router(Arc::new(ui)), Audience::PEOPLE, &crowding);
+    if sockets.addresses().is_empty() {
+        return;
+    }
+    let ui = Arc::new(ui);
+    tokio::spawn(threads::lasting("ui".to_owned(), ui::watch(ui.clone())));
+    sockets.serve(&ui::router(ui), Audience::PEOPLE, &crowding);
 }
 
 /// The settings in force, and who says so.

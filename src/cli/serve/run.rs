@@ -34,7 +34,7 @@ use crate::{
     resolve,
     source::Wish,
     threads,
-    ui::{Ui, UiMetrics},
+    ui::{Lately, Ui, UiMetrics},
 };
 
 /// How long questions wait in the sockets for the first load: less than the 2 s that a forwarder waits before it asks
@@ -72,7 +72,7 @@ fn options(config: &Config, seed: u64, own: &[SocketAddr], is_shown: bool) -> co
         start_patience: config.start_patience,
         state_dir: config.state_dir.clone(),
         health: checks::options(config),
-        is_shown,
+        shown: is_shown.then_some(config.history),
     }
 }
 
@@ -174,10 +174,12 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             exhibit: control.exhibit().clone(),
             questions: control.questions().clone(),
             forwarding: forwarding.clone(),
+            traffic: traffic.clone(),
             probing: probing.clone(),
             settings: pages::settings(config, &plan.overrides, &plan.policy.file()?),
             metrics: ui_metrics,
             started: SystemTime::now(),
+            lately: Lately::default(),
         },
     );
     let listening = listen::Listening::of(&sockets);
