@@ -44,10 +44,10 @@ use crate::{
     health::Settings as HealthSettings,
     history::Limits,
     pipeline::Policy,
-    serve::{CertificateFiles, Listener, RateLimit, TcpLimits},
+    serve::{CertificateFiles, Listener, Presets, RateLimit, TcpLimits},
     source::{ClusterSettings, FollowLinks},
     wire::MAX_UDP_BYTES,
-    zone::{Identity, Settings},
+    zone::{AskerPreset, Identity, Settings},
 };
 
 /// The mesh folder where none is named.
@@ -101,6 +101,8 @@ pub struct Config {
     pub follow_links: FollowLinks,
     /// Where DNS is answered, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// What is known of those who ask at an address, where anything is.
+    pub presets: Presets,
     /// Where DNS is answered encrypted.
     pub encrypted: Vec<Listener>,
     /// What encrypted clients are shown: the certificate's file.
@@ -205,6 +207,7 @@ impl Config {
                 .or(file.follow_links)
                 .map_or(FollowLinks::default(), |links| links.0),
             listen,
+            presets: listeners.iter().flat_map(Listeners::presets).collect(),
             encrypted,
             tls_certificate: flags.tls_certificate.or(tls.certificate.map(|path| path.0)),
             tls_key: flags.tls_key.or(tls.key.map(|path| path.0)),
@@ -285,10 +288,12 @@ impl Config {
                 max_addresses: self.answers.max_addresses,
                 forwarders: self.answers.forwarders.clone(),
                 finds_forwarders: self.answers.finds_forwarders,
+                trusted_forwarders: self.answers.trusted_forwarders.clone(),
                 clients: self.answers.traffic.clients.clone(),
                 seed,
             }),
             when_all_unhealthy: self.answers.when_all_unhealthy,
+            enforces_export: self.answers.enforces_export,
             traffic: Arc::new(self.answers.traffic.clone()),
         }
     }
@@ -309,7 +314,9 @@ impl Config {
             ("followLinks", self.follow_links != next.follow_links),
             (
                 "listen",
-                self.listen != next.listen || self.encrypted != next.encrypted,
+                self.listen != next.listen
+                    || self.encrypted != next.encrypted
+                    || self.presets != next.presets,
             ),
             ("tls", self.certificate() != next.certificate()),
             ("http", self.http != next.http),
@@ -354,6 +361,7 @@ fn default_listeners() -> Listeners {
     Listeners {
         at: Listen::from(DEFAULT_LISTEN),
         transport: None,
+        preset: AskerPreset::default(),
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
     mesh::{Endpoints, Locality, Mesh, Service},
     pipeline::Pipeline,
     select::{Candidate, Loss, Selection, Source},
-    zone::{Asker, Below, Found, Here, Node, Snapshot},
+    zone::{Asker, Below, Found, Here, Node, Role, Snapshot},
 };
 
 /// What a query for one name and type gets, and why.
@@ -72,6 +72,8 @@ pub struct AskerStory {
     pub objects: Vec<ObjectKey>,
     /// Where it is, as that is written, where answers depend on it and it is known.
     pub locality: Option<String>,
+    /// Whose view of the mesh it has, where views differ and that is known.
+    pub namespace: Option<Arc<str>>,
 }
 
 /// Who answers for a name that the mesh leaves to others.
@@ -212,19 +214,19 @@ pub fn explain(
     record_type: RecordType,
     client: Option<IpAddr>,
 ) -> Explanation {
-    let snapshot = pipeline.snapshot();
+    let asker = client.map(|client| asker_story(pipeline, client));
+    let seen_by = asker.as_ref().map_or(Asker::DIRECT, |story| story.asker);
+    let snapshot = pipeline.snapshot().seen_by(seen_by);
     let via = via(snapshot, name);
     let zone = zone(snapshot, name);
-    let place = client.and_then(|client| snapshot.asker(client).locality);
-    let hosts = hosts(pipeline, name, &via, place);
+    let hosts = hosts(pipeline, name, &via, asker.as_ref());
     let near = if hosts.iter().any(|host| host.answers) {
         Vec::new()
     } else {
         near::hosts(pipeline.mesh(), name)
     };
-    let asker = client.map(|client| asker_story(pipeline, client));
     let query = Query {
-        asker: asker.as_ref().map_or(Asker::DIRECT, |story| story.asker),
+        asker: seen_by,
         ..Query::of(name, record_type)
     };
     let answer = answer::answer(snapshot, &query);
@@ -273,7 +275,14 @@ fn asker_story(pipeline: &Pipeline, client: IpAddr) -> AskerStory {
         .and_then(|_| stated.map(ToOwned::to_owned).or_else(of_object));
     let mut objects: Vec<_> = having.iter().map(|workload| workload.key.clone()).collect();
     objects.sort_unstable();
+    let residents = mesh.residents();
+    let resident = || residents.and_then(|known| known.at(&client).0.cloned());
+    let namespace = of_network
+        .and_then(|said| said.namespace.clone())
+        .or_else(resident);
+    let has_view = pipeline.policy().enforces_export && asker.role == Role::Direct;
     AskerStory {
+        namespace: namespace.filter(|_| has_view),
         client,
         asker,
         objects,
@@ -324,7 +333,12 @@ fn zone(snapshot: &Snapshot, name: &Name) -> Option<Zone> {
 }
 
 /// The host that answers, then every host that the name could be and that does not answer: hidden, or left to others.
-fn hosts(pipeline: &Pipeline, name: &Name, via: &Via, place: Option<Locality>) -> Vec<HostStory> {
+fn hosts(
+    pipeline: &Pipeline,
+    name: &Name,
+    via: &Via,
+    asker: Option<&AskerStory>,
+) -> Vec<HostStory> {
     let answering = match via {
         Via::Host => Some(name.clone()),
         Via::Wildcard(host) | Via::CopyOf(host) => Some(host.clone()),
@@ -340,15 +354,17 @@ fn hosts(pipeline: &Pipeline, name: &Name, via: &Via, place: Option<Locality>) -
         candidates.insert(0, host.clone());
     }
     let story = |host: &Name| {
-        let story = host_story(pipeline, host, Some(host) == answering.as_ref())?;
-        Some(HostStory { place, ..story })
+        let namespace = asker.and_then(|story| story.namespace.as_deref());
+        let selection = pipeline.select_for(namespace, host)?;
+        let mut story = host_story(pipeline, selection, Some(host) == answering.as_ref());
+        story.place = asker.and_then(|story| story.asker.locality);
+        Some(story)
     };
     candidates.iter().filter_map(story).collect()
 }
 
-fn host_story(pipeline: &Pipeline, host: &Name, answers: bool) -> Option<HostStory> {
+fn host_story(pipeline: &Pipeline, mut selection: Selection, answers: bool) -> HostStory {
     let mesh = pipeline.mesh();
-    let mut selection = pipeline.select(host)?;
     selection.candidates.sort_by_cached_key(place);
     let texts = |service: &Arc<Service>| match &service.endpoints {
         Endpoints::Selector(labels) => {
@@ -361,13 +377,13 @@ fn host_story(pipeline: &Pipeline, host: &Name, answers: bool) -> Option<HostSto
         }
         Endpoints::Inline(_) | Endpoints::Neither => None,
     };
-    Some(HostStory {
+    HostStory {
         answers,
         selectors: selection.chosen.iter().map(texts).collect(),
         near: near_workloads(mesh, &selection),
         selection,
         place: None,
-    })
+    }
 }
 
 /// Sorts by kind, namespace and name; a ServiceEntry's own endpoints stand in its order.

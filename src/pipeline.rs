@@ -10,6 +10,7 @@
 mod health;
 mod shown;
 mod uses;
+mod views;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,6 +25,7 @@ use health::Health;
 pub use health::{CheckedEndpoint, EndpointOrder, EndpointPlace, JudgedEndpoint, OrderChange};
 pub use uses::NameChanges;
 use uses::Uses;
+use views::Views;
 
 use crate::{
     authority::{Authority, Holder, Standing, Zone},
@@ -35,7 +37,7 @@ use crate::{
     },
     parallel,
     select::{
-        self, Choice, Gathering, GroupShare, NameUse, Selection, TrafficPolicy, View,
+        self, Choice, Gathering, GroupShare, NameUse, Selection, TrafficPolicy, View, Viewer,
         WhenAllUnhealthy,
     },
     zone::{self, Compiled, Editor, Settings, Snapshot},
@@ -56,6 +58,9 @@ pub struct Policy {
     pub checks: Option<Arc<CheckPolicy>>,
     /// How questions are shared out among groups of endpoints.
     pub traffic: Arc<TrafficPolicy>,
+    /// Whether clients see only what is exported to their namespace, and those of whom none is known only what is exported to
+    /// everyone.
+    pub enforces_export: bool,
 }
 
 /// A mesh and the snapshot compiled from it.
@@ -69,6 +74,8 @@ pub struct Pipeline {
     /// The names that hosts were compiled with.
     uses: Uses,
     editor: Editor,
+    /// What clients of single namespaces see otherwise.
+    views: Views,
     /// What selectors with many records came to.
     large: HashMap<Selector, Arc<CompiledChoice>>,
     /// What the groups of hosts have whose questions are shared out by somebody's wish.
@@ -143,6 +150,7 @@ impl Pipeline {
             resolved: ResolvedNames::default(),
             uses: Uses::default(),
             editor,
+            views: Views::default(),
             large: HashMap::default(),
             shares: Arc::default(),
             remarks: HashMap::default(),
@@ -191,6 +199,7 @@ impl Pipeline {
     /// denies no name and no address.
     pub fn set_knows_all(&mut self, knows_all: bool) {
         self.editor.set_knows_all(knows_all);
+        self.views.set_knows_all(knows_all);
     }
 
     /// Recompiles the hosts that are affected by what was taken in since the last time.
@@ -217,6 +226,7 @@ impl Pipeline {
         self.editor.set_residents(self.mesh.residents().cloned());
         self.renew_health(now);
         self.large.clear();
+        self.views.clear();
         let outdated = mem::take(&mut self.remarks).into_values();
         self.outdated.extend(outdated.flatten());
         self.renamed.extend(self.mesh.with_names(None));
@@ -272,9 +282,15 @@ impl Pipeline {
         self.diagnostics.counts()
     }
 
-    /// Chooses the endpoints of `host`, as answers are made from; `None` where no ServiceEntry has it.
+    /// Chooses the endpoints of `host`, as answers are made from to those of whom no namespace is known; `None` where no ServiceEntry
+    /// has it.
     pub fn select(&self, host: &Name) -> Option<Selection> {
-        select::select(&self.view(), host)
+        self.select_for(None, host)
+    }
+
+    /// The same for clients of `namespace`, where one is known.
+    pub fn select_for(&self, namespace: Option<&str>, host: &Name) -> Option<Selection> {
+        select::select(&self.view_of(namespace), host)
     }
 
     /// What the groups of hosts have whose questions are shared out by somebody's wish.
@@ -305,6 +321,16 @@ impl Pipeline {
             authority: self.editor.authority(),
             when_all_unhealthy: self.policy.when_all_unhealthy,
             traffic: &self.policy.traffic,
+            viewer: self.viewer(),
+        }
+    }
+
+    /// Whose view the public snapshot is.
+    fn viewer(&self) -> Viewer<'static> {
+        if self.policy.enforces_export {
+            Viewer::Public
+        } else {
+            Viewer::All
         }
     }
 
@@ -316,7 +342,9 @@ impl Pipeline {
 
     /// Follows who has which address while an answer depends on where the client is.
     fn follow_residents(&mut self) {
-        let matters = self.policy.traffic.prefers_near || self.mesh.prefers_near();
+        let matters = self.policy.enforces_export
+            || self.policy.traffic.prefers_near
+            || self.mesh.prefers_near();
         self.mesh.follow_residents(matters);
         if self.mesh.take_residents_changed() {
             self.editor.set_residents(self.mesh.residents().cloned());
@@ -379,8 +407,9 @@ impl Pipeline {
         let mut news = self.mesh.take_news();
         news.withdrawn.append(&mut self.outdated);
         self.health.take_remarks(&mut news);
+        let viewer = self.viewer();
         let standings = parallel::map(&affected.hosts, |host| {
-            let choice = select::choose(&self.mesh, host);
+            let choice = select::choose(&self.mesh, host, viewer);
             choice.map_or(Standing::Absent, |choice| choice.standing(host))
         });
         let mut dependents = self.set_standings(&affected.hosts, &standings);
@@ -398,7 +427,9 @@ impl Pipeline {
                 }
             }
         }
-        let choices = parallel::map(&affected.hosts, |host| select::choose(&self.mesh, host));
+        let choices = parallel::map(&affected.hosts, |host| {
+            select::choose(&self.mesh, host, viewer)
+        });
         let traffic = &self.policy.traffic;
         let own = |host: &Name| traffic.prefers_near || traffic.shares.contains_key(host);
         let alike = Alike::of(&affected.hosts, &choices, own);
@@ -423,7 +454,7 @@ impl Pipeline {
             } = compiled.unwrap_or_default();
             set_shares(&mut self.shares, host, shares);
             self.health.last_ones.set(host, kept);
-            if !of_host.is_empty() || !self.uses.is_empty() {
+            if !of_host.is_empty() || !self.uses.is_empty() || self.policy.enforces_export {
                 names.push((host, of_host));
             }
             set_remarks(&mut self.remarks, host, remarks, &mut news);
@@ -451,6 +482,11 @@ impl Pipeline {
                 self.large.insert(selector, compiled_choice);
             }
         }
+        drop(choices);
+        let of_views = self
+            .policy
+            .enforces_export
+            .then(|| self.compile_views(&affected.hosts, &updates, &mut names));
         let serial = match self.editor.snapshot() {
             ready if ready.is_ready() => ready.serial().next(now),
             // One step later: a process that ended a moment ago may have given out this very one.
@@ -459,7 +495,9 @@ impl Pipeline {
         let names = self
             .uses
             .replace(names.into_iter(), self.editor.authority());
-        let change = self.editor.apply(updates, serial);
+        let before = self.editor.snapshot().generation();
+        let mut change = self.editor.apply(updates, serial);
+        self.apply_views(of_views, serial, &mut change, before);
         let (targets, orders) = self.health.take_changes();
         Report {
             snapshot: change.snapshot,

@@ -68,6 +68,34 @@ pub struct View<'v> {
     pub when_all_unhealthy: WhenAllUnhealthy,
     /// How questions are shared out among groups of endpoints.
     pub traffic: &'v TrafficPolicy,
+    /// Whose view of the mesh it is.
+    pub viewer: Viewer<'v>,
+}
+
+/// Whose view of the mesh is meant, which decides what `exportTo` hides.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Viewer<'v> {
+    /// Everybody's: it hides what nobody is to see, and no more.
+    #[default]
+    All,
+    /// That of those of whom no namespace is known.
+    Public,
+    /// That of clients of this namespace.
+    Namespace(&'v str),
+}
+
+impl Viewer<'_> {
+    fn sees(self, service: &Service) -> bool {
+        match self {
+            Self::All => !service.is_hidden(),
+            Self::Public => service.is_seen_by(None),
+            Self::Namespace(namespace) => service.is_seen_by(Some(namespace)),
+        }
+    }
+
+    fn is_of(self, service: &Service) -> bool {
+        matches!(self, Self::Namespace(namespace) if *service.key.namespace == *namespace)
+    }
 }
 
 /// The endpoints of one host, chosen and not.
@@ -151,6 +179,10 @@ pub enum Loss {
     RoundRobin,
     /// Its `exportTo` is `~`.
     Hidden,
+    /// Its `exportTo` has not the namespace of who asks.
+    NotExported,
+    /// A ServiceEntry of the namespace of who asks has the host.
+    OwnNamespace,
 }
 
 /// One endpoint that was looked at.
@@ -237,7 +269,7 @@ impl Lookup {
 
 /// Chooses the endpoints of `host`; `None` where no ServiceEntry has it.
 pub fn select(view: &View<'_>, host: &Name) -> Option<Selection> {
-    let choice = choose(view.mesh, host)?;
+    let choice = choose(view.mesh, host, view.viewer)?;
     let gathering = gather(view, host, &choice);
     let kept = gathering.kept;
     let services = choice.chosen.iter().enumerate();
@@ -326,23 +358,30 @@ fn look_up(view: &View<'_>, host: &Name, service: &Service, name: &Name) -> (Vec
     (addresses, lookup)
 }
 
-/// Decides which ServiceEntries answer for `host`; `None` where none has it.
-pub fn choose<'m>(mesh: &'m Mesh, host: &Name) -> Option<Choice<'m>> {
+/// Decides which ServiceEntries answer for `host` to `viewer`; `None` where none has it.
+///
+/// Those of the viewer's own namespace come before all, as in Istio's sidecars; then those that are exported to everyone, of which
+/// the oldest counts.
+pub fn choose<'m>(mesh: &'m Mesh, host: &Name, viewer: Viewer<'_>) -> Option<Choice<'m>> {
     let mut services: SmallVec<[&Arc<Service>; 1]> = mesh.services_of(host).iter().collect();
     if services.is_empty() {
         return None;
     }
     services.sort_by(|a, b| a.age().cmp(&b.age()));
-    let is_public = |service: &&&Arc<Service>| service.is_public();
-    let is_shown = |service: &&&Arc<Service>| !service.is_hidden();
-    let winner = services.iter().find(is_public);
-    let winner = winner.or_else(|| services.iter().find(is_shown)).copied();
+    let is_own = |service: &&&Arc<Service>| viewer.is_of(service) && viewer.sees(service);
+    let is_public = |service: &&&Arc<Service>| viewer == Viewer::All && service.is_public();
+    let is_seen = |service: &&&Arc<Service>| viewer.sees(service);
+    let winner = services.iter().find(is_own);
+    let winner = winner.or_else(|| services.iter().find(is_public));
+    let winner = winner.or_else(|| services.iter().find(is_seen)).copied();
     let (mut chosen, mut lost) = (SmallVec::<[_; 1]>::new(), Vec::new());
     for &service in &services {
         match winner {
             _ if service.is_hidden() => lost.push((service, Loss::Hidden)),
+            _ if !viewer.sees(service) => lost.push((service, Loss::NotExported)),
             Some(winner) if winner.key.namespace == service.key.namespace => chosen.push(service),
-            Some(winner) if winner.is_public() && !service.is_public() => {
+            Some(winner) if viewer.is_of(winner) => lost.push((service, Loss::OwnNamespace)),
+            Some(winner) if winner.is_public() && !service.is_public() && viewer == Viewer::All => {
                 lost.push((service, Loss::NotPublic));
             }
             _ => lost.push((service, Loss::OtherNamespace)),
@@ -436,7 +475,7 @@ pub fn remarks(host: &Name, choice: &Choice<'_>, gathering: &Gathering) -> Vec<D
                 // The same object in another cluster is no second one.
                 Loss::RoundRobin if loser.key == winner.key => {}
                 Loss::RoundRobin => remarks.push(is_not_first(host, loser, winner)),
-                Loss::Hidden => {}
+                Loss::Hidden | Loss::NotExported | Loss::OwnNamespace => {}
             }
         }
         if let Some(split) = &gathering.split {

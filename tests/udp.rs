@@ -114,6 +114,7 @@ fn bind(address: &str) -> Result<Sockets, BindError> {
         tcp: TcpLimits::default(),
         answers: AnswerLimits::default(),
         encrypted: None,
+        presets: meshdns::serve::Presets::new(),
     })
 }
 

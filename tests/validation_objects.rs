@@ -102,8 +102,11 @@ fn a_service_entry_keeps_the_hosts_that_can_answer() {
     for (list, export) in [
         ("[]", Export::Everyone),
         ("['*']", Export::Everyone),
-        ("[.]", Export::Some),
-        ("[., other]", Export::Some),
+        ("[.]", Export::Some(["default".into()].into())),
+        (
+            "[., other]",
+            Export::Some(["default".into(), "other".into()].into()),
+        ),
         ("['~']", Export::Nobody),
     ] {
         let entry = service_entry(&format!("hosts: [a.test], exportTo: {list}"));

@@ -131,6 +131,7 @@ fn without_identifier<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'
     if !snapshot.is_ready() {
         return Answer::outside_zones(Outcome::NotReady);
     }
+    let snapshot = snapshot.seen_by(query.asker);
     let found = snapshot.find(query.name);
     let mut answer = of_mesh(snapshot, query, found);
     if !snapshot.answers_alone() {

@@ -25,6 +25,9 @@ pub struct Query<'m> {
     /// The client's cookie, and behind its 8 bytes what the client takes for the server's; empty where it sends none
     /// ([RFC 7873](https://www.rfc-editor.org/rfc/rfc7873)).
     pub cookie: &'m [u8],
+    /// What it says of the client that it is asked for, as it came; empty where that is nothing
+    /// ([RFC 7871](https://www.rfc-editor.org/rfc/rfc7871)).
+    pub client_subnet: &'m [u8],
     /// Chooses the record that comes first. Evenly random over `0..=u32::MAX` and not derived from the message: ids are 0
     /// over HTTPS and QUIC, and a plain counter keeps step with clients that ask A and AAAA by turns.
     pub turn: u32,
@@ -46,6 +49,7 @@ impl<'m> Query<'m> {
             class: Class::IN,
             edns: None,
             cookie: &[],
+            client_subnet: &[],
             turn: 0,
             asker: Asker::DIRECT,
         }

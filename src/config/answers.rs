@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::{
     value::{
-        AllUnhealthy, ForwarderAnswer, ForwarderRule, HealthFactor, HostName, LocalityText,
-        MostAddresses, Network, PartOfHundred, PreferNear, SideAddresses,
+        AllUnhealthy, Enforcement, ForwarderAnswer, ForwarderRule, HealthFactor, HostName,
+        LocalityText, MostAddresses, Namespace, Network, PartOfHundred, PreferNear, SideAddresses,
     },
     yaml::{Listed, OneOrMore},
 };
@@ -33,6 +33,7 @@ pub struct AnswerKeys {
     pub shares: Option<Listed<ShareKeys, MOST_SHARES>>,
     pub locality: Option<PreferNear>,
     pub min_endpoints: Option<SideAddresses>,
+    pub export_to: Option<Enforcement>,
 }
 
 /// What holds of clients in a network.
@@ -41,6 +42,7 @@ pub struct AnswerKeys {
 #[allow(missing_docs, reason = "docs/configuration.md describes each key")]
 pub struct ClientKeys {
     pub network: Network,
+    pub namespace: Option<Namespace>,
     pub locality: Option<LocalityText>,
 }
 
@@ -101,10 +103,14 @@ pub struct Answers {
     pub when_all_unhealthy: WhenAllUnhealthy,
     /// How many addresses of one family an answer holds at most.
     pub max_addresses: MaxAddresses,
+    /// Whether clients see only what is exported to their namespace.
+    pub enforces_export: bool,
     /// How questions are shared out.
     pub traffic: TrafficPolicy,
     /// The networks of those who ask for others.
     pub forwarders: Vec<IpNet>,
+    /// The networks of those of them who are believed for whom they ask.
+    pub trusted_forwarders: Vec<IpNet>,
     /// Whether Pods that ask for others are found by their labels.
     pub finds_forwarders: bool,
 }
@@ -129,14 +135,19 @@ pub(super) fn resolve(
     let clients = clients.into_iter().map(|keys| {
         let text = keys.locality.map(|locality| locality.0);
         let said = ClientNetwork {
+            namespace: keys.namespace.map(|namespace| namespace.0.into()),
             locality: text.as_deref().and_then(Locality::from_text),
             locality_text: text,
         };
         (keys.network.0, said)
     });
     let network = |rule: &ForwarderRule| match rule {
-        ForwarderRule::Network(network) => Some(network.0),
+        ForwarderRule::Network(network) | ForwarderRule::Trusted(network) => Some(network.0),
         ForwarderRule::Auto => None,
+    };
+    let trusted = |rule: &ForwarderRule| match rule {
+        ForwarderRule::Trusted(network) => Some(network.0),
+        ForwarderRule::Network(_) | ForwarderRule::Auto => None,
     };
     Answers {
         when_all_unhealthy: keys
@@ -144,6 +155,7 @@ pub(super) fn resolve(
             .map(|when| when.0)
             .unwrap_or_default(),
         max_addresses: keys.max_addresses.map(|most| most.0).unwrap_or_default(),
+        enforces_export: keys.export_to.is_some_and(|enforcement| enforcement.0),
         traffic: TrafficPolicy {
             shares: shares.into_iter().collect(),
             side_addresses: split
@@ -162,6 +174,7 @@ pub(super) fn resolve(
             clients: Arc::new(ClientNetworks::new(clients)),
         },
         finds_forwarders: forwarders.contains(&ForwarderRule::Auto),
+        trusted_forwarders: forwarders.iter().filter_map(trusted).collect(),
         forwarders: forwarders.iter().filter_map(network).collect(),
     }
 }

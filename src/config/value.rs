@@ -22,8 +22,8 @@ pub use kubernetes::{ClusterName, Context, Namespace, PodSelector};
 pub use listen::{Listen, Listeners};
 use tracing_subscriber::filter::Targets;
 pub use traffic::{
-    ForwarderAnswer, ForwarderRule, HealthFactor, LocalityText, MostAddresses, PartOfHundred,
-    PreferNear, SideAddresses,
+    Enforcement, ForwarderAnswer, ForwarderRule, HealthFactor, LocalityText, MostAddresses,
+    PartOfHundred, PreferNear, SideAddresses, Trust,
 };
 
 use crate::{

@@ -12,13 +12,17 @@ use serde::{
 
 use super::value::{
     AllFail, AllUnhealthy, AnswerBytes, Canary, CharacterString, CheckName, CheckedKind,
-    ClusterName, Context, Domain, Folder, ForwardPolicy, ForwarderAnswer, ForwarderRule,
-    HealthFactor, HostName, Http, Limit, Links, Listeners, LocalityText, LogFormat, LogLevel,
-    Memory, MostAddresses, Namespace, Network, PartOfHundred, Period, PodSelector, PreferNear,
-    ProbeNetwork, ProbeSource, ReportAge, Share, SideAddresses, Slip, Switch, TtlPeriod, Unmatched,
-    Upstream, ValueError, Wait, Workers, WorkloadGroups, Zone,
+    ClusterName, Context, Domain, Enforcement, Folder, ForwardPolicy, ForwarderAnswer,
+    ForwarderRule, HealthFactor, HostName, Http, Limit, Links, Listeners, LocalityText, LogFormat,
+    LogLevel, Memory, MostAddresses, Namespace, Network, PartOfHundred, Period, PodSelector,
+    PreferNear, ProbeNetwork, ProbeSource, ReportAge, Share, SideAddresses, Slip, Switch, Trust,
+    TtlPeriod, Unmatched, Upstream, ValueError, Wait, Workers, WorkloadGroups, Zone,
 };
-use crate::chain::Chain;
+use crate::{
+    chain::Chain,
+    mesh::Locality,
+    zone::{AskerPreset, ViewId},
+};
 
 /// A list of at most `MOST` values, or one value that stands for a list of one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -140,6 +144,99 @@ impl<'de> Visitor<'de> for ZoneOrName {
     }
 }
 
+/// Who asks for others, or a mapping that says what they are believed.
+impl<'de> Deserialize<'de> for ForwarderRule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ForwarderOrNetwork)
+    }
+}
+
+struct ForwarderOrNetwork;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForwarderKeys {
+    network: Network,
+    trust: Option<OneOrMore<Trust, 1>>,
+}
+
+impl<'de> Visitor<'de> for ForwarderOrNetwork {
+    type Value = ForwarderRule;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a network, or auto")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ForwarderRule, E> {
+        Scalar(PhantomData).visit_str(text)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<ForwarderRule, A::Error> {
+        let keys = ForwarderKeys::deserialize(MapAccessDeserializer::new(keys))?;
+        let trusts = keys.trust.is_some_and(|trust| !trust.0.is_empty());
+        Ok(if trusts {
+            ForwarderRule::Trusted(keys.network)
+        } else {
+            ForwarderRule::Network(keys.network)
+        })
+    }
+}
+
+/// Where to listen, or a mapping that says who asks there.
+impl<'de> Deserialize<'de> for Listeners {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListenersOrAddress)
+    }
+}
+
+struct ListenersOrAddress;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ListenKeys {
+    address: Address,
+    namespace: Option<Namespace>,
+    locality: Option<LocalityText>,
+    forwarder: Option<Switch>,
+}
+
+/// The same without what is said of who asks.
+struct Address(Listeners);
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Scalar(PhantomData)).map(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for ListenersOrAddress {
+    type Value = Listeners;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address to listen at")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Listeners, E> {
+        Scalar(PhantomData).visit_str(text)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Listeners, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<Listeners, A::Error> {
+        let keys = ListenKeys::deserialize(MapAccessDeserializer::new(keys))?;
+        Ok(Listeners {
+            preset: AskerPreset {
+                is_forwarder: keys.forwarder.is_some_and(|switch| switch.0),
+                locality: keys.locality.and_then(|text| Locality::from_text(&text.0)),
+                view: keys.namespace.map(|namespace| ViewId::of(&namespace.0)),
+            },
+            ..keys.address.0
+        })
+    }
+}
+
 /// Reads a scalar through the value's text form.
 pub(super) struct Scalar<T>(pub(super) PhantomData<T>);
 
@@ -195,11 +292,10 @@ reads_as_text!(
     ClusterName,
     Context,
     Domain,
-    Listeners,
+    Enforcement,
     Folder,
     ForwardPolicy,
     ForwarderAnswer,
-    ForwarderRule,
     HealthFactor,
     LocalityText,
     MostAddresses,
@@ -223,6 +319,7 @@ reads_as_text!(
     Share,
     Slip,
     Switch,
+    Trust,
     TtlPeriod,
     Unmatched,
     Upstream,

@@ -43,6 +43,7 @@ struct AskerStory<'e> {
     objects: Vec<String>,
     /// Where answers depend on it and it is known.
     locality: Option<&'e str>,
+    namespace: Option<&'e str>,
 }
 
 /// How the host's questions are shared out.
@@ -195,6 +196,7 @@ impl<'e> Story<'e> {
                 },
                 objects: story.objects.iter().map(ToString::to_string).collect(),
                 locality: story.locality.as_deref(),
+                namespace: story.namespace.as_deref(),
             }),
             forward: match others {
                 Some(Others::Upstreams { domain, addresses }) => Some(Forward {
@@ -273,6 +275,8 @@ fn entries(story: &HostStory) -> Vec<Entry<'_>> {
                 Loss::NotPublic => "NotPublic",
                 Loss::RoundRobin => "RoundRobin",
                 Loss::Hidden => "Hidden",
+                Loss::NotExported => "NotExported",
+                Loss::OwnNamespace => "OwnNamespace",
             }),
             source: match &service.endpoints {
                 Endpoints::Selector(_) => "selector",

@@ -151,7 +151,11 @@ fn asker(story: &AskerStory) -> String {
         Some(locality) => format!(", locality {locality}"),
         None => String::new(),
     };
-    format!("{} {asks}{objects}{locality}", story.client)
+    let namespace = match &story.namespace {
+        Some(namespace) => format!(", namespace {namespace}"),
+        None => String::new(),
+    };
+    format!("{} {asks}{objects}{locality}{namespace}", story.client)
 }
 
 fn write_host(out: &mut dyn Write, story: &HostStory, asker: Option<Asker>) -> io::Result<()> {
@@ -234,6 +238,8 @@ pub(crate) fn reason(loss: Loss) -> &'static str {
         Loss::RoundRobin => "DNS_ROUND_ROBIN takes the endpoint of the oldest ServiceEntry alone",
         Loss::OtherNamespace => "an older ServiceEntry of another namespace has the host",
         Loss::Hidden => "exportTo is ~, which hides it from everyone",
+        Loss::NotExported => "exportTo keeps it from who asks (answers.exportTo: enforce)",
+        Loss::OwnNamespace => "a ServiceEntry of the asker's own namespace has the host",
     }
 }
 

@@ -153,12 +153,12 @@ pub struct ServiceEntry {
 }
 
 /// Who may see a ServiceEntry's hosts: `spec.exportTo`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Export {
     /// Every namespace: `*`, or no `exportTo`.
     Everyone,
-    /// Some namespaces: `.`, or names.
-    Some,
+    /// These namespaces, ascending: names, and for `.` its own.
+    Some(Arc<[Box<str>]>),
     /// Nobody: `~` alone.
     Nobody,
 }

@@ -71,9 +71,15 @@ pub(super) fn push_service(service: &Service, selector: &[(&str, &str)], out: &m
         push_list(service.ports.iter(), out, push_service_port);
         out.push(']');
     }
-    match service.export {
+    match &service.export {
         Export::Everyone => {}
-        Export::Some => out.push_str(",\"exportTo\":[\".\"]"),
+        Export::Some(namespaces) => {
+            out.push_str(",\"exportTo\":[");
+            push_list(namespaces.iter(), out, |namespace, out| {
+                push_text(namespace, out);
+            });
+            out.push(']');
+        }
         Export::Nobody => out.push_str(",\"exportTo\":[\"~\"]"),
     }
     match &service.endpoints {

@@ -1,6 +1,6 @@
 //! What is known of clients by the addresses that Pods and WorkloadEntries have.
 
-use std::{collections::BTreeMap, hash::BuildHasher, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, fmt, hash::BuildHasher, net::IpAddr, sync::Arc};
 
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
@@ -20,12 +20,19 @@ pub struct Resident {
 }
 
 /// Who has which address. A clone shares all that doesn't change.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Residents {
     shards: Box<[Shard]>,
 }
 
 type Shard = Arc<BTreeMap<IpAddr, SmallVec<[Resident; 1]>>>;
+
+impl fmt::Debug for Residents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = self.shards.iter().flat_map(|shard| shard.iter());
+        f.debug_map().entries(known).finish()
+    }
+}
 
 impl Default for Residents {
     fn default() -> Self {

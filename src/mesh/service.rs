@@ -87,6 +87,24 @@ impl Service {
         self.export == Export::Everyone
     }
 
+    /// Whether its hosts are there for clients of `namespace`, for whom none is known where that is `None`.
+    pub fn is_seen_by(&self, namespace: Option<&str>) -> bool {
+        match &self.export {
+            Export::Everyone => true,
+            Export::Some(namespaces) => namespace
+                .is_some_and(|namespace| namespaces.iter().any(|known| **known == *namespace)),
+            Export::Nobody => false,
+        }
+    }
+
+    /// The namespaces that it is exported to, where it is not to everyone.
+    pub fn exported_to(&self) -> &[Box<str>] {
+        match &self.export {
+            Export::Some(namespaces) => namespaces,
+            Export::Everyone | Export::Nobody => &[],
+        }
+    }
+
     /// The labels that it selects by; `None` where it does not select, or selects nobody.
     pub fn selector(&self) -> Option<&Labels> {
         match &self.endpoints {

@@ -1,6 +1,6 @@
 //! What the configuration says of clients and endpoints by their networks.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
@@ -9,6 +9,8 @@ use crate::mesh::Locality;
 /// What holds of everybody in a network, before what objects say of single addresses.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClientNetwork {
+    /// Whose view of the mesh they have.
+    pub namespace: Option<Arc<str>>,
     /// Where they are.
     pub locality: Option<Locality>,
     /// The same as it is written.
@@ -70,7 +72,7 @@ mod tests {
     fn the_narrowest_network_that_holds_an_address_counts() {
         let network = |text: &str| text.parse::<IpNet>().expect("a network");
         let of = |text: &str| ClientNetwork {
-            locality_text: Some(namespace.into()),
+            locality_text: Some(text.into()),
             ..ClientNetwork::default()
         };
         let networks = ClientNetworks::new([

@@ -292,7 +292,7 @@ impl<'v, 'm> Walk<'v, 'm> {
     }
 
     fn reach(&mut self, host: &Name) {
-        let Some(choice) = choose(self.view.mesh, host) else {
+        let Some(choice) = choose(self.view.mesh, host, self.view.viewer) else {
             return;
         };
         if self.hosts.insert(host.clone()) {

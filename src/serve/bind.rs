@@ -8,7 +8,8 @@ use std::{
 use socket2::{Domain, Socket, Type};
 
 use super::{
-    AnswerLimits, Certificates, Encrypted, Listener, ServeSettings, TcpLimits, Transport, udp,
+    AnswerLimits, Certificates, Encrypted, Listener, Presets, ServeSettings, TcpLimits, Transport,
+    udp,
 };
 
 /// How many connections may wait to be accepted.
@@ -83,6 +84,8 @@ pub struct Sockets {
     pub(super) encrypted: Option<EncryptedSockets>,
     pub(super) limits: TcpLimits,
     pub(super) answer_limits: AnswerLimits,
+    /// With the ports that were taken.
+    pub(super) presets: Presets,
 }
 
 /// One address with its sockets.
@@ -108,16 +111,26 @@ impl Sockets {
     /// [`BindError`] for the first address that can't be had.
     pub fn bind(settings: &ServeSettings) -> Result<Self, BindError> {
         let mut plain: Vec<Endpoint> = Vec::new();
+        let mut presets = Presets::new();
+        let mut note = |wanted: SocketAddr, taken: SocketAddr, is_quic: bool| {
+            let preset = settings.presets.get(&(wanted, is_quic));
+            presets.extend(preset.map(|preset| ((taken, is_quic), *preset)));
+        };
         for (index, &address) in settings.listen.iter().enumerate() {
             let is_repeated = address.port() != 0 && settings.listen[..index].contains(&address);
             if !is_repeated {
-                plain.push(Endpoint::bind(address, settings.workers.get())?);
+                let endpoint = Endpoint::bind(address, settings.workers.get())?;
+                note(address, endpoint.address, false);
+                plain.push(endpoint);
             }
         }
         let encrypted = settings.encrypted.as_ref();
         Ok(Self {
             plain,
-            encrypted: encrypted.map(EncryptedSockets::bind).transpose()?,
+            encrypted: encrypted
+                .map(|encrypted| EncryptedSockets::bind(encrypted, note))
+                .transpose()?,
+            presets,
             limits: settings.tcp,
             answer_limits: settings.answers.clone(),
         })
@@ -140,13 +153,19 @@ impl Sockets {
 }
 
 impl EncryptedSockets {
-    fn bind(encrypted: &Encrypted) -> Result<Self, BindError> {
+    fn bind(
+        encrypted: &Encrypted,
+        mut note: impl FnMut(SocketAddr, SocketAddr, bool),
+    ) -> Result<Self, BindError> {
         let mut sockets = Vec::new();
         for (index, listener) in encrypted.listen.iter().enumerate() {
             let is_repeated =
                 listener.address.port() != 0 && encrypted.listen[..index].contains(listener);
             if !is_repeated {
-                sockets.push(bind_encrypted(listener)?);
+                let (taken, socket) = bind_encrypted(listener)?;
+                let is_quic = listener.transport == Transport::Quic;
+                note(listener.address, taken.address, is_quic);
+                sockets.push((taken, socket));
             }
         }
         Ok(Self {

@@ -37,7 +37,7 @@ pub use self::{
         AnswerLimits, CheckedCookie, CookieChecker, CookieKeyError, CookieKeys, RateLimit,
     },
     running::Running,
-    settings::{Encrypted, Listener, ServeSettings, Transport},
+    settings::{Encrypted, Listener, Presets, ServeSettings, Transport},
 };
 use self::{
     bind::{EncryptedSockets, Endpoint},
@@ -92,7 +92,11 @@ impl Sockets {
             limits,
             restraint: Arc::new(Restraint::new(&self.answer_limits)),
         };
-        let served = |address: SocketAddr, protocol| ServedAddress::new(address, protocol, limits);
+        let presets = self.presets;
+        let served = |address: SocketAddr, protocol| ServedAddress {
+            preset: presets.get(&(address, protocol == Protocol::Quic)).copied(),
+            ..ServedAddress::new(address, protocol, limits)
+        };
         let mut running = Running::new();
         for Endpoint { address, udp, tcp } in self.plain {
             running.serve_udp(udp, served(address, Protocol::Udp), &shared)?;

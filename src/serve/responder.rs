@@ -19,10 +19,10 @@ use crate::{
     forward::{DeferredQuery, Forwarder, InForce, Now},
     metrics::{Exchange, Protocol, Recorder, Traffic},
     wire::{
-        self, COOKIE_OPTION_LEN, Cookie, CookieQuery, NameBuffer, Refusal, TransportOptions,
-        Written,
+        self, COOKIE_OPTION_LEN, ClientSubnet, Cookie, CookieQuery, NameBuffer, Refusal,
+        TransportOptions, Written,
     },
-    zone::{Asker, Snapshot},
+    zone::{Asker, AskerPreset, Snapshot},
 };
 
 /// How many messages are read before the first of them is answered, so that what their names need is fetched from memory
@@ -71,6 +71,8 @@ struct Replies {
     forwarder: Cache<Arc<InForce>, Option<Arc<Forwarder>>>,
     restraint: Arc<Restraint>,
     cookies: Option<CookieChecker>,
+    /// What is known of everybody who asks here, where anything is.
+    preset: Option<AskerPreset>,
     /// Whether clients without a valid cookie are limited here.
     limits: bool,
     /// The time in seconds, where messages that are answered together needed it.
@@ -90,6 +92,7 @@ impl Responder {
                 forwarder: Cache::new(Arc::clone(&shared.forwarder)),
                 restraint: Arc::clone(&shared.restraint),
                 cookies: shared.restraint.cookie_keys.clone().map(CookieChecker::new),
+                preset: served.preset,
                 limits,
                 seconds: None,
             },
@@ -195,18 +198,35 @@ impl Replies {
                 }
             }
         }
+        let mut subnet = None;
+        if !query.client_subnet.is_empty() && !snapshot.settings().trusted_forwarders.is_empty() {
+            subnet = ClientSubnet::read(query.client_subnet);
+            let room = subnet.map_or(0, |subnet| subnet.option_len());
+            terms.limit_bytes = terms.limit_bytes.saturating_sub(room);
+        }
         let limit_bytes = terms.limit_bytes;
+        let mut scope_len = 0;
         let mut answer = answer(snapshot, query);
         let (mut query, asking) = (query, &mut None);
-        if answer.depends_on_asker() || forwards && answer.others.is_some() {
+        let depends = answer.depends_on_asker() || snapshot.has_views();
+        if depends || forwards && answer.others.is_some() {
             // Nobody looks who asks where that does not matter.
-            terms.asker = snapshot.asker((*client).into());
+            terms.asker = match subnet {
+                Some(subnet) if snapshot.is_trusted((*client).into()) => {
+                    scope_len = if depends { subnet.source_len() } else { 0 };
+                    snapshot.asker_behind(subnet.address())
+                }
+                _ => snapshot.asker((*client).into()),
+            };
+            if let Some(preset) = &self.preset {
+                terms.asker = preset.over(terms.asker);
+            }
             if terms.asker != query.asker {
                 query = asking.insert(Query {
                     asker: terms.asker,
                     ..*query
                 });
-                if answer.depends_on_asker() {
+                if depends {
                     answer = crate::answer::answer(snapshot, query);
                 }
             }
@@ -228,6 +248,8 @@ impl Replies {
             _ => None,
         };
         let (apex, rcode, truncated, mut opt_bytes) = if let Some(passed) = forwarded {
+            // What others say of it is theirs.
+            subnet = None;
             let apex = Some(&[0][..]);
             (apex, passed.rcode, passed.truncated, passed.opt_bytes)
         } else {
@@ -238,6 +260,9 @@ impl Replies {
         };
         if let Some(cookie) = &terms.cookie {
             opt_bytes = wire::add_cookie(cookie, opt_bytes, out);
+        }
+        if let Some(subnet) = &subnet {
+            opt_bytes = wire::add_client_subnet(subnet, scope_len, opt_bytes, out);
         }
         if self.protocol != Protocol::Udp
             && let Some(edns) = query.edns

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use super::TcpLimits;
-use crate::{metrics::Protocol, wire::TransportOptions};
+use crate::{metrics::Protocol, wire::TransportOptions, zone::AskerPreset};
 
 /// An address that is served, what is spoken there, and what that adds to answers.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +9,8 @@ pub(super) struct ServedAddress {
     pub(super) address: SocketAddr,
     pub(super) protocol: Protocol,
     pub(super) transport_options: TransportOptions,
+    /// What is known of everybody who asks there, where anything is.
+    pub(super) preset: Option<AskerPreset>,
 }
 
 impl ServedAddress {
@@ -25,6 +27,7 @@ impl ServedAddress {
             address,
             protocol,
             transport_options,
+            preset: None,
         }
     }
 }

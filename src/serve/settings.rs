@@ -1,6 +1,7 @@
-use std::{fmt, net::SocketAddr, num::NonZeroUsize, sync::Arc};
+use std::{collections::HashMap, fmt, net::SocketAddr, num::NonZeroUsize, sync::Arc};
 
 use super::{AnswerLimits, Certificates, TcpLimits};
+use crate::zone::AskerPreset;
 
 /// The addresses to serve, and how.
 #[derive(Clone, Debug)]
@@ -15,7 +16,12 @@ pub struct ServeSettings {
     pub answers: AnswerLimits,
     /// Where to serve encrypted.
     pub encrypted: Option<Encrypted>,
+    /// What is known of those who ask at an address, where anything is.
+    pub presets: Presets,
 }
+
+/// What is known of those who ask at an address: by the address, and whether it is QUIC's.
+pub type Presets = HashMap<(SocketAddr, bool), AskerPreset>;
 
 /// The addresses to serve encrypted, and the certificate.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 use super::{
     OPTION_COOKIE, QR, RD, Written,
-    write::{OPT_FIXED_LEN, OPTION_HEADER_LEN, push_opt},
+    write::{OPT_FIXED_LEN, OPTION_HEADER_LEN, add_option, push_opt},
 };
 use crate::{answer::Edns, dns::Rcode};
 
@@ -57,18 +57,5 @@ pub fn write_cookie(
 /// Adds `cookie` to the message in `out` that ends with an OPT record of `opt_bytes`; nothing where there is none. Returns how
 /// long the record is.
 pub fn add_cookie(cookie: &Cookie, opt_bytes: usize, out: &mut Vec<u8>) -> usize {
-    if opt_bytes < OPT_FIXED_LEN {
-        return opt_bytes;
-    }
-    let length_at = out.len() - opt_bytes + OPT_FIXED_LEN - 2;
-    let mut option = [0; COOKIE_OPTION_LEN];
-    option[..2].copy_from_slice(&OPTION_COOKIE.to_be_bytes());
-    let length = u16::try_from(COOKIE_LEN).expect("24 bytes");
-    option[2..4].copy_from_slice(&length.to_be_bytes());
-    option[OPTION_HEADER_LEN..].copy_from_slice(cookie);
-    out.extend_from_slice(&option);
-    let opt_bytes = opt_bytes + option.len();
-    let options_len = u16::try_from(opt_bytes - OPT_FIXED_LEN).expect("options fit the message");
-    out[length_at..length_at + 2].copy_from_slice(&options_len.to_be_bytes());
-    opt_bytes
+    add_option(OPTION_COOKIE, &[cookie], opt_bytes, out)
 }

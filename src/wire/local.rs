@@ -73,6 +73,7 @@ pub fn local_reply(
         class: Class::IN,
         edns: None,
         cookie: &[],
+        client_subnet: &[],
         turn: 0,
         asker: Asker::DIRECT,
     };

@@ -29,6 +29,7 @@ mod parse;
 mod record;
 mod refusal;
 mod relay;
+mod subnet;
 #[cfg(test)]
 mod tests;
 mod transport_options;
@@ -47,6 +48,7 @@ pub use local::{Local, local_reply, write_local};
 pub use parse::{NameBuffer, parse};
 pub use refusal::{Refusal, write_refusal};
 pub use relay::{Age, Relayed, relay, set_recursion_available};
+pub use subnet::{ClientSubnet, add_client_subnet};
 pub use transport_options::{TransportOptions, add_transport_options};
 pub use upstream::{
     Content, MARK_LEN, NotTheReply, UpstreamQuestion, UpstreamReply, checking_disabled, marks,
@@ -87,6 +89,7 @@ const DNSSEC_OK: u16 = 0x8000;
 
 /// EDNS option codes.
 const OPTION_NSID: u16 = 3;
+const OPTION_CLIENT_SUBNET: u16 = 8;
 const OPTION_COOKIE: u16 = 10;
 const OPTION_KEEPALIVE: u16 = 11;
 const OPTION_PADDING: u16 = 12;

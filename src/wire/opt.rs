@@ -3,7 +3,8 @@
 //! [RFC 6891]: https://www.rfc-editor.org/rfc/rfc6891
 
 use super::{
-    DNSSEC_OK, OPTION_COOKIE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, cookie::can_be_cookie,
+    DNSSEC_OK, OPTION_CLIENT_SUBNET, OPTION_COOKIE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING,
+    cookie::can_be_cookie,
 };
 use crate::answer::Edns;
 
@@ -20,6 +21,8 @@ pub(super) struct Opt<'m> {
     ///
     /// [RFC 7873 §5]: https://www.rfc-editor.org/rfc/rfc7873#section-5
     pub(super) cookie: &'m [u8],
+    /// The data of the last option that tells for whom it is asked.
+    pub(super) client_subnet: &'m [u8],
 }
 
 /// Reads a whole OPT record of the root. Unknown options and flags are passed over.
@@ -37,7 +40,7 @@ pub(super) fn opt(record: &[u8]) -> Option<Opt<'_>> {
         padding: false,
         keepalive: false,
     };
-    let mut cookie: &[u8] = &[];
+    let (mut cookie, mut client_subnet): (&[u8], &[u8]) = (&[], &[]);
     while !options.is_empty() {
         let (&[code_high, code_low, len_high, len_low], rest) = options.split_first_chunk()?;
         let length = usize::from(u16::from_be_bytes([len_high, len_low]));
@@ -50,9 +53,16 @@ pub(super) fn opt(record: &[u8]) -> Option<Opt<'_>> {
             }
             cookie = data;
         }
+        if code == OPTION_CLIENT_SUBNET {
+            client_subnet = data;
+        }
         edns.nsid |= code == OPTION_NSID;
         edns.padding |= code == OPTION_PADDING;
         edns.keepalive |= code == OPTION_KEEPALIVE;
     }
-    Some(Opt { edns, cookie })
+    Some(Opt {
+        edns,
+        cookie,
+        client_subnet,
+    })
 }

@@ -292,6 +292,27 @@ impl<'s> Opt<'s> {
     }
 }
 
+/// Appends an option, whose data are these parts, to the message in `out` that ends with an OPT record of `opt_bytes`; nothing where
+/// there is none. Returns how long the record is.
+#[inline] // Of most answers with an option it is the only one, of known length.
+pub(super) fn add_option(code: u16, data: &[&[u8]], opt_bytes: usize, out: &mut Vec<u8>) -> usize {
+    if opt_bytes < OPT_FIXED_LEN {
+        return opt_bytes;
+    }
+    let length_at = out.len() - opt_bytes + OPT_FIXED_LEN - 2;
+    let length: usize = data.iter().map(|part| part.len()).sum();
+    let length = u16::try_from(length).expect("an option is short");
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(&length.to_be_bytes());
+    for part in data {
+        out.extend_from_slice(part);
+    }
+    let opt_bytes = opt_bytes + OPTION_HEADER_LEN + usize::from(length);
+    let options_len = u16::try_from(opt_bytes - OPT_FIXED_LEN).expect("options fit the message");
+    out[length_at..length_at + 2].copy_from_slice(&options_len.to_be_bytes());
+    opt_bytes
+}
+
 /// Appends an OPT record up to its options, which take `options_len` bytes.
 pub(super) fn push_opt(out: &mut Vec<u8>, rcode: u16, dnssec_ok: bool, options_len: usize) {
     let payload = u16::try_from(MAX_UDP_BYTES).expect("fits 16 bits");

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use super::octets::octets_of;
+use super::{octets::octets_of, views::ViewId};
 use crate::{
     manifest::{AnswerMode, MaxAddresses},
     mesh::Locality,
@@ -30,6 +30,8 @@ pub struct Asker {
     pub role: Role,
     /// Where it is, where that is known.
     pub locality: Option<Locality>,
+    /// Whose view of the mesh it has; `None` for that of all.
+    pub view: Option<ViewId>,
 }
 
 /// For whom somebody asks.
@@ -46,7 +48,39 @@ impl Asker {
     pub const DIRECT: Self = Self {
         role: Role::Direct,
         locality: None,
+        view: None,
     };
+}
+
+/// What is known of everybody who asks at one address of the server, whatever their own addresses tell.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AskerPreset {
+    /// Whether they ask for others.
+    pub is_forwarder: bool,
+    /// Where they are.
+    pub locality: Option<Locality>,
+    /// Whose view of the mesh they have.
+    pub view: Option<ViewId>,
+}
+
+impl AskerPreset {
+    /// Who `asker`, as its address tells, is here.
+    #[must_use]
+    pub fn over(&self, asker: Asker) -> Asker {
+        let asker = if self.is_forwarder {
+            Asker {
+                role: Role::Forwarder,
+                ..Asker::DIRECT
+            }
+        } else {
+            asker
+        };
+        Asker {
+            role: asker.role,
+            locality: self.locality.or(asker.locality),
+            view: self.view.or(asker.view),
+        }
+    }
 }
 
 /// How answers for one host are drawn.

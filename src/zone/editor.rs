@@ -13,7 +13,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use foldhash::{HashMap, HashSet};
 
-use super::{Below, Compiled, Here, HostRecords, Node, Settings, Snapshot};
+use super::{Below, Compiled, Here, HostRecords, Node, Settings, Snapshot, ViewId};
 use crate::{
     authority::{Authority, Standing},
     dns::{Name, Serial},
@@ -83,6 +83,22 @@ impl Editor {
         editor
     }
 
+    /// An editor for those who see something else than all from the next snapshot on. Who asks is told by the snapshot that has the
+    /// views, not by theirs.
+    #[must_use]
+    pub fn of_view(&self) -> Self {
+        let mut latest = Snapshot::clone(&self.latest);
+        latest.views = None;
+        latest.residents = None;
+        latest.forwarders = Arc::default();
+        Self {
+            latest: Arc::new(latest),
+            residents: None,
+            forwarders: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// Notes whether everything there is was read: where not, the next snapshot answers for what it has and denies nothing.
     pub fn set_knows_all(&mut self, knows_all: bool) {
         self.knows_all = knows_all;
@@ -97,6 +113,30 @@ impl Editor {
     pub fn set_residents(&mut self, residents: Option<Residents>) {
         self.residents = residents;
         self.have_residents_changed = true;
+    }
+
+    /// Gives the newest snapshot what those are answered from who see something else than all, ascending, each once. It is a new one
+    /// where that is not what it has; `is_new` says that it was made a moment ago.
+    pub fn set_views(
+        &mut self,
+        views: Vec<(ViewId, Arc<Snapshot>)>,
+        serial: Serial,
+        is_new: bool,
+    ) -> &Arc<Snapshot> {
+        let known = self.latest.views.as_deref().unwrap_or_default();
+        let is_same = |((one, before), (other, after)): (
+            &(ViewId, Arc<Snapshot>),
+            &(ViewId, Arc<Snapshot>),
+        )| one == other && Arc::ptr_eq(before, after);
+        if known.len() != views.len() || !known.iter().zip(&views).all(is_same) {
+            let mut next = Snapshot::clone(&self.latest);
+            next.views = (!views.is_empty()).then(|| views.into());
+            if !is_new {
+                next.stamp(self.latest.generation() + 1, serial);
+            }
+            self.latest = Arc::new(next);
+        }
+        &self.latest
     }
 
     /// The newest snapshot.

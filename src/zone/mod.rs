@@ -14,11 +14,13 @@ mod octets;
 mod records;
 mod shard;
 mod snapshot;
+mod views;
 
 pub use crate::authority::Authority;
 pub use compile::{Compiled, compile, oversize};
-pub use draws::{Asker, Draws, Role};
+pub use draws::{Asker, AskerPreset, Draws, Role};
 pub use editor::{Change, Editor};
 pub use node::{Below, Here, Node};
 pub use records::{AddressRecords, HostRecords, RRset, RRsets};
 pub use snapshot::{Found, Identity, Owner, Settings, Snapshot};
+pub use views::ViewId;

@@ -10,6 +10,7 @@ use super::{
     node::Node,
     records::{RRsets, push_behind_owner, push_record},
     shard::{self, Entry, Held, Shard},
+    views::{ViewId, Views, view_in},
 };
 use crate::{
     authority::{Authority, Place, Verdict, Zone},
@@ -62,6 +63,8 @@ pub struct Settings {
     pub forwarders: Vec<IpNet>,
     /// Whether Pods that ask for others are found by their labels.
     pub finds_forwarders: bool,
+    /// The networks of those of them who are believed for whom they ask.
+    pub trusted_forwarders: Vec<IpNet>,
     /// What holds of clients by their networks.
     pub clients: Arc<ClientNetworks>,
     /// The TTL of address and NS records.
@@ -91,6 +94,7 @@ impl Default for Settings {
             max_addresses: MaxAddresses::default(),
             forwarders: Vec::new(),
             finds_forwarders: true,
+            trusted_forwarders: Vec::new(),
             clients: Arc::default(),
             ttl: Ttl::FIVE_SECONDS,
             negative_ttl: Ttl::FIVE_SECONDS,
@@ -118,6 +122,8 @@ pub struct Snapshot {
     pub(super) forwarders: Arc<[IpAddr]>,
     /// Who has which address, where that matters to an answer.
     pub(super) residents: Option<Residents>,
+    /// What those are answered from who see something else; none where all see the same.
+    pub(super) views: Option<Views>,
     pages: Box<[Page; PAGES]>,
 }
 
@@ -169,6 +175,7 @@ impl Snapshot {
             max_addresses: settings.max_addresses,
             forwarders: Arc::default(),
             residents: None,
+            views: None,
             pages: Box::new(array::from_fn(|_| Page::default())),
             settings,
         }
@@ -263,14 +270,48 @@ impl Snapshot {
         {
             return Asker {
                 role: Role::Forwarder,
-                locality: None,
+                ..Asker::DIRECT
             };
         }
         let of_network = self.settings.clients.of(client);
-        let resident = || self.residents.as_ref()?.at(&client).1;
+        let residents = self.residents.as_ref();
+        let (namespace, locality) = residents.map_or((None, None), |known| known.at(&client));
+        let stated = of_network.and_then(|said| said.namespace.as_ref());
+        let namespace = stated.or(namespace).filter(|_| self.has_views());
         Asker {
             role: Role::Direct,
-            locality: of_network.and_then(|said| said.locality).or_else(resident),
+            locality: of_network.and_then(|said| said.locality).or(locality),
+            view: namespace.map(|namespace| ViewId::of(namespace)),
+        }
+    }
+
+    /// What the client at `address` is, for whom a forwarder asks that is believed.
+    pub fn asker_behind(&self, address: IpAddr) -> Asker {
+        Asker {
+            role: Role::Forwarder,
+            ..self.asker(address)
+        }
+    }
+
+    /// Whether `client` is believed for whom it asks.
+    pub fn is_trusted(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        let mut networks = self.settings.trusted_forwarders.iter();
+        networks.any(|network| network.contains(&client))
+    }
+
+    /// Whether not everybody sees the same hosts: then who asks matters to every answer.
+    #[inline]
+    pub fn has_views(&self) -> bool {
+        self.views.is_some()
+    }
+
+    /// What `asker` is answered from.
+    #[inline]
+    pub fn seen_by(&self, asker: Asker) -> &Self {
+        match (asker.view, &self.views) {
+            (Some(view), Some(views)) => view_in(views, view).unwrap_or(self),
+            _ => self,
         }
     }
 
@@ -455,6 +496,7 @@ impl PartialEq for Snapshot {
             && self.knows_all == other.knows_all
             && self.forwarders == other.forwarders
             && self.residents == other.residents
+            && self.views == other.views
             && count(self) == count(other)
             && self
                 .nodes()

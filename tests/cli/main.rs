@@ -6,6 +6,7 @@
     reason = "what the harness offers is public to its own crate alone"
 )]
 
+mod askers;
 mod check;
 mod config;
 mod drain;

@@ -246,6 +246,7 @@ fn policy(arguments: &str) -> Policy {
         when_all_unhealthy,
         checks: checks.map(Arc::new),
         traffic: Arc::new(traffic),
+        enforces_export: false,
     }
 }
 

@@ -19,6 +19,7 @@ mod scale;
 mod secure;
 mod shares;
 mod transport;
+mod views;
 mod walkthrough;
 
 use std::{path::Path, process::Command};

@@ -28,6 +28,7 @@ const OF_EU_1: &str = "10.1.0.5";
 
 fn policy(traffic: TrafficPolicy) -> Policy {
     let network = ClientNetwork {
+        namespace: None,
         locality: Locality::from_text("eu/eu-1"),
         locality_text: Some("eu/eu-1".into()),
     };

@@ -22,7 +22,7 @@ use meshdns::{
     },
     mesh::{FileChange, Reading, ResolvedName},
     pipeline::{Pipeline, Policy},
-    select::WhenAllUnhealthy,
+    select::{TrafficPolicy, WhenAllUnhealthy},
     zone::{Compiled, Editor, Found, HostRecords, Settings, Snapshot},
 };
 use proptest::prelude::*;
@@ -177,7 +177,8 @@ fn service_entry() -> impl Strategy<Value = Object> {
         endpoints,
         prop_oneof![
             7 => Just(Export::Everyone),
-            2 => Just(Export::Some),
+            3 => prop::sample::subsequence(&NAMESPACES[..], 1..=2)
+                .prop_map(|names| Export::Some(names.into_iter().map(Into::into).collect())),
             1 => Just(Export::Nobody),
         ],
         answers::ports(),
@@ -472,9 +473,12 @@ proptest! {
     fn incremental_equals_rebuild(
         settings in partial_and_forwarded(),
         when_all_unhealthy in prop::sample::select(vec![WhenAllUnhealthy::None, WhenAllUnhealthy::All]),
+        enforces_export in prop::bool::weighted(0.3),
+        prefers_near in prop::bool::weighted(0.3),
         changes in prop::collection::vec((prop::collection::vec(change(), 0..3), told()), 1..8),
     ) {
-        let policy = Policy { settings, when_all_unhealthy, checks: None, traffic: std::sync::Arc::default() };
+        let traffic = std::sync::Arc::new(TrafficPolicy { prefers_near, ..TrafficPolicy::default() });
+        let policy = Policy { settings, when_all_unhealthy, checks: None, traffic, enforces_export };
         let mut incremental = Pipeline::new(policy.clone());
         let (mut files, mut all_told) = (BTreeMap::new(), BTreeMap::new());
         let mut wanted = BTreeSet::new();
@@ -497,6 +501,7 @@ proptest! {
         rebuilt.take_in_names(all_told);
         rebuilt.apply(files.into_values(), at(100));
         prop_assert!(wanted.iter().eq(rebuilt.names_wanted()), "{:?}", wanted);
+        prop_assert_eq!(incremental.mesh().residents(), rebuilt.mesh().residents());
         prop_assert_eq!(&**incremental.snapshot(), &**rebuilt.snapshot());
         prop_assert_eq!(incremental.diagnostics(), rebuilt.diagnostics());
         prop_assert_eq!(incremental.mesh().endpoint_counts(), rebuilt.mesh().endpoint_counts());

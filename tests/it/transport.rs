@@ -149,6 +149,7 @@ fn serve_plain(snapshots: Arc<ArcSwap<Snapshot>>) -> (Running, SocketAddr) {
         tcp: serve::TcpLimits::default(),
         answers: serve::AnswerLimits::default(),
         encrypted: None,
+        presets: meshdns::serve::Presets::new(),
     };
     let sockets = Sockets::bind(&settings).expect("a free port");
     let address = sockets.addresses()[0];

@@ -60,6 +60,7 @@ impl Server {
             tcp,
             answers,
             encrypted: None,
+            presets: meshdns::serve::Presets::new(),
         };
         let sockets = Sockets::bind(&settings).expect("free ports");
         let addresses = sockets.addresses();
@@ -182,8 +183,10 @@ fn drawn(text: &str) -> (Name, Option<Compiled>) {
             .map(|last| Member {
                 address: [10, 0, 1, last].into(),
                 weight: 1,
+                locality: None,
             })
             .collect(),
+        unready: Vec::new(),
     };
     let split = Split {
         groups: vec![group("pod", 0.1, 1, 3), group("vm", 0.9, 101, 60)],
@@ -195,6 +198,7 @@ fn drawn(text: &str) -> (Name, Option<Compiled>) {
         all_unhealthy: false,
         kept: Kept::default(),
         has_weights_beside_pods: false,
+        nearness: None,
     };
     let members = split.groups.iter().flat_map(|group| &group.members);
     let addresses: Vec<IpAddr> = members.map(|member| member.address).collect();

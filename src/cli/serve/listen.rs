@@ -47,6 +47,7 @@ pub(super) fn bind(
         workers: config.workers,
         tcp: within_descriptors(config.tcp),
         answers: answer_limits(config)?,
+        presets: config.presets.clone(),
         encrypted: certificates.map(|certificates| Encrypted {
             listen: usable_encrypted(&config.encrypted),
             certificates: Arc::clone(certificates),

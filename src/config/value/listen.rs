@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{DNS_PORT, HTTPS_PORT, TLS_PORT, ValueError, bare_ip};
-use crate::serve::{Listener, Transport};
+use crate::{
+    serve::{Listener, Presets, Transport},
+    zone::AskerPreset,
+};
 
 /// The path of queries over HTTPS where none is said, as in [RFC 8484 §4.1.1].
 ///
@@ -72,6 +75,8 @@ pub struct Listeners {
     pub at: Listen,
     /// What is spoken there; `None` for plain DNS over UDP and TCP.
     pub transport: Option<Transport>,
+    /// What is known of everybody who asks there.
+    pub preset: AskerPreset,
 }
 
 impl Listeners {
@@ -81,6 +86,16 @@ impl Listeners {
             None => self.at.addresses(),
             Some(_) => &[],
         }
+    }
+
+    /// What is known of those who ask there, for each of its addresses, where anything is.
+    pub(in crate::config) fn presets(&self) -> Presets {
+        let is_quic = self.transport == Some(Transport::Quic);
+        let addresses = self.at.addresses().iter();
+        addresses
+            .filter(|_| self.preset != AskerPreset::default())
+            .map(|address| ((*address, is_quic), self.preset))
+            .collect()
     }
 
     /// Its addresses, where it is an encrypted one.
@@ -116,7 +131,11 @@ impl FromStr for Listeners {
             Some(_) => return Err(ValueError::Listeners),
         };
         let at = Listen::parse(address, port).ok_or(ValueError::Listeners)?;
-        Ok(Self { at, transport })
+        Ok(Self {
+            at,
+            transport,
+            preset: AskerPreset::default(),
+        })
     }
 }
 

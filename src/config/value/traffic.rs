@@ -96,6 +96,23 @@ pub enum ForwarderRule {
     Auto,
     /// Everybody in this network.
     Network(Network),
+    /// The same, and they are believed for whom they ask.
+    Trusted(Network),
+}
+
+/// What a forwarder is believed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Trust;
+
+impl FromStr for Trust {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "subnet" => Ok(Self),
+            _ => Err(ValueError::Word("subnet")),
+        }
+    }
 }
 
 impl FromStr for ForwarderRule {
@@ -124,6 +141,22 @@ impl FromStr for PreferNear {
             "off" | "false" => Ok(Self(false)),
             "preferSameZone" => Ok(Self(true)),
             _ => Err(ValueError::Word("off or preferSameZone")),
+        }
+    }
+}
+
+/// Whether clients see only what is exported to their namespace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Enforcement(pub bool);
+
+impl FromStr for Enforcement {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "ignore" => Ok(Self(false)),
+            "enforce" => Ok(Self(true)),
+            _ => Err(ValueError::Word("ignore or enforce")),
         }
     }
 }
@@ -176,6 +209,8 @@ mod tests {
         check::<ForwarderRule>("coredns", false);
         check::<PreferNear>("preferSameZone", true);
         check::<PreferNear>("preferClose", false);
+        check::<Enforcement>("enforce", true);
+        check::<Enforcement>("true", false);
         check::<LocalityText>("eu", true);
         check::<LocalityText>("eu/eu-1/rack-7", true);
         check::<LocalityText>("eu//rack-7", false);

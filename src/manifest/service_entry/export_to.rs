@@ -56,6 +56,15 @@ pub(super) fn decode(findings: &mut Findings, spec: Fields<'_>, namespace: &str)
         [] => Export::Everyone,
         [alone] if alone.text == "*" => Export::Everyone,
         [alone] if alone.text == "~" => Export::Nobody,
-        _ => Export::Some,
+        entries => {
+            let names = entries.iter().map(|entry| match entry.text {
+                "." => namespace,
+                name => name,
+            });
+            let mut names: Vec<Box<str>> = names.map(Into::into).collect();
+            names.sort_unstable();
+            names.dedup();
+            Export::Some(names.into())
+        }
     }
 }

@@ -131,7 +131,7 @@ impl Search {
 
 /// The hosts of the mesh that names among the endpoints of `host` lead to. Notes the names.
 fn hosts_ahead(view: &View<'_>, host: &Name, noted: &mut HashSet<Name>) -> Vec<Name> {
-    let Some(choice) = choose(view.mesh, host) else {
+    let Some(choice) = choose(view.mesh, host, view.viewer) else {
         return Vec::new();
     };
     let services = choice.chosen.into_iter();
