@@ -430,9 +430,7 @@ impl Pipeline {
         let choices = parallel::map(&affected.hosts, |host| {
             select::choose(&self.mesh, host, viewer)
         });
-        let traffic = &self.policy.traffic;
-        let own = |host: &Name| traffic.prefers_near || traffic.shares.contains_key(host);
-        let alike = Alike::of(&affected.hosts, &choices, own);
+        let alike = Alike::of(&affected.hosts, &choices, |host| self.is_alone(host));
         let compiled_choices = parallel::map(&alike.first, |(host, choice)| {
             self.known_choice(host, choice)
         });

@@ -7,7 +7,7 @@ use crate::{
     manifest,
     mesh::{FileChange, Reading},
     pipeline::{Pipeline, Policy},
-    select,
+    select::{self, Viewer},
 };
 
 fn host(number: u8) -> Name {
@@ -30,7 +30,7 @@ static MESH: LazyLock<Pipeline> = LazyLock::new(|| {
 
 /// The facts of `host`, with so many Pods.
 fn facts(host: &Name, pods: u32) -> HostFacts {
-    let choice = select::choose(MESH.mesh(), host).expect("it is there");
+    let choice = select::choose(MESH.mesh(), host, Viewer::All).expect("it is there");
     let counts = HostCounts {
         pods: InOut {
             in_count: pods,

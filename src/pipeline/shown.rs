@@ -18,9 +18,9 @@ use crate::{
 impl Pipeline {
     /// What there is of `hosts`, and whether they answer otherwise than in `before`.
     pub fn host_updates(&self, hosts: &[Name], before: &Snapshot) -> Vec<HostUpdate> {
-        let choices = parallel::map(hosts, |host| select::choose(&self.mesh, host));
-        let own = |host: &Name| self.policy.traffic.shares.contains_key(host);
-        let alike = Alike::of(hosts, &choices, own);
+        let viewer = self.viewer();
+        let choices = parallel::map(hosts, |host| select::choose(&self.mesh, host, viewer));
+        let alike = Alike::of(hosts, &choices, |host| self.is_alone(host));
         let counted = parallel::map(&alike.first, |(host, _)| {
             self.select(host)
                 .map(|selection| (count(&selection), selection.gathering.names.is_empty()))
@@ -83,13 +83,19 @@ impl Pipeline {
 
     /// What `host` selects by, where hosts that select so answer alike.
     pub fn scope_of(&self, host: &Name) -> Option<Arc<str>> {
-        if self.policy.traffic.shares.contains_key(host) {
+        if self.is_alone(host) {
             return None;
         }
-        let choice = select::choose(&self.mesh, host)?;
+        let choice = select::choose(&self.mesh, host, self.viewer())?;
         let (namespace, labels, _) = choice.selector()?;
         let labels = self.mesh.label_texts(namespace, labels);
         Some(mesh::scope(namespace, &labels))
+    }
+
+    /// Whether a host may answer otherwise than others that select as it does.
+    pub(super) fn is_alone(&self, host: &Name) -> bool {
+        let traffic = &self.policy.traffic;
+        traffic.prefers_near || traffic.shares.contains_key(host)
     }
 
     /// From now on it is noted what becomes otherwise of objects, for [`Pipeline::take_differences`].

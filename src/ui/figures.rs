@@ -1,7 +1,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use axum::http::StatusCode;
@@ -10,8 +13,13 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter},
 };
+use tokio::sync::Semaphore;
 
-use crate::metrics::{Crowding, write::counter};
+use super::events::MOST_STREAMS;
+use crate::metrics::{
+    Crowding,
+    write::{counter, gauge},
+};
 
 /// What was asked for, in a few words: what a client wrote is none of them.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -23,6 +31,7 @@ pub(super) enum Page {
     Migration,
     Problems,
     Forwarding,
+    Events,
     About,
     Health,
     Asset,
@@ -39,6 +48,7 @@ impl Page {
             Self::Migration => "migration",
             Self::Problems => "problems",
             Self::Forwarding => "forwarding",
+            Self::Events => "events",
             Self::About => "about",
             Self::Health => "health",
             Self::Asset => "asset",
@@ -51,6 +61,9 @@ impl Page {
 #[derive(Debug, Default)]
 pub struct UiMetrics {
     requests: Mutex<BTreeMap<(Page, u16), u64>>,
+    refused_streams: AtomicU64,
+    /// The places of streams of events.
+    streams: OnceLock<Arc<Semaphore>>,
     /// Which connections make room.
     pub crowding: Arc<Crowding>,
 }
@@ -62,6 +75,18 @@ impl UiMetrics {
     }
 }
 
+impl UiMetrics {
+    pub(super) fn count_refused_stream(&self) {
+        self.refused_streams.fetch_add(1, Relaxed);
+    }
+
+    /// Where the places of streams are counted.
+    pub(super) fn streams(&self) -> &Arc<Semaphore> {
+        self.streams
+            .get_or_init(|| Arc::new(Semaphore::new(MOST_STREAMS)))
+    }
+}
+
 impl Collector for UiMetrics {
     fn encode(&self, mut page: DescriptorEncoder<'_>) -> fmt::Result {
         counter(
@@ -69,6 +94,18 @@ impl Collector for UiMetrics {
             "ui_connections_displaced",
             "Connections to the status pages that were closed in favour of others because the limit was reached.",
             self.crowding.displaced(),
+        )?;
+        gauge(
+            &mut page,
+            "ui_streams",
+            "Streams of events that are open.",
+            (MOST_STREAMS - self.streams().available_permits()) as u64,
+        )?;
+        counter(
+            &mut page,
+            "ui_streams_refused",
+            "Streams of events that were refused because too many were open.",
+            self.refused_streams.load(Relaxed),
         )?;
         let requests = {
             let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);

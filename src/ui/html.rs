@@ -41,7 +41,7 @@ pub(super) fn page(asked: &Asked, title: &str, stamp: &Stamp, content: Markup) -
                 link rel="stylesheet" href=(asked.link(&[&STYLE.name], &[]));
                 script type="module" src=(asked.link(&[&MODULE.name], &[])) {}
             }
-            body {
+            body data-events=[topic(asked).filter(|_| refresh.is_none()).map(|topic| asked.link(&["api", "v1", "events"], &[("topic", &topic)]))] {
                 a.skip href="#content" { "Skip to the content" }
                 header {
                     p.brand { a href=(asked.link(&[], &[])) { "meshdns" } }
@@ -71,6 +71,15 @@ pub(super) fn page(asked: &Asked, title: &str, stamp: &Stamp, content: Markup) -
                 }
             }
         }
+    }
+}
+
+/// What a page changes with; `None` where it never does.
+fn topic(asked: &Asked) -> Option<String> {
+    match asked.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["about"] => None,
+        ["hosts", host] => Some(format!("host:{host}")),
+        _ => Some("status".to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@
 mod about;
 mod assets;
 mod changes;
+mod events;
 mod figures;
 mod forwarding;
 mod guard;
@@ -38,10 +39,12 @@ use axum::{
 };
 use maud::Markup;
 use serde::Serialize;
+use tokio::sync::watch;
 
 pub use self::{about::Setting, figures::UiMetrics, guard::Guard, lately::Lately};
 use self::{figures::Page, refusal::Refusal, request::Asked};
 use crate::{
+    admission::Activity,
     control::{Busy, Exhibit, Questions, Seen},
     forward::InForce,
     http,
@@ -59,6 +62,7 @@ pub const API_HEADER: &str = "meshdns-api";
 
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What the pages show, and to whom.
@@ -88,6 +92,8 @@ pub struct Ui {
     pub started: SystemTime,
     /// What was answered lately.
     pub lately: Lately,
+    /// Whether streams are to end.
+    pub closing: watch::Sender<bool>,
 }
 
 /// What a page says in its head, whatever else it says.
@@ -103,6 +109,8 @@ struct Reply {
     status: StatusCode,
     content_type: &'static str,
     body: Vec<u8>,
+    /// What comes in place of the body, for as long as it lasts.
+    stream: Option<Body>,
     etag: Option<String>,
     is_immutable: bool,
     retry_after: Option<u64>,
@@ -141,7 +149,12 @@ async fn answer(State(ui): State<Arc<Ui>>, request: Request) -> Response {
 }
 
 impl Ui {
-    async fn reply(&self, request: &Parts) -> (Page, Reply) {
+    /// Ends all streams: whoever stops the server would wait for them.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    async fn reply(self: &Arc<Self>, request: &Parts) -> (Page, Reply) {
         let Parts {
             method,
             uri,
@@ -184,6 +197,14 @@ impl Ui {
                 Page::Forwarding,
                 self.shown(&asked, self.forwarding(&asked)),
             ),
+            (["events"], true) => {
+                let activity = request.extensions.get::<Arc<Activity>>();
+                let reply = match self.events(&asked, headers, activity) {
+                    Ok(stream) => Reply::of_stream(stream),
+                    Err(refusal) => self.refuse(Some(&asked), &refusal),
+                };
+                (Page::Events, reply)
+            }
             (["about"], _) => (Page::About, self.shown(&asked, self.about(&asked))),
             // The path of the HTTP pages, which older commands ask for.
             (["api", "health"], false) | (["health"], true) => (Page::Health, self.health().await),
@@ -319,9 +340,17 @@ impl Reply {
             status,
             content_type,
             body: body.into(),
+            stream: None,
             etag: None,
             is_immutable: false,
             retry_after: None,
+        }
+    }
+
+    fn of_stream(stream: Body) -> Self {
+        Self {
+            stream: Some(stream),
+            ..Self::new(StatusCode::OK, EVENTS, Vec::new())
         }
     }
 
@@ -346,7 +375,9 @@ impl Reply {
         if is_head {
             self.body.clear();
         }
-        let mut response = Response::new(Body::from(self.body));
+        let is_stream = self.stream.is_some();
+        let stream = self.stream.take().filter(|_| !is_head);
+        let mut response = Response::new(stream.unwrap_or_else(|| Body::from(self.body)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let mut set = |name, value: &str| {
@@ -356,7 +387,9 @@ impl Reply {
         };
         if !is_known {
             set(header::CONTENT_TYPE, self.content_type);
-            set(header::CONTENT_LENGTH, &length.to_string());
+            if !is_stream {
+                set(header::CONTENT_LENGTH, &length.to_string());
+            }
         }
         set(header::HeaderName::from_static(API_HEADER), "1");
         set(header::CONTENT_SECURITY_POLICY, POLICY);

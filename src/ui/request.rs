@@ -69,6 +69,12 @@ impl Asked {
         self.refresh().map(drop)
     }
 
+    /// All parameters, as often as they stand there.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.parameters.iter();
+        all.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// A parameter, where it says something.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let mut parameters = self.parameters.iter();

@@ -64,18 +64,19 @@ fn token(file: &Path) -> Result<Arc<str>, Failure> {
     Ok(token.into())
 }
 
-/// Shows the pages.
-pub(super) fn serve(sockets: Sockets, ui: Ui) {
+/// Shows the pages; returns what ends their streams.
+pub(super) fn serve(sockets: Sockets, ui: Ui) -> Arc<Ui> {
     for address in sockets.addresses() {
         info!(%address, "serving the status pages");
     }
     let crowding = ui.metrics.crowding.clone();
-    if sockets.addresses().is_empty() {
-        return;
-    }
     let ui = Arc::new(ui);
+    if sockets.addresses().is_empty() {
+        return ui;
+    }
     tokio::spawn(threads::lasting("ui".to_owned(), ui::watch(ui.clone())));
-    sockets.serve(&ui::router(ui), Audience::PEOPLE, &crowding);
+    sockets.serve(&ui::router(ui.clone()), Audience::PEOPLE, &crowding);
+    ui
 }
 
 /// The settings in force, and who says so.

@@ -13,6 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
+    sync::watch,
     time,
 };
 use tracing::{debug, info, warn};
@@ -165,7 +166,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         probing: Some(probing.clone()),
     }));
     for_machines.serve(&router, Audience::MACHINES, &page_crowding);
-    pages::serve(
+    let ui = pages::serve(
         for_people,
         Ui {
             guard,
@@ -180,6 +181,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             metrics: ui_metrics,
             started: SystemTime::now(),
             lately: Lately::default(),
+            closing: watch::Sender::new(false),
         },
     );
     let listening = listen::Listening::of(&sockets);
@@ -201,6 +203,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
     lifecycle.mark_stopping();
+    ui.close();
     probing.stop();
     supervisor::tell_stopping();
     if !answer_on(lameduck, &mut stop).await {
