@@ -126,10 +126,7 @@ mod tests {
 
     fn runtime() -> Runtime {
         let mut builder = runtime::Builder::new_current_thread();
-        builder
-            .enable_time()
-            .start_paused(true)
-            .build()
+        builder.enable_time().build()
             .expect("a runtime")
     }
 

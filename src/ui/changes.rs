@@ -9,7 +9,7 @@ use std::{
 use maud::{Markup, html};
 use serde::Serialize;
 
-use super::{Shown, Stamp, Ui, host::host_link, html, refusal::Refusal, request::Asked};
+use super::{Shown, Stamp, Ui, html, refusal::Refusal, request::Asked};
 use crate::{
     dns::Name,
     history::{Cause, Entry},
@@ -321,7 +321,7 @@ fn hosts_of(asked: &Asked, entry: &Entry) -> Markup {
             "For "
             @for (index, name) in names.iter().enumerate() {
                 @if index > 0 { ", " }
-                (host_link(asked, name))
+                (html::host_link(asked, name))
             }
             @if count > names.len() { " and " (count - names.len()) " more" }
             "."

@@ -325,19 +325,13 @@ fn unknown(asked: &Asked, told: &Explanation) -> Markup {
             p { "Did you mean one of these?" }
             ul {
                 @for near in &told.near {
-                    li { (host_link(asked, near)) }
+                    li { (html::host_link(asked, near)) }
                 }
             }
         }
         p { (text::existence(told)) ". Zone: " (text::zone(told)) }
         p { a href=(asked.link(&["hosts"], &[("q", &told.name.to_host())])) { "Look for it among all hosts" } }
     }
-}
-
-/// A link to the page of a host.
-pub(super) fn host_link(asked: &Asked, host: &Name) -> Markup {
-    let host = host.to_host();
-    html! { a href=(asked.link(&["hosts", &host], &[])) { (host) } }
 }
 
 fn page(

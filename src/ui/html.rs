@@ -10,6 +10,7 @@ use super::{
     refusal::Refusal,
     request::Asked,
 };
+use crate::dns::Name;
 
 /// The pages by their names, in the order of the navigation.
 const PAGES: [(&str, &str); 7] = [
@@ -81,6 +82,12 @@ fn topic(asked: &Asked) -> Option<String> {
         ["hosts", host] => Some(format!("host:{host}")),
         _ => Some("status".to_owned()),
     }
+}
+
+/// A link to the page of a host.
+pub(super) fn host_link(asked: &Asked, host: &Name) -> Markup {
+    let host = host.to_host();
+    html! { a href=(asked.link(&["hosts", &host], &[])) { (host) } }
 }
 
 /// Why there is no page.

@@ -289,9 +289,9 @@ fn page(asked: &Asked, data: &OverviewPage, exhibit: &Exhibit, status: &Status) 
         ("changed1h", changed1h),
     ];
     let problems = [
-        ("error", "errors", data.problems.errors),
-        ("warning", "warnings", data.problems.warnings),
-        ("info", "infos", data.problems.infos),
+        ("error", data.problems.errors),
+        ("warning", data.problems.warnings),
+        ("info", data.problems.infos),
     ];
     html! {
         ul.lamps id="lamps" data-live="" aria-live="polite" {
@@ -314,8 +314,8 @@ fn page(asked: &Asked, data: &OverviewPage, exhibit: &Exhibit, status: &Status) 
             }
             h2 { "Problems" }
             ul.states {
-                @for (severity, word, number) in problems {
-                    li { a href=(asked.link(&["problems"], &[("severity", severity)])) { (number) " " (word) } }
+                @for (severity, number) in problems {
+                    li { a href=(asked.link(&["problems"], &[("severity", severity)])) { (count(number, severity)) } }
                 }
             }
             h2 { "Last changes" }
