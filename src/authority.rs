@@ -51,6 +51,8 @@ pub enum Standing {
 pub enum Place {
     /// It is a host that the mesh answers for, or covered by such a wildcard, in this zone.
     Host(Zone),
+    /// The mesh has records of the asked type there that are no host's addresses: of a service, or a text.
+    Records(Zone),
     /// It is in this zone, and no host.
     Zone(Zone),
     /// It is in none of our zones, or a host that the mesh leaves to DNS.
@@ -97,7 +99,7 @@ impl Place {
     pub fn verdict(self, record_type: RecordType, has_upstream: bool) -> Verdict {
         match self {
             Self::Host(_) if TYPES_OF_HOSTS.contains(&record_type) => Verdict::Ours,
-            Self::Host(Zone::Declared) => Verdict::Ours,
+            Self::Records(_) | Self::Host(Zone::Declared) => Verdict::Ours,
             Self::Host(_) if !has_upstream => Verdict::Ours,
             Self::Zone(Zone::Declared) => Verdict::Empty,
             Self::Zone(Zone::OfHost) if !has_upstream => Verdict::Empty,
@@ -169,7 +171,9 @@ impl Authority {
         let (place, host) = self.place(name);
         match (place.verdict(RecordType::A, self.forwards(name)), place) {
             (Verdict::Ours, _) => Holder::Host(host.expect("a host's place has a host")),
-            (Verdict::Empty, Place::Host(zone) | Place::Zone(zone)) => Holder::Zone(zone),
+            (Verdict::Empty, Place::Host(zone) | Place::Records(zone) | Place::Zone(zone)) => {
+                Holder::Zone(zone)
+            }
             (Verdict::Empty | Verdict::Others, _) => Holder::Others,
         }
     }

@@ -290,6 +290,7 @@ impl Config {
                 finds_forwarders: self.answers.finds_forwarders,
                 trusted_forwarders: self.answers.trusted_forwarders.clone(),
                 clients: self.answers.traffic.clients.clone(),
+                has_pointers: self.answers.has_pointers,
                 seed,
             }),
             when_all_unhealthy: self.answers.when_all_unhealthy,

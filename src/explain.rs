@@ -27,7 +27,7 @@ use crate::{
     mesh::{Endpoints, Locality, Mesh, Service},
     pipeline::Pipeline,
     select::{Candidate, Loss, Selection, Source},
-    zone::{Asker, Below, Found, Here, Node, Role, Snapshot},
+    zone::{Asker, Below, Found, Here, Made, Node, Role, Snapshot},
 };
 
 /// What a query for one name and type gets, and why.
@@ -123,6 +123,9 @@ impl From<answer::Outcome<'_>> for Outcome {
         match outcome {
             answer::Outcome::Addresses(_)
             | answer::Outcome::NameServers { .. }
+            | answer::Outcome::Services(_)
+            | answer::Outcome::Pointer(_)
+            | answer::Outcome::Encoded { .. }
             | answer::Outcome::Soa(_)
             | answer::Outcome::Minimal(_)
             | answer::Outcome::Identity(_) => Self::Answer,
@@ -156,6 +159,8 @@ pub enum Via {
     Wildcard(Name),
     /// It exists because there are hosts below it, and this wildcard host covers it.
     CopyOf(Name),
+    /// It is made from this host: below it, or the name of one of its addresses.
+    Made(Name, Made),
     /// It is a declared zone's apex and no host.
     Apex,
     /// It exists because there are hosts below it.
@@ -171,6 +176,12 @@ impl Via {
             Self::Host => "host",
             Self::Wildcard(_) => "wildcard",
             Self::CopyOf(_) => "wildcardCopy",
+            Self::Made(_, Made::Endpoint(_)) => "endpoint",
+            Self::Made(_, Made::Service(_)) => "service",
+            Self::Made(_, Made::GrpcConfig) => "grpcConfig",
+            Self::Made(_, Made::Https(_)) => "https",
+            Self::Made(_, Made::Address(_)) => "address",
+            Self::Made(_, Made::Between) => "between",
             Self::Apex => "apex",
             Self::EmptyNonTerminal => "emptyNonTerminal",
             Self::Nothing => "nothing",
@@ -226,11 +237,11 @@ pub fn explain(
         near::hosts(pipeline.mesh(), name)
     };
     let query = Query {
-        asker: seen_by,
+        asker: &seen_by,
         ..Query::of(name, record_type)
     };
     let answer = answer::answer(snapshot, &query);
-    let (answers, authority) = records::sections(&answer, name);
+    let (answers, authority) = records::sections(&answer, name, seen_by);
     let outcome = Outcome::from(answer.outcome);
     let is_others = answer.others.is_some();
     let hosts_below = if outcome == Outcome::NotOurs {
@@ -300,6 +311,15 @@ pub fn write_text(
 }
 
 fn via(snapshot: &Snapshot, name: &Name) -> Via {
+    if let Found::Made { host_at, made, .. } = snapshot.find(name.as_wire()) {
+        let host = match made {
+            Made::Address(address) => snapshot.host_of_address(address).cloned(),
+            // Above names of addresses.
+            Made::Between if host_at == 0 => return Via::EmptyNonTerminal,
+            _ => Some(Name::from_lowercase_wire(&name.as_wire()[host_at..])),
+        };
+        return host.map_or(Via::Nothing, |host| Via::Made(host, made));
+    }
     let wildcard = |base: &Name| base.wildcard_below().unwrap_or_else(|| base.clone());
     if let Some(node) = snapshot.node(name.as_wire()) {
         return match &node.here {
@@ -324,7 +344,7 @@ fn via(snapshot: &Snapshot, name: &Name) -> Via {
 fn zone(snapshot: &Snapshot, name: &Name) -> Option<Zone> {
     let apex_at = match snapshot.find(name.as_wire()) {
         Found::Name(owner) => owner.apex_at,
-        Found::NoName { apex_at } => apex_at,
+        Found::Made { apex_at, .. } | Found::NoName { apex_at } => apex_at,
         Found::NotOurs { .. } => return None,
     };
     let apex = Name::from_lowercase_wire(&name.as_wire()[apex_at..]);
@@ -341,7 +361,7 @@ fn hosts(
 ) -> Vec<HostStory> {
     let answering = match via {
         Via::Host => Some(name.clone()),
-        Via::Wildcard(host) | Via::CopyOf(host) => Some(host.clone()),
+        Via::Wildcard(host) | Via::CopyOf(host) | Via::Made(host, _) => Some(host.clone()),
         Via::Apex | Via::EmptyNonTerminal | Via::Nothing => None,
     };
     let wildcards_above = name.ancestors().filter_map(|above| above.wildcard_below());

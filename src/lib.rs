@@ -107,6 +107,15 @@
 //! exist for DNS a copy of the wildcard that reaches past them. A copy names its source, so that new endpoints touch one
 //! node. Cost: adding or removing a wildcard touches every name below it.
 //!
+//! **Names below a host are made when they are asked for** (`zone/made`). SRV owners, the names of endpoints (`10-0-1-11.<host>`) and what is above them are
+//! read from the asked name and the one node of the host: half a million endpoints cost no name. What SRV says besides addresses is held where endpoints
+//! differ in it, and a service's ports are one copy for all services with the same ones: a host pays four bytes for its ports, and one without any pays nothing.
+//! They are looked for only where no node is found, so that ordinary questions pay nothing. Cost: an SRV question looks its host up twice, and an endpoint that
+//! is such a name of another host is no endpoint ([`authority`] knows no address).
+//!
+//! **One name for an address** (`zone/pointers`): clients that check names forwards and backwards take the first of several. Whose it is depends on age alone,
+//! so that it does not change with health. Held apart from the snapshot's names, and only where a zone of addresses is declared. Cost: some 150 bytes an address there.
+//!
 //! **A snapshot holds addresses, not records**, in blocks of a few names each that a change packs anew
 //! (`zone/shard.rs`). A lookup touches two or three cache lines, and the twelve bytes in front of each address are the
 //! same: writing them costs less than fetching them from memory. Many addresses are held once, however many names answer
@@ -179,6 +188,16 @@
 //! Who asks is looked up for hosts whose answer depends on it, and for forwarded names: the query is answered for a client, and again
 //! where the snapshot knows the asker for a forwarder ([`zone::Snapshot::asker`]). Forwarders are found in the mesh, so the snapshot has
 //! them and not the shell. Cost: a forwarder's question for such a host is answered twice.
+//!
+//! **Near endpoints are a share of their own.** Which part of a zone's questions its endpoints carry is computed when a host is compiled
+//! (`select/split/nearness`), once for each zone and region that the host has endpoints in, and never for a client: a query brings
+//! where it is asked from, and a table is looked up. Where an address is, and whose, is known for all Pods and WorkloadEntries while
+//! an answer depends on it ([`mesh::Residents`]), and not otherwise.
+//!
+//! **A view is a snapshot** (`pipeline/views`). What `exportTo` keeps from a client has to be absent for it, with all that absence means for the
+//! names above and below, the zones and the wildcards; so a namespace that sees something of its own has a snapshot of its own, edited as
+//! the public one is, and the law is that it answers as a mesh without what is hidden. Cost: such a namespace holds the names of the mesh
+//! once more, and, while there are views, each query is answered for a client and then for who it is.
 //!
 //! **An answer holds what fits** ([`manifest::MaxAddresses`]): a stub that never asks over TCP gets some addresses instead of none, each as often as
 //! any other. Cost: an answer tells no longer that there are more.

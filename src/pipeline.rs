@@ -8,7 +8,7 @@
 //! Never reads a file and never publishes: `control` does.
 
 mod health;
-mod shown;
+pub(crate) mod shown;
 mod uses;
 mod views;
 
@@ -40,7 +40,7 @@ use crate::{
         self, Choice, Gathering, GroupShare, NameUse, Selection, TrafficPolicy, View, Viewer,
         WhenAllUnhealthy,
     },
-    zone::{self, Compiled, Editor, Settings, Snapshot},
+    zone::{self, Compiled, Editor, Seniority, Settings, Snapshot},
 };
 
 /// From this many records on, what a selector came to is remembered, so that another host that selects alike shares the
@@ -210,6 +210,7 @@ impl Pipeline {
         if self.mesh.take_forwarders_changed() {
             self.set_forwarders();
         }
+        self.mesh.settle_nodes();
         self.follow_residents();
         let affected = self.mesh.take_affected();
         self.recompile(affected, now)
@@ -458,6 +459,7 @@ impl Pipeline {
             set_remarks(&mut self.remarks, host, remarks, &mut news);
             updates.push((host.clone(), compiled));
         }
+        set_claims(&mut self.editor, &updates, &choices);
         let diagnostics = self.diagnostics.replace(news.said, &news.withdrawn);
         let of_others = choices
             .iter()
@@ -537,8 +539,13 @@ impl Pipeline {
         let compiled_choice = known.or(own.as_ref())?;
         let mut remarks = select::remarks(host, choice, &compiled_choice.gathering);
         remarks.extend(zone::oversize(host, answering, &compiled_choice.compiled));
+        let (chosen, settings) = (&choice.chosen, &self.policy.settings);
+        let compiled = zone::compile_host(host, chosen, &compiled_choice.compiled, settings);
+        if chosen.iter().any(|service| service.traffic.is_some()) {
+            remarks.extend(zone::remarks(host, chosen, &compiled, settings));
+        }
         Some(Host {
-            compiled: Some(compiled_choice.compiled.clone()),
+            compiled: Some(compiled),
             remarks,
             names: compiled_choice.gathering.names.clone(),
             kept: compiled_choice.kept.clone(),
@@ -553,12 +560,29 @@ impl Pipeline {
         let mut gathering = select::gather(&self.view(), host, choice);
         let compiled = zone::compile(&gathering, &self.policy.settings);
         gathering.addresses = Vec::new();
+        gathering.targets = None;
         let kept = self.health.last_ones(&self.mesh, choice, gathering.kept);
         CompiledChoice {
             gathering,
             compiled,
             kept,
         }
+    }
+}
+
+/// Notes whose the addresses of hosts are, where the names of addresses are ours.
+fn set_claims(
+    editor: &mut Editor,
+    updates: &[(Name, Option<Compiled>)],
+    choices: &[Option<Choice<'_>>],
+) {
+    if !editor.takes_claims() {
+        return;
+    }
+    for ((host, compiled), choice) in updates.iter().zip(choices) {
+        let choice = choice.as_ref();
+        let seniority = choice.and_then(|choice| Seniority::of(&choice.chosen));
+        editor.set_claim(host, seniority, compiled.as_ref());
     }
 }
 

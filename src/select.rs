@@ -11,6 +11,7 @@
 mod clients;
 mod gather;
 mod split;
+mod targets;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -20,6 +21,8 @@ pub use clients::{ClientNetwork, ClientNetworks};
 pub use gather::{Kept, NameUse};
 pub use split::{AskedBy, Group, GroupShare, Member, Nearness, Split, TrafficPolicy};
 pub(crate) use split::{has_weights, tiers};
+pub(crate) use targets::MAX_WEIGHT;
+pub use targets::{PortMap, Target, TargetAt, Targets};
 
 use crate::{
     authority::{Authority, Standing},
@@ -132,6 +135,8 @@ pub struct Gathering {
     pub dead_ends: Vec<Name>,
     /// How the questions are shared out, where endpoints have parts of their own.
     pub split: Option<Box<Split>>,
+    /// The endpoints, where they differ in more than their addresses.
+    pub targets: Option<Box<Targets>>,
 }
 
 impl Selection {
@@ -329,12 +334,17 @@ pub fn gather(view: &View<'_>, host: &Name, choice: &Choice<'_>) -> Gathering {
         names: gathered.names,
         dead_ends: gathered.dead_ends,
         split: None,
+        targets: None,
     };
     if let Some(split) = split {
         gathering.addresses = split.addresses();
         gathering.all_unhealthy = split.all_unhealthy;
         gathering.kept = split.kept;
         gathering.split = Some(Box::new(split));
+    }
+    if gathering.split.is_some() || gathered.is_varied {
+        let targets = targets::targets(view, host, &choice.chosen, &gathering);
+        gathering.targets = Some(Box::new(targets));
     }
     gathering
 }

@@ -63,6 +63,10 @@ fn a_query_allocates_nothing() {
             ("drawn.internal.com", 28),
             ("nope.internal.com", 1),
             ("x.y.wild.internal.com", 1),
+            ("_http._tcp.service.internal.com", 33),
+            ("_tcp.service.internal.com", 33),
+            ("10-0-2-1.service.internal.com", 1),
+            ("10-0-2-9.service.internal.com", 1),
         ] {
             messages.push(query(0x0100, name, record_type, 1, edns));
         }

@@ -54,6 +54,7 @@ pub(crate) struct Question {
 pub(crate) enum Type {
     A = 1,
     Aaaa = 28,
+    Srv = 33,
 }
 
 const NOERROR: u8 = 0;
@@ -91,6 +92,11 @@ const BELOW_DIAL: Question = Question {
     },
     ..A
 };
+const SERVICE: Question = Question {
+    qtype: Type::Srv,
+    asked: |name| format!("_http._tcp.{name}"),
+    ..A
+};
 
 /// A over UDP, without EDNS.
 pub(crate) const PLAIN: Mix = Mix {
@@ -117,7 +123,7 @@ pub(crate) const CACHED: Mix = Mix {
     ..PLAIN
 };
 
-static MIXES: [Mix; 10] = [
+static MIXES: [Mix; 11] = [
     PLAIN,
     Mix {
         key: "cookie",
@@ -155,6 +161,13 @@ static MIXES: [Mix; 10] = [
         title: "A of names below a wildcard whose questions are shared out between two sides",
         reflector_goal: 1.25,
         questions: &[(1, BELOW_DIAL)],
+        ..PLAIN
+    },
+    Mix {
+        key: "srv",
+        title: "SRV of services, with the addresses of their targets",
+        reflector_goal: 1.4,
+        questions: &[(1, SERVICE)],
         ..PLAIN
     },
     Mix {
@@ -238,6 +251,7 @@ impl Type {
         match self {
             Self::A => "A",
             Self::Aaaa => "AAAA",
+            Self::Srv => "SRV",
         }
     }
 }

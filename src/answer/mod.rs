@@ -19,7 +19,10 @@ pub use query::{Edns, Query};
 use crate::{
     authority::Verdict,
     dns::{Class, Rcode, RecordType, Ttl},
-    zone::{AddressRecords, Draws, Found, Owner, RRset, RRsets, Snapshot},
+    zone::{
+        AddressRecords, Draws, Found, Made, MadeRecords, Owner, PointerRecord, RRset, RRsets,
+        ServiceRecords, Snapshot,
+    },
 };
 
 /// What a query gets, borrowed from the snapshot.
@@ -39,7 +42,11 @@ impl<'s> Answer<'s> {
     /// Whether another [`Query::asker`] gets another one.
     #[inline] // Asked once an answer.
     pub fn depends_on_asker(&self) -> bool {
-        matches!(&self.outcome, Outcome::Addresses(addresses) if addresses.depends_on_asker())
+        match &self.outcome {
+            Outcome::Addresses(addresses) => addresses.depends_on_asker(),
+            Outcome::Services(services) => services.depends_on_asker(),
+            _ => false,
+        }
     }
 
     /// One that belongs to no zone of ours.
@@ -79,6 +86,17 @@ pub enum Outcome<'s> {
         /// How many they are.
         count: usize,
     },
+    /// Where a service is.
+    Services(ServiceRecords<'s>),
+    /// The name of an address.
+    Pointer(PointerRecord<'s>),
+    /// Other records of the asked type.
+    Encoded {
+        /// The records, encoded, owned by the question's name.
+        records: &'s [u8],
+        /// How many they are.
+        count: usize,
+    },
     /// The zone's SOA, asked for at the apex: the record behind its owner name.
     Soa(&'s [u8]),
     /// All types were asked for at a name that has some: one HINFO record says that they are not given
@@ -106,7 +124,7 @@ pub enum Outcome<'s> {
     NotReady,
 }
 
-/// Answers `query` from `snapshot`.
+/// Answers `query` from `snapshot`, which is what its asker sees ([`Snapshot::seen_by`]).
 pub fn answer<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'s> {
     let mut answer = without_identifier(snapshot, query);
     if query.edns.is_some_and(|edns| edns.nsid) {
@@ -131,7 +149,6 @@ fn without_identifier<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Answer<'
     if !snapshot.is_ready() {
         return Answer::outside_zones(Outcome::NotReady);
     }
-    let snapshot = snapshot.seen_by(query.asker);
     let found = snapshot.find(query.name);
     let mut answer = of_mesh(snapshot, query, found);
     if !snapshot.answers_alone() {
@@ -151,6 +168,14 @@ fn of_mesh<'s>(snapshot: &'s Snapshot, query: &Query<'_>, found: Found<'s>) -> A
         Found::Name(owner) => Answer {
             apex_at: Some(owner.apex_at),
             ..Answer::outside_zones(at_name(snapshot, &owner, query))
+        },
+        Found::Made {
+            apex_at,
+            host_at,
+            made,
+        } => Answer {
+            apex_at: Some(apex_at),
+            ..Answer::outside_zones(at_made_name(snapshot, query, host_at, made))
         },
         Found::NoName { apex_at } => {
             let outcome = if snapshot.knows_all() {
@@ -182,24 +207,25 @@ fn note_others<'s>(
     found: &Found<'_>,
     answer: &mut Answer<'s>,
 ) {
-    let (host, apex_at) = match *found {
-        Found::Name(owner) => (owner.records, owner.apex_at),
-        Found::NoName { apex_at } => (None, apex_at),
+    let (is_host, apex_at) = match *found {
+        Found::Name(owner) => (owner.records.is_some(), owner.apex_at),
+        Found::Made { apex_at, made, .. } => (matches!(made, Made::Endpoint(_)), apex_at),
+        Found::NoName { apex_at } => (false, apex_at),
         Found::NotOurs { .. } => return,
     };
     // Whatever zone the host is in.
-    if host.is_some() && query.record_type.is_address()
+    if is_host && query.record_type.is_address()
         || snapshot.verdict(query.name, query.record_type, found) != Verdict::Others
     {
         return;
     }
-    let is_partial = host.is_none() && snapshot.is_partial(&query.name[apex_at..]);
+    let is_partial = !is_host && snapshot.is_partial(&query.name[apex_at..]);
     if is_partial {
         *answer = Answer::outside_zones(not_ours(snapshot));
     }
     answer.others = Some(Others {
-        name_exists: matches!(found, Found::Name(_)),
-        is_host: host.is_some(),
+        name_exists: matches!(found, Found::Name(_) | Found::Made { .. }),
+        is_host,
         may_be_ours: is_partial && !snapshot.knows_all(),
     });
 }
@@ -241,6 +267,12 @@ fn at_name<'s>(snapshot: &'s Snapshot, owner: &Owner<'s>, query: &Query<'_>) -> 
         {
             Outcome::Minimal(snapshot.settings().ttl)
         }
+        (RecordType::TXT | RecordType::HTTPS, Some(_)) => {
+            match snapshot.records_of_host(query.name, query.record_type) {
+                Some(records) => records.into(),
+                None => no_data(snapshot, owner, query),
+            }
+        }
         _ => no_data(snapshot, owner, query),
     }
 }
@@ -277,6 +309,45 @@ fn no_data<'s>(snapshot: &'s Snapshot, owner: &Owner<'s>, query: &Query<'_>) -> 
     }
 }
 
+/// What a name gets that is made from a host.
+#[cold]
+#[inline(never)] // Most names are none: they don't pay for this.
+fn at_made_name<'s>(
+    snapshot: &'s Snapshot,
+    query: &Query<'_>,
+    host_at: usize,
+    made: Made,
+) -> Outcome<'s> {
+    let Query {
+        name,
+        record_type,
+        turn,
+        ..
+    } = *query;
+    if record_type == RecordType::ANY && snapshot.has_records(name, host_at, made) {
+        return Outcome::Minimal(snapshot.settings().ttl);
+    }
+    let records = snapshot.records_of_made(name, host_at, made, record_type, turn);
+    // The name has records of one type: there is nothing else to read of the others.
+    let is_known = snapshot.knows_all() || !made.has(record_type) || record_type.is_address();
+    match records {
+        Some(records) => records.into(),
+        None if is_known => Outcome::NoData(snapshot.soa_behind_owner()),
+        None => Outcome::NotReady,
+    }
+}
+
+impl<'s> From<MadeRecords<'s>> for Outcome<'s> {
+    fn from(records: MadeRecords<'s>) -> Self {
+        match records {
+            MadeRecords::Addresses(addresses) => Self::Addresses(addresses),
+            MadeRecords::Services(services) => Self::Services(services),
+            MadeRecords::Pointer(pointer) => Self::Pointer(pointer),
+            MadeRecords::Encoded { records, count } => Self::Encoded { records, count },
+        }
+    }
+}
+
 /// What a host answers whose addresses have parts of their own.
 #[inline(never)] // Most hosts are none: they don't pay for this.
 fn draw<'s>(
@@ -292,7 +363,7 @@ fn draw<'s>(
         turn,
         ..
     } = *query;
-    match records.drawn(draws, record_type, asker, turn, max_addresses) {
+    match records.drawn(draws, record_type, *asker, turn, max_addresses) {
         Some(addresses) => Outcome::Addresses(addresses),
         // Some of its addresses are answered, if of the other family alone.
         None => Outcome::NoData(snapshot.soa_behind_owner()),
@@ -327,6 +398,9 @@ impl Outcome<'_> {
         match self {
             Self::Addresses(_)
             | Self::NameServers { .. }
+            | Self::Services(_)
+            | Self::Pointer(_)
+            | Self::Encoded { .. }
             | Self::Soa(_)
             | Self::Minimal(_)
             | Self::Identity(_)

@@ -25,15 +25,12 @@ pub struct Query<'m> {
     /// The client's cookie, and behind its 8 bytes what the client takes for the server's; empty where it sends none
     /// ([RFC 7873](https://www.rfc-editor.org/rfc/rfc7873)).
     pub cookie: &'m [u8],
-    /// What it says of the client that it is asked for, as it came; empty where that is nothing
-    /// ([RFC 7871](https://www.rfc-editor.org/rfc/rfc7871)).
-    pub client_subnet: &'m [u8],
     /// Chooses the record that comes first. Evenly random over `0..=u32::MAX` and not derived from the message: ids are 0
     /// over HTTPS and QUIC, and a plain counter keeps step with clients that ask A and AAAA by turns.
     pub turn: u32,
     /// Who asks: hosts whose addresses have parts of their own answer forwarders otherwise. Who does not know it asks for a
     /// client, and again where [`Answer::depends_on_asker`](super::Answer::depends_on_asker) says that it matters.
-    pub asker: Asker,
+    pub asker: &'m Asker,
 }
 
 impl<'m> Query<'m> {
@@ -49,9 +46,8 @@ impl<'m> Query<'m> {
             class: Class::IN,
             edns: None,
             cookie: &[],
-            client_subnet: &[],
             turn: 0,
-            asker: Asker::DIRECT,
+            asker: &Asker::DIRECT,
         }
     }
 }
@@ -76,4 +72,6 @@ pub struct Edns {
     pub padding: bool,
     /// Whether the client asks how long a connection is kept ([RFC 7828](https://www.rfc-editor.org/rfc/rfc7828)).
     pub keepalive: bool,
+    /// Whether the query says for whom it is asked ([RFC 7871](https://www.rfc-editor.org/rfc/rfc7871)).
+    pub client_subnet: bool,
 }

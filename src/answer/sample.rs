@@ -85,9 +85,8 @@ pub(crate) fn query<'q>(name: &str, record_type: RecordType, buffer: &'q mut Vec
         class: Class::IN,
         edns: None,
         cookie: &[],
-        client_subnet: &[],
         turn: 0,
-        asker: Asker::DIRECT,
+        asker: &Asker::DIRECT,
     }
 }
 

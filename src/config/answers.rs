@@ -7,6 +7,7 @@ use super::{
     value::{
         AllUnhealthy, Enforcement, ForwarderAnswer, ForwarderRule, HealthFactor, HostName,
         LocalityText, MostAddresses, Namespace, Network, PartOfHundred, PreferNear, SideAddresses,
+        Switch,
     },
     yaml::{Listed, OneOrMore},
 };
@@ -31,6 +32,7 @@ pub struct AnswerKeys {
     pub max_addresses: Option<MostAddresses>,
     pub split: Option<SplitKeys>,
     pub shares: Option<Listed<ShareKeys, MOST_SHARES>>,
+    pub ptr: Option<Switch>,
     pub locality: Option<PreferNear>,
     pub min_endpoints: Option<SideAddresses>,
     pub export_to: Option<Enforcement>,
@@ -113,6 +115,8 @@ pub struct Answers {
     pub trusted_forwarders: Vec<IpNet>,
     /// Whether Pods that ask for others are found by their labels.
     pub finds_forwarders: bool,
+    /// Whether addresses lead to the names of endpoints, in declared zones.
+    pub has_pointers: bool,
 }
 
 pub(super) fn resolve(
@@ -173,6 +177,7 @@ pub(super) fn resolve(
                 .map_or(defaults.min_endpoints, |count| count.0),
             clients: Arc::new(ClientNetworks::new(clients)),
         },
+        has_pointers: keys.ptr.is_none_or(|ptr| ptr.0),
         finds_forwarders: forwarders.contains(&ForwarderRule::Auto),
         trusted_forwarders: forwarders.iter().filter_map(trusted).collect(),
         forwarders: forwarders.iter().filter_map(network).collect(),

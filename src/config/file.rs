@@ -265,7 +265,7 @@ mod tests {
         );
         check_error(
             "answers:\n  xyz: 1\n",
-            "meshdns.yaml:2:3: answers: unknown key `xyz`; known here: whenAllUnhealthy, maxAddresses, split, shares",
+            "meshdns.yaml:2:3: answers: unknown key `xyz`; known here: whenAllUnhealthy, maxAddresses, split, shares, ptr, locality, minEndpoints, exportTo",
         );
     }
 

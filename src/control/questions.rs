@@ -126,8 +126,7 @@ mod tests {
 
     fn runtime() -> Runtime {
         let mut builder = runtime::Builder::new_current_thread();
-        builder.enable_time().build()
-            .expect("a runtime")
+        builder.enable_time().build().expect("a runtime")
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Rig {
         patience: Duration,
         told: Vec<ClusterEvent>,
     ) -> Self {
-        let scopes = Kind::ALL.map(scope).to_vec();
+        let scopes = Kind::OF_CLUSTERS.map(scope).to_vec();
         let (inbox, teller) = Inbox::new(Cluster::only("prod"), scopes);
         tell(&teller, told);
         let options = Options {
@@ -128,7 +128,7 @@ fn addresses(snapshot: &Snapshot) -> Option<usize> {
     let name: Name = "svc1.test".parse().expect("a name");
     match snapshot.find(name.as_wire()) {
         Found::Name(owner) => Some(owner.records.map_or(0, RRsets::len)),
-        Found::NoName { .. } | Found::NotOurs { .. } => None,
+        Found::Made { .. } | Found::NoName { .. } | Found::NotOurs { .. } => None,
     }
 }
 

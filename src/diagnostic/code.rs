@@ -271,4 +271,8 @@ codes! {
     SHARE_TAKEN = "MDNS618";
     /// A `WorkloadEntry` has the labels of a `WorkloadGroup`, and nothing ties it to that.
     UNTIED = "MDNS619";
+    /// An annotation asks for HTTPS records that a host can't have.
+    HTTPS_NOT_GIVEN = "MDNS625";
+    /// An annotation asks that addresses lead to a host, and their own names are in no declared zone.
+    NO_POINTER = "MDNS626";
 }

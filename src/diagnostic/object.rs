@@ -11,16 +11,32 @@ pub enum Kind {
     WorkloadGroup,
     /// Kubernetes core Pod.
     Pod,
+    /// Kubernetes core Node: where the Pods on it are.
+    Node,
 }
 
 impl Kind {
     /// Every kind, in the order in which outputs list them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
+        Self::ServiceEntry,
+        Self::WorkloadEntry,
+        Self::WorkloadGroup,
+        Self::Pod,
+        Self::Node,
+    ];
+
+    /// Those that clusters are asked for.
+    pub const OF_CLUSTERS: [Self; 4] = [
         Self::ServiceEntry,
         Self::WorkloadEntry,
         Self::WorkloadGroup,
         Self::Pod,
     ];
+
+    /// Whether it is one of Kubernetes' own.
+    pub fn is_of_core(self) -> bool {
+        matches!(self, Self::Pod | Self::Node)
+    }
 
     /// The kind as manifests spell it.
     pub fn as_str(self) -> &'static str {
@@ -29,6 +45,7 @@ impl Kind {
             Self::WorkloadEntry => "WorkloadEntry",
             Self::WorkloadGroup => "WorkloadGroup",
             Self::Pod => "Pod",
+            Self::Node => "Node",
         }
     }
 }
@@ -52,6 +69,10 @@ pub struct ObjectKey {
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+        match self.kind {
+            // It is in no namespace.
+            Kind::Node => write!(f, "{} {}", self.kind, self.name),
+            kind => write!(f, "{kind} {}/{}", self.namespace, self.name),
+        }
     }
 }

@@ -126,6 +126,7 @@ impl fmt::Display for ClusterPlace {
             Kind::WorkloadEntry => "workloadentry.networking.istio.io",
             Kind::WorkloadGroup => "workloadgroup.networking.istio.io",
             Kind::Pod => "pod",
+            Kind::Node => "node",
         };
         write!(f, "{resource}/{name} -n {namespace}")?;
         if !cluster.0.is_only {

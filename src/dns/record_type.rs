@@ -13,12 +13,16 @@ impl RecordType {
     pub const CNAME: Self = Self(5);
     /// The start of authority ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
     pub const SOA: Self = Self(6);
+    /// The name of an address ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
+    pub const PTR: Self = Self(12);
     /// Host information; carries the minimal answer to ANY ([RFC 8482](https://www.rfc-editor.org/rfc/rfc8482)).
     pub const HINFO: Self = Self(13);
     /// Text; carries what CHAOS queries ask ([RFC 1035](https://www.rfc-editor.org/rfc/rfc1035)).
     pub const TXT: Self = Self(16);
     /// An IPv6 address ([RFC 3596](https://www.rfc-editor.org/rfc/rfc3596)).
     pub const AAAA: Self = Self(28);
+    /// Where a service is ([RFC 2782](https://www.rfc-editor.org/rfc/rfc2782)).
+    pub const SRV: Self = Self(33);
     /// An alias of all names below its own ([RFC 6672](https://www.rfc-editor.org/rfc/rfc6672)).
     pub const DNAME: Self = Self(39);
     /// The EDNS pseudo-record ([RFC 6891](https://www.rfc-editor.org/rfc/rfc6891)).

@@ -1,13 +1,14 @@
 //! The records of an answer, as values that can be printed.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     net::{Ipv4Addr, Ipv6Addr},
 };
 
 use crate::{
     answer::{Answer, Outcome},
     dns::{Name, RecordType},
+    zone::Asker,
 };
 
 /// Type, class, TTL and RDATA length: what stands between a record's owner and its RDATA.
@@ -43,7 +44,11 @@ impl fmt::Display for Record {
 }
 
 /// The answer and authority sections of `answer` to a question for `name`.
-pub(super) fn sections(answer: &Answer<'_>, name: &Name) -> (Vec<Record>, Vec<Record>) {
+pub(super) fn sections(
+    answer: &Answer<'_>,
+    name: &Name,
+    asker: Asker,
+) -> (Vec<Record>, Vec<Record>) {
     let soa = |record: &[u8]| {
         let apex = &name.as_wire()[answer.apex_at.unwrap_or(0)..];
         vec![read(Name::from_lowercase_wire(apex), record).0]
@@ -54,7 +59,22 @@ pub(super) fn sections(answer: &Answer<'_>, name: &Name) -> (Vec<Record>, Vec<Re
             addresses.write(&mut records);
             (read_all(name, &records), Vec::new())
         }
-        Outcome::NameServers { records, .. } => (read_all(name, records), Vec::new()),
+        Outcome::Services(services) => {
+            let mut records = Vec::new();
+            let (count, _) = services.measure();
+            for record in services.each(asker.locality).take(count) {
+                record.write(services.ttl(), &mut records);
+            }
+            (read_all(name, &records), Vec::new())
+        }
+        Outcome::Pointer(pointer) => {
+            let mut records = Vec::new();
+            pointer.write(&mut records);
+            (read_all(name, &records), Vec::new())
+        }
+        Outcome::NameServers { records, .. } | Outcome::Encoded { records, .. } => {
+            (read_all(name, records), Vec::new())
+        }
         Outcome::Soa(record) => (soa(record), Vec::new()),
         Outcome::Minimal(ttl) => {
             let minimal = Record {
@@ -116,8 +136,67 @@ fn text(record_type: RecordType, rdata: &[u8]) -> String {
             fields.extend(numbers);
             fields.join(" ")
         }
+        RecordType::SRV => {
+            let (numbers, target) = rdata.split_at(6);
+            let numbers = numbers.as_chunks().0.iter();
+            let mut fields: Vec<String> = numbers
+                .map(|octets| u16::from_be_bytes(*octets).to_string())
+                .collect();
+            fields.push(split_name(target).0.to_string());
+            fields.join(" ")
+        }
+        RecordType::TXT => strings(rdata).join(" "),
+        RecordType::HTTPS => https(rdata),
         _ => split_name(rdata).0.to_string(),
     }
+}
+
+/// The strings of a text, in quotes, as a zone file has them.
+fn strings(mut rdata: &[u8]) -> Vec<String> {
+    let mut strings = Vec::new();
+    while let Some((length, rest)) = rdata.split_first() {
+        let (string, rest) = rest.split_at(usize::from(*length).min(rest.len()));
+        strings.push(format!("\"{}\"", escaped(string)));
+        rdata = rest;
+    }
+    strings
+}
+
+/// As a zone file has it ([RFC 1035 §5.1](https://www.rfc-editor.org/rfc/rfc1035#section-5.1)).
+fn escaped(string: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in string {
+        match byte {
+            b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => text.push(char::from(*byte)),
+            byte => write!(text, "\\{byte:03}").expect("a string can be written to"),
+        }
+    }
+    text
+}
+
+/// Priority, target and the parameters that we write: protocols and the port ([RFC 9460 §2.1]).
+///
+/// [RFC 9460 §2.1]: https://www.rfc-editor.org/rfc/rfc9460#section-2.1
+fn https(rdata: &[u8]) -> String {
+    let number = |bytes: &[u8]| u16::from_be_bytes([bytes[0], bytes[1]]);
+    let (priority, rest) = rdata.split_at(2);
+    let (target, mut rest) = split_name(rest);
+    let mut text = format!("{} {target}", number(priority));
+    while rest.len() >= 4 {
+        let (value, behind) = rest[4..].split_at(number(&rest[2..]).into());
+        match number(rest) {
+            1 => {
+                let protocols = strings(value).join(",").replace('"', "");
+                write!(text, " alpn=\"{protocols}\"")
+            }
+            3 => write!(text, " port={}", number(value)),
+            key => write!(text, " key{key}"),
+        }
+        .expect("a string can be written to");
+        rest = behind;
+    }
+    text
 }
 
 /// The name that stands, uncompressed, at the start of `bytes`, and what is behind it.

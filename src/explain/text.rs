@@ -13,7 +13,7 @@ use crate::{
     mesh::{Endpoints, Service},
     select::{Candidate, Loss, Source},
     wording::{count, table},
-    zone::{Asker, Role},
+    zone::{Asker, Made, Role},
 };
 
 /// Tells the story, and for a name that is not ours which `others` answer for it.
@@ -80,6 +80,7 @@ pub(super) fn write(
 
 fn forwarded(told: &Explanation) -> &'static str {
     match told.via {
+        Via::Made(..) => "forwarded (the mesh has other records of this name)",
         Via::Host | Via::Wildcard(_) | Via::CopyOf(_) => {
             "forwarded (the mesh answers for the addresses of this name alone)"
         }
@@ -120,12 +121,27 @@ pub(crate) fn existence(told: &Explanation) -> String {
             "exists because there are hosts below it; covered by the wildcard host {}",
             wildcard.to_host()
         ),
+        Via::Made(of_host, made) => made_name(of_host, *made),
         Via::Apex => "is the apex of a declared zone, and no host".to_owned(),
         Via::EmptyNonTerminal => "exists only because there are hosts below it".to_owned(),
         Via::Nothing if told.hosts.is_empty() => {
             "no ServiceEntry has it, and no wildcard covers it".to_owned()
         }
         Via::Nothing => "does not answer: see the host below".to_owned(),
+    }
+}
+
+fn made_name(of_host: &Name, made: Made) -> String {
+    let of_host = of_host.to_host();
+    match made {
+        Made::Endpoint(address) => format!("is the endpoint {address} of the host {of_host}"),
+        Made::Service(_) => format!("is a port of the host {of_host}"),
+        Made::GrpcConfig => format!("is where gRPC looks for the config of the host {of_host}"),
+        Made::Https(port) => format!("is HTTPS at port {port} of the host {of_host}"),
+        Made::Address(address) => {
+            format!("is the address {address}, which leads to the host {of_host}")
+        }
+        Made::Between => format!("exists because there are ports of the host {of_host} below it"),
     }
 }
 

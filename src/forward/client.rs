@@ -120,7 +120,7 @@ impl Passed {
 
 /// Whether the mesh has the answer to a question for `name`.
 pub(super) fn is_in_mesh(mesh: &Mesh, name: &Name, record_type: RecordType) -> bool {
-    in_mesh(&mesh.load(), name, record_type, (0, Asker::DIRECT)).is_some()
+    in_mesh(&mesh.load(), name, record_type, (0, &Asker::DIRECT)).is_some()
 }
 
 /// What the mesh answers for `name`; `None` where others do.
@@ -128,14 +128,14 @@ fn in_mesh<'s>(
     snapshot: &'s Snapshot,
     name: &Name,
     record_type: RecordType,
-    (turn, asker): (u32, Asker),
+    (turn, asker): (u32, &Asker),
 ) -> Option<Answer<'s>> {
     let query = Query {
         turn,
         asker,
         ..Query::of(name, record_type)
     };
-    let answer = answer(snapshot, &query);
+    let answer = answer(snapshot.seen_by(*asker), &query);
     let is_loading = matches!(answer.outcome, Outcome::NotReady) && !snapshot.is_ready();
     let is_others = answer.others.is_some() || is_loading;
     (!is_others).then_some(answer)
@@ -146,7 +146,7 @@ fn in_mesh<'s>(
 fn is_of_mesh(snapshot: &Snapshot, owner: &[u8], record_type: RecordType) -> bool {
     let found = snapshot.find(owner);
     let is_above_hosts = match found {
-        Found::Name(_) => true,
+        Found::Name(_) | Found::Made { .. } => true,
         Found::NotOurs { has_hosts_below } => has_hosts_below,
         Found::NoName { .. } => false,
     };

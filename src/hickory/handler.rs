@@ -78,12 +78,14 @@ impl<N: RequestHandler> MeshHandler<N> {
             Err(rcode) => return Decision::Answer(Reply::error(request, rcode)),
         };
         let snapshot = self.snapshots.load();
+        let asker = snapshot.asker(request.src().ip());
+        let snapshot = snapshot.seen_by(asker);
         let query = Query {
-            asker: snapshot.asker(request.src().ip()),
+            asker: &asker,
             ..question.query()
         };
-        let answer = answer(&snapshot, &query);
-        if self.next.is_some() && !is_of_the_mesh(&snapshot, &query, &answer) {
+        let answer = answer(snapshot, &query);
+        if self.next.is_some() && !is_of_the_mesh(snapshot, &query, &answer) {
             return Decision::PassOn;
         }
         Decision::Answer(match signature(request) {

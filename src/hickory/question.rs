@@ -80,7 +80,7 @@ impl Question {
             edns: self.edns,
             cookie: &[],
             turn: random_turn(),
-            asker: Asker::DIRECT,
+            asker: &Asker::DIRECT,
         }
     }
 }
@@ -105,6 +105,7 @@ fn read_edns(edns: &HickoryEdns) -> Edns {
         nsid: has(EdnsCode::NSID),
         padding: has(EdnsCode::Padding),
         keepalive: has(EdnsCode::Keepalive),
+        client_subnet: has(EdnsCode::Subnet),
     }
 }
 

@@ -37,7 +37,23 @@ impl Sections {
                 addresses.write(&mut records);
                 answers(decode(query, &records, addresses.count()))
             }
-            Outcome::NameServers { records, count } => answers(decode(query, records, count)),
+            // The addresses of targets are left out: nobody needs them, and how many fit only the encoder knows.
+            Outcome::Services(services) => {
+                let (count, length) = services.measure();
+                let mut records = Vec::with_capacity(length);
+                for record in services.each(query.asker.locality).take(count) {
+                    record.write(services.ttl(), &mut records);
+                }
+                answers(decode(query, &records, count))
+            }
+            Outcome::Pointer(pointer) => {
+                let mut records = Vec::new();
+                pointer.write(&mut records);
+                answers(decode(query, &records, 1))
+            }
+            Outcome::NameServers { records, count } | Outcome::Encoded { records, count } => {
+                answers(decode(query, records, count))
+            }
             Outcome::Soa(soa) => answers(decode(query, &[&QUESTION_NAME, soa].concat(), 1)),
             Outcome::Minimal(ttl) => {
                 let hinfo = HINFO::new("RFC8482".to_owned(), String::new());

@@ -117,7 +117,7 @@ impl ObjectReader {
             indent: 0,
         };
         let passed_over = match kind {
-            Kind::Pod => NOT_OF_A_POD,
+            Kind::Pod | Kind::Node => NOT_OF_A_POD,
             _ => NOT_OF_THE_OBJECT,
         };
         match read::read_object(&self.arena, &raw, passed_over) {

@@ -93,15 +93,15 @@ pub(super) enum Sort<'a> {
 pub(super) fn sort<'a>(api_version: &str, kind: &'a str) -> Sort<'a> {
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     match known_kind(kind) {
-        Some(Kind::Pod) if group.is_empty() && version == "v1" => Sort::Ours(Kind::Pod),
-        Some(Kind::Pod) if group.is_empty() => {
-            let message = format!(
-                "`apiVersion` is {}, but a Pod has `v1`",
-                quoted(api_version)
-            );
-            Sort::OursInAnotherVersion(Kind::Pod, message)
-        }
-        Some(Kind::Pod) => Sort::Other,
+        Some(kind) if kind.is_of_core() => match (group, version) {
+            ("", "v1") => Sort::Ours(kind),
+            ("", _) => {
+                let api_version = quoted(api_version);
+                let message = format!("`apiVersion` is {api_version}, but a {kind} has `v1`");
+                Sort::OursInAnotherVersion(kind, message)
+            }
+            _ => Sort::Other,
+        },
         Some(kind) if group == ISTIO_GROUP && ISTIO_VERSIONS.contains(&version) => Sort::Ours(kind),
         Some(kind) if group == ISTIO_GROUP => {
             let message = format!(
@@ -123,7 +123,7 @@ fn sort_unknown<'a>(group: &str, version: &str, kind: &'a str) -> Sort<'a> {
         let is_plain = group.is_empty() && version == "v1";
         match known_kind(item_kind) {
             None if item_kind.is_empty() && is_plain => return Sort::List(None),
-            Some(Kind::Pod) if is_plain => return Sort::List(Some(item_kind)),
+            Some(Kind::Pod | Kind::Node) if is_plain => return Sort::List(Some(item_kind)),
             Some(Kind::ServiceEntry | Kind::WorkloadEntry | Kind::WorkloadGroup)
                 if group == ISTIO_GROUP =>
             {

@@ -115,7 +115,7 @@ pub(super) fn decode<'a>(
         return decoded;
     };
     let metadata = &mut decoded.metadata;
-    if kind != Kind::Pod {
+    if !kind.is_of_core() {
         findings.check_known(fields, FIELDS);
     }
     metadata.name = name(findings, fields).unwrap_or_default();
@@ -133,7 +133,7 @@ pub(super) fn decode<'a>(
     if let Some(node) = fields.get_set("annotations") {
         let annotations = texts_or_null(findings, node, "`metadata.annotations`");
         check_annotations(findings, node.id, annotations);
-        if kind != Kind::Pod {
+        if !kind.is_of_core() {
             decoded.health_checks = check_meaning(findings, annotations);
         }
         decoded.noted = notes::decode(findings, kind, fields, annotations);

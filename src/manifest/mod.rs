@@ -57,10 +57,11 @@ pub use file::{
 pub use label_map::LabelMap;
 pub use notes::{NotedWeight, Notes, Order, OrderedState, ProbeNote};
 pub use object::{
-    Address, Contents, Document, DocumentOutcome, Endpoint, EndpointSource, Export, Metadata,
+    Address, Contents, Document, DocumentOutcome, Endpoint, EndpointSource, Export, Metadata, Node,
     Object, ObjectContents, Pod, Resolution, ServiceEntry, ServicePort, Transport, WorkloadEntry,
     WorkloadGroup,
 };
+pub(crate) use pod::NODE_LABEL;
 pub use probe::{HttpGet, Probe, ProbeMethod};
 pub use raw::{RawDocument, Split, split};
 #[cfg(fuzzing)]

@@ -71,6 +71,8 @@ pub enum Object {
     WorkloadGroup(Box<WorkloadGroup>),
     /// A Pod.
     Pod(Box<Pod>),
+    /// Where the Pods on it are.
+    Node(Box<Node>),
 }
 
 impl Object {
@@ -81,6 +83,7 @@ impl Object {
             Self::WorkloadEntry(entry) => &entry.metadata,
             Self::WorkloadGroup(group) => &group.metadata,
             Self::Pod(pod) => &pod.metadata,
+            Self::Node(node) => &node.metadata,
         }
     }
 
@@ -91,6 +94,7 @@ impl Object {
             Self::WorkloadEntry(_) => Kind::WorkloadEntry,
             Self::WorkloadGroup(_) => Kind::WorkloadGroup,
             Self::Pod(_) => Kind::Pod,
+            Self::Node(_) => Kind::Node,
         }
     }
 
@@ -102,7 +106,7 @@ impl Object {
                 traffic.is_some_and(|traffic| !traffic.unreadable.is_empty())
             }
             Self::Pod(pod) => pod.weight == NotedWeight::Unreadable,
-            Self::WorkloadEntry(_) | Self::WorkloadGroup(_) => false,
+            Self::WorkloadEntry(_) | Self::WorkloadGroup(_) | Self::Node(_) => false,
         }
     }
 
@@ -300,4 +304,13 @@ pub struct WorkloadGroup {
     pub labels: LabelMap,
     /// `spec.probe`.
     pub probe: Option<Arc<Probe>>,
+}
+
+/// A Node: where the Pods on it are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Its name, which `spec.nodeName` of its Pods is.
+    pub metadata: Metadata,
+    /// Its `metadata.labels`, of which those of its topology count.
+    pub labels: LabelMap,
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::diagnostic::code;
 
 /// The label that Istio derives from a Pod's node.
-const NODE_LABEL: &str = "kubernetes.io/hostname";
+pub(crate) const NODE_LABEL: &str = "kubernetes.io/hostname";
 
 /// The phases that a Pod can be in.
 const PHASES: &[&str] = &["Running", "Pending", "Succeeded", "Failed", "Unknown"];

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    attributes::Alike, exclusion::Exclusion, labels::Labels, read_from::ReadFrom, service::Service,
-    workload::Workload,
+    attributes::Alike, exclusion::Exclusion, labels::Labels, locality::Locality,
+    read_from::ReadFrom, service::Service, workload::Workload,
 };
 use crate::{
     diagnostic::{ObjectKey, Origin},
@@ -15,6 +15,7 @@ pub(super) enum Entry {
     Service(Arc<Service>),
     Workload(Arc<Workload>),
     Group(Arc<Group>),
+    Node(Arc<Node>),
 }
 
 /// A WorkloadGroup: a template, never an endpoint, and the probe of its members.
@@ -25,6 +26,34 @@ pub(super) struct Group {
     /// The labels of its members.
     pub(super) labels: LabelMap,
     pub(super) probe: Option<Arc<Probe>>,
+}
+
+/// A Node: where the Pods on it are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Node {
+    pub(super) key: ObjectKey,
+    pub(super) read_from: ReadFrom,
+    /// Where it is, as far as its labels say.
+    pub(super) place: Option<Place>,
+}
+
+/// Where a Node is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Place {
+    pub(super) locality: Locality,
+    /// The same as it is written.
+    pub(super) text: Box<str>,
+}
+
+impl Place {
+    /// What a Node's labels say.
+    pub(super) fn of_node(labels: &LabelMap) -> Option<Self> {
+        let value_of = |key: &str| labels.get(key);
+        Some(Self {
+            locality: Locality::of_vm(value_of)?,
+            text: Locality::text_of(false, value_of)?.into(),
+        })
+    }
 }
 
 impl Entry {
@@ -68,7 +97,7 @@ impl Entry {
                 .traffic
                 .as_deref()
                 .is_some_and(TrafficNotes::prefers_near),
-            Self::Workload(_) | Self::Group(_) => false,
+            Self::Workload(_) | Self::Group(_) | Self::Node(_) => false,
         }
     }
 
@@ -77,6 +106,7 @@ impl Entry {
             Self::Service(service) => &service.key,
             Self::Workload(workload) => &workload.key,
             Self::Group(group) => &group.key,
+            Self::Node(node) => &node.key,
         }
     }
 
@@ -85,6 +115,7 @@ impl Entry {
             Self::Service(service) => &service.read_from,
             Self::Workload(workload) => &workload.read_from,
             Self::Group(group) => &group.read_from,
+            Self::Node(node) => &node.read_from,
         }
     }
 
@@ -103,7 +134,7 @@ impl Entry {
         match self {
             Self::Service(service) => service.selector(),
             Self::Workload(workload) => Some(&workload.labels),
-            Self::Group(_) => None,
+            Self::Group(_) | Self::Node(_) => None,
         }
     }
 }

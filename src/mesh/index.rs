@@ -14,7 +14,7 @@ use super::{
     attributes::Alike,
     census::{Census, EndpointCounts, States},
     differences::{self, Differences},
-    entry::Entry,
+    entry::{Entry, Place},
     forwarders::Forwarders,
     labels::Labels,
     locality::Locality,
@@ -22,13 +22,18 @@ use super::{
     namespaces::Namespaces,
     objects::Objects,
     posting::Posting,
-    residents::{Resident, Residents},
+    residents::{NodeId, Resident, Residents},
     service::Service,
     slot::Slot,
     unjudged::Unjudged,
     workload::Workload,
 };
-use crate::{diagnostic::Kind, dns::Name, manifest::LabelMap, parallel};
+use crate::{
+    diagnostic::Kind,
+    dns::Name,
+    manifest::{LabelMap, NODE_LABEL},
+    parallel,
+};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
@@ -39,6 +44,10 @@ pub(super) struct Index {
     census: Census,
     alike: Alike,
     forwarders: Forwarders,
+    /// Where Nodes are that say so, by their names.
+    nodes: HashMap<Box<str>, Place>,
+    /// Those that are elsewhere than when that was last asked, perhaps.
+    changed_nodes: HashSet<Box<str>>,
     residents: Option<Residents>,
     have_residents_changed: bool,
     /// How many ServiceEntries ask for endpoints near to the client.
@@ -63,7 +72,7 @@ struct Touched {
 }
 
 /// What stands for a key among labels.
-fn value_in<'t>(texts: &'t [(&str, &'t str)]) -> impl Fn(&str) -> Option<&'t str> {
+fn value_in<'t>(texts: &[(&str, &'t str)]) -> impl Fn(&str) -> Option<&'t str> {
     |key| {
         let found = texts.iter().find(|(known, _)| *known == key);
         found.map(|(_, value)| *value)
@@ -99,7 +108,11 @@ impl Index {
     /// From now on it is known who has which address, or not any more: whom there is so far has to be
     /// [told](Index::note_residents).
     pub(super) fn follow_residents(&mut self, follows: bool) {
-        self.residents = follows.then(Residents::default);
+        self.residents = follows.then(|| {
+            let mut residents = Residents::default();
+            residents.set_nodes(&self.nodes);
+            residents
+        });
         self.have_residents_changed = true;
     }
 
@@ -122,9 +135,13 @@ impl Index {
             before.and_then(Entry::resident),
             after.and_then(Entry::resident),
         );
-        let resident = |workload: &Workload| Resident {
-            namespace: workload.key.namespace.clone(),
-            locality: self.locality_of(workload),
+        let resident = |workload: &Workload| {
+            let (locality, node) = self.stated_place(workload);
+            Resident {
+                namespace: workload.key.namespace.clone(),
+                locality,
+                node: node.filter(|_| locality.is_none()).map(NodeId::of),
+            }
         };
         let is_else = match (before, after) {
             (Some(before), Some(after)) => {
@@ -150,19 +167,64 @@ impl Index {
         self.have_residents_changed |= is_else;
     }
 
-    /// Where the labels of a workload say that it is.
-    pub(super) fn locality_of(&self, workload: &Workload) -> Option<Locality> {
+    fn replace_node(&mut self, before: Option<&Entry>, after: Option<&Entry>) {
+        let place = |entry: Option<&Entry>| match entry {
+            Some(Entry::Node(node)) => Some((node.key.name.clone(), node.place.clone()?)),
+            _ => None,
+        };
+        let (before, after) = (place(before), place(after));
+        if before == after {
+            return;
+        }
+        if let Some((name, _)) = before {
+            self.nodes.remove(&name);
+            self.changed_nodes.insert(name);
+        }
+        if let Some((name, place)) = after {
+            self.changed_nodes.insert(name.clone());
+            self.nodes.insert(name, place);
+        }
+        if let Some(residents) = &mut self.residents {
+            residents.set_nodes(&self.nodes);
+            self.have_residents_changed = true;
+        }
+    }
+
+    /// The Nodes that may be elsewhere than when that was last asked.
+    pub(super) fn take_changed_nodes(&mut self) -> HashSet<Box<str>> {
+        std::mem::take(&mut self.changed_nodes)
+    }
+
+    /// Whether a Pod is where one of these Nodes is.
+    pub(super) fn is_on(&self, workload: &Workload, nodes: &HashSet<Box<str>>) -> bool {
+        let (locality, node) = self.stated_place(workload);
+        locality.is_none() && node.is_some_and(|node| nodes.contains(node))
+    }
+
+    /// Where the labels of a workload say that it is, and the Node that it is on.
+    fn stated_place<'a>(&'a self, workload: &'a Workload) -> (Option<Locality>, Option<&'a str>) {
         let texts = self.texts(&workload.key.namespace, &workload.labels);
         match workload.key.kind {
-            Kind::Pod => Locality::of_pod(value_in(&texts)),
-            _ => Locality::of_vm(value_in(&texts)),
+            Kind::Pod => {
+                let value_of = value_in(&texts);
+                (Locality::of_pod(&value_of), value_of(NODE_LABEL))
+            }
+            _ => (Locality::of_vm(value_in(&texts)), None),
         }
+    }
+
+    /// Where the labels of a workload, or of the Node that it is on, say that it is.
+    pub(super) fn locality_of(&self, workload: &Workload) -> Option<Locality> {
+        let (locality, node) = self.stated_place(workload);
+        locality.or_else(|| Some(self.nodes.get(node?)?.locality))
     }
 
     /// The same, as it is written in a locality.
     pub(super) fn locality_text_of(&self, workload: &Workload) -> Option<String> {
         let texts = self.texts(&workload.key.namespace, &workload.labels);
-        Locality::text_of(workload.key.kind == Kind::Pod, value_in(&texts))
+        let stated = Locality::text_of(workload.key.kind == Kind::Pod, value_in(&texts));
+        let (_, node) = self.stated_place(workload);
+        stated.or_else(|| Some(self.nodes.get(node?)?.text.to_string()))
     }
 
     /// The labels of a new entry, which hold until it is [released](Index::release).
@@ -199,6 +261,7 @@ impl Index {
         objects: &Objects,
     ) {
         self.forwarders.replace(before, after);
+        self.replace_node(before, after);
         self.note_residents(before, after);
         let preferring =
             |entry: Option<&Entry>| usize::from(entry.is_some_and(Entry::prefers_near));
@@ -222,12 +285,12 @@ impl Index {
                 match before {
                     Some(Entry::Service(service)) => self.remove_service(slot, service, objects),
                     Some(Entry::Workload(workload)) => self.remove_workload(slot, workload),
-                    Some(Entry::Group(_)) | None => {}
+                    Some(Entry::Group(_) | Entry::Node(_)) | None => {}
                 }
                 match after {
                     Some(Entry::Service(service)) => self.insert_service(slot, service, objects),
                     Some(Entry::Workload(workload)) => self.insert_workload(slot, workload),
-                    Some(Entry::Group(_)) | None => {}
+                    Some(Entry::Group(_) | Entry::Node(_)) | None => {}
                 }
             }
         }
@@ -335,7 +398,7 @@ impl Index {
         match entry {
             Entry::Workload(workload) => self.census.judge_workload(slot, workload, states),
             Entry::Service(service) => self.census.judge_inline(slot, service, states),
-            Entry::Group(_) => {}
+            Entry::Group(_) | Entry::Node(_) => {}
         }
     }
 
@@ -346,7 +409,7 @@ impl Index {
                 self.touch(workload);
             }
             Entry::Service(service) => self.touched.hosts.extend(service.hosts.iter().cloned()),
-            Entry::Group(_) => {}
+            Entry::Group(_) | Entry::Node(_) => {}
         }
     }
 
@@ -362,7 +425,7 @@ impl Index {
                 services.flat_map(|service| &service.hosts).collect()
             }
             Entry::Service(service) => service.hosts.iter().collect(),
-            Entry::Group(_) => Vec::new(),
+            Entry::Group(_) | Entry::Node(_) => Vec::new(),
         }
     }
 

@@ -16,7 +16,7 @@ use notes::{Annotations, probe_json};
 use super::{
     addresses::Addresses,
     attributes::Details,
-    entry::Group,
+    entry::{Group, Node},
     exclusion::Exclusion,
     service::{Endpoints, InlineEndpoint, Service},
     workload::Workload,
@@ -114,6 +114,25 @@ pub(super) fn push_group(group: &Group, out: &mut String) -> bool {
     out.push_str(&probe_json(probe).to_string());
     out.push_str("}}");
     true
+}
+
+/// Appends a Node as JSON.
+pub(super) fn push_node(node: &Node, out: &mut String) {
+    push_head("v1", "Node", &node.key, out);
+    out.push_str(",\"labels\":{");
+    if let Some(place) = &node.place {
+        let parts = place.text.split('/');
+        push_labels(
+            [
+                "topology.kubernetes.io/region",
+                "topology.kubernetes.io/zone",
+            ]
+            .into_iter()
+            .zip(parts),
+            out,
+        );
+    }
+    out.push_str("}}}");
 }
 
 /// Appends a WorkloadEntry or a Pod as JSON; `labels` are what a selector sees.

@@ -268,7 +268,20 @@ impl Mesh {
         self.index.take_residents_changed()
     }
 
-    /// Where the labels of a workload say that it is.
+    /// Notes that the Pods on Nodes that are elsewhere than at the last call may answer otherwise, where that matters.
+    pub fn settle_nodes(&mut self) {
+        let changed = self.index.take_changed_nodes();
+        if changed.is_empty() || self.index.residents().is_none() {
+            return;
+        }
+        for (slot, workload) in self.ledger.objects().workloads() {
+            if self.ledger.is_served(slot) && self.index.is_on(workload, &changed) {
+                self.index.touch_entry(self.ledger.objects().get(slot));
+            }
+        }
+    }
+
+    /// Where the labels of a workload, or of the Node that it is on, say that it is.
     pub fn locality_of(&self, workload: &Workload) -> Option<Locality> {
         self.index.locality_of(workload)
     }
@@ -299,7 +312,7 @@ impl Mesh {
                 is_picked: self.index.is_picked(slot),
             }),
             Entry::Service(service) => Some(EndpointHolder::Service(service)),
-            Entry::Group(_) => None,
+            Entry::Group(_) | Entry::Node(_) => None,
         }
     }
 
@@ -307,7 +320,7 @@ impl Mesh {
     pub(crate) fn holders(&self) -> Vec<Slot> {
         let objects = self.ledger.objects().iter();
         let holders = objects.filter(|(slot, entry)| {
-            !matches!(entry, Entry::Group(_)) && self.ledger.is_served(*slot)
+            !matches!(entry, Entry::Group(_) | Entry::Node(_)) && self.ledger.is_served(*slot)
         });
         holders.map(|(slot, _)| slot).collect()
     }
@@ -460,6 +473,10 @@ impl Mesh {
                 true
             }
             Entry::Group(group) => manifests::push_group(group, out),
+            Entry::Node(node) => {
+                manifests::push_node(node, out);
+                true
+            }
         };
         if !is_written {
             out.truncate(end);
@@ -604,7 +621,7 @@ impl Mesh {
                     remark(name, "address", " to the hosts that select it");
                 }
             }
-            Entry::Workload(_) | Entry::Group(_) => {}
+            Entry::Workload(_) | Entry::Group(_) | Entry::Node(_) => {}
         }
     }
 }

@@ -136,7 +136,7 @@ impl Objects {
     pub(super) fn workload(&self, slot: Slot) -> &Arc<Workload> {
         match self.get(slot) {
             Entry::Workload(workload) => workload,
-            Entry::Service(_) | Entry::Group(_) => {
+            Entry::Service(_) | Entry::Group(_) | Entry::Node(_) => {
                 unreachable!("the index has workloads alone by their labels")
             }
         }
@@ -146,7 +146,7 @@ impl Objects {
     pub(super) fn workloads(&self) -> impl Iterator<Item = (Slot, &Arc<Workload>)> {
         self.iter().filter_map(|(slot, entry)| match entry {
             Entry::Workload(workload) => Some((slot, workload)),
-            Entry::Service(_) | Entry::Group(_) => None,
+            Entry::Service(_) | Entry::Group(_) | Entry::Node(_) => None,
         })
     }
 

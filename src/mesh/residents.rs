@@ -1,11 +1,11 @@
 //! What is known of clients by the addresses that Pods and WorkloadEntries have.
 
-use std::{collections::BTreeMap, fmt, hash::BuildHasher, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, fmt, hash::BuildHasher, net::IpAddr, num::NonZeroU64, sync::Arc};
 
-use foldhash::fast::FixedState;
+use foldhash::{HashMap, quality::FixedState};
 use smallvec::SmallVec;
 
-use super::locality::Locality;
+use super::{entry::Place, locality::Locality};
 
 /// How many parts are shared with earlier copies as a whole: a change copies one of them.
 const SHARDS: usize = 1024;
@@ -17,12 +17,27 @@ pub struct Resident {
     pub namespace: Arc<str>,
     /// Where it is.
     pub locality: Option<Locality>,
+    /// The Node that it is on, where that alone tells where it is.
+    pub node: Option<NodeId>,
+}
+
+/// A Node, as a hash of its name: it is compared and never shown.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct NodeId(NonZeroU64);
+
+impl NodeId {
+    pub(super) fn of(name: &str) -> Self {
+        let hash = FixedState::with_seed(0).hash_one(name).max(1);
+        Self(NonZeroU64::new(hash).expect("it is at least one"))
+    }
 }
 
 /// Who has which address. A clone shares all that doesn't change.
 #[derive(Clone, PartialEq)]
 pub struct Residents {
     shards: Box<[Shard]>,
+    /// Where Nodes are that say so.
+    nodes: Arc<BTreeMap<NodeId, Locality>>,
 }
 
 type Shard = Arc<BTreeMap<IpAddr, SmallVec<[Resident; 1]>>>;
@@ -38,6 +53,7 @@ impl Default for Residents {
     fn default() -> Self {
         Self {
             shards: vec![Shard::default(); SHARDS].into(),
+            nodes: Arc::default(),
         }
     }
 }
@@ -56,11 +72,20 @@ impl Residents {
             .iter()
             .all(|other| other.namespace == first.namespace)
             .then_some(&first.namespace);
-        let locality = others
-            .iter()
-            .all(|other| other.locality == first.locality)
-            .then_some(first.locality);
-        (namespace, locality.flatten())
+        let locality = |resident: &Resident| {
+            let of_node = || self.nodes.get(&resident.node?).copied();
+            resident.locality.or_else(of_node)
+        };
+        let of_first = locality(first);
+        let agree = others.iter().all(|other| locality(other) == of_first);
+        (namespace, of_first.filter(|_| agree))
+    }
+
+    /// Notes where all Nodes are.
+    pub(super) fn set_nodes(&mut self, nodes: &HashMap<Box<str>, Place>) {
+        let known = nodes.iter();
+        let known = known.map(|(name, place)| (NodeId::of(name), place.locality));
+        self.nodes = Arc::new(known.collect());
     }
 
     pub(super) fn insert(&mut self, address: IpAddr, resident: &Resident) {

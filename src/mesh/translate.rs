@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     addresses::Addresses,
-    entry::{Entry, Group},
+    entry::{Entry, Group, Node, Place},
     index::Index,
     read_from::ReadFrom,
     service::{Endpoints, Service},
@@ -87,6 +87,11 @@ pub(super) fn translate(object: Object, read_from: ReadFrom, index: &mut Index) 
             read_from,
             labels: group.labels,
             probe: group.probe,
+        })),
+        Object::Node(node) => Entry::Node(Arc::new(Node {
+            place: Place::of_node(&node.labels),
+            key: key(node.metadata, index),
+            read_from,
         })),
     }
 }

@@ -48,13 +48,13 @@ impl Unjudged {
         if self.follows_all {
             self.groups.extend(either().filter_map(|entry| match entry {
                 Entry::Group(group) => Some(group.key.clone()),
-                Entry::Service(_) | Entry::Workload(_) => None,
+                Entry::Service(_) | Entry::Workload(_) | Entry::Node(_) => None,
             }));
         }
         let is_noted = either().any(|entry| match entry {
             Entry::Workload(workload) => self.follows_all || workload.notes().is_some(),
             Entry::Service(service) => self.follows_all || service.notes.is_some(),
-            Entry::Group(_) => false,
+            Entry::Group(_) | Entry::Node(_) => false,
         });
         if is_noted {
             let had_place = match before {

@@ -56,11 +56,11 @@ impl Pipeline {
             let scope = scope.map_or_else(|| Scope::Host(host.clone()), Scope::Selector);
             Some((scope, removed, added))
         });
-        let mut places = HashMap::new();
+        let mut numbers = HashMap::new();
         let mut changes: Vec<AddressChange> = Vec::new();
         let changed = hosts.iter().zip(changed);
         for (host, key) in changed.filter_map(|(host, key)| Some((host, key?))) {
-            let place = *places
+            let number = *numbers
                 .entry(key)
                 .or_insert_with_key(|(scope, removed, added)| {
                     changes.push(AddressChange {
@@ -72,7 +72,7 @@ impl Pipeline {
                     });
                     changes.len() - 1
                 });
-            let change = &mut changes[place];
+            let change = &mut changes[number];
             change.hosts += 1;
             if change.names.len() < MOST_NAMED {
                 change.names.push(host.clone());
@@ -156,9 +156,9 @@ fn differing(
 }
 
 /// What a host answers with; `None` where the mesh does not answer for it.
-fn records<'s>(snapshot: &'s Snapshot, host: &Name) -> Option<RRsets<'s>> {
+pub(crate) fn records<'s>(snapshot: &'s Snapshot, host: &Name) -> Option<RRsets<'s>> {
     match snapshot.find(host.as_wire()) {
         Found::Name(owner) => owner.records,
-        Found::NoName { .. } | Found::NotOurs { .. } => None,
+        Found::Made { .. } | Found::NoName { .. } | Found::NotOurs { .. } => None,
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     mesh::{Mesh, Service},
     parallel,
     select::{self, Choice, NameUse, View, Viewer},
-    zone::{self, Change, Compiled, Editor, Snapshot, ViewId},
+    zone::{self, Change, Compiled, Editor, Seniority, Snapshot, ViewId},
 };
 
 /// The views of namespaces in which a host is something else than to all.
@@ -33,6 +33,9 @@ pub(super) struct Views {
 
 /// What a host comes to: what it answers, `None` where it is nothing.
 type Update = (Name, Option<Compiled>);
+
+/// What a host comes to in a view, and the names that it is compiled with; `None` where it is nothing there.
+type InView = Option<(Compiled, Vec<NameUse>)>;
 
 /// What a change comes to in each view.
 pub(super) type ViewUpdates = Vec<(Arc<str>, Vec<Update>)>;
@@ -167,6 +170,7 @@ impl Pipeline {
                     self.compile_in(&view, host, &choice)
                 })
             });
+            let claims = self.claims_in(&namespace, updates, &compiled);
             let mut own_updates = Vec::with_capacity(updates.len());
             for ((host, of_all), own) in updates.iter().zip(compiled) {
                 let compiled = match own {
@@ -180,6 +184,11 @@ impl Pipeline {
                     }
                 };
                 own_updates.push((host.clone(), compiled));
+            }
+            if let Some(editor) = self.views.editors.get_mut(&namespace) {
+                for ((host, compiled), seniority) in own_updates.iter().zip(claims) {
+                    editor.set_claim(host, seniority, compiled.as_ref());
+                }
             }
             of_views.push((namespace, own_updates));
         }
@@ -215,6 +224,26 @@ impl Pipeline {
         change.names_changed += names_changed;
     }
 
+    /// How old the ServiceEntries are that answer for hosts to clients of `namespace`, where that decides whose names addresses have.
+    fn claims_in(
+        &self,
+        namespace: &str,
+        updates: &[Update],
+        own: &[Option<InView>],
+    ) -> Vec<Option<Seniority>> {
+        if !self.editor.takes_claims() {
+            return Vec::new();
+        }
+        let seniority = |((host, _), own): (&Update, &Option<_>)| {
+            let viewer = match own {
+                Some(_) => Viewer::Namespace(namespace),
+                None => self.viewer(),
+            };
+            Seniority::of(&select::choose(&self.mesh, host, viewer)?.chosen)
+        };
+        updates.iter().zip(own).map(seniority).collect()
+    }
+
     fn differs_in(&self, host: &Name, namespace: &Arc<str>) -> bool {
         let differing = self.views.differing.get(host);
         differing.is_some_and(|namespaces| namespaces.contains(namespace))
@@ -241,7 +270,9 @@ impl Pipeline {
     ) -> Option<(Compiled, Vec<NameUse>)> {
         choice.chosen.first()?;
         let gathering = select::gather(view, host, choice);
-        let compiled = zone::compile(&gathering, &self.policy.settings);
+        let settings = &self.policy.settings;
+        let compiled = zone::compile(&gathering, settings);
+        let compiled = zone::compile_host(host, &choice.chosen, &compiled, settings);
         Some((compiled, gathering.names))
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Gathered {
     pub(super) dead_ends: Vec<Name>,
     /// Whether an endpoint has another weight than 1.
     pub(super) is_weighted: bool,
+    /// Whether endpoints may differ in more than one address of each.
+    pub(super) is_varied: bool,
 }
 
 /// For which families of addresses candidates answer that only fail a check of ours.
@@ -105,6 +107,7 @@ pub(super) fn gather(view: &View<'_>, host: &Name, choice: &Choice<'_>) -> Gathe
         standing,
         idle,
         is_weighted: walk.is_weighted,
+        is_varied: walk.is_varied,
         ..walk.finish()
     }
 }
@@ -131,6 +134,8 @@ struct Walk<'v, 'm> {
     is_unready: bool,
     /// Whether an endpoint has another weight than 1.
     is_weighted: bool,
+    /// Whether endpoints may differ in more than one address of each.
+    is_varied: bool,
     /// Services of one namespace that select alike bring the same endpoints.
     seen: SmallVec<[(&'m str, &'m Labels, bool); 1]>,
     known_names: HashSet<(Name, Name)>,
@@ -156,6 +161,7 @@ impl<'v, 'm> Walk<'v, 'm> {
             kept: Kept::default(),
             is_unready: false,
             is_weighted: false,
+            is_varied: false,
             seen: SmallVec::new(),
             known_names: HashSet::default(),
             names: Vec::new(),
@@ -186,6 +192,9 @@ impl<'v, 'm> Walk<'v, 'm> {
                 None => service.attributes_of(count),
             };
             self.is_weighted |= attributes.weight.get() != 1;
+            let is_plain = attributes.ports.is_empty() && endpoint.name.is_none();
+            let has_several = endpoint.workload.is_some() && endpoint.addresses.len() > 1;
+            self.is_varied |= !is_plain || has_several;
             count += 1;
             let name = endpoint.name.filter(|_| takes_names);
             let judgement = &endpoint.judgement;

@@ -26,7 +26,7 @@ use crate::{
 /// The group of Pods, that of all others, and that of labels' values that are not named.
 const PODS: &str = "pod";
 const VMS: &str = "vm";
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// The group of a host that has weights and no shares.
 const ALL: &str = "all";
@@ -156,7 +156,7 @@ pub struct Member {
 
 /// What is asked of a host's answers.
 #[derive(Clone, Copy, Debug, Default)]
-struct Plan<'p> {
+pub(super) struct Plan<'p> {
     shares: Option<(&'p Shares, AskedBy)>,
     answer: Option<AnswerMode>,
     max_addresses: Option<MaxAddresses>,
@@ -164,18 +164,21 @@ struct Plan<'p> {
 }
 
 /// One endpoint on its way into a group.
-struct Counted<'m> {
-    group: &'m str,
-    is_pod: bool,
-    state: State,
-    weight: u64,
-    addresses: SmallVec<[IpAddr; 2]>,
-    locality: Option<Locality>,
+pub(super) struct Counted<'m> {
+    pub(super) group: &'m str,
+    pub(super) is_pod: bool,
+    pub(super) state: State,
+    pub(super) weight: u64,
+    pub(super) addresses: SmallVec<[IpAddr; 2]>,
+    /// The name that has the addresses, where the endpoint is a name.
+    pub(super) name: Option<&'m Name>,
+    pub(super) ports: &'m [(Box<str>, u16)],
+    pub(super) locality: Option<Locality>,
 }
 
 /// What an endpoint counts as in its group.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
+pub(super) enum State {
     In,
     /// It only fails a check of ours, and may stay where it is among the last ones.
     Failing,
@@ -332,7 +335,7 @@ pub(crate) fn has_weights(group: &Group) -> bool {
 
 impl<'p> Plan<'p> {
     /// What the configuration asks for counts before what objects do, and the oldest ServiceEntry before others.
-    fn of(view: &View<'p>, host: &Name, chosen: &'p [&'p Arc<Service>]) -> Self {
+    pub(super) fn of(view: &View<'p>, host: &Name, chosen: &'p [&'p Arc<Service>]) -> Self {
         let configured = view.traffic.shares.get(host);
         let mut plan = Self {
             shares: configured.map(|shares| (shares, AskedBy::Configuration)),
@@ -355,7 +358,7 @@ impl<'p> Plan<'p> {
     }
 
     /// What tells groups apart; `None` where there is one.
-    fn by(&self) -> Option<&'p ShareBy> {
+    pub(super) fn by(&self) -> Option<&'p ShareBy> {
         match (self.shares, self.answer) {
             (Some((shares, _)), _) => Some(&shares.by),
             (None, Some(AnswerMode::Side | AnswerMode::Mix)) => Some(&ShareBy::Kind),
@@ -380,7 +383,7 @@ impl<'p> Plan<'p> {
 }
 
 /// Every endpoint of the host that has addresses, with its group.
-fn counted<'m>(
+pub(super) fn counted<'m>(
     view: &'m View<'m>,
     host: &'m Name,
     chosen: &'m [&'m Arc<Service>],
@@ -401,7 +404,8 @@ fn counted<'m>(
         let endpoints = gather::endpoints(view, service, host).enumerate();
         endpoints.filter_map(move |(place, endpoint)| {
             let mut addresses = SmallVec::from_slice(endpoint.addresses);
-            if let Some(name) = endpoint.name.filter(|_| service.takes_names()) {
+            let name = endpoint.name.filter(|_| service.takes_names());
+            if let Some(name) = name {
                 addresses.extend(gather::added_by(view, host, name).0);
             }
             let attributes: &Attributes = match endpoint.workload {
@@ -442,6 +446,8 @@ fn counted<'m>(
                 state: State::of(&endpoint.judgement),
                 weight: attributes.weight.get().into(),
                 addresses,
+                name,
+                ports: &attributes.ports,
             })
         })
     })

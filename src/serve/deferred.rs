@@ -53,13 +53,13 @@ impl Deferred {
         let Ok(mut query) = wire::parse(message, terms.turn, &mut name) else {
             return out;
         };
-        query.asker = terms.asker;
+        query.asker = &terms.asker;
         let limit_bytes = terms.limit_bytes;
         let passed = deferred
             .answer(&query, message, limit_bytes, &mut out)
             .await;
         let snapshot = self.snapshots.load();
-        let own = answer(&snapshot, &query);
+        let own = answer(snapshot.seen_by(terms.asker), &query);
         let passed = amend(&query, &own, passed, limit_bytes, 0, &mut out);
         wire::set_recursion_available(&mut out);
         let mut opt_bytes = passed.opt_bytes;

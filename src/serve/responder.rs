@@ -199,8 +199,10 @@ impl Replies {
             }
         }
         let mut subnet = None;
-        if !query.client_subnet.is_empty() && !snapshot.settings().trusted_forwarders.is_empty() {
-            subnet = ClientSubnet::read(query.client_subnet);
+        if query.edns.is_some_and(|edns| edns.client_subnet)
+            && !snapshot.settings().trusted_forwarders.is_empty()
+        {
+            subnet = ClientSubnet::of_query(query, message);
             let room = subnet.map_or(0, |subnet| subnet.option_len());
             terms.limit_bytes = terms.limit_bytes.saturating_sub(room);
         }
@@ -221,13 +223,13 @@ impl Replies {
             if let Some(preset) = &self.preset {
                 terms.asker = preset.over(terms.asker);
             }
-            if terms.asker != query.asker {
+            if terms.asker != Asker::DIRECT {
                 query = asking.insert(Query {
-                    asker: terms.asker,
+                    asker: &terms.asker,
                     ..*query
                 });
                 if depends {
-                    answer = crate::answer::answer(snapshot, query);
+                    answer = crate::answer::answer(snapshot.seen_by(terms.asker), query);
                 }
             }
         }

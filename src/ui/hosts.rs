@@ -15,7 +15,8 @@ use crate::{
     catalogue::{Catalogue, HostCounts, HostRow, HostState, InOut},
     control::Exhibit,
     dns::Name,
-    zone::{Found, Snapshot},
+    pipeline::shown::records,
+    zone::Snapshot,
 };
 
 /// What the page can be asked for.
@@ -356,12 +357,8 @@ impl Row {
 
 /// All that a host answers with, ascending.
 fn addresses(snapshot: &Arc<Snapshot>, host: &Name) -> Vec<IpAddr> {
-    match snapshot.find(host.as_wire()) {
-        Found::Name(owner) => owner
-            .records
-            .map_or_else(Vec::new, |records| records.addresses().collect()),
-        Found::NoName { .. } | Found::NotOurs { .. } => Vec::new(),
-    }
+    let records = records(snapshot, host);
+    records.map_or_else(Vec::new, |records| records.addresses().collect())
 }
 
 impl Totals {

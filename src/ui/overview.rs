@@ -266,27 +266,16 @@ fn lamp(asked: &Asked, lamp: &Lamp) -> Markup {
 }
 
 fn page(asked: &Asked, data: &OverviewPage, exhibit: &Exhibit, status: &Status) -> Markup {
-    let Hosts {
-        total,
-        empty,
-        vm,
-        mixed,
-        pod,
-        names,
-        none,
-        partial,
-        changed1h,
-        ..
-    } = data.hosts;
+    let hosts = &data.hosts;
     let states = [
-        ("empty", empty),
-        ("vm", vm),
-        ("mixed", mixed),
-        ("pod", pod),
-        ("names", names),
-        ("none", none),
-        ("partial", partial),
-        ("changed1h", changed1h),
+        ("empty", hosts.empty),
+        ("vm", hosts.vm),
+        ("mixed", hosts.mixed),
+        ("pod", hosts.pod),
+        ("names", hosts.names),
+        ("none", hosts.none),
+        ("partial", hosts.partial),
+        ("changed1h", hosts.changed1h),
     ];
     let problems = [
         ("error", data.problems.errors),
@@ -306,7 +295,7 @@ fn page(asked: &Asked, data: &OverviewPage, exhibit: &Exhibit, status: &Status) 
                 ("Files", html! { (status.files) }),
             ]))
             h2 { "Hosts" }
-            p { a href=(asked.link(&["hosts"], &[])) { (count(total, "host")) } ", by who answers:" }
+            p { a href=(asked.link(&["hosts"], &[])) { (count(hosts.total, "host")) } ", by who answers:" }
             ul.states {
                 @for (state, number) in states {
                     li { a href=(asked.link(&["hosts"], &[("state", state)])) { (number) " " (state) } }

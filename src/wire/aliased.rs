@@ -40,7 +40,14 @@ pub fn write_aliased(
             let addresses = addresses.fit(composed.room_bytes(query, limit_bytes));
             composed.answers(owner, |out| addresses.write(out));
         }
-        Outcome::NameServers { records, .. } => {
+        Outcome::Services(services) => composed.answers(owner, |out| {
+            let (count, _) = services.measure();
+            for record in services.each(query.asker.locality).take(count) {
+                record.write(services.ttl(), out);
+            }
+        }),
+        Outcome::Pointer(pointer) => composed.answers(owner, |out| pointer.write(out)),
+        Outcome::NameServers { records, .. } | Outcome::Encoded { records, .. } => {
             composed.answers(owner, |out| out.extend_from_slice(records));
         }
         Outcome::Soa(soa) => composed.answers(owner, |out| {

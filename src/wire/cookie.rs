@@ -57,5 +57,10 @@ pub fn write_cookie(
 /// Adds `cookie` to the message in `out` that ends with an OPT record of `opt_bytes`; nothing where there is none. Returns how
 /// long the record is.
 pub fn add_cookie(cookie: &Cookie, opt_bytes: usize, out: &mut Vec<u8>) -> usize {
-    add_option(OPTION_COOKIE, &[cookie], opt_bytes, out)
+    let mut option = [0; COOKIE_OPTION_LEN];
+    option[..2].copy_from_slice(&OPTION_COOKIE.to_be_bytes());
+    let length = u16::try_from(COOKIE_LEN).expect("24 bytes");
+    option[2..OPTION_HEADER_LEN].copy_from_slice(&length.to_be_bytes());
+    option[OPTION_HEADER_LEN..].copy_from_slice(cookie);
+    add_option(&option, opt_bytes, out)
 }

@@ -73,9 +73,8 @@ pub fn local_reply(
         class: Class::IN,
         edns: None,
         cookie: &[],
-        client_subnet: &[],
         turn: 0,
-        asker: Asker::DIRECT,
+        asker: &Asker::DIRECT,
     };
     let mut message = Vec::new();
     write_local(

@@ -29,6 +29,7 @@ mod parse;
 mod record;
 mod refusal;
 mod relay;
+mod services;
 mod subnet;
 #[cfg(test)]
 mod tests;

@@ -21,8 +21,6 @@ pub(super) struct Opt<'m> {
     ///
     /// [RFC 7873 §5]: https://www.rfc-editor.org/rfc/rfc7873#section-5
     pub(super) cookie: &'m [u8],
-    /// The data of the last option that tells for whom it is asked.
-    pub(super) client_subnet: &'m [u8],
 }
 
 /// Reads a whole OPT record of the root. Unknown options and flags are passed over.
@@ -39,8 +37,9 @@ pub(super) fn opt(record: &[u8]) -> Option<Opt<'_>> {
         nsid: false,
         padding: false,
         keepalive: false,
+        client_subnet: false,
     };
-    let (mut cookie, mut client_subnet): (&[u8], &[u8]) = (&[], &[]);
+    let mut cookie: &[u8] = &[];
     while !options.is_empty() {
         let (&[code_high, code_low, len_high, len_low], rest) = options.split_first_chunk()?;
         let length = usize::from(u16::from_be_bytes([len_high, len_low]));
@@ -53,16 +52,24 @@ pub(super) fn opt(record: &[u8]) -> Option<Opt<'_>> {
             }
             cookie = data;
         }
-        if code == OPTION_CLIENT_SUBNET {
-            client_subnet = data;
-        }
         edns.nsid |= code == OPTION_NSID;
         edns.padding |= code == OPTION_PADDING;
         edns.keepalive |= code == OPTION_KEEPALIVE;
+        edns.client_subnet |= code == OPTION_CLIENT_SUBNET;
     }
-    Some(Opt {
-        edns,
-        cookie,
-        client_subnet,
-    })
+    Some(Opt { edns, cookie })
+}
+
+/// The data of the first option with this code in a whole OPT record.
+pub(super) fn option(record: &[u8], wanted: u16) -> Option<&[u8]> {
+    let mut options = record.get(OPT_FIXED_LEN..)?;
+    loop {
+        let (&[code_high, code_low, len_high, len_low], rest) = options.split_first_chunk()?;
+        let length = usize::from(u16::from_be_bytes([len_high, len_low]));
+        let (data, behind) = rest.split_at_checked(length)?;
+        if u16::from_be_bytes([code_high, code_low]) == wanted {
+            return Some(data);
+        }
+        options = behind;
+    }
 }

@@ -95,9 +95,9 @@ pub fn parse<'m>(
             }
         }
     };
-    let (edns, cookie, client_subnet) = match opt {
-        Some(opt) => (Some(opt.edns), opt.cookie, opt.client_subnet),
-        None => (None, &[][..], &[][..]),
+    let (edns, cookie) = match opt {
+        Some(Opt { edns, cookie }) => (Some(edns), cookie),
+        None => (None, &[][..]),
     };
     Ok(Query {
         id,
@@ -108,9 +108,8 @@ pub fn parse<'m>(
         question: question.bytes,
         edns,
         cookie,
-        client_subnet,
         turn,
-        asker: Asker::DIRECT,
+        asker: &Asker::DIRECT,
     })
 }
 
@@ -119,7 +118,7 @@ pub fn parse<'m>(
 fn cookie_alone<'m>(header: &[u8; HEADER_LEN], body: &'m [u8]) -> Option<Refusal<'m>> {
     let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     let is_opt_alone = [field(6), field(8), field(10)] == [0, 0, 1] && body.starts_with(OPT_START);
-    let Opt { edns, cookie, .. } = is_opt_alone.then(|| opt(body)).flatten()?;
+    let Opt { edns, cookie } = is_opt_alone.then(|| opt(body)).flatten()?;
     // Whatever another version means by it.
     let is_ours = edns.version == 0 && !cookie.is_empty();
     is_ours.then_some(Refusal::CookieAlone(CookieQuery {

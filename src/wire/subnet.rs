@@ -2,10 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use smallvec::SmallVec;
+
 use super::{
-    OPTION_CLIENT_SUBNET,
+    HEADER_LEN, OPTION_CLIENT_SUBNET,
+    opt::{OPT_START, option},
     write::{OPTION_HEADER_LEN, add_option},
 };
+use crate::answer::Query;
 
 /// Family, source prefix length, scope prefix length.
 const FIXED_LEN: usize = 4;
@@ -42,6 +46,18 @@ impl<'m> ClientSubnet<'m> {
         })
     }
 
+    /// That of a query whose [`Edns`](crate::answer::Edns) says that it has one; `None` where it is not as it has to be.
+    ///
+    /// Queries with one are few, and those whose subnet counts fewer: it is looked for again where it does.
+    pub fn of_query(query: &Query<'_>, message: &'m [u8]) -> Option<Self> {
+        let record = message.get(HEADER_LEN + query.question.len()..)?;
+        let is_opt = record.starts_with(OPT_START);
+        let data = is_opt
+            .then(|| option(record, OPTION_CLIENT_SUBNET))
+            .flatten()?;
+        Self::read(data)
+    }
+
     /// The first address of the subnet.
     pub fn address(&self) -> IpAddr {
         if self.family == 1 {
@@ -76,13 +92,13 @@ pub fn add_client_subnet(
     opt_bytes: usize,
     out: &mut Vec<u8>,
 ) -> usize {
-    let fixed = [0, subnet.family, subnet.source_len, scope_len];
-    add_option(
-        OPTION_CLIENT_SUBNET,
-        &[&fixed, subnet.prefix],
-        opt_bytes,
-        out,
-    )
+    let length = u16::try_from(FIXED_LEN + subnet.prefix.len()).expect("an address is short");
+    let mut option = SmallVec::<[u8; 24]>::new();
+    option.extend(OPTION_CLIENT_SUBNET.to_be_bytes());
+    option.extend(length.to_be_bytes());
+    option.extend([0, subnet.family, subnet.source_len, scope_len]);
+    option.extend_from_slice(subnet.prefix);
+    add_option(&option, opt_bytes, out)
 }
 
 #[cfg(test)]

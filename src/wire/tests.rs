@@ -317,6 +317,7 @@ const EDNS: Option<Edns> = Some(Edns {
     nsid: false,
     padding: false,
     keepalive: false,
+    client_subnet: false,
 });
 
 #[test]

@@ -1,5 +1,6 @@
 use super::{
     AA, DNSSEC_OK, HEADER_LEN, MAX_UDP_BYTES, OPTION_EXTENDED_ERROR, OPTION_NSID, QR, RD, TC,
+    services::{write_pointer, write_services},
 };
 use crate::{
     answer::{Answer, Edns, ExtendedError, Outcome, Query},
@@ -11,7 +12,7 @@ use crate::{
 const MIN_UDP_BYTES: usize = 512;
 
 /// A pointer to the question's name, which stands behind the header.
-const QUESTION_NAME: u16 = 0xc00c;
+pub(super) const QUESTION_NAME: u16 = 0xc00c;
 
 /// The longest text of a TXT record of one string.
 const MAX_TEXT_LEN: usize = 255;
@@ -54,6 +55,15 @@ pub fn write(
     limit_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Written {
+    match &answer.outcome {
+        Outcome::Services(services) => {
+            return write_services(query, answer, services, limit_bytes, out);
+        }
+        Outcome::Pointer(pointer) => {
+            return write_pointer(query, answer, pointer, limit_bytes, out);
+        }
+        _ => {}
+    }
     let start = out.len();
     let mut body = Body::of(query, answer);
     let opt = query
@@ -142,6 +152,10 @@ impl<'s> Body<'s> {
             Outcome::NameServers {
                 records,
                 count: records_count,
+            }
+            | Outcome::Encoded {
+                records,
+                count: records_count,
             } => Self {
                 answers: count(records_count),
                 held: records,
@@ -169,7 +183,10 @@ impl<'s> Body<'s> {
                 held: soa,
                 ..Self::default()
             },
-            Outcome::NotOurs
+            // Written elsewhere.
+            Outcome::Services(_)
+            | Outcome::Pointer(_)
+            | Outcome::NotOurs
             | Outcome::OtherClass
             | Outcome::Transfer
             | Outcome::MetaType
@@ -252,7 +269,7 @@ impl Made {
 }
 
 /// The OPT record of an answer.
-struct Opt<'s> {
+pub(super) struct Opt<'s> {
     dnssec_ok: bool,
     extended_error: Option<ExtendedError>,
     nsid: Option<&'s [u8]>,
@@ -260,7 +277,12 @@ struct Opt<'s> {
 
 impl<'s> Opt<'s> {
     /// Leaves an identifier out that would not even fit a message without records.
-    fn of(edns: Edns, query: &Query<'_>, answer: &Answer<'s>, limit_bytes: usize) -> Self {
+    pub(super) fn of(
+        edns: Edns,
+        query: &Query<'_>,
+        answer: &Answer<'s>,
+        limit_bytes: usize,
+    ) -> Self {
         let mut opt = Self {
             dnssec_ok: edns.dnssec_ok,
             extended_error: answer.outcome.extended_error(),
@@ -277,11 +299,11 @@ impl<'s> Opt<'s> {
             + self.nsid.map_or(0, |nsid| OPTION_HEADER_LEN + nsid.len())
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         OPT_FIXED_LEN + self.options_len()
     }
 
-    fn write(&self, rcode: Rcode, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, rcode: Rcode, out: &mut Vec<u8>) {
         push_opt(out, rcode as u16, self.dnssec_ok, self.options_len());
         if let Some(error) = self.extended_error {
             push_option(out, OPTION_EXTENDED_ERROR, &(error as u16).to_be_bytes());
@@ -292,22 +314,16 @@ impl<'s> Opt<'s> {
     }
 }
 
-/// Appends an option, whose data are these parts, to the message in `out` that ends with an OPT record of `opt_bytes`; nothing where
-/// there is none. Returns how long the record is.
-#[inline] // Of most answers with an option it is the only one, of known length.
-pub(super) fn add_option(code: u16, data: &[&[u8]], opt_bytes: usize, out: &mut Vec<u8>) -> usize {
+/// Appends a whole `option` to the message in `out` that ends with an OPT record of `opt_bytes`; nothing where there is none.
+/// Returns how long the record is.
+#[inline] // Called once an answer with a cookie.
+pub(super) fn add_option(option: &[u8], opt_bytes: usize, out: &mut Vec<u8>) -> usize {
     if opt_bytes < OPT_FIXED_LEN {
         return opt_bytes;
     }
     let length_at = out.len() - opt_bytes + OPT_FIXED_LEN - 2;
-    let length: usize = data.iter().map(|part| part.len()).sum();
-    let length = u16::try_from(length).expect("an option is short");
-    out.extend_from_slice(&code.to_be_bytes());
-    out.extend_from_slice(&length.to_be_bytes());
-    for part in data {
-        out.extend_from_slice(part);
-    }
-    let opt_bytes = opt_bytes + OPTION_HEADER_LEN + usize::from(length);
+    out.extend_from_slice(option);
+    let opt_bytes = opt_bytes + option.len();
     let options_len = u16::try_from(opt_bytes - OPT_FIXED_LEN).expect("options fit the message");
     out[length_at..length_at + 2].copy_from_slice(&options_len.to_be_bytes());
     opt_bytes

@@ -1,8 +1,15 @@
-use super::{Draws, HostRecords, Settings};
+use std::sync::Arc;
+
+use super::{
+    Draws, HostRecords, Settings,
+    services::{Services, Targets},
+    texts::Texts,
+};
 use crate::{
     authority::Standing,
     diagnostic::{Diagnostic, Severity, code},
     dns::Name,
+    manifest::{ServicePort, TrafficNotes},
     mesh::Service,
     select::Gathering,
 };
@@ -41,12 +48,80 @@ pub fn compile(gathering: &Gathering, settings: &Settings) -> Compiled {
         Standing::Absent | Standing::Answers => {
             let records = HostRecords::encode(&gathering.addresses, settings.ttl);
             let draws = gathering.split.as_deref().map(Draws::of);
-            Compiled::Records(match draws {
+            let targets = gathering.targets.as_deref();
+            let targets = targets.and_then(|targets| Targets::pack(targets, &records));
+            let records = match draws {
                 Some(draws) => records.drawn_by(draws),
                 None => records,
-            })
+            };
+            Compiled::Records(records.with_services(Services {
+                targets: targets.map(Arc::new),
+                ..Services::default()
+            }))
         }
     }
+}
+
+/// What `host` answers, where its endpoints come to `compiled` and `chosen` are the ServiceEntries that answer for it, the
+/// oldest first: the ports and texts that those have, too.
+pub fn compile_host(
+    host: &Name,
+    chosen: &[&Arc<Service>],
+    compiled: &Compiled,
+    settings: &Settings,
+) -> Compiled {
+    let records = match compiled {
+        Compiled::Records(records) if !host.is_wildcard() => records,
+        // A name is made below a host, and all names below a wildcard are its own.
+        Compiled::Records(records) => {
+            return Compiled::Records(records.clone().with_services(Services::default()));
+        }
+        Compiled::Left => return Compiled::Left,
+    };
+    let mut services = Services {
+        ports: ports_of(chosen),
+        ..records.services().clone()
+    };
+    let notes = chosen
+        .iter()
+        .filter_map(|service| service.traffic.as_deref());
+    let texts = texts_of(host, &notes, records, &services, settings);
+    services.texts = texts.map(Arc::new);
+    Compiled::Records(records.clone().with_services(services))
+}
+
+fn texts_of<'n>(
+    host: &Name,
+    notes: &(impl Iterator<Item = &'n TrafficNotes> + Clone),
+    records: &HostRecords,
+    services: &Services,
+    settings: &Settings,
+) -> Option<Texts> {
+    let asks = |notes: &TrafficNotes| {
+        !notes.texts.is_empty() || !notes.https.is_empty() || notes.grpc_config.is_some()
+    };
+    let mut all = notes.clone();
+    let is_asked = all.any(asks);
+    is_asked.then(|| Texts::of(host, notes, records, services, settings.ttl))?
+}
+
+/// The ports of all ServiceEntries that answer for a host: of those with one name the oldest one's.
+fn ports_of(chosen: &[&Arc<Service>]) -> Option<Arc<[ServicePort]>> {
+    let mut all = chosen.iter().map(|service| &service.ports);
+    let mut ports = all.next()?.clone();
+    for others in all {
+        let is_new = |other: &&ServicePort| {
+            let is_same = |port: &ServicePort| {
+                port.transport == other.transport && port.name.eq_ignore_ascii_case(&other.name)
+            };
+            !ports.iter().any(is_same)
+        };
+        let new: Vec<&ServicePort> = others.iter().filter(is_new).collect();
+        if !new.is_empty() {
+            ports = ports.iter().chain(new).cloned().collect();
+        }
+    }
+    (!ports.is_empty()).then_some(ports)
 }
 
 /// A warning where `host`, for which `service` answers, has more addresses than one message holds.

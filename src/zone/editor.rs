@@ -13,7 +13,10 @@ use std::{net::IpAddr, sync::Arc};
 
 use foldhash::{HashMap, HashSet};
 
-use super::{Below, Compiled, Here, HostRecords, Node, Settings, Snapshot, ViewId};
+use super::{
+    Below, Compiled, Here, HostRecords, Node, Seniority, Settings, Snapshot, ViewId,
+    pointers::Claims,
+};
 use crate::{
     authority::{Authority, Standing},
     dns::{Name, Serial},
@@ -35,6 +38,8 @@ pub struct Editor {
     residents: Option<Residents>,
     /// Whether these are others than the newest snapshot's.
     have_residents_changed: bool,
+    /// Whose names addresses have.
+    claims: Claims,
     /// Whether nothing was applied yet: then even an empty mesh makes a snapshot, with the declared zones.
     is_new: bool,
 }
@@ -63,12 +68,13 @@ impl Editor {
         Self {
             authority: settings.authority(),
             moved: Vec::new(),
-            latest: Arc::new(Snapshot::not_ready(settings)),
             knows_all: true,
             forwarders: Arc::default(),
+            claims: Claims::new(&settings),
             residents: None,
             have_residents_changed: false,
             is_new: true,
+            latest: Arc::new(Snapshot::not_ready(settings)),
         }
     }
 
@@ -113,6 +119,25 @@ impl Editor {
     pub fn set_residents(&mut self, residents: Option<Residents>) {
         self.residents = residents;
         self.have_residents_changed = true;
+    }
+
+    /// Whether the names of addresses are in a declared zone, so that [`Editor::set_claim`] is of use.
+    pub fn takes_claims(&self) -> bool {
+        self.claims.are_taken()
+    }
+
+    /// Notes that the addresses which `host` answers with are its, where nobody has them who is its senior.
+    pub fn set_claim(
+        &mut self,
+        host: &Name,
+        seniority: Option<Seniority>,
+        compiled: Option<&Compiled>,
+    ) {
+        let records = match compiled {
+            Some(Compiled::Records(records)) => Some(records),
+            Some(Compiled::Left) | None => None,
+        };
+        self.claims.set(host, seniority.zip(records));
     }
 
     /// Gives the newest snapshot what those are answered from who see something else than all, ascending, each once. It is a new one
@@ -223,7 +248,12 @@ impl Editor {
     ) -> Change {
         let node = |name: &Name, held: Option<&Node>| self.node(name, held, fresh);
         let edit = self.latest.edit(dirty, node);
-        let names_changed = edit.names_changed;
+        let mut names_changed = edit.names_changed;
+        let known = self.latest.pointers.as_ref();
+        let pointers = self.claims.renew(known);
+        if let Some((_, changed)) = &pointers {
+            names_changed += changed;
+        }
         let is_else = self.knows_all != self.latest.knows_all()
             || self.forwarders != self.latest.forwarders
             || self.have_residents_changed;
@@ -232,6 +262,9 @@ impl Editor {
             next.knows_all = self.knows_all;
             next.forwarders = self.forwarders.clone();
             next.residents = self.residents.clone();
+            if let Some((pointers, _)) = pointers {
+                next.pointers = pointers;
+            }
             self.have_residents_changed = false;
             next.stamp(self.latest.generation() + 1, serial);
             self.latest = Arc::new(next);

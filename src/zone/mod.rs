@@ -7,20 +7,34 @@
 //! Never reads a file, a clock or a random number: equal inputs give equal snapshots.
 
 mod compile;
+mod dashed;
 mod draws;
 mod editor;
+mod made;
 mod node;
 mod octets;
+mod pointers;
 mod records;
+mod remarks;
+mod reverse;
+mod service_records;
+mod services;
 mod shard;
 mod snapshot;
+mod texts;
 mod views;
 
 pub use crate::authority::Authority;
-pub use compile::{Compiled, compile, oversize};
+pub use compile::{Compiled, compile, compile_host, oversize};
+pub use dashed::DashedLabel;
 pub use draws::{Asker, AskerPreset, Draws, Role};
 pub use editor::{Change, Editor};
+pub use made::{Made, MadeRecords};
 pub use node::{Below, Here, Node};
+pub use pointers::{PointerRecord, Seniority};
 pub use records::{AddressRecords, HostRecords, RRset, RRsets};
+pub use remarks::remarks;
+pub use service_records::{ServiceRecord, ServiceRecords};
+pub use services::{EndpointAt, Services};
 pub use snapshot::{Found, Identity, Owner, Settings, Snapshot};
 pub use views::ViewId;

@@ -7,22 +7,23 @@ use std::{
 use super::{
     draws::{Asker, Drawing, Draws},
     octets::{V4_LEN, V6_LEN, octets_of},
+    services::Services,
 };
 use crate::{
     dns::{Class, RecordType, Ttl},
-    manifest::MaxAddresses,
+    manifest::{MaxAddresses, ServicePort},
 };
 
 /// The wire form of a name that is the question's: a pointer to offset 12 ([RFC 1035 §4.1.4]).
 ///
 /// [RFC 1035 §4.1.4]: https://www.rfc-editor.org/rfc/rfc1035#section-4.1.4
-const QUESTION_NAME: [u8; 2] = [0xc0, 0x0c];
+pub(super) const QUESTION_NAME: [u8; 2] = [0xc0, 0x0c];
 
 /// Owner pointer, type, class, TTL, RDATA length.
-const FIXED_LEN: usize = 12;
+pub(super) const FIXED_LEN: usize = 12;
 
 /// How many bytes of answer records a message of 64 KiB holds beside the longest question and a generous OPT record.
-const MAX_ANSWER_BYTES: usize = 65_535 - 12 - 259 - 512;
+pub(super) const MAX_ANSWER_BYTES: usize = 65_535 - 12 - 259 - 512;
 
 /// The addresses that one host answers with, and their TTL.
 ///
@@ -36,6 +37,8 @@ pub struct HostRecords {
     octets: Arc<[u8]>,
     /// How answers are drawn from them, where that is not all of them alike.
     draws: Option<Arc<Draws>>,
+    /// What else the host answers.
+    services: Services,
 }
 
 impl HostRecords {
@@ -69,7 +72,29 @@ impl HostRecords {
             v4_bytes,
             octets,
             draws,
+            services: Services::default(),
         }
+    }
+
+    /// The same addresses, as those of a service with `ports`.
+    #[must_use]
+    pub fn at_ports(self, ports: Arc<[ServicePort]>) -> Self {
+        let services = Services {
+            ports: Some(ports).filter(|ports| !ports.is_empty()),
+            ..self.services.clone()
+        };
+        self.with_services(services)
+    }
+
+    /// The same addresses, and what else the host answers.
+    #[must_use]
+    pub(super) fn with_services(self, services: Services) -> Self {
+        Self { services, ..self }
+    }
+
+    /// What the host answers besides addresses.
+    pub(super) fn services(&self) -> &Services {
+        &self.services
     }
 
     /// The address records, borrowed.
@@ -227,7 +252,7 @@ impl std::fmt::Debug for RRsets<'_> {
 }
 
 impl<'s> Octets<'s> {
-    fn as_slice(self) -> &'s [u8] {
+    pub(super) fn as_slice(self) -> &'s [u8] {
         match self {
             Self::Inline(octets) => octets,
             Self::Shared(octets) | Self::Drawn(octets, _) => octets,
@@ -289,6 +314,15 @@ impl<'s> RRset<'s> {
             count: kept,
             may_be_fewer: max_addresses == MaxAddresses::Fitting,
             depends_on_asker: false,
+        }
+    }
+
+    /// The one with this number.
+    pub(super) fn only(self, number: usize) -> Self {
+        let length = self.address_len();
+        Self {
+            octets: &self.octets[number * length..][..length],
+            ..self
         }
     }
 

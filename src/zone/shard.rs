@@ -5,13 +5,14 @@
 //! ```text
 //! count: u16   slot: u32 × count (8 bits of the name's hash, 24 bits where it stands)   name × count
 //!
-//! name:     length, apex_at, kinds: u8 each   wire form   here   below
+//! name:     length, apex_at, kinds: u8 each   wire form   here   below   services
 //! here, below, by their kind: nothing
 //!                             CopyOf   where in the wire form the source begins: u8; 255 for what others answer,
 //!                                      254 for the same above hosts of the mesh
 //!                             inline   TTL: u32   bytes of IPv4: u8   bytes: u8   addresses
 //!                             shared   TTL: u32   bytes of IPv4: u32   index into `shared`: u32
 //!                             drawn    the same; how answers are drawn stands behind it in `shared`
+//! services: where a host answers more than addresses, an index into `shared`: u32
 //! ```
 //!
 //! Numbers are little-endian, except for the TTL, which is as in a message. A block is never changed: a shard that differs in a name is packed anew.
@@ -22,6 +23,7 @@ use super::{
     draws::Draws,
     node::{Below, Here, Node},
     records::{Octets, RRsets},
+    services::Services,
 };
 use crate::dns::{Name, Ttl};
 
@@ -32,14 +34,17 @@ const COUNT_LEN: usize = 2;
 const SLOT_LEN: usize = 4;
 const TAG_SHIFT: u32 = 24;
 
-/// What stands behind a name's wire form, four bits for what is here and four for what is below.
+/// What stands behind a name's wire form, three bits for what is here and three for what is below.
 const NOTHING: u8 = 0;
 const COPY: u8 = 1;
 const INLINE: u8 = 2;
 const SHARED: u8 = 3;
 const DRAWN: u8 = 4;
-const KIND_BITS: u32 = 4;
+const KIND_BITS: u32 = 3;
 const KIND_MASK: u8 = (1 << KIND_BITS) - 1;
+
+/// Set beside the kinds where a host answers more than addresses.
+const HAS_SERVICES: u8 = 1 << 7;
 
 /// In the place of where a copy's source begins, which is never that far behind: what others answer, and the same where
 /// there are hosts of the mesh below.
@@ -58,6 +63,7 @@ pub(super) struct Shard {
 enum Shared {
     Octets(Arc<[u8]>),
     Draws(Arc<Draws>),
+    Services(Services),
 }
 
 /// A name of a shard, borrowed.
@@ -118,11 +124,18 @@ impl Shard {
         };
         let mut packing = Packing::default();
         for (tag, entry) in self.tagged().filter(|(_, entry)| is_kept(entry)) {
-            packing.add(tag, entry.name, entry.apex_at, entry.parts());
+            packing.add(
+                tag,
+                entry.name,
+                entry.apex_at,
+                entry.parts(),
+                entry.services(),
+            );
         }
         for (tag, _, node) in changes {
             if let Some(node) = node {
-                packing.add(*tag, node.name.as_wire(), node.apex_at, parts_of(node));
+                let name = node.name.as_wire();
+                packing.add(*tag, name, node.apex_at, parts_of(node), services_of(node));
             }
         }
         packing.finish()
@@ -179,6 +192,27 @@ impl<'s> Entry<'s> {
         self.parts()[1]
     }
 
+    /// Whether the name is a host that answers.
+    #[inline]
+    pub(super) fn is_host(&self) -> bool {
+        self.kinds & KIND_MASK >= INLINE
+    }
+
+    /// What the host answers besides addresses.
+    pub(super) fn services(&self) -> Option<&'s Services> {
+        if self.kinds & HAS_SERVICES == 0 {
+            return None;
+        }
+        let (_, rest) = self.held(self.kinds & KIND_MASK, self.rest);
+        let (_, rest) = self.held(self.kinds >> KIND_BITS & KIND_MASK, rest);
+        let index = rest.first_chunk().copied().map(u32::from_le_bytes);
+        let shared = self.shard.shared.as_deref().unwrap_or_default();
+        match index.and_then(|index| shared.get(index as usize)) {
+            Some(Shared::Services(services)) => Some(services),
+            _ => unreachable!("an index leads to services"),
+        }
+    }
+
     /// The same as a value of its own.
     pub(super) fn to_node(self) -> Node {
         let [here, below] = self.parts();
@@ -189,7 +223,10 @@ impl<'s> Entry<'s> {
                 Held::Nothing => Here::Empty,
                 Held::CopyOf(source) => Here::CopyOf(Name::from_lowercase_wire(source)),
                 Held::Others { has_hosts_below } => Here::Others { has_hosts_below },
-                Held::Records(records) => Here::Records(records.to_records()),
+                Held::Records(records) => {
+                    let services = self.services().cloned().unwrap_or_default();
+                    Here::Records(records.to_records().with_services(services))
+                }
             },
             below: match below {
                 Held::Nothing => None,
@@ -203,7 +240,7 @@ impl<'s> Entry<'s> {
     /// What is here, and what is below.
     fn parts(&self) -> [Held<'s>; 2] {
         let (here, rest) = self.held(self.kinds & KIND_MASK, self.rest);
-        let (below, _) = self.held(self.kinds >> KIND_BITS, rest);
+        let (below, _) = self.held(self.kinds >> KIND_BITS & KIND_MASK, rest);
         [here, below]
     }
 
@@ -271,6 +308,14 @@ fn parts_of(node: &Node) -> [Held<'_>; 2] {
     [here, below]
 }
 
+/// What the host at a node answers besides addresses.
+fn services_of(node: &Node) -> Option<&Services> {
+    match &node.here {
+        Here::Records(records) => Some(records.services()).filter(|held| !held.is_nothing()),
+        Here::CopyOf(_) | Here::Empty | Here::Others { .. } => None,
+    }
+}
+
 /// A shard that is being packed.
 #[derive(Default)]
 struct Packing {
@@ -281,7 +326,14 @@ struct Packing {
 }
 
 impl Packing {
-    fn add(&mut self, tag: u8, name: &[u8], apex_at: u8, parts: [Held<'_>; 2]) {
+    fn add(
+        &mut self,
+        tag: u8,
+        name: &[u8],
+        apex_at: u8,
+        parts: [Held<'_>; 2],
+        services: Option<&Services>,
+    ) {
         let start = self.names.len();
         self.slots.push((tag, start));
         let length = u8::try_from(name.len()).expect("a name has at most 255 bytes");
@@ -289,6 +341,21 @@ impl Packing {
         self.names.extend(name);
         let [here, below] = parts.map(|part| self.add_part(name, part));
         self.names[start + 2] = here | below << KIND_BITS;
+        if let Some(services) = services {
+            let index = self.place_of(services);
+            self.names.extend(number(index));
+            self.names[start + 2] |= HAS_SERVICES;
+        }
+    }
+
+    /// Where services stand in `shared`: once, however many hosts have the same.
+    fn place_of(&mut self, services: &Services) -> usize {
+        let is_it =
+            |held: &Shared| matches!(held, Shared::Services(held) if held.is_same(services));
+        self.shared.iter().position(is_it).unwrap_or_else(|| {
+            self.shared.push(Shared::Services(services.clone()));
+            self.shared.len() - 1
+        })
     }
 
     /// Appends a part and returns its kind.

@@ -7,7 +7,9 @@ use smallvec::SmallVec;
 
 use super::{
     draws::{Asker, Role},
+    made::{Made, made_below, may_be_made},
     node::Node,
+    pointers::Pointers,
     records::{RRsets, push_behind_owner, push_record},
     shard::{self, Entry, Held, Shard},
     views::{ViewId, Views, view_in},
@@ -67,6 +69,8 @@ pub struct Settings {
     pub trusted_forwarders: Vec<IpNet>,
     /// What holds of clients by their networks.
     pub clients: Arc<ClientNetworks>,
+    /// Whether addresses lead to the names of endpoints, in declared zones.
+    pub has_pointers: bool,
     /// The TTL of address and NS records.
     pub ttl: Ttl,
     /// The TTL and the MINIMUM of the SOA: how long "no such name" and "no such data" are kept (RFC 2308).
@@ -96,6 +100,7 @@ impl Default for Settings {
             finds_forwarders: true,
             trusted_forwarders: Vec::new(),
             clients: Arc::default(),
+            has_pointers: true,
             ttl: Ttl::FIVE_SECONDS,
             negative_ttl: Ttl::FIVE_SECONDS,
             identity: Identity::default(),
@@ -122,6 +127,8 @@ pub struct Snapshot {
     pub(super) forwarders: Arc<[IpAddr]>,
     /// Who has which address, where that matters to an answer.
     pub(super) residents: Option<Residents>,
+    /// Whose names addresses have, where there are any.
+    pub(super) pointers: Option<Pointers>,
     /// What those are answered from who see something else; none where all see the same.
     pub(super) views: Option<Views>,
     pages: Box<[Page; PAGES]>,
@@ -139,6 +146,15 @@ pub(super) struct Edit {
 pub enum Found<'s> {
     /// The name exists, by itself or through a wildcard.
     Name(Owner<'s>),
+    /// The name exists below a host, and is made from it.
+    Made {
+        /// Where in the asked name the zone's apex begins.
+        apex_at: usize,
+        /// Where in it the host begins.
+        host_at: usize,
+        /// What it is.
+        made: Made,
+    },
     /// The name is in one of our zones and doesn't exist.
     NoName {
         /// Where in the asked name the zone's apex begins.
@@ -175,6 +191,7 @@ impl Snapshot {
             max_addresses: settings.max_addresses,
             forwarders: Arc::default(),
             residents: None,
+            pointers: None,
             views: None,
             pages: Box::new(array::from_fn(|_| Page::default())),
             settings,
@@ -221,7 +238,16 @@ impl Snapshot {
     /// [RFC 1034 §4.3.2]: https://www.rfc-editor.org/rfc/rfc1034#section-4.3.2
     pub fn find(&self, name: &[u8]) -> Found<'_> {
         match self.entry(name) {
-            Some(entry) => self.found(entry.here(), entry.apex_at.into()),
+            Some(entry) => match entry.here() {
+                // An apex stays what it is.
+                here @ (Held::Nothing | Held::CopyOf(_))
+                    if may_be_made(name) && entry.apex_at > 0 =>
+                {
+                    self.find_made(name)
+                        .unwrap_or_else(|| self.found(here, entry.apex_at.into()))
+                }
+                here => self.found(here, entry.apex_at.into()),
+            },
             None => self.find_above(name),
         }
     }
@@ -235,7 +261,16 @@ impl Snapshot {
                 continue;
             };
             let apex_at = at + usize::from(entry.apex_at);
+            if entry.is_host()
+                && may_be_made(name)
+                && let Some(made) = made_below(&entry, name, at)
+            {
+                return made;
+            }
             return match entry.below() {
+                Held::Nothing if self.pointers.is_some() => self
+                    .find_pointer(name, apex_at)
+                    .unwrap_or(Found::NoName { apex_at }),
                 Held::Nothing => Found::NoName { apex_at },
                 below => self.found(below, apex_at),
             };
@@ -326,10 +361,21 @@ impl Snapshot {
             Found::NotOurs { .. } => return Verdict::Others,
             Found::Name(Owner { records, apex_at }) => {
                 let zone = self.zone_at(&name[*apex_at..]);
-                if records.is_some() {
+                let has_text = || self.records_of_host(name, record_type).is_some();
+                if records.is_some() && record_type == RecordType::TXT && has_text() {
+                    Place::Records(zone)
+                } else if records.is_some() {
                     Place::Host(zone)
                 } else {
                     Place::Zone(zone)
+                }
+            }
+            Found::Made { apex_at, made, .. } => {
+                let zone = self.zone_at(&name[*apex_at..]);
+                match made {
+                    Made::Endpoint(_) => Place::Host(zone),
+                    made if made.has(record_type) => Place::Records(zone),
+                    _ => Place::Zone(zone),
                 }
             }
             Found::NoName { apex_at } => Place::Zone(self.zone_at(&name[*apex_at..])),
@@ -403,7 +449,7 @@ impl Snapshot {
         reason = "most lookups end here, and what is given back would go through memory"
     )]
     #[inline(always)]
-    fn entry(&self, name: &[u8]) -> Option<Entry<'_>> {
+    pub(super) fn entry(&self, name: &[u8]) -> Option<Entry<'_>> {
         let (shard, tag) = slot_of(self.hasher.hash_one(name));
         self.shard(shard).find(tag, name)
     }
@@ -496,6 +542,7 @@ impl PartialEq for Snapshot {
             && self.knows_all == other.knows_all
             && self.forwarders == other.forwarders
             && self.residents == other.residents
+            && self.pointers == other.pointers
             && self.views == other.views
             && count(self) == count(other)
             && self

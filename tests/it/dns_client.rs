@@ -98,6 +98,7 @@ fn type_number(text: &str) -> u16 {
         "NS" => 2,
         "CNAME" => 5,
         "SOA" => 6,
+        "PTR" => 12,
         "TXT" => 16,
         "AAAA" => 28,
         "SRV" => 33,

@@ -14,6 +14,7 @@ mod overlap;
 #[path = "../program/mod.rs"]
 mod program;
 mod properties;
+mod records_of_services;
 mod scale;
 #[path = "../secure/mod.rs"]
 mod secure;

@@ -11,7 +11,9 @@ use std::{
 
 use meshdns::{
     answer::{Outcome, Query, answer},
+    diagnostic::Kind,
     dns::{Name, RecordType},
+    explain::explain,
     manifest,
     mesh::{FileChange, Locality, Reading},
     pipeline::{Pipeline, Policy},
@@ -102,7 +104,7 @@ fn asked(pipeline: &Pipeline, client: &str) -> BTreeMap<String, u32> {
     for step in 0..TURNS {
         let query = Query {
             turn: step * (u32::MAX / TURNS) + u32::MAX / TURNS / 2,
-            asker: pipeline.snapshot().asker(client),
+            asker: &pipeline.snapshot().asker(client),
             ..Query::of(&name, RecordType::A)
         };
         let answered = answer(pipeline.snapshot(), &query);
@@ -275,4 +277,62 @@ fn without_a_host_that_asks_for_it_nobody_notes_who_has_which_address() {
     check(&pipeline, "10.0.3.1", &[("10.0.3.1", 100)]);
     apply(&mut pipeline, &zones);
     assert!(pipeline.mesh().residents().is_none());
+}
+
+#[test]
+fn a_pod_without_labels_is_where_its_node_is_as_long_as_there_is_one() {
+    let on_node = |address: &str, labels: &str| {
+        pod(address, labels).replace("status: {", "spec: {nodeName: node-1}\nstatus: {")
+    };
+    let node = |zone: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Node\nmetadata:\n  name: node-1\n  labels: {{topology.kubernetes.io/region: eu, topology.kubernetes.io/zone: {zone}}}\n\
+             spec: {{podCIDR: 10.244.0.0/24}}\nstatus: {{conditions: [{{type: Ready, status: \"True\"}}]}}\n"
+        )
+    };
+    let pods = service(NEAR)
+        + &on_node("10.244.0.1", "")
+        + &on_node("10.244.0.2", ", istio-locality: us.us-1")
+        + &pod("10.244.0.3", "");
+    let all = "10.244.0.1 10.244.0.2 10.244.0.3";
+    let mut pipeline = load(policy(TrafficPolicy::default()), &pods);
+    check(&pipeline, OF_EU_1, &[(all, 100)]);
+    apply(&mut pipeline, &format!("{pods}{}", node("eu-1")));
+    check(&pipeline, OF_EU_1, &[("10.244.0.1", 100)]);
+    // As a client, too.
+    check(&pipeline, "10.244.0.1", &[("10.244.0.1", 100)]);
+    check(&pipeline, "10.244.0.2", &[("10.244.0.2", 100)]);
+    assert_eq!(pipeline.mesh().object_counts()[&Kind::Node], 1);
+    apply(&mut pipeline, &format!("{pods}{}", node("eu-2")));
+    check(&pipeline, "10.244.0.1", &[("10.244.0.1", 100)]);
+    check(&pipeline, OF_EU_1, &[("10.244.0.1", 100)]); // of its region
+    apply(&mut pipeline, &pods);
+    check(&pipeline, OF_EU_1, &[(all, 100)]);
+    check(&pipeline, "10.244.0.1", &[(all, 100)]);
+}
+
+#[test]
+fn srv_has_the_clients_zone_as_its_first_priority_and_its_region_as_the_next() {
+    let pipeline = load(policy(TrafficPolicy::default()), &three_zones(true));
+    let name = format!("_http._tcp.{HOST}").parse().expect("a name");
+    let asked = |client: &str| {
+        let client = client.parse().expect("an address");
+        let told = explain(&pipeline, &name, RecordType::SRV, Some(client));
+        let mut answers: Vec<String> = told.answer.into_iter().map(|it| it.data).collect();
+        answers.sort();
+        answers
+    };
+    let target = |priority: u16, label: &str| format!("{priority} 65280 80 {label}.{HOST}.");
+    assert_eq!(
+        asked(OF_EU_1),
+        [
+            target(0, "10-0-1-1"),
+            target(0, "10-0-1-2"),
+            target(1, "10-0-2-1"),
+            target(2, "10-0-3-1"),
+        ]
+    );
+    let all = ["10-0-1-1", "10-0-1-2", "10-0-2-1", "10-0-3-1"].map(|label| target(0, label));
+    assert_eq!(asked("192.0.2.1"), all);
+    assert_eq!(asked("10.1.9.9"), all, "a forwarder asks for others");
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod clusters;
 mod health;
+mod made;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -84,14 +85,25 @@ fn declared_zones() -> impl Strategy<Value = Arc<Settings>> {
 fn partial_and_forwarded() -> impl Strategy<Value = Arc<Settings>> {
     let partial = prop::sample::select(vec![vec![], vec!["test"], vec!["other"]]);
     let forwarded = prop::sample::select(vec![vec![], vec!["."], vec!["ext", "b.a.test"]]);
-    (declared_zones(), partial, forwarded).prop_map(|(declared, partial, forwarded)| {
+    let of_addresses = prop::sample::select(vec![
+        vec![],
+        vec!["10.in-addr.arpa"],
+        vec!["ip6.arpa", "0.0.10.in-addr.arpa"],
+    ]);
+    let declared = (declared_zones(), of_addresses);
+    (declared, partial, forwarded).prop_map(|((declared, of_addresses), partial, forwarded)| {
         let settings = settings(&[], &forwarded);
         let partial = partial.into_iter().map(name);
         Arc::new(Settings {
             partial_zones: partial
                 .filter(|zone| declared.zones.contains(zone))
                 .collect(),
-            zones: declared.zones.clone(),
+            zones: declared
+                .zones
+                .iter()
+                .cloned()
+                .chain(of_addresses.into_iter().map(name))
+                .collect(),
             ..Settings::clone(&settings)
         })
     })
@@ -388,6 +400,9 @@ fn check_against_istio(
                     name
                 );
             }
+            (None, Found::Made { .. }) => {
+                prop_assert!(false, "{name} is made, and nothing was said to make it of");
+            }
             (None, Found::NoName { .. }) => {
                 let has_below = exists_below(&name);
                 prop_assert!(
@@ -422,6 +437,11 @@ fn check_authority(pipeline: &Pipeline) -> Result<(), TestCaseError> {
     for name in names_to_ask().into_iter().chain(NAMES.map(name)) {
         let (place, host) = authority.place(&name);
         for record_type in [1, 28, 65, 5, 16, 6, 255].map(RecordType) {
+            let said = snapshot.records_of_host(name.as_wire(), record_type);
+            let place = match place {
+                Place::Host(zone) if said.is_some() => Place::Records(zone),
+                place => place,
+            };
             let verdict = place.verdict(record_type, authority.forwards(&name));
             let answer = answer(snapshot, &Query::of(&name, record_type));
             let context = || format!("{name} {record_type}: {place:?}, {verdict:?}, {answer:?}");
@@ -451,7 +471,7 @@ fn check_authority(pipeline: &Pipeline) -> Result<(), TestCaseError> {
         );
         let records = match snapshot.find(name.as_wire()) {
             Found::Name(owner) => owner.records,
-            Found::NoName { .. } | Found::NotOurs { .. } => None,
+            Found::Made { .. } | Found::NoName { .. } | Found::NotOurs { .. } => None,
         };
         let is_host = matches!(place, Place::Host(_));
         prop_assert_eq!(
@@ -496,6 +516,7 @@ proptest! {
                 prop_assert!(wanted.insert(name.clone()), "{} was not wanted", name);
             }
             check_authority(&incremental)?;
+            made::check(&incremental)?;
         }
         let mut rebuilt = Pipeline::new(policy);
         rebuilt.take_in_names(all_told);

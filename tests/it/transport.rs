@@ -172,6 +172,7 @@ fn serve_encrypted(
             listen: vec![Listener { transport, address }],
             certificates,
         }),
+        presets: meshdns::serve::Presets::new(),
     };
     let sockets = Sockets::bind(&settings).expect("a free port");
     let address = sockets.encrypted()[0].address;

@@ -93,11 +93,12 @@ fn load(policy: Policy, text: &str) -> Pipeline {
 fn asked(pipeline: &Pipeline, client: &str, name: &str) -> Result<Vec<IpAddr>, Rcode> {
     let name: Name = name.parse().expect("a name");
     let snapshot = pipeline.snapshot();
+    let asker = snapshot.asker(client.parse().expect("an address"));
     let query = Query {
-        asker: snapshot.asker(client.parse().expect("an address")),
+        asker: &asker,
         ..Query::of(&name, RecordType::A)
     };
-    let answered = answer(snapshot, &query);
+    let answered = answer(snapshot.seen_by(asker), &query);
     let Outcome::Addresses(addresses) = answered.outcome else {
         return Err(answered.outcome.rcode());
     };
@@ -109,6 +110,21 @@ fn asked(pipeline: &Pipeline, client: &str, name: &str) -> Result<Vec<IpAddr>, R
         IpAddr::from(octets)
     });
     Ok(octets.collect())
+}
+
+/// The data of the records that a client gets, and the response code.
+fn told(
+    pipeline: &Pipeline,
+    client: &str,
+    name: &str,
+    record_type: RecordType,
+) -> (Rcode, Vec<String>) {
+    let name: Name = name.parse().expect("a name");
+    let client = client.parse().expect("an address");
+    let told = explain::explain(pipeline, &name, record_type, Some(client));
+    let mut data: Vec<String> = told.answer.into_iter().map(|record| record.data).collect();
+    data.sort_unstable();
+    (told.rcode, data)
 }
 
 #[track_caller]
@@ -339,7 +355,7 @@ fn filtered(services: &[Drawn], namespace: Option<&str>) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// In whatever order objects come and go.
     #[test]
@@ -347,7 +363,8 @@ proptest! {
         services in proptest::collection::vec(drawn(), 1..7),
         changes in proptest::collection::vec((0..7_usize, proptest::bool::ANY), 0..8),
     ) {
-        let mut pipeline = load(policy(&["internal.com"]), &clients());
+        let zones = ["internal.com", "10.in-addr.arpa"];
+        let mut pipeline = load(policy(&zones), &clients());
         let mut held: Vec<bool> = vec![true; services.len()];
         for (index, service) in services.iter().enumerate() {
             apply(&mut pipeline, &format!("{index}.yaml"), &service.text(index, service.export));
@@ -359,13 +376,22 @@ proptest! {
             apply(&mut pipeline, &format!("{index}.yaml"), &text);
         }
         let held: Vec<Drawn> = services.iter().zip(&held).filter(|(_, held)| **held).map(|(service, _)| service.clone()).collect();
-        let plain = Policy { enforces_export: false, ..policy(&["internal.com"]) };
+        let plain = Policy { enforces_export: false, ..policy(&zones) };
         for (client, namespace) in [(IN_SHOP, Some("shop")), (IN_BILLING, Some("billing")), ("192.0.2.1", None)] {
             let alone = load(plain.clone(), &filtered(&held, namespace));
             for name in ASKED {
                 let of_view = asked(&pipeline, client, name).map(BTreeSet::from_iter);
                 let of_filtered = asked(&alone, client, name).map(BTreeSet::from_iter);
                 prop_assert_eq!(&of_view, &of_filtered, "{} asks {}", client, name);
+            }
+            // Names that are made from hosts, and those of addresses.
+            let services = HOSTS.iter().map(|host| (format!("_http._tcp.{host}"), RecordType::SRV));
+            let octets = held.iter().filter_map(|service| service.endpoint.strip_prefix("10.7.0."));
+            let reverse = octets.map(|octet| (format!("{octet}.0.7.10.in-addr.arpa"), RecordType::PTR));
+            for (name, record_type) in services.filter(|(name, _)| !name.contains('*')).chain(reverse) {
+                let of_view = told(&pipeline, client, &name, record_type);
+                let of_filtered = told(&alone, client, &name, record_type);
+                prop_assert_eq!(&of_view, &of_filtered, "{} asks {} {}", client, name, record_type);
             }
         }
     }

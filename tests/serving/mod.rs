@@ -13,7 +13,7 @@ use std::{
 use arc_swap::ArcSwap;
 use meshdns::{
     dns::{Name, Serial, Ttl},
-    manifest::{AnswerMode, MaxAddresses},
+    manifest::{AnswerMode, MaxAddresses, ServicePort, Transport},
     metrics::Traffic,
     select::{Group, Kept, Member, Split},
     serve::{AnswerLimits, Running, ServeSettings, Sockets, TcpLimits},
@@ -146,6 +146,7 @@ pub(crate) fn sample() -> Arc<Snapshot> {
         many("huge.internal.com", 4000),
         host("solo.test", &["10.0.0.7"]),
         drawn("drawn.internal.com"),
+        service("service.internal.com"),
     ]);
     editor.apply(hosts, Serial(7)).snapshot
 }
@@ -205,6 +206,22 @@ fn drawn(text: &str) -> (Name, Option<Compiled>) {
     let records = HostRecords::encode(&addresses, Ttl::FIVE_SECONDS);
     let records = records.drawn_by(Draws::of(&split));
     let name = Name::from_text(text).expect("a name");
+    (name, Some(Compiled::Records(records)))
+}
+
+/// A host with a port `http`.
+fn service(text: &str) -> (Name, Option<Compiled>) {
+    let addresses = [[10, 0, 2, 1], [10, 0, 2, 2]].map(IpAddr::from);
+    let http = ServicePort {
+        name: "http".into(),
+        number: 80,
+        target: None,
+        transport: Transport::Tcp,
+        is_https: false,
+    };
+    let records = HostRecords::encode(&addresses, Ttl::FIVE_SECONDS);
+    let name = Name::from_text(text).expect("a name");
+    let records = records.at_ports([http].into());
     (name, Some(Compiled::Records(records)))
 }
 

@@ -5,8 +5,9 @@ use super::{
         draft::MAX_NAMELESS,
         findings::{Findings, Problem},
         kind::{Inherited, Sort, known_kind, sort, type_of},
+        labels,
         metadata::{self, Namespaces},
-        object::{DocumentOutcome, Object},
+        object::{self, DocumentOutcome, Object},
         pod,
         read::Fault,
         service_entry, status,
@@ -320,8 +321,15 @@ pub(in super::super) fn object(
     namespaces: &mut Namespaces,
 ) -> Option<Object> {
     let decoded = metadata::decode(findings, root, kind, namespaces);
-    if kind == Kind::Pod {
-        return Some(Object::Pod(Box::new(pod::decode(findings, root, decoded))));
+    match kind {
+        Kind::Pod => return Some(Object::Pod(Box::new(pod::decode(findings, root, decoded)))),
+        Kind::Node => {
+            return Some(Object::Node(Box::new(object::Node {
+                labels: labels::texts(decoded.labels).collect(),
+                metadata: decoded.metadata,
+            })));
+        }
+        Kind::ServiceEntry | Kind::WorkloadEntry | Kind::WorkloadGroup => {}
     }
     for entry in root.entries {
         if !matches!(
@@ -358,6 +366,6 @@ pub(in super::super) fn object(
             let group = workload_group::decode(findings, spec, decoded.metadata);
             Some(Object::WorkloadGroup(Box::new(group)))
         }
-        Kind::Pod => None,
+        Kind::Pod | Kind::Node => None,
     }
 }

@@ -79,12 +79,6 @@ impl<'a> Reader<'a> {
         text: &'a str,
     ) {
         let stated = Stated { key, value, text };
-        if [HTTPS, TXT, GRPC_CONFIG, PTR].contains(&name) {
-            let message = format!(
-                "`{PREFIX}{name}` is read, and changes no answer yet: this version answers addresses alone"
-            );
-            findings.warning(key, code::OUR_ANNOTATION, message);
-        }
         let notes = &mut self.notes;
         let unreadable = match name {
             SHARE => {

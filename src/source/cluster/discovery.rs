@@ -74,7 +74,10 @@ pub(super) async fn discover(connection: &Connection) -> Result<Served, Why> {
         if resources.kind != "APIResourceList" {
             return Err(Why::Unreadable(format!("{} at {path}", resources.kind)));
         }
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Pod) {
+        for kind in Kind::OF_CLUSTERS
+            .into_iter()
+            .filter(|kind| *kind != Kind::Pod)
+        {
             if resources.has(kind) {
                 served.entry(kind).or_insert(version);
             }

@@ -187,5 +187,5 @@ pub(super) fn resources(settings: &ClusterSettings) -> Vec<Resource> {
             selector: settings.pod_selector.clone().filter(|_| kind == Kind::Pod),
         })
     };
-    Kind::ALL.into_iter().flat_map(of_kind).collect()
+    Kind::OF_CLUSTERS.into_iter().flat_map(of_kind).collect()
 }

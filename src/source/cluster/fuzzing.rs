@@ -25,7 +25,7 @@ pub fn check_reply(bytes: &[u8]) {
         return;
     };
     let first = usize::from(*first);
-    let kind = Kind::ALL[first % 4];
+    let kind = Kind::OF_CLUSTERS[first % 4];
     let form = match first / 4 % 2 {
         0 => Form::Events,
         _ => Form::List,

@@ -20,12 +20,13 @@ pub(super) fn plural(kind: Kind) -> &'static str {
         Kind::WorkloadEntry => "workloadentries",
         Kind::WorkloadGroup => "workloadgroups",
         Kind::Pod => "pods",
+        Kind::Node => "nodes",
     }
 }
 
 /// The API group of a kind; empty for the core's.
 pub(super) fn group(kind: Kind) -> &'static str {
-    if kind == Kind::Pod { "" } else { GROUP }
+    if kind.is_of_core() { "" } else { GROUP }
 }
 
 /// What objects of this kind have as `apiVersion`, at this version of the group.
@@ -127,7 +128,7 @@ impl Resource {
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(plural(self.kind))?;
-        if self.kind != Kind::Pod {
+        if !self.kind.is_of_core() {
             write!(f, ".{GROUP}")?;
         }
         match &self.namespace {

@@ -109,7 +109,7 @@ fn noted_change() -> impl Strategy<Value = FileChange> {
                     entry.reported = reported.filter(|_| entry.healthy.is_some());
                 }
                 Object::Pod(pod) => pod.notes = notes,
-                Object::WorkloadGroup(_) => {}
+                Object::WorkloadGroup(_) | Object::Node(_) => {}
             }
             if let Some(group) = group {
                 *object = group;
