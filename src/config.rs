@@ -170,7 +170,7 @@ impl Config {
         let listeners = listeners.unwrap_or_else(|| vec![default_listeners()]);
         let tls = file.tls.unwrap_or_default();
         let cookies = file.cookies.unwrap_or_default();
-        let http = flags.http.or(file.http);
+        let http = page_addresses(flags.http.or(file.http), DEFAULT_HTTP);
         let zones = first_said(
             flags.zones.into_iter().map(Zone::from).collect(),
             file.zones,
@@ -184,11 +184,6 @@ impl Config {
             .copied()
             .collect();
         let encrypted: Vec<Listener> = listeners.iter().flat_map(Listeners::encrypted).collect();
-        let http = match http {
-            None => vec![DEFAULT_HTTP],
-            Some(Http::Off) => Vec::new(),
-            Some(Http::At(listen)) => listen.addresses().to_vec(),
-        };
         let ui = ui::resolve(flags.ui, file.ui.unwrap_or_default());
         let pages: Vec<SocketAddr> = http.iter().chain(&ui.listen).copied().collect();
         let own = with_ports(&listen, &encrypted, &pages);
@@ -213,7 +208,7 @@ impl Config {
             tls_key: flags.tls_key.or(tls.key.map(|path| path.0)),
             http,
             ui,
-            history: ui::history(file.history.unwrap_or_default()),
+            history: ui::history(file.history.as_ref()),
             workers: flags
                 .workers
                 .or(file.workers)
@@ -350,6 +345,15 @@ fn with_ports(
     let encrypted = encrypted.iter().map(|listener| &listener.address);
     let all = plain.iter().chain(pages).chain(encrypted).copied();
     all.filter(|address| address.port() != 0).collect()
+}
+
+/// Where pages are that are said to be there, or else at `default`.
+fn page_addresses(said: Option<Http>, default: SocketAddr) -> Vec<SocketAddr> {
+    match said {
+        None => vec![default],
+        Some(Http::Off) => Vec::new(),
+        Some(Http::At(listen)) => listen.addresses().to_vec(),
+    }
 }
 
 /// A folder, unless clusters are followed.

@@ -1,6 +1,7 @@
 //! `history`: what a name answered before, and which object's which field changed it, as a running server knows it.
 
 use std::{
+    fmt::Write as _,
     io::{self, Write},
     net::IpAddr,
 };
@@ -75,7 +76,7 @@ enum Format {
 /// What the server knows of changes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Changes {
+struct Told {
     known_since: Option<String>,
     changes: Vec<Change>,
     next: Option<String>,
@@ -169,12 +170,12 @@ impl HistoryArgs {
         if self.output == Format::Json {
             return output::data(|out| output::pretty(out, &got.body));
         }
-        let changes: Changes = self.read(&got)?;
-        output::data(|out| write_changes(out, &changes))?;
-        if let Some(since) = &changes.known_since {
+        let known: Told = self.read(&got)?;
+        output::data(|out| write_changes(out, &known))?;
+        if let Some(since) = &known.known_since {
             output::talk(&format!("changes are known since {since}"));
         }
-        if changes.next.is_some() {
+        if known.next.is_some() {
             output::talk("there are earlier ones: ask for --output json, or look at /changes");
         }
         Ok(())
@@ -203,8 +204,8 @@ impl HistoryArgs {
     }
 }
 
-fn write_changes(out: &mut dyn Write, changes: &Changes) -> io::Result<()> {
-    let rows: Vec<_> = changes.changes.iter().map(row).collect();
+fn write_changes(out: &mut dyn Write, known: &Told) -> io::Result<()> {
+    let rows: Vec<_> = known.changes.iter().map(row).collect();
     table::write(out, 0, ["TIME", "CAUSE", "AT", "ADDRESSES"], &rows)
 }
 
@@ -214,14 +215,10 @@ fn row(change: &Change) -> [String; 4] {
         Some(object) => format!("{} {}/{}: ", object.kind, object.namespace, object.name),
         None => String::new(),
     };
-    what += match (&*cause.what, &cause.field) {
-        ("condition", Some(field)) => field,
-        (_, Some(field)) => field,
-        (what, None) => what,
-    };
+    what += cause.field.as_deref().unwrap_or(&cause.what);
     if cause.before.is_some() || cause.after.is_some() {
         let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "unset".to_owned());
-        what += &format!(" {} → {}", said(&cause.before), said(&cause.after));
+        let _ = write!(what, " {} → {}", said(&cause.before), said(&cause.after));
     }
     let at = match (&cause.file, cause.line, &cause.cluster) {
         (Some(file), Some(line), _) => format!("{file}:{line}"),

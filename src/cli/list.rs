@@ -138,7 +138,7 @@ impl ListArgs {
             && let Some(rows) = ask(url)?
         {
             self.output
-                .print(rows.iter().map(|row| Row::deserialize(row)), &rows)?;
+                .print(rows.iter().map(Row::deserialize), &rows)?;
             return Ok(Exit::Fine);
         }
         let config = self.policy.config(self.folders)?;

@@ -9,6 +9,7 @@ mod pages;
 mod progress;
 mod reload;
 mod run;
+mod settings;
 mod signals;
 mod supervisor;
 

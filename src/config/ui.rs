@@ -6,6 +6,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{
+    page_addresses,
     value::{Domain, Folder, Http, Memory, Period, Switch},
     yaml::OneOrMore,
 };
@@ -77,11 +78,7 @@ pub(super) fn resolve(flag: Option<Http>, keys: UiKeys) -> Ui {
     };
     let hosts = keys.hosts.map_or_else(Vec::new, |hosts| hosts.0);
     Ui {
-        listen: match said {
-            None => vec![DEFAULT_UI],
-            Some(Http::Off) => Vec::new(),
-            Some(Http::At(listen)) => listen.addresses().to_vec(),
-        },
+        listen: page_addresses(said, DEFAULT_UI),
         said_by,
         hosts: hosts.into_iter().map(|Domain(name)| name).collect(),
         token_file: keys.token_file.map(|path| path.0),
@@ -89,12 +86,16 @@ pub(super) fn resolve(flag: Option<Http>, keys: UiKeys) -> Ui {
     }
 }
 
-pub(super) fn history(keys: HistoryKeys) -> Limits {
+pub(super) fn history(keys: Option<&HistoryKeys>) -> Limits {
     let default = Limits::default();
     Limits {
-        bytes: keys.max_size.map_or(default.bytes, |memory| {
-            usize::try_from(memory.bytes).unwrap_or(usize::MAX)
-        }),
-        age: keys.max_age.map_or(default.age, |period| period.0),
+        bytes: keys
+            .and_then(|keys| keys.max_size)
+            .map_or(default.bytes, |memory| {
+                usize::try_from(memory.bytes).unwrap_or(usize::MAX)
+            }),
+        age: keys
+            .and_then(|keys| keys.max_age)
+            .map_or(default.age, |period| period.0),
     }
 }

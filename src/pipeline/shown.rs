@@ -50,7 +50,7 @@ impl Pipeline {
         alone: &HashSet<&Name>,
     ) -> Vec<AddressChange> {
         let after = self.snapshot();
-        let changed = parallel::map(hosts, |host| {
+        let differences = parallel::map(hosts, |host| {
             let (removed, added) = differing(before, after, host)?;
             let scope = self.scope_of(host).filter(|_| !alone.contains(host));
             let scope = scope.map_or_else(|| Scope::Host(host.clone()), Scope::Selector);
@@ -58,8 +58,8 @@ impl Pipeline {
         });
         let mut numbers = HashMap::new();
         let mut changes: Vec<AddressChange> = Vec::new();
-        let changed = hosts.iter().zip(changed);
-        for (host, key) in changed.filter_map(|(host, key)| Some((host, key?))) {
+        let differing = hosts.iter().zip(differences);
+        for (host, key) in differing.filter_map(|(host, key)| Some((host, key?))) {
             let number = *numbers
                 .entry(key)
                 .or_insert_with_key(|(scope, removed, added)| {

@@ -119,7 +119,7 @@ impl Ui {
         entries.truncate(limit);
         let next = entries.last().filter(|_| has_more);
         let data = ChangesPage {
-            stamp: self.stamp_of(&exhibit.snapshot),
+            stamp: Stamp::of(&exhibit.snapshot),
             known_since: known_since.map(html::rfc3339),
             changes: entries.iter().map(|entry| Change::from(&**entry)).collect(),
             next: next.map(|entry| entry.number.to_string()),

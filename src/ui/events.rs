@@ -222,9 +222,8 @@ fn topics(asked: &Asked) -> Result<Vec<Topic>, Refusal> {
     for (name, value) in asked.parameters() {
         match name {
             "topic" => {
-                topics.push(Topic::read(value).ok_or_else(|| {
-                    Refusal::wrong_parameter("topic", value, "status or host:NAME")
-                })?)
+                let wrong = || Refusal::wrong_parameter("topic", value, "status or host:NAME");
+                topics.push(Topic::read(value).ok_or_else(wrong)?);
             }
             "refresh" => {}
             name => return Err(Refusal::unknown_parameter(name, &["topic"])),

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::{
-    HTML, JSON, Reply, TEXT, Ui,
+    HTML, JSON, Reply, Stamp, TEXT, Ui,
     changes::{self, Change, time_of},
     hosts, html,
     refusal::Refusal,
@@ -84,7 +84,7 @@ impl Ui {
             return Ok(Reply::new(status, TEXT, as_printed));
         }
         if asked.is_api {
-            let body = self.object(&told, others.as_ref(), &exhibit, &past);
+            let body = object(&told, others.as_ref(), &exhibit, &past);
             return Ok(Reply::new(status, JSON, super::json(&body)));
         }
         let markup = if is_known {
@@ -92,61 +92,60 @@ impl Ui {
         } else {
             unknown(asked, &told)
         };
-        let stamp = self.stamp_of(&exhibit.snapshot);
+        let stamp = Stamp::of(&exhibit.snapshot);
         let title = told.name.to_host();
-        let page = html::page(asked, &title, &stamp, markup);
+        let page = html::page(asked, &title, &stamp, &markup);
         Ok(Reply::new(status, HTML, page.into_string()))
     }
+}
 
-    /// The object of `explain --output json`, and what only the running server knows.
-    fn object(
-        &self,
-        told: &Explanation,
-        others: Option<&Others<'_>>,
-        exhibit: &Exhibit,
-        past: &Past,
-    ) -> Value {
-        let mut body = json!(self.stamp_of(&exhibit.snapshot));
-        let story = json!(Story::new(told, others));
-        let row = row(told, exhibit);
-        let known = json!({
-            "since": row.map(|row| html::rfc3339(row.changed())),
-            "migration": row.map(|row| migration(row.counts())),
-            "knownSince": past.known_since.map(html::rfc3339),
-            "history": past.changes(),
-        });
-        for part in [story, known] {
-            if let (Value::Object(body), Value::Object(part)) = (&mut body, part) {
-                body.extend(part);
-            }
+/// The object of `explain --output json`, and what only the running server knows.
+fn object(
+    told: &Explanation,
+    others: Option<&Others<'_>>,
+    exhibit: &Exhibit,
+    past: &Past,
+) -> Value {
+    let mut body = json!(Stamp::of(&exhibit.snapshot));
+    let story = json!(Story::new(told, others));
+    let row = row(told, exhibit);
+    let known = json!({
+        "since": row.map(|row| html::rfc3339(row.changed())),
+        "migration": row.map(|row| migration(row.counts())),
+        "knownSince": past.known_since.map(html::rfc3339),
+        "history": past.changes(),
+    });
+    for part in [story, known] {
+        if let (Value::Object(body), Value::Object(part)) = (&mut body, part) {
+            body.extend(part);
         }
-        // Since when each candidate is as it is, beside the rest that is told of it.
-        if let Some(hosts) = body["hosts"].as_array_mut() {
-            for (host, since) in hosts.iter_mut().zip(&past.since) {
-                let endpoints = host["endpoints"].as_array_mut().into_iter().flatten();
-                for (endpoint, since) in endpoints.zip(since) {
-                    endpoint["since"] = json!(since.map(html::rfc3339));
-                }
-            }
-        }
-        if let Some(at) = past.at {
-            body["at"] = json!(html::rfc3339(at));
-            match (&past.then, body.as_object_mut()) {
-                (Some(_), _) => body["answer"] = json!(past.records(told)),
-                (None, Some(body)) => {
-                    body.remove("answer");
-                }
-                (None, None) => {}
-            }
-        }
-        if told.hosts.is_empty() {
-            body["error"] = json!({
-                "code": "unknownHost",
-                "message": format!("no host of the mesh is {} or covers it", told.name.to_host()),
-            });
-        }
-        body
     }
+    // Since when each candidate is as it is, beside the rest that is told of it.
+    if let Some(hosts) = body["hosts"].as_array_mut() {
+        for (host, since) in hosts.iter_mut().zip(&past.since) {
+            let endpoints = host["endpoints"].as_array_mut().into_iter().flatten();
+            for (endpoint, since) in endpoints.zip(since) {
+                endpoint["since"] = json!(since.map(html::rfc3339));
+            }
+        }
+    }
+    if let Some(at) = past.at {
+        body["at"] = json!(html::rfc3339(at));
+        match (&past.then, body.as_object_mut()) {
+            (Some(_), _) => body["answer"] = json!(past.records(told)),
+            (None, Some(body)) => {
+                body.remove("answer");
+            }
+            (None, None) => {}
+        }
+    }
+    if told.hosts.is_empty() {
+        body["error"] = json!({
+            "code": "unknownHost",
+            "message": format!("no host of the mesh is {} or covers it", told.name.to_host()),
+        });
+    }
+    body
 }
 
 impl Question {

@@ -131,7 +131,7 @@ impl Ui {
         let last = rows.last().filter(|_| has_more);
         let next = last.map(|row| sort.place_of(row));
         let data = HostsPage {
-            stamp: self.stamp_of(&exhibit.snapshot),
+            stamp: Stamp::of(&exhibit.snapshot),
             total: catalogue.len(),
             matching,
             next,

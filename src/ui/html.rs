@@ -24,7 +24,7 @@ const PAGES: [(&str, &str); 7] = [
 ];
 
 /// A whole page around its content.
-pub(super) fn page(asked: &Asked, title: &str, stamp: &Stamp, content: Markup) -> Markup {
+pub(super) fn page(asked: &Asked, title: &str, stamp: &Stamp, content: &Markup) -> Markup {
     let current = asked.path.first().map_or("", String::as_str);
     let refresh = asked.refresh().ok().flatten();
     html! {

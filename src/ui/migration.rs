@@ -10,10 +10,10 @@ use crate::catalogue::{Catalogue, HostState};
 
 const PARAMETERS: [&str; 1] = ["ns"];
 
-/// Hosts of a namespace, or of all.
+/// The hosts of a namespace, or all of them.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Hosts {
+struct Sum {
     hosts: usize,
     states: BTreeMap<&'static str, usize>,
     /// Endpoints that are in, each as often as hosts have it.
@@ -31,8 +31,8 @@ struct Hosts {
 pub(super) struct MigrationPage {
     #[serde(flatten)]
     stamp: Stamp,
-    total: Hosts,
-    namespaces: BTreeMap<String, Hosts>,
+    total: Sum,
+    namespaces: BTreeMap<String, Sum>,
 }
 
 impl Ui {
@@ -46,7 +46,7 @@ impl Ui {
         let (total, namespaces) = sums(&exhibit.catalogue, wanted);
         let states = HostState::ALL.map(HostState::as_str);
         let data = MigrationPage {
-            stamp: self.stamp_of(&exhibit.snapshot),
+            stamp: Stamp::of(&exhibit.snapshot),
             total,
             namespaces,
         };
@@ -120,9 +120,9 @@ impl Ui {
 }
 
 /// The sums over all hosts of `wanted`, and by namespace.
-fn sums(catalogue: &Catalogue, wanted: Option<&str>) -> (Hosts, BTreeMap<String, Hosts>) {
-    let mut total = Hosts::default();
-    let mut namespaces = BTreeMap::<String, Hosts>::new();
+fn sums(catalogue: &Catalogue, wanted: Option<&str>) -> (Sum, BTreeMap<String, Sum>) {
+    let mut total = Sum::default();
+    let mut namespaces = BTreeMap::<String, Sum>::new();
     for row in catalogue.rows() {
         let Some(namespace) = row.namespace() else {
             continue;
@@ -131,7 +131,7 @@ fn sums(catalogue: &Catalogue, wanted: Option<&str>) -> (Hosts, BTreeMap<String,
             continue;
         }
         if !namespaces.contains_key(namespace) {
-            namespaces.insert(namespace.to_owned(), Hosts::default());
+            namespaces.insert(namespace.to_owned(), Sum::default());
         }
         let of_namespace = namespaces.get_mut(namespace).expect("just put there");
         for hosts in [&mut total, of_namespace] {

@@ -104,6 +104,16 @@ struct Stamp {
     time: String,
 }
 
+impl Stamp {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            generation: snapshot.generation(),
+            serial: snapshot.serial().0,
+            time: html::rfc3339(SystemTime::now()),
+        }
+    }
+}
+
 /// An answer, on its way out.
 struct Reply {
     status: StatusCode,
@@ -243,17 +253,17 @@ impl Ui {
     /// A page, in the form that was asked for.
     fn shown<T: Serialize>(&self, asked: &Asked, shown: Result<Shown<T>, Refusal>) -> Reply {
         match shown {
-            Ok(shown) => self.page(asked, StatusCode::OK, shown),
+            Ok(shown) => self.page(asked, StatusCode::OK, &shown),
             Err(refusal) => self.refuse(Some(asked), &refusal),
         }
     }
 
-    fn page<T: Serialize>(&self, asked: &Asked, status: StatusCode, shown: Shown<T>) -> Reply {
+    fn page<T: Serialize>(&self, asked: &Asked, status: StatusCode, shown: &Shown<T>) -> Reply {
         let etag = shown.version.map(|version| self.etag(asked, version));
         let (content_type, body) = if asked.is_api {
             (JSON, json(&shown.data))
         } else {
-            let page = html::page(asked, &shown.title, &self.stamp(), shown.markup);
+            let page = html::page(asked, &shown.title, &self.stamp(), &shown.markup);
             (HTML, page.into_string())
         };
         Reply {
@@ -266,7 +276,7 @@ impl Ui {
         let (content_type, body) = match asked {
             Some(asked) if !asked.is_api => {
                 let markup = html::refusal(refusal);
-                let page = html::page(asked, "Not shown", &self.stamp(), markup);
+                let page = html::page(asked, "Not shown", &self.stamp(), &markup);
                 (HTML, page.into_string())
             }
             _ => (JSON, json(&Refused::from(refusal))),
@@ -278,15 +288,7 @@ impl Ui {
     }
 
     fn stamp(&self) -> Stamp {
-        self.stamp_of(&self.snapshots.load())
-    }
-
-    fn stamp_of(&self, snapshot: &Snapshot) -> Stamp {
-        Stamp {
-            generation: snapshot.generation(),
-            serial: snapshot.serial().0,
-            time: html::rfc3339(SystemTime::now()),
-        }
+        Stamp::of(&self.snapshots.load())
     }
 
     /// `<start>-<generation>-<hash of the URL and of what the page is made from>`.

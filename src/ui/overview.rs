@@ -103,7 +103,7 @@ impl Ui {
             Lamp::new("traffic", self.traffic_troubles()),
         ];
         let data = OverviewPage {
-            stamp: self.stamp_of(&exhibit.snapshot),
+            stamp: Stamp::of(&exhibit.snapshot),
             lamps,
             last_reload: status.last_reload.map(html::rfc3339),
             hosts: hosts(&exhibit, &status, &totals),
@@ -267,7 +267,7 @@ fn lamp(asked: &Asked, lamp: &Lamp) -> Markup {
 
 fn page(asked: &Asked, data: &OverviewPage, exhibit: &Exhibit, status: &Status) -> Markup {
     let hosts = &data.hosts;
-    let states = [
+    let numbers = [
         ("empty", hosts.empty),
         ("vm", hosts.vm),
         ("mixed", hosts.mixed),
@@ -297,7 +297,7 @@ fn page(asked: &Asked, data: &OverviewPage, exhibit: &Exhibit, status: &Status) 
             h2 { "Hosts" }
             p { a href=(asked.link(&["hosts"], &[])) { (count(hosts.total, "host")) } ", by who answers:" }
             ul.states {
-                @for (state, number) in states {
+                @for (state, number) in numbers {
                     li { a href=(asked.link(&["hosts"], &[("state", state)])) { (number) " " (state) } }
                 }
             }

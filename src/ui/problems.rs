@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Shown, Stamp, Ui, html, refusal::Refusal, request::Asked};
 use crate::{
     diagnostic::{Diagnostic, Origin, Severity},
+    mesh::Kept,
     status::{Status, Watching},
 };
 
@@ -122,55 +123,65 @@ impl Ui {
                 .collect(),
             watching: watching(&status),
         };
-        let markup = html! {
-            div id="problems" data-live="" {
-                p aria-live="polite" {
-                    a href=(asked.link(&["problems"], &[("severity", "error")])) { (data.errors) " errors" } ", "
-                    a href=(asked.link(&["problems"], &[("severity", "warning")])) { (data.warnings) " warnings" } ", "
-                    a href=(asked.link(&["problems"], &[("severity", "info")])) { (data.infos) " infos" }
-                    @if severity.is_some() { " · " a href=(asked.link(&["problems"], &[])) { "all" } }
-                }
-                @if data.problems.is_empty() { p { "Nothing." } }
-                @else {
-                    div.wide tabindex="0" role="region" aria-label="Problems" {
-                        table {
-                            caption { (data.problems.len()) " of " (data.matching) "." }
-                            thead { tr { th scope="col" { "Severity" } th scope="col" { "At" } th scope="col" { "Object" } th scope="col" { "What" } } }
-                            tbody {
-                                @for problem in &data.problems {
-                                    tr {
-                                        td { span class=(format!("severity-{}", problem.severity)) { (problem.severity) } " " code { (problem.code) } }
-                                        td { code { (problem.at) } }
-                                        td { (problem.object.as_deref().unwrap_or("-")) }
-                                        td { (problem.message) }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-                h2 { "In their last good version" }
-                @if kept.is_empty() { p { "No object: all that is served is the newest." } }
-                @else { ul { @for kept in kept.iter().take(limit) { li { (kept.key) ", since " (html::time(kept.since)) } } } }
-                h2 { "Sources" }
-                (html::facts(&[
-                    ("Changes come", html! { (data.watching) }),
-                    ("Missing folders", listed(&data.missing_folders)),
-                    ("Unread since the start", listed(&data.unread)),
-                    ("Not followed", listed(&data.not_followed)),
-                ]))
-                @if !data.ignored.is_empty() {
-                    h2 { "Kinds that are passed over" }
-                    ul { @for (kind, count) in &data.ignored { li { (kind) ": " (count) } } }
-                }
-            }
-        };
+        let markup = page(
+            asked,
+            &data,
+            &kept[..kept.len().min(limit)],
+            severity.is_some(),
+        );
         Ok(Shown {
             title: "Problems".to_owned(),
             version: None,
             data,
             markup,
         })
+    }
+}
+
+/// The page for people; `kept` are the objects of which an older version is served.
+fn page(asked: &Asked, data: &ProblemsPage, kept: &[Kept], is_filtered: bool) -> maud::Markup {
+    html! {
+        div id="problems" data-live="" {
+            p aria-live="polite" {
+                a href=(asked.link(&["problems"], &[("severity", "error")])) { (data.errors) " errors" } ", "
+                a href=(asked.link(&["problems"], &[("severity", "warning")])) { (data.warnings) " warnings" } ", "
+                a href=(asked.link(&["problems"], &[("severity", "info")])) { (data.infos) " infos" }
+                @if is_filtered { " · " a href=(asked.link(&["problems"], &[])) { "all" } }
+            }
+            @if data.problems.is_empty() { p { "Nothing." } }
+            @else {
+                div.wide tabindex="0" role="region" aria-label="Problems" {
+                    table {
+                        caption { (data.problems.len()) " of " (data.matching) "." }
+                        thead { tr { th scope="col" { "Severity" } th scope="col" { "At" } th scope="col" { "Object" } th scope="col" { "What" } } }
+                        tbody {
+                            @for problem in &data.problems {
+                                tr {
+                                    td { span class=(format!("severity-{}", problem.severity)) { (problem.severity) } " " code { (problem.code) } }
+                                    td { code { (problem.at) } }
+                                    td { (problem.object.as_deref().unwrap_or("-")) }
+                                    td { (problem.message) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            h2 { "In their last good version" }
+            @if kept.is_empty() { p { "No object: all that is served is the newest." } }
+            @else { ul { @for kept in kept { li { (kept.key) ", since " (html::time(kept.since)) } } } }
+            h2 { "Sources" }
+            (html::facts(&[
+                ("Changes come", html! { (data.watching) }),
+                ("Missing folders", listed(&data.missing_folders)),
+                ("Unread since the start", listed(&data.unread)),
+                ("Not followed", listed(&data.not_followed)),
+            ]))
+            @if !data.ignored.is_empty() {
+                h2 { "Kinds that are passed over" }
+                ul { @for (kind, count) in &data.ignored { li { (kind) ": " (count) } } }
+            }
+        }
     }
 }
 

@@ -1,27 +1,110 @@
 //! The status pages: where they are, who may see them, and what they show.
 
-use std::{fmt::Display, fs, io, path::Path, sync::Arc};
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
 
 use anyhow::Context as _;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{
     super::{Exit, Failure},
     failure::no_address,
     listen,
+    reload::Plan,
+    settings,
 };
 use crate::{
-    config::{Config, File, Overrides, SaidBy},
+    config::{Config, SaidBy},
+    control::Control,
+    forward::InForce,
+    history::Limits,
     http::{Audience, Sockets},
+    metrics::Traffic,
+    probe::Probing,
     threads,
-    ui::{self, Guard, Setting, Ui},
+    ui::{self, Guard, Lately, Ui, UiMetrics},
 };
 
 /// How many characters a token has at most: more would not fit a request's head.
 const LONGEST_TOKEN: usize = 1024;
 
+/// The pages before they are shown: their sockets, and who may see them.
+pub(super) struct Pages {
+    sockets: Sockets,
+    guard: Guard,
+    pub(super) metrics: Arc<UiMetrics>,
+}
+
+/// What the pages show.
+pub(super) struct Parts<'p> {
+    pub(super) plan: &'p Plan,
+    pub(super) control: &'p Control,
+    pub(super) forwarding: &'p Arc<InForce>,
+    pub(super) traffic: &'p Arc<Traffic>,
+    pub(super) probing: &'p Arc<Probing>,
+}
+
+impl Pages {
+    /// Takes the addresses, and reads the token.
+    pub(super) fn bind(config: &Config) -> Result<Self, Failure> {
+        Ok(Self {
+            guard: guard(config)?,
+            sockets: take_addresses(config)?,
+            metrics: Arc::default(),
+        })
+    }
+
+    /// Where they are to be.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.addresses()
+    }
+
+    /// What is kept for them: nothing where they are nowhere.
+    pub(super) fn history(&self, config: &Config) -> Option<Limits> {
+        (!self.addresses().is_empty()).then_some(config.history)
+    }
+
+    /// Shows them; returns what ends their streams.
+    pub(super) fn serve(self, parts: &Parts<'_>) -> Result<Arc<Ui>, Failure> {
+        let Parts {
+            plan,
+            control,
+            forwarding,
+            traffic,
+            probing,
+        } = *parts;
+        let ui = Arc::new(Ui {
+            guard: self.guard,
+            status: control.status().clone(),
+            snapshots: control.snapshots().clone(),
+            exhibit: control.exhibit().clone(),
+            questions: control.questions().clone(),
+            forwarding: forwarding.clone(),
+            traffic: traffic.clone(),
+            probing: probing.clone(),
+            settings: settings::in_force(&plan.config, &plan.overrides, &plan.policy.file()?),
+            metrics: self.metrics,
+            started: SystemTime::now(),
+            lately: Lately::default(),
+            closing: watch::Sender::new(false),
+        });
+        let addresses = self.sockets.addresses();
+        if addresses.is_empty() {
+            return Ok(ui);
+        }
+        for address in addresses {
+            info!(%address, "serving the status pages");
+        }
+        tokio::spawn(threads::lasting("ui".to_owned(), ui::watch(ui.clone())));
+        let router = ui::router(ui.clone());
+        self.sockets
+            .serve(&router, Audience::PEOPLE, &ui.metrics.crowding);
+        Ok(ui)
+    }
+}
+
 /// Takes the addresses. A default that another program has is no reason not to answer DNS.
-pub(super) fn bind(config: &Config) -> Result<Sockets, Failure> {
+fn take_addresses(config: &Config) -> Result<Sockets, Failure> {
     match Sockets::bind(&listen::usable(&config.ui.listen)) {
         Ok(sockets) => Ok(sockets),
         Err(error)
@@ -39,7 +122,7 @@ pub(super) fn bind(config: &Config) -> Result<Sockets, Failure> {
 }
 
 /// Who may see the pages.
-pub(super) fn guard(config: &Config) -> Result<Guard, Failure> {
+fn guard(config: &Config) -> Result<Guard, Failure> {
     let file = config.ui.token_file.as_deref();
     // Where there are no pages nobody needs a token.
     let file = file.filter(|_| !config.ui.listen.is_empty());
@@ -62,149 +145,4 @@ fn token(file: &Path) -> Result<Arc<str>, Failure> {
         return Err(Failure::new(Exit::Config, error));
     }
     Ok(token.into())
-}
-
-/// Shows the pages; returns what ends their streams.
-pub(super) fn serve(sockets: Sockets, ui: Ui) -> Arc<Ui> {
-    for address in sockets.addresses() {
-        info!(%address, "serving the status pages");
-    }
-    let crowding = ui.metrics.crowding.clone();
-    let ui = Arc::new(ui);
-    if sockets.addresses().is_empty() {
-        return ui;
-    }
-    tokio::spawn(threads::lasting("ui".to_owned(), ui::watch(ui.clone())));
-    sockets.serve(&ui::router(ui.clone()), Audience::PEOPLE, &crowding);
-    ui
-}
-
-/// The settings in force, and who says so.
-pub(super) fn settings(config: &Config, flags: &Overrides, file: &File) -> Vec<Setting> {
-    let time = |time| humantime::format_duration(time).to_string();
-    let http = listed(&config.http);
-    let forward = config.forward.iter().flat_map(|forward| &forward.routes);
-    let clusters = config.clusters.iter().map(|cluster| &cluster.name);
-    let folders = config.folders.iter().map(|folder| folder.display());
-    let listen = config.listen.iter().map(ToString::to_string);
-    let encrypted = config.encrypted.iter().map(ToString::to_string);
-    let rows = [
-        (
-            "folders",
-            listed(folders),
-            !flags.folders.is_empty(),
-            file.folders.is_some(),
-        ),
-        (
-            "kubernetes",
-            listed(clusters),
-            flags.kubernetes,
-            file.kubernetes.is_some(),
-        ),
-        (
-            "listen",
-            listed(listen.chain(encrypted)),
-            !flags.listen.is_empty(),
-            file.listen.is_some(),
-        ),
-        (
-            "tls.certificate",
-            listed(config.tls_certificate.iter().map(|path| path.display())),
-            flags.tls_certificate.is_some(),
-            file.tls.is_some(),
-        ),
-        (
-            "zones",
-            listed(&config.zones),
-            !flags.zones.is_empty(),
-            file.zones.is_some(),
-        ),
-        (
-            "forward",
-            listed(forward.map(|route| &route.domain)),
-            !flags.upstreams.is_empty(),
-            file.forward.is_some(),
-        ),
-        (
-            "ttl",
-            format!("{}s", config.ttl.as_secs()),
-            flags.ttl.is_some(),
-            file.ttl.is_some(),
-        ),
-        (
-            "negativeTtl",
-            format!("{}s", config.negative_ttl.as_secs()),
-            false,
-            file.negative_ttl.is_some(),
-        ),
-        ("http", http, flags.http.is_some(), file.http.is_some()),
-        (
-            "ui",
-            listed(&config.ui.listen),
-            config.ui.said_by == SaidBy::Flag,
-            file.ui.is_some(),
-        ),
-        (
-            "poll",
-            config.poll.map_or("off: by events".to_owned(), time),
-            flags.poll.is_some(),
-            file.poll.is_some(),
-        ),
-        (
-            "startPatience",
-            time(config.start_patience),
-            flags.start_patience.is_some(),
-            file.start_patience.is_some(),
-        ),
-        (
-            "stateDir",
-            listed(config.state_dir.iter().map(|path| path.display())),
-            flags.state_dir.is_some(),
-            file.state_dir.is_some(),
-        ),
-        (
-            "lameduck",
-            time(config.lameduck),
-            flags.lameduck.is_some(),
-            file.lameduck.is_some(),
-        ),
-        (
-            "workers",
-            config.workers.to_string(),
-            flags.workers.is_some(),
-            file.workers.is_some(),
-        ),
-        (
-            "answers.whenAllUnhealthy",
-            format!("{:?}", config.answers.when_all_unhealthy).to_lowercase(),
-            false,
-            file.answers.is_some(),
-        ),
-        (
-            "health",
-            if config.health.is_some() { "on" } else { "off" }.to_owned(),
-            false,
-            file.health.is_some(),
-        ),
-    ];
-    let settings = rows
-        .into_iter()
-        .map(|(key, value, is_flag, is_file)| Setting {
-            key: key.to_owned(),
-            value,
-            source: match (is_flag, is_file) {
-                (true, _) => "flag or variable",
-                (false, true) => "file",
-                (false, false) => "default",
-            },
-        });
-    settings.collect()
-}
-
-fn listed<T: Display>(values: impl IntoIterator<Item = T>) -> String {
-    let values: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
-    if values.is_empty() {
-        return "none".to_owned();
-    }
-    values.join(", ")
 }

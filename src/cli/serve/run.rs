@@ -4,7 +4,7 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -13,7 +13,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
-    sync::watch,
     time,
 };
 use tracing::{debug, info, warn};
@@ -29,13 +28,13 @@ use crate::{
     config::Config,
     control, descriptors,
     forward::{self, Forwarder, InForce},
+    history::Limits,
     http::{self, Audience, Lifecycle, Pages},
     metrics::{ConfigReloads, Crowding, MetricsPage, Traffic},
     probe::{ProbeMetrics, Probing},
     resolve,
     source::Wish,
     threads,
-    ui::{Lately, Ui, UiMetrics},
 };
 
 /// How long questions wait in the sockets for the first load: less than the 2 s that a forwarder waits before it asks
@@ -64,7 +63,12 @@ fn raise_descriptor_limit() {
 }
 
 /// What the loop is to serve, and how.
-fn options(config: &Config, seed: u64, own: &[SocketAddr], is_shown: bool) -> control::Options {
+fn options(
+    config: &Config,
+    seed: u64,
+    own: &[SocketAddr],
+    shown: Option<Limits>,
+) -> control::Options {
     control::Options {
         folders: config.folders.clone(),
         follow_links: config.follow_links,
@@ -73,8 +77,23 @@ fn options(config: &Config, seed: u64, own: &[SocketAddr], is_shown: bool) -> co
         start_patience: config.start_patience,
         state_dir: config.state_dir.clone(),
         health: checks::options(config),
-        shown: is_shown.then_some(config.history),
+        shown,
     }
+}
+
+/// Looks up endpoints that are names, for as long as the process lasts.
+fn look_up_names(
+    control: &control::Control,
+    forwarding: &Arc<InForce>,
+    figures: Arc<resolve::Figures>,
+) {
+    let resolving = resolve::run(
+        control.names().clone(),
+        forwarding.clone(),
+        control.snapshots().clone(),
+        figures,
+    );
+    tokio::spawn(threads::lasting("resolve".to_owned(), resolving));
 }
 
 /// What forwards, where upstreams are configured.
@@ -102,18 +121,17 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let sockets = listen::bind(config, certificates.as_ref())?;
     let own = listen::own_addresses(&sockets);
     let for_machines = http::Sockets::bind(&listen::usable(&config.http))?;
-    let guard = pages::guard(config)?;
-    let for_people = pages::bind(config)?;
-    let shown_at = for_machines
-        .addresses()
-        .into_iter()
-        .chain(for_people.addresses());
-    let is_shown = !for_people.addresses().is_empty();
-    let never_probed: Vec<_> = own.iter().copied().chain(shown_at).collect();
+    let for_people = pages::Pages::bind(config)?;
+    let never_probed = [
+        own.clone(),
+        for_machines.addresses(),
+        for_people.addresses(),
+    ]
+    .concat();
     let seed = RandomState::new().hash_one(0);
     let mut following = clusters::follow(&config.clusters)?;
     let mut control = control::start(
-        options(config, seed, &never_probed, is_shown),
+        options(config, seed, &never_probed, for_people.history(config)),
         std::mem::take(&mut following.inboxes),
         progress::show(config.log_format, &plan.log.lines),
     )?;
@@ -127,7 +145,6 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let lifecycle = Arc::new(Lifecycle::default());
     let names = Arc::new(resolve::Figures::default());
     let page_crowding = Arc::new(Crowding::default());
-    let ui_metrics = Arc::new(UiMetrics::default());
     let mut counted: Vec<Box<dyn Collector>> = vec![
         Box::new(traffic.clone()),
         Box::new(forward::ForwardMetrics(forwarding.clone())),
@@ -137,20 +154,14 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             status: control.status().clone(),
         }),
         Box::new(http::Figures(page_crowding.clone())),
-        Box::new(ui_metrics.clone()),
+        Box::new(for_people.metrics.clone()),
         Box::new(plan.log.dropped.clone()),
     ];
     counted.extend(following.figures.take());
     if let Some(certificates) = &certificates {
         counted.push(Box::new(certificates.clone()));
     }
-    let resolving = resolve::run(
-        control.names().clone(),
-        forwarding.clone(),
-        control.snapshots().clone(),
-        names,
-    );
-    tokio::spawn(threads::lasting("resolve".to_owned(), resolving));
+    look_up_names(&control, &forwarding, names);
     for address in for_machines.addresses() {
         info!(%address, "serving /health, /ready and /metrics");
     }
@@ -166,24 +177,13 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         probing: Some(probing.clone()),
     }));
     for_machines.serve(&router, Audience::MACHINES, &page_crowding);
-    let ui = pages::serve(
-        for_people,
-        Ui {
-            guard,
-            status: control.status().clone(),
-            snapshots: control.snapshots().clone(),
-            exhibit: control.exhibit().clone(),
-            questions: control.questions().clone(),
-            forwarding: forwarding.clone(),
-            traffic: traffic.clone(),
-            probing: probing.clone(),
-            settings: pages::settings(config, &plan.overrides, &plan.policy.file()?),
-            metrics: ui_metrics,
-            started: SystemTime::now(),
-            lately: Lately::default(),
-            closing: watch::Sender::new(false),
-        },
-    );
+    let ui = for_people.serve(&pages::Parts {
+        plan: &plan,
+        control: &control,
+        forwarding: &forwarding,
+        traffic: &traffic,
+        probing: &probing,
+    })?;
     let listening = listen::Listening::of(&sockets);
     // A mesh that takes longer is not worth waiting for: questions get SERVFAIL until it is loaded.
     let _ = time::timeout(HOLD, published(&control)).await;
