@@ -21,7 +21,7 @@ struct Stream(BufReader<TcpStream>);
 #[derive(Debug)]
 struct Event {
     id: String,
-    event: String,
+    word: String,
     data: String,
 }
 
@@ -60,7 +60,7 @@ impl Stream {
     fn next(&mut self) -> Option<Event> {
         let mut event = Event {
             id: String::new(),
-            event: String::new(),
+            word: String::new(),
             data: String::new(),
         };
         loop {
@@ -73,7 +73,7 @@ impl Stream {
             if let Some(id) = field("id: ") {
                 event.id = id;
             } else if let Some(word) = field("event: ") {
-                event.event = word;
+                event.word = word;
             } else if let Some(data) = field("data: ") {
                 event.data = data;
                 return Some(event);
@@ -123,7 +123,7 @@ fn many_changes_are_an_event_a_second_and_the_last_one_is_the_newest() {
         < 2
     {
         let event = stream.next().expect("it goes on");
-        assert_eq!(event.event, "change");
+        assert_eq!(event.word, "change");
         events.push(event);
     }
     let seconds = usize::try_from(start.elapsed().as_secs()).expect("few") + 2;
@@ -147,11 +147,11 @@ fn who_was_told_by_another_process_is_told_to_begin_anew() {
     let known = "Last-Event-ID: 5f0000000000-1\r\n";
     let mut stream = Stream::open(&server, "topic=status", known).expect("a place");
     let reset = stream.next().expect("it is told at once");
-    assert_eq!(reset.event, "reset");
+    assert_eq!(reset.word, "reset");
     let known = format!("Last-Event-ID: {}\r\n", reset.id);
     let mut again = Stream::open(&server, "topic=status", &known).expect("a place");
     place.write("zones/a.yaml", &host(1));
-    assert_eq!(again.next().expect("it changed").event, "change");
+    assert_eq!(again.next().expect("it changed").word, "change");
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn a_page_that_is_known_is_not_sent_again_until_something_changes() {
         assert_eq!(same.header("etag"), Some(&*etag));
         let total = server.api("/hosts")["total"].as_u64().expect("a number");
         let count = usize::try_from(total).expect("it fits");
-        place.write("zones/a.yaml", &entries(0..count + 1));
+        place.write("zones/a.yaml", &entries(0..=count));
         server.wait_for("/hosts", |page| page["total"].as_u64() > Some(total));
         let other = server.ask("GET", path, &known);
         assert_eq!(other.status, 200, "{path}");

@@ -214,16 +214,15 @@ fn a_pod_that_many_hosts_share_is_one_change() {
         .map(|number| format!("h{number:03}.test"))
         .collect();
     let mesh = |status: &str| {
-        let mut text = String::new();
-        for (number, host) in hosts.iter().enumerate() {
-            text += &format!(
+        let entries = hosts.iter().enumerate().map(|(number, host)| {
+            format!(
                 "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: s{number}, namespace: ns1}}\nspec: {{hosts: [{host}], resolution: STATIC, ports: [{{number: 80, name: http}}], workloadSelector: {{labels: {{app: a}}}}}}\n---\n"
-            );
-        }
-        text += &format!(
+            )
+        });
+        let pod = format!(
             "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: ns1, labels: {{app: a}}}}\nstatus: {{phase: Running, podIP: 10.0.0.1, conditions: [{{type: Ready, status: '{status}'}}]}}\n"
         );
-        text
+        entries.chain([pod]).collect::<String>()
     };
     place.write("zones/all.yaml", &mesh("True"));
     let server = place.serve(&[]);
