@@ -36,7 +36,7 @@ impl Ui {
                 ("Running since", started),
             ]))
             h2 id="settings" { "Settings in force" }
-            div.wide {
+            div.wide tabindex="0" role="region" aria-labelledby="settings" {
                 table aria-labelledby="settings" {
                     thead { tr { th scope="col" { "Key" } th scope="col" { "Value" } th scope="col" { "Said by" } } }
                     tbody {

@@ -130,6 +130,15 @@ impl Browser {
         );
     }
 
+    /// From now on pages are shown on a screen of this width, in this colour scheme.
+    fn look_as(&self, width: u32, scheme: &str) {
+        let screen =
+            json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.tell_devtools("Emulation.setDeviceMetricsOverride", &screen);
+        let wanted = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.tell_devtools("Emulation.setEmulatedMedia", &wanted);
+    }
+
     /// What the console said since it was last asked, but for what no page can help.
     fn complaints(&self) -> Vec<String> {
         let log = self.ask("/se/log", &json!({"type": "browser"}));
@@ -181,12 +190,7 @@ fn every_page_fits_a_phone_and_a_desk_and_loads_nothing_from_elsewhere() {
         (1280, "light"),
         (1280, "dark"),
     ] {
-        let screen =
-            json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
-        browser.tell_devtools("Emulation.setDeviceMetricsOverride", &screen);
-        let scheme_wanted =
-            json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        browser.tell_devtools("Emulation.setEmulatedMedia", &scheme_wanted);
+        browser.look_as(width, scheme);
         for page in PAGES {
             browser.open(&server, page);
             let seen = browser.run(
@@ -219,6 +223,44 @@ fn every_page_fits_a_phone_and_a_desk_and_loads_nothing_from_elsewhere() {
             };
             assert_eq!(seen["paper"], paper, "{what}");
             assert_eq!(browser.complaints(), Vec::<String>::new(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn axe_finds_nothing_against_any_page() {
+    // MPL-2.0, and of npm alone: whoever has it names it.
+    let Some(axe) = std::env::var_os("AXE_CORE") else {
+        needs::pass_over("axe-core: name its axe.min.js in AXE_CORE");
+        return;
+    };
+    let axe = std::fs::read_to_string(axe).expect("axe.min.js");
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let place = Place::with_zones();
+    let server = place.serve(&["--upstream", "127.0.0.1:1"]);
+    let vms = place.read("zones/ns1/vms.yaml");
+    place.write("zones/ns1/vms.yaml", &vms.replace("2.2.2.2", "2.2.2.256"));
+    server.wait_for("/problems", |problems| problems["errors"] == 1);
+    for (width, scheme) in [
+        (390, "light"),
+        (390, "dark"),
+        (1280, "light"),
+        (1280, "dark"),
+    ] {
+        browser.look_as(width, scheme);
+        for page in PAGES {
+            browser.open(&server, page);
+            browser.run(&axe);
+            let found = browser.ask(
+                "/execute/async",
+                &json!({
+                    "script": "const done = arguments[0]; axe.run().then((found) => done(found.violations.map((each) => `${each.id}: ${each.nodes[0].html}`)));",
+                    "args": [],
+                }),
+            );
+            assert_eq!(found, json!([]), "{page} at {width} px, {scheme}");
         }
     }
 }
