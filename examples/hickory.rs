@@ -44,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
     let control = control::start(
         control::Options {
             folders: vec![folder.into()],
+            shown: None,
             health: control::HealthOptions::default(),
             policy: Policy {
                 settings: Arc::new(Settings {

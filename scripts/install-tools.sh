@@ -31,6 +31,8 @@ test unbound unbound forwards to meshdns
 test systemd-resolved systemd-resolved forwards to meshdns
 test etcd etcd-server keeps what Kubernetes' API server is told in tests/kubernetes
 test python3 python3 plays the VMs of docs/health.md
+test chromium chromium opens the status pages
+test chromedriver chromium-driver drives it
 test musl-gcc musl-tools has the C library of Alpine
 test /usr/include/ares.h libc-ares-dev looks names up for programs in C
 bench dnsperf dnsperf makes the load

@@ -13,6 +13,7 @@ mod forward;
 mod health;
 mod kubernetes;
 mod restraint;
+mod ui;
 pub mod value;
 pub mod yaml;
 
@@ -29,6 +30,7 @@ pub use contradiction::{Contradiction, Taken};
 use file::TcpKeys;
 pub use file::{File, FileError};
 pub use health::HealthKeys;
+pub use ui::{HistoryKeys, SaidBy, Ui, UiKeys};
 use value::{
     Context, Domain, Folder, Http, Limit, Links, Listen, Listeners, LogFormat, LogLevel, Namespace,
     Period, TtlPeriod, Upstream, Wait, Workers, Zone,
@@ -40,6 +42,7 @@ use crate::{
     dns::{Name, Ttl},
     forward::Settings as ForwardSettings,
     health::Settings as HealthSettings,
+    history::Limits,
     pipeline::Policy,
     serve::{CertificateFiles, Listener, Presets, RateLimit, TcpLimits},
     source::{ClusterSettings, FollowLinks},
@@ -77,6 +80,7 @@ pub struct Overrides {
     pub ttl: Option<TtlPeriod>,
     pub upstreams: Vec<Upstream>,
     pub http: Option<Http>,
+    pub ui: Option<Http>,
     pub workers: Option<Workers>,
     pub poll: Option<Wait>,
     pub start_patience: Option<Period>,
@@ -107,6 +111,10 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// Where the HTTP pages are; none for no HTTP.
     pub http: Vec<SocketAddr>,
+    /// The status pages.
+    pub ui: Ui,
+    /// How much is kept of what was answered before, for the status pages.
+    pub history: Limits,
     /// How many threads answer UDP queries.
     pub workers: NonZeroUsize,
     /// How often to look for changes, instead of waiting for events; `None` for events.
@@ -162,7 +170,7 @@ impl Config {
         let listeners = listeners.unwrap_or_else(|| vec![default_listeners()]);
         let tls = file.tls.unwrap_or_default();
         let cookies = file.cookies.unwrap_or_default();
-        let http = flags.http.or(file.http);
+        let http = page_addresses(flags.http.or(file.http), DEFAULT_HTTP);
         let zones = first_said(
             flags.zones.into_iter().map(Zone::from).collect(),
             file.zones,
@@ -176,12 +184,9 @@ impl Config {
             .copied()
             .collect();
         let encrypted: Vec<Listener> = listeners.iter().flat_map(Listeners::encrypted).collect();
-        let http = match http {
-            None => vec![DEFAULT_HTTP],
-            Some(Http::Off) => Vec::new(),
-            Some(Http::At(listen)) => listen.addresses().to_vec(),
-        };
-        let own = with_ports(&listen, &encrypted, &http);
+        let ui = ui::resolve(flags.ui, file.ui.unwrap_or_default());
+        let pages: Vec<SocketAddr> = http.iter().chain(&ui.listen).copied().collect();
+        let own = with_ports(&listen, &encrypted, &pages);
         Self {
             folders: first_said(
                 flags.folders,
@@ -202,6 +207,8 @@ impl Config {
             tls_certificate: flags.tls_certificate.or(tls.certificate.map(|path| path.0)),
             tls_key: flags.tls_key.or(tls.key.map(|path| path.0)),
             http,
+            ui,
+            history: ui::history(file.history.as_ref()),
             workers: flags
                 .workers
                 .or(file.workers)
@@ -309,6 +316,8 @@ impl Config {
             ),
             ("tls", self.certificate() != next.certificate()),
             ("http", self.http != next.http),
+            ("ui", self.ui != next.ui),
+            ("history", self.history != next.history),
             ("workers", self.workers != next.workers),
             ("poll", self.poll != next.poll),
             ("stateDir", self.state_dir != next.state_dir),
@@ -331,11 +340,20 @@ impl Config {
 fn with_ports(
     plain: &[SocketAddr],
     encrypted: &[Listener],
-    http: &[SocketAddr],
+    pages: &[SocketAddr],
 ) -> Vec<SocketAddr> {
     let encrypted = encrypted.iter().map(|listener| &listener.address);
-    let all = plain.iter().chain(http).chain(encrypted).copied();
+    let all = plain.iter().chain(pages).chain(encrypted).copied();
     all.filter(|address| address.port() != 0).collect()
+}
+
+/// Where pages are that are said to be there, or else at `default`.
+fn page_addresses(said: Option<Http>, default: SocketAddr) -> Vec<SocketAddr> {
+    match said {
+        None => vec![default],
+        Some(Http::Off) => Vec::new(),
+        Some(Http::At(listen)) => listen.addresses().to_vec(),
+    }
 }
 
 /// A folder, unless clusters are followed.

@@ -9,7 +9,7 @@ use rustix::process::{Resource, getrlimit};
 const OWN: usize = 128;
 
 /// Set aside for connections to the pages.
-pub(crate) const PAGES: usize = 256;
+pub(crate) const PAGES: usize = 384;
 
 /// How many upstreams may have at least: without any, nothing is forwarded.
 const LEAST_UPSTREAMS: usize = 8;
@@ -76,8 +76,8 @@ mod tests {
 
     #[test]
     fn pages_and_files_come_first() {
-        check(1024, 427, 213);
-        check(4096, 2475, 1237);
+        check(1024, 342, 170);
+        check(4096, 2390, 1194);
         check(256, 86, 42);
         check(40, 12, 8);
         check(8, 1, 8);
@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn probes_have_a_share_where_there_are_any() {
-        check_with(4096, 1024, 256, 128);
-        check_with(100, 1024, 360, 180);
-        check_with(4096, 65_536, 40_704, 20_352);
+        check_with(4096, 1024, 171, 85);
+        check_with(100, 1024, 275, 137);
+        check_with(4096, 65_536, 40_619, 20_309);
         check_with(4096, 256, 43, 21);
         check_with(4096, 8, 1, 8);
     }

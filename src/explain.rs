@@ -4,14 +4,18 @@
 //! which of them lost, each candidate endpoint with the reason it is in or out, the records, and for a name that does not
 //! exist the hosts that are spelt alike. Reads the same snapshot and the same selection that answers are made from.
 //!
-//! Never prints: the command line and the status page do.
+//! Never prints: the command line and the status pages do, in the words of `text` and `json`.
 
+mod json;
 mod named;
 mod near;
 mod records;
+mod shares;
+pub(crate) mod text;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{io, net::IpAddr, sync::Arc};
 
+pub use json::Story;
 pub use named::{about_name, age_of};
 pub use near::{Miss, NearWorkload};
 pub use records::Record;
@@ -70,6 +74,20 @@ pub struct AskerStory {
     pub locality: Option<String>,
     /// Whose view of the mesh it has, where views differ and that is known.
     pub namespace: Option<Arc<str>>,
+}
+
+/// Who answers for a name that the mesh leaves to others.
+#[derive(Clone, Debug)]
+pub enum Others<'a> {
+    /// Upstreams: those of the route for this domain.
+    Upstreams {
+        /// The domain.
+        domain: &'a Name,
+        /// Them, in the order in which they are asked.
+        addresses: Vec<String>,
+    },
+    /// This server, without asking anybody, as this RFC says.
+    Special(&'static str),
 }
 
 /// What a query gets.
@@ -281,6 +299,15 @@ fn asker_story(pipeline: &Pipeline, client: IpAddr) -> AskerStory {
         objects,
         locality,
     }
+}
+
+/// Writes the story in text, and for a name that is not ours which `others` answer for it.
+pub fn write_text(
+    out: &mut dyn io::Write,
+    told: &Explanation,
+    others: Option<&Others<'_>>,
+) -> io::Result<()> {
+    text::write(out, told, others)
 }
 
 fn via(snapshot: &Snapshot, name: &Name) -> Via {

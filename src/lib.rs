@@ -40,6 +40,7 @@
 //! | Module | Owns |
 //! | --- | --- |
 //! | `parallel` | work on many values, on all cores where that is worth it |
+//! | `wording` | how numbers and tables are written for people |
 //! | `chain` | an error with all that caused it, in one line |
 //! | [`diagnostic`] | what is wrong with the user's input, and where |
 //! | [`dns`] | the RFCs' vocabulary: names, types, TTLs, serials |
@@ -48,9 +49,11 @@
 //! | [`health`] | what our own checks say of endpoints: observations in, rulings out |
 //! | [`authority`] | which zone owns a name, and who answers for it: the mesh, or others |
 //! | [`select`] | the endpoints each host answers with, and why not the others |
+//! | [`catalogue`] | what there is to see of hosts, a row each |
 //! | [`zone`] | which records exist: the snapshot, and how a change reaches it |
 //! | [`answer`] | a question against a snapshot |
 //! | [`wire`] | bytes: parsing queries, writing replies, EDNS, truncation |
+//! | [`history`] | what was answered before, and what changed it |
 //! | [`pipeline`] | the line as one value: changes in, snapshot out |
 //! | [`explain`] | why a name answers what it does |
 //!
@@ -72,6 +75,7 @@
 //! | [`resolve`] | endpoints that are names, looked up again by TTL |
 //! | [`serve`] | sockets over every transport: batches, framing, limits, certificates |
 //! | [`http`] | `/metrics`, `/health` and `/ready` |
+//! | [`ui`] | the status pages and their API, on a listener of their own |
 //! | `hickory` | the mesh inside of a program that uses hickory-server (feature `hickory`) |
 //! | [`config`] | settings from flags, variables and the configuration file |
 //! | [`cli`] | what people type, and what they read |
@@ -267,6 +271,8 @@
 
 mod parallel;
 
+mod wording;
+
 mod chain;
 
 pub mod diagnostic;
@@ -283,11 +289,15 @@ pub mod authority;
 
 pub mod select;
 
+pub mod catalogue;
+
 pub mod zone;
 
 pub mod answer;
 
 pub mod wire;
+
+pub mod history;
 
 pub mod pipeline;
 
@@ -322,6 +332,8 @@ pub mod resolve;
 pub mod serve;
 
 pub mod http;
+
+pub mod ui;
 
 #[cfg(feature = "hickory")]
 pub mod hickory;

@@ -8,6 +8,7 @@
 //! Never reads a file and never publishes: `control` does.
 
 mod health;
+pub(crate) mod shown;
 mod uses;
 mod views;
 
@@ -272,6 +273,11 @@ impl Pipeline {
         self.diagnostics.iter().cloned().collect()
     }
 
+    /// The same one by one, in the same order.
+    pub fn known_diagnostics(&self) -> impl ExactSizeIterator<Item = &Diagnostic> {
+        self.diagnostics.iter()
+    }
+
     /// How much of it there is.
     pub fn diagnostic_counts(&self) -> SeverityCounts {
         self.diagnostics.counts()
@@ -425,9 +431,7 @@ impl Pipeline {
         let choices = parallel::map(&affected.hosts, |host| {
             select::choose(&self.mesh, host, viewer)
         });
-        let traffic = &self.policy.traffic;
-        let own = |host: &Name| traffic.prefers_near || traffic.shares.contains_key(host);
-        let alike = Alike::of(&affected.hosts, &choices, own);
+        let alike = Alike::of(&affected.hosts, &choices, |host| self.is_alone(host));
         let compiled_choices = parallel::map(&alike.first, |(host, choice)| {
             self.known_choice(host, choice)
         });

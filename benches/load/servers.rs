@@ -62,7 +62,8 @@ pub(crate) fn meshdns(workers: u32, folder: &Path, flags: &[&str]) -> Result<Ser
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .args(["--listen", &format!("[::1]:{port}")])
         .args(["--workers", &workers.to_string()])
-        .args(flags);
+        .args(flags)
+        .env("MESHDNS_UI", "off");
     Server::start(MESHDNS, port, workers, command, folder)
 }
 

@@ -19,7 +19,7 @@ use tokio::{sync::Notify, task::AbortHandle};
 
 pub(crate) use self::{
     client::Client,
-    requests::{Activity, drive},
+    requests::{Activity, Answering, drive},
 };
 use self::{departure::Departure, table::Table};
 use crate::metrics::Crowding;

@@ -9,7 +9,7 @@ Exit codes:
   1   anything else
   64  wrong usage
   65  a path can't be read
-  69  a port is taken, or an address is not this machine's
+  69  a port is taken, an address is not this machine's, or no server answers
   75  drain --wait: not safe to stop in time
   77  no right to listen at a port
   78  the configuration file is wrong, or the certificate

@@ -1,20 +1,20 @@
 //! `list`: every host, where its endpoints come from and how many are in.
 
-use std::{collections::BTreeSet, fmt::Write as _, net::IpAddr, path::PathBuf};
+use std::{fmt::Write as _, net::IpAddr, path::PathBuf};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
 use super::{
     Exit, Failure, exit, health, load, output,
     policy::{self, PolicyArgs},
-    table,
+    server::Server,
 };
 use crate::{
-    authority::{Authority, Standing},
-    mesh::Endpoints,
-    pipeline::Pipeline,
-    select::{Loss, Selection},
+    authority::Authority, catalogue::EndpointsFrom, pipeline::Pipeline, select::Selection,
+    wording::table,
 };
 
 /// How many addresses the table shows of one host.
@@ -36,7 +36,9 @@ pub(super) struct ListArgs {
     #[arg(value_name = "FOLDER", help = policy::FOLDERS_HELP)]
     folders: Vec<PathBuf>,
 
-    /// Server to ask what its checks came to, by the address of its HTTP pages [default: the state file of the configuration]
+    /// Running server to ask, by the address of its status pages [default: the folders are read here]
+    ///
+    /// At the address of its HTTP pages it is asked what its checks came to, which the list made here takes in.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
 
@@ -56,8 +58,64 @@ enum Format {
     Json,
 }
 
+impl Format {
+    /// Prints `rows`, which are `all` in JSON.
+    fn print(
+        self,
+        rows: impl Iterator<Item = serde_json::Result<Row>>,
+        all: &impl Serialize,
+    ) -> Result<(), Failure> {
+        output::data(|out| match self {
+            Self::Table => {
+                let headers = [
+                    "HOST",
+                    "NAMESPACE",
+                    "SERVICEENTRY",
+                    "SOURCE",
+                    "IN",
+                    "OUT",
+                    "ADDRESSES",
+                ];
+                let cells: Result<Vec<_>, _> = rows.map(|row| row.map(|row| cells(&row))).collect();
+                table::write(out, 0, headers, &cells?)
+            }
+            Self::Json => {
+                serde_json::to_writer_pretty(&mut *out, all)?;
+                writeln!(out)
+            }
+        })
+    }
+}
+
+/// All hosts of the server at `url`; `None` where it has no status pages.
+fn ask(url: &str) -> Result<Option<Vec<Value>>, Failure> {
+    let server = Server::new(url)?;
+    let mut rows = Vec::new();
+    let mut after = String::new();
+    loop {
+        let parameters = [("limit", "1000"), ("after", &*after)];
+        let page = server.ask(&["hosts"], &parameters, "application/json")?;
+        let Some(page) = page else { return Ok(None) };
+        let page: Page = serde_json::from_slice(&page.body)
+            .with_context(|| format!("read what the server {url} says"))
+            .map_err(|error| Failure::new(Exit::Unavailable, error))?;
+        rows.extend(page.hosts);
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(Some(rows)),
+        }
+    }
+}
+
+/// A page of hosts of a server.
+#[derive(Deserialize)]
+struct Page {
+    hosts: Vec<Value>,
+    next: Option<String>,
+}
+
 /// One host.
-#[derive(Serialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
     host: String,
@@ -65,7 +123,7 @@ struct Row {
     namespace: Option<String>,
     /// The ServiceEntries that answer.
     service_entries: Vec<String>,
-    source: &'static str,
+    source: String,
     r#in: usize,
     out: usize,
     addresses: Vec<IpAddr>,
@@ -76,6 +134,13 @@ struct Row {
 impl ListArgs {
     /// Prints the hosts in canonical order: what is below a name follows it.
     pub(super) fn run(self) -> Result<Exit, Failure> {
+        if let Some(url) = &self.server
+            && let Some(rows) = ask(url)?
+        {
+            self.output
+                .print(rows.iter().map(Row::deserialize), &rows)?;
+            return Ok(Exit::Fine);
+        }
         let config = self.policy.config(self.folders)?;
         let mut loaded = load::load(&config)?;
         if let Some(upstreams) = load::upstreams(&config)? {
@@ -83,25 +148,7 @@ impl ListArgs {
         }
         health::join(&mut loaded.pipeline, &config, self.server.as_deref())?;
         let rows = Rows(&loaded.pipeline);
-        output::data(|out| match self.output {
-            Format::Table => {
-                let headers = [
-                    "HOST",
-                    "NAMESPACE",
-                    "SERVICEENTRY",
-                    "SOURCE",
-                    "IN",
-                    "OUT",
-                    "ADDRESSES",
-                ];
-                let cells: Vec<_> = rows.iter().map(|row| cells(&row)).collect();
-                table::write(out, 0, headers, &cells)
-            }
-            Format::Json => {
-                serde_json::to_writer_pretty(&mut *out, &rows)?;
-                writeln!(out)
-            }
-        })?;
+        self.output.print(rows.iter().map(Ok), &rows)?;
         if loaded.pipeline.mesh().host_count() == 0 {
             output::talk("no ServiceEntry here has a host");
         }
@@ -142,7 +189,14 @@ fn row(authority: &Authority, selection: &Selection) -> Row {
             .iter()
             .map(|service| service.key.name.to_string())
             .collect(),
-        source: source(authority, selection),
+        source: EndpointsFrom::of(
+            authority,
+            &selection.host,
+            chosen.iter().map(|service| &**service),
+            selection.lost.iter().map(|(_, loss)| *loss),
+        )
+        .as_str()
+        .to_owned(),
         r#in: in_count,
         out: selection.candidates.len() - in_count,
         addresses: selection.gathering.addresses.clone(),
@@ -151,33 +205,6 @@ fn row(authority: &Authority, selection: &Selection) -> Row {
             .iter()
             .map(|(service, _)| format!("{}/{}", service.key.namespace, service.key.name))
             .collect(),
-    }
-}
-
-/// Where the endpoints come from; `hidden` where `exportTo` keeps the host from everyone, `forwarded` where upstreams are
-/// asked for it, `none` where the ServiceEntry has no endpoint to give.
-fn source(authority: &Authority, selection: &Selection) -> &'static str {
-    let host = &selection.host;
-    if authority.standing(host) == Standing::Left && authority.forwards(host) {
-        return "forwarded";
-    }
-    if selection.chosen.is_empty() {
-        let is_hidden = selection.lost.iter().any(|(_, loss)| *loss == Loss::Hidden);
-        return if is_hidden { "hidden" } else { "none" };
-    }
-    let kinds: BTreeSet<&str> = selection
-        .chosen
-        .iter()
-        .map(|service| match &service.endpoints {
-            Endpoints::Selector(_) => "selector",
-            Endpoints::Inline(_) => "endpoints",
-            Endpoints::Neither if service.has_real_addresses() => "addresses",
-            Endpoints::Neither => "none",
-        })
-        .collect();
-    match kinds.first() {
-        Some(kind) if kinds.len() == 1 => kind,
-        _ => "several",
     }
 }
 
@@ -200,7 +227,7 @@ fn cells(row: &Row) -> [String; 7] {
         row.host.clone(),
         or_dash(row.namespace.clone().unwrap_or_default()),
         or_dash(row.service_entries.join(",")),
-        row.source.to_owned(),
+        row.source.clone(),
         row.r#in.to_string(),
         row.out.to_string(),
         or_dash(addresses),

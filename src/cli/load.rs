@@ -10,6 +10,7 @@ use super::{Exit, Failure, clusters, output};
 use crate::{
     config::Config,
     dns::Name,
+    explain::Others,
     forward::Forwarder,
     mesh::Reading,
     pipeline::Pipeline,
@@ -77,17 +78,6 @@ impl Loaded {
     }
 }
 
-/// Who answers for a name that the mesh leaves to others.
-pub(super) enum Others<'a> {
-    /// Upstreams: those of the route for `domain`.
-    Upstreams {
-        domain: &'a Name,
-        addresses: Vec<String>,
-    },
-    /// This server, without asking anybody, as this RFC says.
-    Special(&'static str),
-}
-
 /// The upstreams that `serve` asks for names that the mesh does not hold.
 pub(super) struct Upstreams {
     runtime: Runtime,
@@ -138,11 +128,7 @@ impl Upstreams {
 
     /// Who answers for `name`, which the mesh leaves to others; `None` where nobody does.
     pub(super) fn of(&self, name: &Name) -> Option<Others<'_>> {
-        if let Some(rfc) = self.forwarder.special_rfc(name) {
-            return Some(Others::Special(rfc));
-        }
-        let (domain, addresses) = self.forwarder.upstreams_for(name)?;
-        Some(Others::Upstreams { domain, addresses })
+        self.forwarder.others(name)
     }
 }
 

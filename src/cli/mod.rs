@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check`, `list`, `explain`, `health` and `snippet`.
+//! The command line: `serve`, `check`, `list`, `explain`, `health`, `history` and `snippet`.
 //!
 //! Owns what people type and what they read: help texts, exit codes, the forms of each output. Data goes to stdout, talk
 //! to stderr; every failure ends here, as one line that begins with `meshdns: `.
@@ -11,14 +11,15 @@ mod drain;
 mod exit;
 mod explain;
 mod health;
+mod history;
 mod list;
 mod load;
 mod log;
 mod output;
 mod policy;
 mod serve;
+mod server;
 mod snippet;
-mod table;
 mod usage;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ Examples:
   meshdns explain svc1.internal.com zones   why a name answers what it does
   meshdns health --try --config meshdns.yaml
                                             whether checks can reach their endpoints from here
+  meshdns history svc1.internal.com --since 1h
+                                            what a running server answered, and what changed it
   meshdns drain shop/orders-vm2 --wait      wait until a drained VM may be stopped
   meshdns snippet coredns --server 10.0.0.53 --zone internal.com
                                             what makes CoreDNS ask it
@@ -83,6 +86,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Drain(drain::DrainArgs),
     Health(health::HealthArgs),
+    History(history::HistoryArgs),
     Snippet(snippet::SnippetArgs),
 }
 
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Drain(drain) => drain.run(),
         Command::Health(health) => health.run(),
+        Command::History(history) => history.run(),
         Command::Snippet(snippet) => snippet.run(),
     };
     match done {

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use super::{Exit, Failure};
 use crate::dns::Name;
+pub(super) use crate::wording::count;
 
 /// Hands stdout to `write`, buffered. A reader that has seen enough, such as `head`, is no failure.
 pub(super) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
@@ -20,6 +21,13 @@ pub(super) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Resu
             .context("write to stdout")
             .map_err(|error| Failure::new(Exit::Failed, error)),
     }
+}
+
+/// Writes JSON again as people read it.
+pub(super) fn pretty(out: &mut dyn Write, json: &[u8]) -> io::Result<()> {
+    let value: serde_json::Value = serde_json::from_slice(json)?;
+    serde_json::to_writer_pretty(&mut *out, &value)?;
+    writeln!(out)
 }
 
 /// Writes one line that begins with `meshdns: ` to stderr.
@@ -34,19 +42,7 @@ pub(super) fn is_coloured(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !no_color
 }
 
-/// `1 error`, `2 errors`.
-pub(super) fn count(number: usize, one: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        number => format!("{number} {one}s"),
-    }
-}
-
 /// A host as ServiceEntries write it: without the root's dot.
 pub(super) fn host(name: &Name) -> String {
-    let text = name.to_string();
-    match text.strip_suffix('.') {
-        Some(host) if !host.is_empty() => host.to_owned(),
-        _ => text,
-    }
+    name.to_host()
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Exit, Failure};
 use crate::config::{
-    Config, Contradiction, File, FileError, Overrides,
+    Config, Contradiction, File, FileError, Overrides, SaidBy,
     value::{Context, Domain, Links, Namespace, TtlPeriod, Upstream},
 };
 
@@ -193,6 +193,10 @@ impl From<FileError> for Failure {
 
 impl From<Contradiction> for Failure {
     fn from(error: Contradiction) -> Self {
-        Self::new(Exit::Config, error)
+        let exit = match &error {
+            Contradiction::Unguarded(_, SaidBy::Flag) => Exit::Usage,
+            _ => Exit::Config,
+        };
+        Self::new(exit, error)
     }
 }

@@ -5,9 +5,11 @@
 mod checks;
 mod failure;
 mod listen;
+mod pages;
 mod progress;
 mod reload;
 mod run;
+mod settings;
 mod signals;
 mod supervisor;
 
@@ -104,6 +106,18 @@ pub(super) struct ServeArgs {
     )]
     http: Option<Http>,
 
+    /// Address of the status pages for people, and of their API, or off [default: 127.0.0.1:9154]
+    ///
+    /// They show names, files and who asks. Where others than this machine can reach the address, whoever asks needs the token
+    /// of `ui.tokenFile`, unless the configuration says `ui.open: true`. `kubectl port-forward` and `ssh -L` reach the default.
+    #[arg(
+        long,
+        value_name = "ADDR|off",
+        env = "MESHDNS_UI",
+        hide_env_values = true
+    )]
+    ui: Option<Http>,
+
     /// Threads that answer UDP queries [default: one a core]
     #[arg(
         long,
@@ -188,6 +202,7 @@ impl ServeArgs {
             tls_certificate: self.tls_certificate,
             tls_key: self.tls_key,
             http: self.http,
+            ui: self.ui,
             workers: self.workers,
             poll: self.poll,
             start_patience: self.start_patience,

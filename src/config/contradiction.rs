@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use super::Config;
+use super::{Config, SaidBy};
 use crate::{
     diagnostic::Kind,
     dns::Name,
@@ -47,6 +47,11 @@ pub enum Contradiction {
     /// A page where no pages are.
     #[error("`health.api` takes the HTTP pages, and `http` is off: turn one of them around")]
     NoPages,
+    /// Pages that show names, files and clients to whoever can reach the machine.
+    #[error(
+        "the status pages at {0} would be everyone's: name a file with a token (`ui.tokenFile`), or say `ui.open: true`"
+    )]
+    Unguarded(SocketAddr, SaidBy),
     /// Two sockets that can't be bound at the same time.
     #[error("{0} and {1} take the same port: give one of them another one")]
     SamePort(Taken, Taken),
@@ -64,12 +69,14 @@ pub enum Taken {
     Encrypted(Listener),
     /// The HTTP pages.
     Http(SocketAddr),
+    /// The status pages.
+    Ui(SocketAddr),
 }
 
 impl Taken {
     fn address(&self) -> SocketAddr {
         match self {
-            Self::Plain(address) | Self::Http(address) => *address,
+            Self::Plain(address) | Self::Http(address) | Self::Ui(address) => *address,
             Self::Encrypted(listener) => listener.address,
         }
     }
@@ -78,13 +85,13 @@ impl Taken {
         match self {
             Self::Plain(_) => true,
             Self::Encrypted(listener) => listener.transport == Transport::Quic,
-            Self::Http(_) => false,
+            Self::Http(_) | Self::Ui(_) => false,
         }
     }
 
     fn takes_tcp(&self) -> bool {
         match self {
-            Self::Plain(_) | Self::Http(_) => true,
+            Self::Plain(_) | Self::Http(_) | Self::Ui(_) => true,
             Self::Encrypted(listener) => listener.transport != Transport::Quic,
         }
     }
@@ -109,6 +116,7 @@ impl fmt::Display for Taken {
             Self::Plain(address) => write!(f, "listening at {address}"),
             Self::Encrypted(listener) => write!(f, "listening at {listener}"),
             Self::Http(address) => write!(f, "the HTTP pages at {address}"),
+            Self::Ui(address) => write!(f, "the status pages at {address}"),
         }
     }
 }
@@ -124,6 +132,7 @@ impl Config {
         self.check_upstream()?;
         self.check_clusters()?;
         self.check_health()?;
+        self.check_ui()?;
         self.check_ports()
     }
 
@@ -179,12 +188,23 @@ impl Config {
         Ok(())
     }
 
+    fn check_ui(&self) -> Result<(), Contradiction> {
+        match self.ui.unguarded() {
+            Some(address) => Err(Contradiction::Unguarded(address, self.ui.said_by)),
+            None => Ok(()),
+        }
+    }
+
     fn check_ports(&self) -> Result<(), Contradiction> {
         let plain = self.listen.iter().copied().map(Taken::Plain);
         let encrypted = self.encrypted.iter().cloned().map(Taken::Encrypted);
         let pages = self.http.iter().copied().map(Taken::Http);
+        // Where nobody said so, they give way.
+        let is_said = self.ui.said_by != SaidBy::Nobody;
+        let ui = self.ui.listen.iter().copied().filter(|_| is_said);
+        let all = plain.chain(encrypted).chain(pages).chain(ui.map(Taken::Ui));
         let mut before: Vec<Taken> = Vec::new();
-        for taken in plain.chain(encrypted).chain(pages) {
+        for taken in all {
             // What is said twice counts once.
             if before.contains(&taken) {
                 continue;
@@ -252,6 +272,26 @@ mod tests {
             ),
         );
         check(&format!("{tls}listen: ['quic://127.0.0.1:9153']\n"), "");
+    }
+
+    #[test]
+    fn the_status_pages_are_for_this_machine_or_for_those_who_are_meant() {
+        let refused = |address: &str| {
+            format!(
+                "the status pages at {address} would be everyone's: name a file with a token (`ui.tokenFile`), or say `ui.open: true`"
+            )
+        };
+        check("ui: {listen: '127.0.0.2:9154'}\n", "");
+        check("ui: {listen: '[::1]:9154'}\n", "");
+        check("ui: {listen: ':9154'}\n", &refused("0.0.0.0:9154"));
+        check("ui: {listen: '10.0.0.1:9154'}\n", &refused("10.0.0.1:9154"));
+        check("ui: {listen: ':9154', open: true}\n", "");
+        check("ui: {listen: ':9154', tokenFile: token}\n", "");
+        check(
+            "http: ':9154'\nui: {listen: '127.0.0.1:9154'}\n",
+            "the HTTP pages at 0.0.0.0:9154 and the status pages at 127.0.0.1:9154 take the same port: give one of them another one",
+        );
+        check("http: ':9154'\n", "");
     }
 
     #[test]

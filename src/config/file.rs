@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{
     answers::{AnswerKeys, ClientKeys, MOST_CLIENTS},
     health::HealthKeys,
+    ui::{HistoryKeys, UiKeys},
     value::{
         AnswerBytes, CharacterString, ClusterName, Context, Domain, Folder, ForwardPolicy,
         ForwarderRule, Http, Limit, Links, Listeners, LogFormat, LogLevel, Memory, Namespace,
@@ -67,6 +68,8 @@ pub struct File {
     pub negative_ttl: Option<TtlPeriod>,
     pub name_servers: Option<OneOrMore<Domain, MOST_NAME_SERVERS>>,
     pub http: Option<Http>,
+    pub ui: Option<UiKeys>,
+    pub history: Option<HistoryKeys>,
     pub workers: Option<Workers>,
     pub poll: Option<Wait>,
     pub start_patience: Option<Period>,

@@ -17,8 +17,10 @@ mod last_good;
 mod names;
 mod pace;
 mod persons;
+mod questions;
 mod reload_log;
 mod shared;
+mod shown;
 mod worker;
 
 use std::{
@@ -31,8 +33,10 @@ use std::{
 use arc_swap::ArcSwap;
 pub use health::Health;
 pub use names::{Changes, Names};
+pub use questions::{Busy, Questions, Seen};
 use shared::Shared;
 pub use shared::{HealthOptions, Options, Progress, ShowProgress};
+pub use shown::Exhibit;
 use tracing::error;
 
 use crate::{
@@ -111,6 +115,16 @@ impl Control {
     /// Where the newest status is.
     pub fn status(&self) -> &Arc<ArcSwap<Status>> {
         &self.shared.status
+    }
+
+    /// Where the newest exhibit is, for those who look; one without hosts where nobody is to.
+    pub fn exhibit(&self) -> &Arc<ArcSwap<Exhibit>> {
+        &self.shared.exhibit
+    }
+
+    /// Asks the loop what nobody else knows.
+    pub fn questions(&self) -> &Arc<Questions> {
+        &self.shared.questions
     }
 
     /// What is to be probed, where checks are configured: somebody has to do it.

@@ -11,8 +11,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{health::Health, names::Names};
+use super::{health::Health, names::Names, questions::Questions, shown::Exhibit};
 use crate::{
+    history,
     pipeline::Policy,
     source::{FollowLinks, Waker, Wish},
     status::Status,
@@ -36,6 +37,8 @@ pub struct Options {
     pub state_dir: Option<PathBuf>,
     /// What persons say, and how long checks are waited for.
     pub health: HealthOptions,
+    /// What is kept for those who look at what is served; `None` where nobody does.
+    pub shown: Option<history::Limits>,
 }
 
 /// What concerns the loop of who is healthy; which endpoints are checked is a matter of the policy.
@@ -94,6 +97,8 @@ pub type ShowProgress = Box<dyn FnMut(Progress) + Send>;
 pub(super) struct Shared {
     pub(super) snapshots: Arc<ArcSwap<Snapshot>>,
     pub(super) status: Arc<ArcSwap<Status>>,
+    pub(super) exhibit: Arc<ArcSwap<Exhibit>>,
+    pub(super) questions: Arc<Questions>,
     pub(super) orders: Arc<Orders>,
     pub(super) names: Arc<Names>,
     pub(super) health: Arc<Health>,
@@ -112,10 +117,13 @@ impl Shared {
     /// Nothing is ready, and nobody has told anything.
     pub(super) fn new(policy: &Policy) -> Self {
         let waker = Arc::<Waker>::default();
-        let snapshot = Snapshot::not_ready(policy.settings.clone());
+        let snapshot = Arc::new(Snapshot::not_ready(policy.settings.clone()));
+        let exhibit = Exhibit::empty(snapshot.clone());
         Self {
-            snapshots: Arc::new(ArcSwap::from_pointee(snapshot)),
+            snapshots: Arc::new(ArcSwap::new(snapshot)),
+            exhibit: Arc::new(ArcSwap::from_pointee(exhibit)),
             status: Arc::default(),
+            questions: Arc::new(Questions::new(waker.clone())),
             orders: Arc::default(),
             names: Arc::new(Names::new(waker.clone())),
             health: Arc::new(Health::new(waker.clone())),

@@ -89,6 +89,7 @@ impl Rig {
         let (inbox, teller) = Inbox::new(Cluster::only("prod"), scopes);
         tell(&teller, told);
         let options = Options {
+            shown: None,
             folders: folder.map(Path::to_owned).into_iter().collect(),
             follow_links: FollowLinks::default(),
             policy: Policy::default(),

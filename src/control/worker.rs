@@ -20,8 +20,10 @@ use super::{
     intake::Intake,
     last_good, pace,
     persons::Persons,
+    questions::Seen,
     reload_log,
     shared::{HealthOptions, Options, Shared, ShowProgress},
+    shown::Exhibitor,
 };
 use crate::{
     pipeline::{Pipeline, Policy, Report},
@@ -57,6 +59,8 @@ pub(super) struct Worker {
     saver: Option<Saver>,
     shared: Shared,
     status: Status,
+    /// What is kept for those who look, where anybody does.
+    exhibitor: Option<Exhibitor>,
     /// Snapshots that were replaced and may still be read: freeing one takes time that a query should not have to wait.
     retired: VecDeque<Arc<Snapshot>>,
     last_publish: Option<Instant>,
@@ -87,6 +91,7 @@ impl Worker {
             )
         });
         let pipeline = Pipeline::new(options.policy.clone());
+        let shown = options.shown;
         Self {
             feed,
             clusters,
@@ -95,6 +100,7 @@ impl Worker {
             options,
             stored,
             saver: None,
+            exhibitor: shown.map(|limits| Exhibitor::new(limits, shared.exhibit.clone())),
             shared,
             status: Status::default(),
             retired: VecDeque::new(),
@@ -138,6 +144,20 @@ impl Worker {
             let every_file = self.shared.orders.take_reload();
             self.pace();
             self.look(every_file);
+            // What is half of a change is shown to nobody.
+            if self.may_publish() {
+                let history = self
+                    .exhibitor
+                    .as_mut()
+                    .map(|exhibitor| &mut exhibitor.history);
+                if let Some(history) = history {
+                    history.forget(SystemTime::now());
+                    self.shared.questions.answer(&Seen {
+                        pipeline: &self.intake.pipeline,
+                        history,
+                    });
+                }
+            }
         }
     }
 
@@ -300,7 +320,7 @@ impl Worker {
         }
         let mut report = self.intake.pipeline.compile(SystemTime::now());
         let waits_for_checks = !report.targets.wanted.is_empty();
-        self.publish(&mut report);
+        self.publish(&mut report, "cluster");
         if is_first && (waits_for_checks || !report.names.wanted.is_empty()) {
             let mut named = self.wait_for_others(waits_for_checks);
             report.snapshot = named.snapshot;
@@ -345,7 +365,7 @@ impl Worker {
         pipeline.take_in_rulings(self.shared.health.take_rulings());
         self.pace();
         let mut report = self.intake.pipeline.compile(SystemTime::now());
-        self.publish(&mut report);
+        self.publish(&mut report, "name");
         report
     }
 
@@ -361,11 +381,16 @@ impl Worker {
         if told.is_empty() && rulings.is_empty() && !has_orders && !is_over {
             return;
         }
+        let otherwise = match (names, checks) {
+            (1.., _) => "name",
+            (0, 1..) => "check",
+            (0, 0) => "override",
+        };
         pipeline.take_in_names(told);
         pipeline.take_in_rulings(rulings);
         self.pace();
         let mut report = self.intake.pipeline.compile(SystemTime::now());
-        self.publish(&mut report);
+        self.publish(&mut report, otherwise);
         self.renew_status(&report, began, false);
         debug!(
             names,
@@ -385,7 +410,7 @@ impl Worker {
         self.options.health = health;
         self.persons.look(&mut self.intake.pipeline);
         let mut report = self.intake.pipeline.set_policy(policy, SystemTime::now());
-        self.publish(&mut report);
+        self.publish(&mut report, "config");
         self.renew_status(&report, began, false);
         info!(
             hosts = report.affected.hosts.len(),
@@ -398,11 +423,13 @@ impl Worker {
     }
 
     /// Publishes, and tells those who look names up or probe what else there is for them.
-    fn publish(&mut self, report: &mut Report) {
+    ///
+    /// What changes answers though no object did is `otherwise`.
+    fn publish(&mut self, report: &mut Report, otherwise: &'static str) {
         // What resolvers have now, they have with the TTL of the answers before.
-        let ttl = self.shared.snapshots.load().settings().ttl;
-        let ttl = ttl.max(report.snapshot.settings().ttl);
-        if !Arc::ptr_eq(&self.shared.snapshots.load(), &report.snapshot) {
+        let before = self.shared.snapshots.load_full();
+        let ttl = before.settings().ttl.max(report.snapshot.settings().ttl);
+        if !Arc::ptr_eq(&before, &report.snapshot) {
             let retired = self.shared.snapshots.swap(report.snapshot.clone());
             self.last_publish = Some(Instant::now());
             self.retired.push_back(retired);
@@ -413,6 +440,10 @@ impl Worker {
         self.shared.names.want(&report.names);
         self.shared.health.want(mem::take(&mut report.targets));
         self.persons.published(mem::take(&mut report.orders), ttl);
+        if let Some(exhibitor) = &mut self.exhibitor {
+            let pipeline = &mut self.intake.pipeline;
+            exhibitor.show(pipeline, &report.affected.hosts, &before, otherwise);
+        }
         let holds_stale = self.intake.pipeline.holds_stale();
         if mem::replace(&mut self.holds_stale, holds_stale) != holds_stale {
             reload_log::stale_reports(holds_stale);

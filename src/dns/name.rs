@@ -110,6 +110,15 @@ impl Name {
         std::iter::successors(self.parent(), Self::parent)
     }
 
+    /// As ServiceEntries write it: without the root's dot.
+    pub fn to_host(&self) -> String {
+        let mut text = self.to_string();
+        if text.len() > 1 {
+            text.pop();
+        }
+        text
+    }
+
     /// The labels from the left, without the root's.
     pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &*self.0;

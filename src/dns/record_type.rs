@@ -45,6 +45,18 @@ impl RecordType {
         matches!(self, Self::A | Self::AAAA)
     }
 
+    /// Reads a mnemonic as `dig` takes it, or `TYPE65`; `None` where it is neither.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let text = text.to_ascii_uppercase();
+        let of_number = |number: &str| number.parse().ok().map(Self);
+        let named = || {
+            let all = (0..=u16::MAX).map(Self);
+            all.into_iter()
+                .find(|record_type| record_type.mnemonic() == Some(&*text))
+        };
+        text.strip_prefix("TYPE").and_then(of_number).or_else(named)
+    }
+
     /// The mnemonic of the types that resolvers commonly ask, `None` for the rest.
     pub fn mnemonic(self) -> Option<&'static str> {
         Some(match self.0 {

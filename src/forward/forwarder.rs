@@ -26,6 +26,7 @@ use super::{
 use crate::{
     answer::Query,
     dns::Name,
+    explain::Others,
     wire::{self, Age, MARK_LEN},
 };
 
@@ -142,6 +143,15 @@ impl Forwarder {
     /// other names.
     pub fn special_rfc(&self, name: &Name) -> Option<&'static str> {
         special::rfc(name.as_wire(), self.routes.domains())
+    }
+
+    /// Who answers for `name`, which the mesh leaves to others; `None` where nobody does.
+    pub fn others(&self, name: &Name) -> Option<Others<'_>> {
+        if let Some(rfc) = self.special_rfc(name) {
+            return Some(Others::Special(rfc));
+        }
+        let (domain, addresses) = self.upstreams_for(name)?;
+        Some(Others::Upstreams { domain, addresses })
     }
 
     /// Whether names are looked up for `client`: what RA says.

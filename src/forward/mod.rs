@@ -41,6 +41,7 @@ mod special;
 mod system;
 mod tls;
 mod upstream;
+mod view;
 
 pub use address::{AddressError, socket_address};
 pub use client::{Mesh, Passed};
@@ -49,3 +50,4 @@ pub use forwarder::{DeferredQuery, Forwarder, InForce, Now};
 pub use metrics::ForwardMetrics;
 pub use names::Resolution;
 pub use settings::{Endpoint, Policy, Route, Settings, Source, Transport};
+pub use view::{CacheView, RouteView, UpstreamView};

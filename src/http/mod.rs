@@ -34,11 +34,11 @@ use tokio::sync::Semaphore;
 
 pub use api::{DrainPage, EndpointPage, HealthPage, OutcomeWord, PageError, StateWord, TargetPage};
 pub use figures::Figures;
-pub use server::{BindError, Sockets};
+pub use server::{Audience, BindError, Sockets};
 
 use crate::{
     metrics::MetricsPage,
-    probe::Probing,
+    probe::{Probing, SharedBoard},
     status::{Status, Watching},
     threads,
 };
@@ -199,12 +199,21 @@ async fn api_health(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
     let Some(board) = probing.shown_board() else {
         return not_found(uri).await;
     };
+    let page = health_page(probing, &board, &pages.status).await;
+    ([(header::CONTENT_TYPE, "application/json")], page).into_response()
+}
+
+/// What the server has observed of endpoints, as JSON.
+pub(crate) async fn health_page(
+    probing: &Probing,
+    board: &SharedBoard,
+    status: &ArcSwap<Status>,
+) -> String {
     // The loop may be busy: nobody else has to wait for that.
     let judged = probing.judged().await;
     // As the metrics, it takes a thread some time.
     let _turn = ONE_AT_A_TIME.acquire().await;
-    let page = HealthPage::new(&board, &pages.status.load(), judged.as_deref()).to_json();
-    ([(header::CONTENT_TYPE, "application/json")], page).into_response()
+    HealthPage::new(board, &status.load(), judged.as_deref()).to_json()
 }
 
 async fn not_found(uri: Uri) -> Response {

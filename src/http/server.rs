@@ -23,13 +23,39 @@ use crate::{
     threads,
 };
 
-/// Connections of other machines that are served at a time.
-const MAX_REMOTE: usize = 128;
+/// Whose pages a socket has, and how many connections it serves at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Audience {
+    /// What the threads are called.
+    name: &'static str,
+    /// Connections of other machines.
+    remote: usize,
+    /// Connections of this machine.
+    local: usize,
+}
 
-/// Connections of this machine that are served at a time.
-const MAX_LOCAL: usize = 128;
+impl Audience {
+    /// Probes, and those who collect metrics.
+    pub const MACHINES: Self = Self {
+        name: "http",
+        remote: 128,
+        local: 128,
+    };
 
-const _: () = assert!(MAX_REMOTE + MAX_LOCAL <= descriptors::PAGES);
+    /// Those who look at the status pages, and their streams.
+    pub const PEOPLE: Self = Self {
+        name: "ui",
+        remote: 64,
+        local: 64,
+    };
+
+    const fn places(self) -> usize {
+        self.remote + self.local
+    }
+}
+
+const _: () =
+    assert!(Audience::MACHINES.places() + Audience::PEOPLE.places() <= descriptors::PAGES);
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -76,6 +102,13 @@ impl Sockets {
         Ok(Self { listeners })
     }
 
+    /// No socket: nothing is shown anywhere.
+    pub fn none() -> Self {
+        Self {
+            listeners: Vec::new(),
+        }
+    }
+
     /// The bound addresses, with the ports that the kernel chose for port 0.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let addresses = self.listeners.iter().map(|(address, _)| *address);
@@ -83,11 +116,14 @@ impl Sockets {
     }
 
     /// Serves `router` at every socket, in tasks that end with the runtime. Counts in `crowding` which connections make room.
-    pub fn serve(self, router: &Router, crowding: &Arc<Crowding>) {
-        let places = Arc::new(Places::new(crowding));
+    pub fn serve(self, router: &Router, audience: Audience, crowding: &Arc<Crowding>) {
+        let places = Arc::new(Places::new(audience, crowding));
         for (address, listener) in self.listeners {
             let accepting = accept(listener, router.clone(), places.clone());
-            tokio::spawn(threads::lasting(format!("http {address}"), accepting));
+            tokio::spawn(threads::lasting(
+                format!("{} {address}", audience.name),
+                accepting,
+            ));
         }
     }
 }
@@ -99,7 +135,7 @@ struct Places {
 }
 
 impl Places {
-    fn new(crowding: &Arc<Crowding>) -> Self {
+    fn new(audience: Audience, crowding: &Arc<Crowding>) -> Self {
         let places = |count| {
             let limits = Limits {
                 places: count,
@@ -110,8 +146,8 @@ impl Places {
             Arc::new(Admission::new(limits, crowding.clone()))
         };
         Self {
-            local: places(MAX_LOCAL),
-            remote: places(MAX_REMOTE),
+            local: places(audience.local),
+            remote: places(audience.remote),
         }
     }
 
@@ -171,7 +207,9 @@ async fn serve(stream: TcpStream, router: Router, place: &Place) {
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(
             TokioIo::new(stream),
-            service_fn(|request: Request<Incoming>| {
+            service_fn(|mut request: Request<Incoming>| {
+                // A stream is an answer that lasts.
+                request.extensions_mut().insert(Arc::clone(&activity));
                 let answering = Activity::begin(&activity);
                 let response = pages.call(request);
                 async move {

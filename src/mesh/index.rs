@@ -13,6 +13,7 @@ use super::{
     affected::Affected,
     attributes::Alike,
     census::{Census, EndpointCounts, States},
+    differences::{self, Differences},
     entry::{Entry, Place},
     forwarders::Forwarders,
     labels::Labels,
@@ -54,6 +55,7 @@ pub(super) struct Index {
     touched: Touched,
     /// What may be judged otherwise.
     unjudged: Unjudged,
+    differences: Differences,
     /// The objects that name endpoints otherwise, or are picked otherwise, than when that was last asked.
     other_names: BTreeSet<Slot>,
 }
@@ -264,6 +266,13 @@ impl Index {
         let preferring =
             |entry: Option<&Entry>| usize::from(entry.is_some_and(Entry::prefers_near));
         self.preferring = self.preferring + preferring(after) - preferring(before);
+        let mut differences = std::mem::take(&mut self.differences);
+        differences.note(before, after, |service| {
+            let namespace = &service.key.namespace;
+            let labels = self.texts(namespace, service.selector()?);
+            Some(differences::scope(namespace, &labels))
+        });
+        self.differences = differences;
         let was_picked = self.census.is_picked(slot);
         self.unjudged.note(slot, before, after, was_picked);
         match (before, after) {
@@ -377,6 +386,11 @@ impl Index {
     /// What is judged otherwise, perhaps, than when that was last asked.
     pub(super) fn unjudged(&mut self) -> &mut Unjudged {
         &mut self.unjudged
+    }
+
+    /// What became otherwise of objects.
+    pub(super) fn differences(&mut self) -> &mut Differences {
+        &mut self.differences
     }
 
     /// Counts an object's endpoints as what they are judged to be; `None` for what the object says.

@@ -12,6 +12,7 @@ mod attributes;
 mod census;
 mod change;
 mod claims;
+mod differences;
 mod entry;
 mod exclusion;
 mod forwarders;
@@ -53,6 +54,7 @@ pub(crate) use census::{EndpointState, States};
 pub use change::{
     Change, ClusterChange, ClusterEvent, FileChange, Kept, KeptCounts, ListScope, Reading,
 };
+pub use differences::{ObjectChange, Touches, scope};
 use entry::Entry;
 pub use exclusion::Exclusion;
 pub use labels::{Label, Labels};
@@ -170,6 +172,16 @@ impl Mesh {
             removed,
             ..self.index.take_affected()
         }
+    }
+
+    /// From now on it is noted what becomes otherwise of objects.
+    pub fn follow_differences(&mut self) {
+        self.index.differences().follow();
+    }
+
+    /// What became otherwise of objects since the last call, from [`Mesh::follow_differences`] on; of very many the first.
+    pub fn take_differences(&mut self) -> Vec<ObjectChange> {
+        self.index.differences().take()
     }
 
     /// The hosts of all ServiceEntries, hidden ones included, in canonical order.

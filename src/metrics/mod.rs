@@ -24,7 +24,7 @@ use prometheus_client::{collector::Collector, registry::Registry};
 pub use crowding::Crowding;
 pub use log::LogLines;
 pub use reload::ConfigReloads;
-pub use traffic::{Exchange, Protocol, Recorder, Traffic};
+pub use traffic::{Answered, Exchange, Protocol, Recorder, Traffic};
 
 use crate::{status::Status, zone::Snapshot};
 

@@ -51,6 +51,15 @@ pub struct Traffic {
     crowding: Arc<Crowding>,
 }
 
+/// Questions that were answered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Answered {
+    /// All of them.
+    pub questions: u64,
+    /// Those that got SERVFAIL.
+    pub failures: u64,
+}
+
 /// A transport, as the label `proto` names it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Protocol {
@@ -116,6 +125,19 @@ pub struct Exchange<'q> {
 }
 
 impl Traffic {
+    /// How many questions were answered, and how many of them with SERVFAIL.
+    pub fn answered(&self) -> Answered {
+        let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = tally::Sum::default();
+        for (_, tally) in &*tallies {
+            sum.add(tally);
+        }
+        Answered {
+            questions: sum.requests(),
+            failures: sum.failures(),
+        }
+    }
+
     /// A recorder for one worker that serves `address`.
     pub fn recorder(self: &Arc<Self>, address: SocketAddr, protocol: Protocol) -> Recorder {
         let mut recorder = Recorder {

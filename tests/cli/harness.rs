@@ -100,6 +100,7 @@ impl Place {
                 command.env_remove(name);
             }
         }
+        command.env("MESHDNS_UI", "off");
         command.current_dir(self.0.path()).args(arguments);
         command
     }

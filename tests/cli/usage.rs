@@ -14,6 +14,7 @@ fn help_and_version_are_no_errors() {
         &["list", "--help"],
         &["explain", "--help"],
         &["health", "--help"],
+        &["history", "--help"],
         &["snippet", "--help"],
     ] {
         let ran = place.run(arguments);
@@ -26,7 +27,9 @@ fn help_and_version_are_no_errors() {
 #[test]
 fn every_help_has_examples_and_exit_codes() {
     let place = Place::new();
-    for command in ["serve", "check", "list", "explain", "health", "snippet"] {
+    for command in [
+        "serve", "check", "list", "explain", "health", "history", "snippet",
+    ] {
         let help = place.run(&[command, "--help"]).stdout;
         for part in ["Examples:", "Exit codes:", "  64  ", "Usage: meshdns"] {
             assert!(help.contains(part), "{part:?} in {help}");
@@ -69,6 +72,7 @@ fn every_flag_of_serve_is_documented_with_its_variable() {
             "tls-certificate",
             "tls-key",
             "http",
+            "ui",
             "workers",
             "poll",
             "start-patience",

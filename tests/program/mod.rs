@@ -52,6 +52,11 @@ impl Server {
     }
 
     pub(crate) fn spawn(mut command: Command) -> Self {
+        // Servers side by side would all try the one default port of the status pages.
+        let says_where = command.get_envs().any(|(name, _)| name == "MESHDNS_UI");
+        if !says_where {
+            command.env("MESHDNS_UI", "off");
+        }
         let mut child = command
             .stdin(Stdio::null())
             .stderr(Stdio::piped())

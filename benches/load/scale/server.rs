@@ -55,6 +55,7 @@ impl Meshdns {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meshdns"));
         command
             .arg("serve")
+            .env("MESHDNS_UI", "off")
             .args(mesh)
             .arg("--config")
             .arg(&configuration)

@@ -23,7 +23,6 @@ use tokio::runtime::{self, Runtime};
 use super::{
     Exit, Failure, exit, load, output,
     policy::{self, PolicyArgs},
-    table,
 };
 use crate::{
     config::Config,
@@ -32,6 +31,7 @@ use crate::{
     http::{HealthPage, StateWord, TargetPage},
     pipeline::{CheckedEndpoint, Pipeline},
     select::{Candidate, Selection, Source},
+    wording::table,
 };
 
 const EXAMPLES: &str = "\

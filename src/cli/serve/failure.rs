@@ -51,22 +51,30 @@ impl From<probe::StartError> for Failure {
 
 impl From<http::BindError> for Failure {
     fn from(error: http::BindError) -> Self {
-        let (exit, advice) = match error.source.kind() {
-            io::ErrorKind::AddrInUse => (
-                Exit::Unavailable,
-                "another program uses it; choose another address with --http, or --http off",
-            ),
-            io::ErrorKind::PermissionDenied => (
-                Exit::NoPermission,
-                "a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher port with --http",
-            ),
-            io::ErrorKind::AddrNotAvailable => {
-                (Exit::Unavailable, "this machine does not have the address")
-            }
-            _ => return Self::new(Exit::Failed, error),
-        };
-        Self::new(exit, anyhow::anyhow!("{error}: {advice}"))
+        no_address(error, "--http")
     }
+}
+
+/// The pages of `flag` can't be where they are to be.
+pub(super) fn no_address(error: http::BindError, flag: &str) -> Failure {
+    let (exit, advice) = match error.source.kind() {
+        io::ErrorKind::AddrInUse => (
+            Exit::Unavailable,
+            format!("another program uses it; choose another address with {flag}, or {flag} off"),
+        ),
+        io::ErrorKind::PermissionDenied => (
+            Exit::NoPermission,
+            format!(
+                "a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher port with {flag}"
+            ),
+        ),
+        io::ErrorKind::AddrNotAvailable => (
+            Exit::Unavailable,
+            "this machine does not have the address".to_owned(),
+        ),
+        _ => return Failure::new(Exit::Failed, error),
+    };
+    Failure::new(exit, anyhow::anyhow!("{error}: {advice}"))
 }
 
 impl From<forward::StartError> for Failure {

@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     super::{Exit, Failure, clusters},
-    checks, listen, progress,
+    checks, listen, pages, progress,
     reload::{Plan, Reloading, published},
     signals::Stop,
     supervisor,
@@ -28,7 +28,8 @@ use crate::{
     config::Config,
     control, descriptors,
     forward::{self, Forwarder, InForce},
-    http::{self, Lifecycle, Pages},
+    history::Limits,
+    http::{self, Audience, Lifecycle, Pages},
     metrics::{ConfigReloads, Crowding, MetricsPage, Traffic},
     probe::{ProbeMetrics, Probing},
     resolve,
@@ -62,7 +63,12 @@ fn raise_descriptor_limit() {
 }
 
 /// What the loop is to serve, and how.
-fn options(config: &Config, seed: u64, own: &[SocketAddr]) -> control::Options {
+fn options(
+    config: &Config,
+    seed: u64,
+    own: &[SocketAddr],
+    shown: Option<Limits>,
+) -> control::Options {
     control::Options {
         folders: config.folders.clone(),
         follow_links: config.follow_links,
@@ -71,7 +77,23 @@ fn options(config: &Config, seed: u64, own: &[SocketAddr]) -> control::Options {
         start_patience: config.start_patience,
         state_dir: config.state_dir.clone(),
         health: checks::options(config),
+        shown,
     }
+}
+
+/// Looks up endpoints that are names, for as long as the process lasts.
+fn look_up_names(
+    control: &control::Control,
+    forwarding: &Arc<InForce>,
+    figures: Arc<resolve::Figures>,
+) {
+    let resolving = resolve::run(
+        control.names().clone(),
+        forwarding.clone(),
+        control.snapshots().clone(),
+        figures,
+    );
+    tokio::spawn(threads::lasting("resolve".to_owned(), resolving));
 }
 
 /// What forwards, where upstreams are configured.
@@ -98,12 +120,18 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let certificates = listen::certificates(config)?;
     let sockets = listen::bind(config, certificates.as_ref())?;
     let own = listen::own_addresses(&sockets);
-    let pages = http::Sockets::bind(&listen::usable(&config.http))?;
-    let never_probed: Vec<_> = own.iter().copied().chain(pages.addresses()).collect();
+    let for_machines = http::Sockets::bind(&listen::usable(&config.http))?;
+    let for_people = pages::Pages::bind(config)?;
+    let never_probed = [
+        own.clone(),
+        for_machines.addresses(),
+        for_people.addresses(),
+    ]
+    .concat();
     let seed = RandomState::new().hash_one(0);
     let mut following = clusters::follow(&config.clusters)?;
     let mut control = control::start(
-        options(config, seed, &never_probed),
+        options(config, seed, &never_probed, for_people.history(config)),
         std::mem::take(&mut following.inboxes),
         progress::show(config.log_format, &plan.log.lines),
     )?;
@@ -126,20 +154,15 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
             status: control.status().clone(),
         }),
         Box::new(http::Figures(page_crowding.clone())),
+        Box::new(for_people.metrics.clone()),
         Box::new(plan.log.dropped.clone()),
     ];
     counted.extend(following.figures.take());
     if let Some(certificates) = &certificates {
         counted.push(Box::new(certificates.clone()));
     }
-    let resolving = resolve::run(
-        control.names().clone(),
-        forwarding.clone(),
-        control.snapshots().clone(),
-        names,
-    );
-    tokio::spawn(threads::lasting("resolve".to_owned(), resolving));
-    for address in pages.addresses() {
+    look_up_names(&control, &forwarding, names);
+    for address in for_machines.addresses() {
         info!(%address, "serving /health, /ready and /metrics");
     }
     let router = http::router(Arc::new(Pages {
@@ -153,7 +176,14 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         ),
         probing: Some(probing.clone()),
     }));
-    pages.serve(&router, &page_crowding);
+    for_machines.serve(&router, Audience::MACHINES, &page_crowding);
+    let ui = for_people.serve(&pages::Parts {
+        plan: &plan,
+        control: &control,
+        forwarding: &forwarding,
+        traffic: &traffic,
+        probing: &probing,
+    })?;
     let listening = listen::Listening::of(&sockets);
     // A mesh that takes longer is not worth waiting for: questions get SERVFAIL until it is loaded.
     let _ = time::timeout(HOLD, published(&control)).await;
@@ -173,6 +203,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
     lifecycle.mark_stopping();
+    ui.close();
     probing.stop();
     supervisor::tell_stopping();
     if !answer_on(lameduck, &mut stop).await {

@@ -134,6 +134,11 @@ impl Sum {
         self.types.iter().sum()
     }
 
+    /// How many got SERVFAIL.
+    pub(super) fn failures(&self) -> u64 {
+        self.rcodes[rcode_index(Some(Rcode::ServFail))]
+    }
+
     pub(super) fn add(&mut self, tally: &Tally) {
         fn all(sums: &mut [u64], counts: &[Count]) {
             for (sum, count) in sums.iter_mut().zip(counts) {

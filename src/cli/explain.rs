@@ -1,9 +1,5 @@
 //! `explain`: one name's story, told for people or programs.
 
-mod json;
-mod shares;
-mod text;
-
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
 use anyhow::Context as _;
@@ -12,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::{
     Exit, Failure, exit, health, load, output,
     policy::{self, PolicyArgs},
+    server::Server,
 };
 use crate::{
     config::value::ValueError,
@@ -26,6 +23,8 @@ Examples:
   meshdns explain svc1.internal.com --client 10.96.0.10
                                                       what CoreDNS gets, where the host has shares
   meshdns explain svc1.internal.com --upstream system  names as endpoints looked up, too
+  meshdns explain svc1.internal.com --server http://127.0.0.1:9154
+                                                      what the running server answers, and since when
   meshdns explain nosuch.internal.com zones --zone internal.com
                                                       why there is no such name
   meshdns explain svc1.internal.com --output json | jq '.hosts[].endpoints[] | select(.in | not)'
@@ -55,7 +54,9 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "IP")]
     client: Option<IpAddr>,
 
-    /// Server to ask what its checks came to, by the address of its HTTP pages [default: the state file of the configuration]
+    /// Running server to ask for its own story, by the address of its status pages [default: the folders are read here]
+    ///
+    /// At the address of its HTTP pages it is asked what its checks came to, which a story made here takes in.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
 
@@ -83,16 +84,7 @@ impl FromStr for QueryType {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let text = text.to_ascii_uppercase();
-        let of_number = |number: &str| number.parse().ok().map(RecordType);
-        let named = || {
-            (0..=u16::MAX)
-                .map(RecordType)
-                .find(|record_type| record_type.mnemonic() == Some(&*text))
-        };
-        text.strip_prefix("TYPE")
-            .and_then(of_number)
-            .or_else(named)
+        RecordType::from_text(text)
             .map(Self)
             .ok_or(ValueError::Word(
                 "a record type such as A, AAAA or SOA, or TYPE and its number, as in TYPE65",
@@ -106,6 +98,11 @@ impl ExplainArgs {
         let name = Name::from_text(&self.name)
             .with_context(|| format!("`{}` is no domain name", self.name))
             .map_err(|error| Failure::new(Exit::Usage, error))?;
+        if let Some(url) = &self.server
+            && self.ask(url, &name)?
+        {
+            return Ok(Exit::Fine);
+        }
         let config = self.policy.config(self.folders)?;
         let mut loaded = load::load(&config)?;
         let upstreams = load::upstreams(&config)?;
@@ -122,15 +119,35 @@ impl ExplainArgs {
             .filter(|_| explanation.is_others)
             .and_then(|upstreams| upstreams.of(&name));
         output::data(|out| match self.output {
-            Format::Text => text::write(out, &explanation, others.as_ref()),
+            Format::Text => explain::write_text(out, &explanation, others.as_ref()),
             Format::Json => {
-                let story = json::Explanation::new(&explanation, others.as_ref());
+                let story = explain::Story::new(&explanation, others.as_ref());
                 serde_json::to_writer_pretty(&mut *out, &story)?;
                 writeln!(out)
             }
         })?;
         loaded.mention_errors(&config);
         Ok(Exit::Fine)
+    }
+
+    /// Prints the story of the server at `url`; `false` where it has none to tell.
+    fn ask(&self, url: &str, name: &Name) -> Result<bool, Failure> {
+        let record_type = self.record_type.0.to_string();
+        let client = self.client.map(|client| client.to_string());
+        let mut parameters = vec![("type", record_type.as_str())];
+        parameters.extend(client.as_deref().map(|client| ("client", client)));
+        let accept = match self.output {
+            Format::Text => "text/plain",
+            Format::Json => "application/json",
+        };
+        let server = Server::new(url)?;
+        let told = server.ask(&["hosts", &name.to_host()], &parameters, accept)?;
+        let Some(told) = told else { return Ok(false) };
+        output::data(|out| match self.output {
+            Format::Text => out.write_all(&told.body),
+            Format::Json => output::pretty(out, &told.body),
+        })?;
+        Ok(true)
     }
 }
 

@@ -4,18 +4,19 @@ use std::{collections::BTreeMap, net::IpAddr, time::SystemTime};
 
 use serde::Serialize;
 
-use super::super::{load::Others, output::host};
+use super::{HostStory, Miss, Others};
 use crate::{
     dns::Name,
-    explain::{self, HostStory, Miss},
+    explain,
     mesh::{Endpoints, Exclusion, ReadFrom},
     select::{Candidate, Group, Lookup, Loss, Source},
     zone::Role,
 };
 
+/// What `explain --output json` prints, and the API has.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Explanation<'e> {
+pub struct Story<'e> {
     name: String,
     r#type: String,
     outcome: &'static str,
@@ -175,9 +176,9 @@ struct Record<'e> {
     data: &'e str,
 }
 
-impl<'e> Explanation<'e> {
+impl<'e> Story<'e> {
     /// The story, and for a name that is not ours which others answer for it.
-    pub(super) fn new(told: &'e explain::Explanation, others: Option<&'e Others<'_>>) -> Self {
+    pub fn new(told: &'e explain::Explanation, others: Option<&'e Others<'_>>) -> Self {
         Self {
             name: told.name.to_string(),
             r#type: told.record_type.to_string(),
@@ -212,7 +213,7 @@ impl<'e> Explanation<'e> {
             hosts: told.hosts.iter().map(Host::from).collect(),
             answer: records(&told.answer, others),
             authority: records(&told.authority, others),
-            near: told.near.iter().map(host).collect(),
+            near: told.near.iter().map(Name::to_host).collect(),
             hosts_below: told.hosts_below,
         }
     }
@@ -229,7 +230,7 @@ impl<'e> From<&'e HostStory> for Host<'e> {
         let selection = &story.selection;
         let candidates = selection.candidates.iter();
         Self {
-            name: host(&selection.host),
+            name: selection.host.to_host(),
             answers: story.answers,
             all_unhealthy: selection.gathering.all_unhealthy,
             shares: selection
@@ -324,14 +325,14 @@ fn endpoint<'e>(story: &'e HostStory, candidate: &'e Candidate) -> Endpoint<'e> 
 
 fn named(name: &Name, lookup: &Lookup, now: SystemTime) -> Named {
     Named {
-        name: host(name),
+        name: name.to_host(),
         lookup: lookup.name(),
         host: match lookup {
-            Lookup::Host(holding) => Some(host(holding)),
+            Lookup::Host(holding) => Some(holding.to_host()),
             _ => None,
         },
         alias: match lookup {
-            Lookup::Resolved(told) => told.alias.as_ref().map(host),
+            Lookup::Resolved(told) => told.alias.as_ref().map(Name::to_host),
             _ => None,
         },
         age_seconds: explain::age_of(lookup, now).map(|age| age.as_secs_f64()),

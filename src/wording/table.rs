@@ -6,7 +6,7 @@ use std::io::{self, Write};
 const GAP: usize = 3;
 
 /// Writes `rows` under `headers`, indented by `indent`; the last column is as wide as it is.
-pub(super) fn write<const N: usize>(
+pub(crate) fn write<const N: usize>(
     out: &mut dyn Write,
     indent: usize,
     headers: [&str; N],

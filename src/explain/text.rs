@@ -5,20 +5,14 @@ use std::{
     time::SystemTime,
 };
 
-use super::{
-    super::{
-        load::Others,
-        output::{count, host},
-        table,
-    },
-    shares,
-};
+use super::{Others, shares};
 use crate::{
     authority::Standing,
     dns::Name,
     explain::{AskerStory, Explanation, HostStory, Miss, NearWorkload, Outcome, Via, about_name},
     mesh::{Endpoints, Service},
     select::{Candidate, Loss, Source},
+    wording::{count, table},
     zone::{Asker, Made, Role},
 };
 
@@ -31,14 +25,7 @@ pub(super) fn write(
     let Explanation {
         name, record_type, ..
     } = told;
-    let headline = match others {
-        Some(Others::Upstreams { .. }) => forwarded(told).to_owned(),
-        Some(Others::Special(rfc)) => {
-            format!("answered here and never forwarded ({rfc}; docs/configuration.md#forwarding)")
-        }
-        None => headline(told),
-    };
-    writeln!(out, "{name} {record_type}: {headline}")?;
+    writeln!(out, "{name} {record_type}: {}", headline(told, others))?;
     writeln!(out)?;
     writeln!(out, "name   {}", existence(told))?;
     writeln!(out, "zone   {}", zone(told))?;
@@ -57,7 +44,7 @@ pub(super) fn write(
         write_host(out, story, told.asker.as_ref().map(|story| story.asker))?;
     }
     if !told.near.is_empty() {
-        let hosts: Vec<String> = told.near.iter().map(host).collect();
+        let hosts: Vec<String> = told.near.iter().map(Name::to_host).collect();
         writeln!(out, "\nDid you mean {}?", hosts.join(" or "))?;
     }
     let is_root = name.parent().is_none();
@@ -66,7 +53,7 @@ pub(super) fn write(
             out,
             "\nBelow it: {}. `--zone {}` answers for the whole domain.",
             count(told.hosts_below, "host"),
-            host(name)
+            name.to_host()
         )?;
     }
     // What others say takes the place of these.
@@ -101,7 +88,17 @@ fn forwarded(told: &Explanation) -> &'static str {
     }
 }
 
-fn headline(told: &Explanation) -> String {
+/// What the query gets, in a line.
+pub(crate) fn headline(told: &Explanation, others: Option<&Others<'_>>) -> String {
+    match others {
+        Some(Others::Upstreams { .. }) => return forwarded(told).to_owned(),
+        Some(Others::Special(rfc)) => {
+            return format!(
+                "answered here and never forwarded ({rfc}; docs/configuration.md#forwarding)"
+            );
+        }
+        None => {}
+    }
     let rcode = told.rcode;
     match told.outcome {
         Outcome::Answer => format!("{rcode}, {}", count(told.answer.len(), "record")),
@@ -114,13 +111,15 @@ fn headline(told: &Explanation) -> String {
     }
 }
 
-fn existence(told: &Explanation) -> String {
+pub(crate) fn existence(told: &Explanation) -> String {
     match &told.via {
         Via::Host => "is a host".to_owned(),
-        Via::Wildcard(wildcard) => format!("is covered by the wildcard host {}", host(wildcard)),
+        Via::Wildcard(wildcard) => {
+            format!("is covered by the wildcard host {}", wildcard.to_host())
+        }
         Via::CopyOf(wildcard) => format!(
             "exists because there are hosts below it; covered by the wildcard host {}",
-            host(wildcard)
+            wildcard.to_host()
         ),
         Via::Made(of_host, made) => made_name(of_host, *made),
         Via::Apex => "is the apex of a declared zone, and no host".to_owned(),
@@ -133,7 +132,7 @@ fn existence(told: &Explanation) -> String {
 }
 
 fn made_name(of_host: &Name, made: Made) -> String {
-    let of_host = host(of_host);
+    let of_host = of_host.to_host();
     match made {
         Made::Endpoint(address) => format!("is the endpoint {address} of the host {of_host}"),
         Made::Service(_) => format!("is a port of the host {of_host}"),
@@ -146,7 +145,7 @@ fn made_name(of_host: &Name, made: Made) -> String {
     }
 }
 
-fn zone(told: &Explanation) -> String {
+pub(crate) fn zone(told: &Explanation) -> String {
     match &told.zone {
         Some(zone) if zone.is_declared => format!("{} (declared)", zone.apex),
         Some(zone) => format!("{} (of its own: no declared zone holds it)", zone.apex),
@@ -182,7 +181,7 @@ fn write_host(out: &mut dyn Write, story: &HostStory, asker: Option<Asker>) -> i
     } else {
         "does not answer"
     };
-    writeln!(out, "host {} {heading}", host(&selection.host))?;
+    writeln!(out, "host {} {heading}", selection.host.to_host())?;
     let entries: Vec<_> = story
         .service_entries()
         .enumerate()
@@ -230,7 +229,7 @@ fn write_host(out: &mut dyn Write, story: &HostStory, asker: Option<Asker>) -> i
     Ok(())
 }
 
-fn endpoints(service: &Service, selector: Option<&[(String, String)]>) -> String {
+pub(crate) fn endpoints(service: &Service, selector: Option<&[(String, String)]>) -> String {
     match (&service.endpoints, selector) {
         (Endpoints::Selector(_), Some([])) => "selector {} (empty, picks nobody)".to_owned(),
         (Endpoints::Selector(_), Some(labels)) => {
@@ -247,7 +246,7 @@ fn endpoints(service: &Service, selector: Option<&[(String, String)]>) -> String
     }
 }
 
-fn reason(loss: Loss) -> &'static str {
+pub(crate) fn reason(loss: Loss) -> &'static str {
     match loss {
         Loss::NotPublic => {
             "exportTo keeps it to some namespaces, and a ServiceEntry of another one is exported to everyone"
@@ -260,7 +259,7 @@ fn reason(loss: Loss) -> &'static str {
     }
 }
 
-fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
+pub(crate) fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
     let service = &story.selection.chosen[candidate.service];
     let (what, origin) = match &candidate.source {
         Source::Workload(workload) => (workload.key.to_string(), workload.origin()),
@@ -304,7 +303,7 @@ fn candidate_row(story: &HostStory, candidate: &Candidate) -> [String; 5] {
     ]
 }
 
-fn why_none(story: &HostStory) -> String {
+pub(crate) fn why_none(story: &HostStory) -> String {
     let selection = &story.selection;
     if selection.gathering.standing == Standing::Left {
         return "the ServiceEntry has no endpoints, and its resolution leaves the lookup to DNS"
@@ -322,7 +321,7 @@ fn why_none(story: &HostStory) -> String {
     }
 }
 
-fn near_line(near: &NearWorkload) -> String {
+pub(crate) fn near_line(near: &NearWorkload) -> String {
     let key = &near.workload.key;
     let origin = near.workload.origin();
     match &near.miss {
