@@ -90,6 +90,7 @@ impl Rig {
             ..CheckPolicy::default()
         };
         let options = Options {
+            shown: None,
             folders: vec![folder.to_owned()],
             follow_links: FollowLinks::default(),
             policy: Policy {

@@ -1,4 +1,4 @@
-//! The pages in a real browser: Chromium, driven as WebDriver (W3C) has it.
+//! The pages in a real browser: Chromium, driven as `WebDriver` (W3C) has it.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
