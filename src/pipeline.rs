@@ -487,11 +487,7 @@ impl Pipeline {
             .policy
             .enforces_export
             .then(|| self.compile_views(&affected.hosts, &updates, &mut names));
-        let serial = match self.editor.snapshot() {
-            ready if ready.is_ready() => ready.serial().next(now),
-            // One step later: a process that ended a moment ago may have given out this very one.
-            _ => Serial::at(now).next(now),
-        };
+        let serial = self.next_serial(now);
         let names = self
             .uses
             .replace(names.into_iter(), self.editor.authority());
@@ -509,6 +505,15 @@ impl Pipeline {
             orders,
             diagnostics,
             mended: news.mended,
+        }
+    }
+
+    /// That of what is published at `now`.
+    fn next_serial(&self, now: SystemTime) -> Serial {
+        match self.editor.snapshot() {
+            ready if ready.is_ready() => ready.serial().next(now),
+            // One step later: a process that ended a moment ago may have given out this very one.
+            _ => Serial::at(now).next(now),
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) enum Handled {
     /// The answer is written, where one is due.
     Done,
     /// An upstream has to be asked for the answer.
-    Deferred(DeferredQuery, Terms),
+    Deferred(DeferredQuery, Box<Terms>),
 }
 
 /// What an answer may hold and is to hold, because of who asks.
@@ -136,7 +136,7 @@ impl Responder {
         for (index, (read, out)) in read.into_iter().enumerate() {
             let handled = self.replies.write(snapshot, &read, forwards, out);
             if let Handled::Deferred(deferred, terms) = handled {
-                later(index, read.1, deferred, terms);
+                later(index, read.1, deferred, *terms);
             }
         }
     }
@@ -173,38 +173,12 @@ impl Replies {
                 return Handled::Done;
             }
         };
-        let mut terms = Terms {
-            limit_bytes: limit_bytes(self.protocol, query),
-            cookie: None,
-            turn: query.turn,
-            asker: Asker::DIRECT,
+        let Some(mut terms) = self.terms(query, message, (*client).into(), out) else {
+            return Handled::Done;
         };
-        // Nobody looks who the client is where that does not matter.
-        if self.limits || !query.cookie.is_empty() {
-            let (allowance, cookie) = self.allowance(query, (*client).into());
-            terms.cookie = cookie;
-            match allowance {
-                Allowance::Answer { limit_bytes } => {
-                    let room = cookie.map_or(0, |_| COOKIE_OPTION_LEN);
-                    terms.limit_bytes = terms.limit_bytes.min(limit_bytes).saturating_sub(room);
-                }
-                Allowance::AskOverTcp => {
-                    self.cut(query, cookie, message.len(), out);
-                    return Handled::Done;
-                }
-                Allowance::Nothing => {
-                    self.recorder.traffic().count_withheld();
-                    return Handled::Done;
-                }
-            }
-        }
-        let mut subnet = None;
-        if query.edns.is_some_and(|edns| edns.client_subnet)
-            && !snapshot.settings().trusted_forwarders.is_empty()
-        {
-            subnet = ClientSubnet::of_query(query, message);
-            let room = subnet.map_or(0, |subnet| subnet.option_len());
-            terms.limit_bytes = terms.limit_bytes.saturating_sub(room);
+        let mut subnet = subnet_of(snapshot, query, message);
+        if let Some(subnet) = &subnet {
+            terms.limit_bytes = terms.limit_bytes.saturating_sub(subnet.option_len());
         }
         let limit_bytes = terms.limit_bytes;
         let mut scope_len = 0;
@@ -213,16 +187,9 @@ impl Replies {
         let depends = answer.depends_on_asker() || snapshot.has_views();
         if depends || forwards && answer.others.is_some() {
             // Nobody looks who asks where that does not matter.
-            terms.asker = match subnet {
-                Some(subnet) if snapshot.is_trusted((*client).into()) => {
-                    scope_len = if depends { subnet.source_len() } else { 0 };
-                    snapshot.asker_behind(subnet.address())
-                }
-                _ => snapshot.asker((*client).into()),
-            };
-            if let Some(preset) = &self.preset {
-                terms.asker = preset.over(terms.asker);
-            }
+            let said = subnet.filter(|_| snapshot.is_trusted((*client).into()));
+            scope_len = said.filter(|_| depends).map_or(0, |said| said.source_len());
+            terms.asker = self.asker(snapshot, (*client).into(), said);
             if terms.asker != Asker::DIRECT {
                 query = asking.insert(Query {
                     asker: &terms.asker,
@@ -244,7 +211,7 @@ impl Replies {
                         Some(amend(query, &answer, passed, limit_bytes, start, out))
                     }
                     Now::Refused => None,
-                    Now::Later(deferred) => return Handled::Deferred(deferred, terms),
+                    Now::Later(deferred) => return Handled::Deferred(deferred, Box::new(terms)),
                 }
             }
             _ => None,
@@ -285,6 +252,58 @@ impl Replies {
             response_bytes: out.len() - start,
         });
         Handled::Done
+    }
+
+    /// What the answer to `client` may hold; `None` where it gets none, or one that is written.
+    #[allow(
+        clippy::inline_always,
+        reason = "it is called once, for every query, and what is given back would go through memory"
+    )]
+    #[inline(always)]
+    fn terms(
+        &mut self,
+        query: &Query<'_>,
+        message: &[u8],
+        client: IpAddr,
+        out: &mut Vec<u8>,
+    ) -> Option<Terms> {
+        let mut terms = Terms {
+            limit_bytes: limit_bytes(self.protocol, query),
+            cookie: None,
+            turn: query.turn,
+            asker: Asker::DIRECT,
+        };
+        // Nobody looks who the client is where that does not matter.
+        if !self.limits && query.cookie.is_empty() {
+            return Some(terms);
+        }
+        let (allowance, cookie) = self.allowance(query, client);
+        terms.cookie = cookie;
+        match allowance {
+            Allowance::Answer { limit_bytes } => {
+                let room = cookie.map_or(0, |_| COOKIE_OPTION_LEN);
+                terms.limit_bytes = terms.limit_bytes.min(limit_bytes).saturating_sub(room);
+                Some(terms)
+            }
+            Allowance::AskOverTcp => {
+                self.cut(query, cookie, message.len(), out);
+                None
+            }
+            Allowance::Nothing => {
+                self.recorder.traffic().count_withheld();
+                None
+            }
+        }
+    }
+
+    /// Who `client` is, for whom it asks where that is `said`, and what is known of everybody who asks here.
+    #[inline(never)] // Most queries need nobody to know: they don't pay for this.
+    fn asker(&self, snapshot: &Snapshot, client: IpAddr, said: Option<ClientSubnet<'_>>) -> Asker {
+        let asker = match said {
+            Some(subnet) => snapshot.asker_behind(subnet.address()),
+            None => snapshot.asker(client),
+        };
+        self.preset.map_or(asker, |preset| preset.over(asker))
     }
 
     /// What `client` gets for its query, and the cookie that goes with it.
@@ -419,6 +438,19 @@ fn forwarder_for(
 ) -> Option<&Arc<Forwarder>> {
     let forwarder = in_force.load().as_ref()?;
     forwarder.serves(client).then_some(forwarder)
+}
+
+/// For whom a query is asked, where there are forwarders that are believed to say so.
+fn subnet_of<'m>(
+    snapshot: &Snapshot,
+    query: &Query<'_>,
+    message: &'m [u8],
+) -> Option<ClientSubnet<'m>> {
+    let is_said = query.edns.is_some_and(|edns| edns.client_subnet);
+    let counts = is_said && !snapshot.settings().trusted_forwarders.is_empty();
+    counts
+        .then(|| ClientSubnet::of_query(query, message))
+        .flatten()
 }
 
 /// How large the answer to `query` may be.

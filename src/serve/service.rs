@@ -70,7 +70,7 @@ impl Service {
         });
         let handled = handled.ok_or(Unanswered::Panicked)?;
         if let Handled::Deferred(deferred, terms) = handled {
-            out = self.deferred.answer(message, deferred, terms).await;
+            out = self.deferred.answer(message, deferred, *terms).await;
         }
         if out.is_empty() {
             return Err(Unanswered::NotAQuery);

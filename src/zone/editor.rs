@@ -149,11 +149,10 @@ impl Editor {
         is_new: bool,
     ) -> &Arc<Snapshot> {
         let known = self.latest.views.as_deref().unwrap_or_default();
-        let is_same = |((one, before), (other, after)): (
-            &(ViewId, Arc<Snapshot>),
-            &(ViewId, Arc<Snapshot>),
-        )| one == other && Arc::ptr_eq(before, after);
-        if known.len() != views.len() || !known.iter().zip(&views).all(is_same) {
+        let mut pairs = known.iter().zip(&views);
+        let are_same =
+            pairs.all(|((one, before), (other, after))| one == other && Arc::ptr_eq(before, after));
+        if known.len() != views.len() || !are_same {
             let mut next = Snapshot::clone(&self.latest);
             next.views = (!views.is_empty()).then(|| views.into());
             if !is_new {
@@ -261,7 +260,7 @@ impl Editor {
             let mut next = self.latest.with(edit);
             next.knows_all = self.knows_all;
             next.forwarders = self.forwarders.clone();
-            next.residents = self.residents.clone();
+            next.residents.clone_from(&self.residents);
             if let Some((pointers, _)) = pointers {
                 next.pointers = pointers;
             }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// One host that `shop` alone sees, and one that is nearer to some than to others.
-const MESH: &str = r#"apiVersion: networking.istio.io/v1
+const MESH: &str = r"apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {name: secret, namespace: ns1}
 spec:
@@ -32,7 +32,7 @@ spec:
   endpoints:
   - {address: 192.0.2.11, locality: eu/eu-1}
   - {address: 192.0.2.12, locality: us/us-1}
-"#;
+";
 
 const CONFIGURATION: &str = "\
 zones: [internal.com]

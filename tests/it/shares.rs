@@ -667,7 +667,7 @@ fn a_drawn_set_never_causes_a_second_question_over_tcp() {
 struct Numbers(u64);
 
 impl Numbers {
-    /// SplitMix64 (Steele, Lea and Flood, 2014).
+    /// `SplitMix64` (Steele, Lea and Flood, 2014).
     fn next(&mut self) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

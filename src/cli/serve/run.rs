@@ -109,12 +109,17 @@ fn forwarder(
     Ok(Some(Forwarder::start(settings, own, snapshots)?))
 }
 
-async fn serve(plan: Plan) -> Result<Exit, Failure> {
+/// Raises the limit on open files, and sets some of them aside for checks.
+fn share_descriptors(config: &Config) {
     raise_descriptor_limit();
-    let config = &plan.config;
     if let Some(health) = &config.health {
         descriptors::set_aside_for(health.max_in_flight);
     }
+}
+
+async fn serve(plan: Plan) -> Result<Exit, Failure> {
+    let config = &plan.config;
+    share_descriptors(config);
     let mut hangup = signal(SignalKind::hangup()).context("watch for SIGHUP")?;
     let mut stop = Stop::new().context("watch for SIGTERM and SIGINT")?;
     let certificates = listen::certificates(config)?;
@@ -209,10 +214,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     if !answer_on(lameduck, &mut stop).await {
         return Ok(Exit::Fine);
     }
-    tokio::select! {
-        () = running.stop() => {}
-        () = stop.signalled() => {}
-    }
+    tokio::select! { () = running.stop() => {} () = stop.signalled() => {} }
     drop(following);
     control.stop();
     info!("stopped");

@@ -241,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 let (deferred, message) = (Arc::clone(service.deferred()), message.to_vec());
                 self.deferred.spawn(async move {
                     let _hold = hold;
-                    deferred.answer(&message, query, terms).await
+                    deferred.answer(&message, query, *terms).await
                 });
             }
         }
