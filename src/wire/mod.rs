@@ -29,6 +29,7 @@ mod parse;
 mod record;
 mod refusal;
 mod relay;
+mod reply;
 mod services;
 mod subnet;
 #[cfg(test)]
@@ -49,13 +50,14 @@ pub use local::{Local, local_reply, write_local};
 pub use parse::{NameBuffer, parse};
 pub use refusal::{Refusal, write_refusal};
 pub use relay::{Age, Relayed, relay, set_recursion_available};
+pub use reply::write;
 pub use subnet::{ClientSubnet, add_client_subnet};
 pub use transport_options::{TransportOptions, add_transport_options};
 pub use upstream::{
     Content, MARK_LEN, NotTheReply, UpstreamQuestion, UpstreamReply, checking_disabled, marks,
     read_reply, read_whole_reply, write_question,
 };
-pub use write::{Written, udp_limit_bytes, write, write_cut};
+pub use write::{Written, udp_limit_bytes, write_cut};
 
 /// The length of a message's header.
 pub const HEADER_LEN: usize = 12;

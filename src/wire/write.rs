@@ -1,6 +1,5 @@
 use super::{
     AA, DNSSEC_OK, HEADER_LEN, MAX_UDP_BYTES, OPTION_EXTENDED_ERROR, OPTION_NSID, QR, RD, TC,
-    services::{write_pointer, write_services},
 };
 use crate::{
     answer::{Answer, Edns, ExtendedError, Outcome, Query},
@@ -43,27 +42,13 @@ pub fn udp_limit_bytes(query: &Query<'_>) -> usize {
     })
 }
 
-/// Appends the message that answers `query`, at most `limit_bytes` of it.
-///
-/// What does not fit is left out as a whole and TC set: header, question and OPT remain, be the limit even less
-/// ([RFC 2181 §9]). AD, RA, CD and Z are clear.
-///
-/// [RFC 2181 §9]: https://www.rfc-editor.org/rfc/rfc2181#section-9
-pub fn write(
+/// Writes what [`super::write`] does not leave to others.
+pub(super) fn write_message(
     query: &Query<'_>,
     answer: &Answer<'_>,
     limit_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Written {
-    match &answer.outcome {
-        Outcome::Services(services) => {
-            return write_services(query, answer, services, limit_bytes, out);
-        }
-        Outcome::Pointer(pointer) => {
-            return write_pointer(query, answer, pointer, limit_bytes, out);
-        }
-        _ => {}
-    }
     let start = out.len();
     let mut body = Body::of(query, answer);
     let opt = query

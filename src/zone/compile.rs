@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{
-    Draws, HostRecords, Settings,
+    Draws, HostRecords, Settings, annotated,
     services::{Services, Targets},
     texts::Texts,
 };
@@ -49,7 +49,10 @@ pub fn compile(gathering: &Gathering, settings: &Settings) -> Compiled {
             let records = HostRecords::encode(&gathering.addresses, settings.ttl);
             let draws = gathering.split.as_deref().map(Draws::of);
             let targets = gathering.targets.as_deref();
-            let targets = targets.and_then(|targets| Targets::pack(targets, &records));
+            let targets = targets.and_then(|targets| {
+                let addresses: Vec<_> = records.rrsets().addresses().collect();
+                Targets::pack(targets, &addresses)
+            });
             let records = match draws {
                 Some(draws) => records.drawn_by(draws),
                 None => records,
@@ -102,7 +105,7 @@ fn texts_of<'n>(
     };
     let mut all = notes.clone();
     let is_asked = all.any(asks);
-    is_asked.then(|| Texts::of(host, notes, records, services, settings.ttl))?
+    is_asked.then(|| annotated::texts_of(host, notes, records, services, settings.ttl))?
 }
 
 /// The ports of all ServiceEntries that answer for a host: of those with one name the oldest one's.

@@ -6,10 +6,14 @@
 //!
 //! Never reads a file, a clock or a random number: equal inputs give equal snapshots.
 
+mod annotated;
 mod compile;
 mod dashed;
 mod draws;
 mod editor;
+mod encode;
+mod endpoints;
+mod lookup;
 mod made;
 mod node;
 mod octets;
@@ -19,6 +23,7 @@ mod remarks;
 mod reverse;
 mod service_records;
 mod services;
+mod settings;
 mod shard;
 mod snapshot;
 mod texts;
@@ -29,12 +34,14 @@ pub use compile::{Compiled, compile, compile_host, oversize};
 pub use dashed::DashedLabel;
 pub use draws::{Asker, AskerPreset, Draws, Role};
 pub use editor::{Change, Editor};
+pub use endpoints::EndpointAt;
 pub use made::{Made, MadeRecords};
 pub use node::{Below, Here, Node};
 pub use pointers::{PointerRecord, Seniority};
 pub use records::{AddressRecords, HostRecords, RRset, RRsets};
 pub use remarks::remarks;
 pub use service_records::{ServiceAnswer, ServiceRecord, ServiceRecords};
-pub use services::{EndpointAt, Services};
-pub use snapshot::{Found, Identity, Owner, Settings, Snapshot};
+pub use services::Services;
+pub use settings::{Identity, Settings};
+pub use snapshot::{Found, Owner, Snapshot};
 pub use views::ViewId;

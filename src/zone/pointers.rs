@@ -14,7 +14,7 @@ use std::{
 
 use foldhash::HashMap;
 
-use super::{DashedLabel, HostRecords, Settings, records::QUESTION_NAME, reverse};
+use super::{DashedLabel, HostRecords, Settings, encode::QUESTION_NAME, reverse};
 use crate::{
     dns::{Class, MAX_NAME_LEN, Name, RecordType, Ttl},
     mesh::Service,

@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use super::{
     dashed::DashedLabel,
+    encode::{FIXED_LEN, MAX_ANSWER_BYTES, QUESTION_NAME},
+    endpoints::{Endpoint, EndpointAt, Endpoints},
     octets::V4_LEN,
-    records::{FIXED_LEN, MAX_ANSWER_BYTES, QUESTION_NAME, RRsets},
-    services::{Endpoint, EndpointAt, Endpoints, Services},
+    records::RRsets,
+    services::Services,
 };
 use crate::{
     dns::{Class, MAX_NAME_LEN, RecordType, Ttl},

@@ -4,17 +4,9 @@
 //! of which there is one copy for all services with the same ones, and what endpoints have of their own, where they have
 //! something. Texts and their like are few, and are held as a message has them.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
-use super::{
-    HostRecords,
-    octets::{V4_LEN, V6_LEN},
-    records::RRsets,
-    texts::Texts,
-};
+use super::texts::Texts;
 use crate::{
     dns::Name,
     manifest::{ServicePort, Transport},
@@ -23,7 +15,7 @@ use crate::{
 };
 
 /// In the place of an endpoint's second address where there is none.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// What a host answers besides addresses.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -69,47 +61,46 @@ impl Services {
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Targets {
     /// The ports that endpoints have of their own, each list once.
-    port_maps: Box<[select::PortMap]>,
+    pub(super) port_maps: Box<[select::PortMap]>,
     /// Where endpoints are, each place once; none where that is all the same to clients.
-    localities: Box<[Option<Locality>]>,
+    pub(super) localities: Box<[Option<Locality>]>,
     /// Whether each address is an endpoint like the others: then none of them is told.
-    are_alike: bool,
+    pub(super) are_alike: bool,
     /// Those that are addresses, in the order of the addresses.
-    each: Box<[Each]>,
+    pub(super) each: Box<[Each]>,
     /// Those that are names.
-    named: Box<[Named]>,
+    pub(super) named: Box<[Named]>,
 }
 
 /// An endpoint that has addresses.
 #[derive(Debug, Eq, PartialEq)]
-struct Each {
+pub(super) struct Each {
     /// Which of the host's addresses it has, and an IPv6 address beside an IPv4 one.
-    at: u32,
-    also_at: u32,
-    said: Said,
+    pub(super) at: u32,
+    pub(super) also_at: u32,
+    pub(super) said: Said,
 }
 
 /// An endpoint that is a name.
 #[derive(Debug, Eq, PartialEq)]
-struct Named {
-    name: Name,
-    said: Said,
+pub(super) struct Named {
+    pub(super) name: Name,
+    pub(super) said: Said,
 }
 
 /// What is said of an endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Said {
-    weight: u16,
+pub(super) struct Said {
+    pub(super) weight: u16,
     /// Which of the places it is at.
-    locality: u16,
+    pub(super) locality: u16,
     /// Which of the lists of ports it has.
-    ports: u16,
+    pub(super) ports: u16,
 }
 
 impl Targets {
-    /// Packs the endpoints of a host with these addresses; `None` where they differ in nothing else.
-    pub(super) fn pack(targets: &select::Targets, records: &HostRecords) -> Option<Self> {
-        let addresses: Vec<IpAddr> = records.rrsets().addresses().collect();
+    /// Packs the endpoints of a host with these addresses, in their order; `None` where they differ in nothing else.
+    pub(super) fn pack(targets: &select::Targets, addresses: &[IpAddr]) -> Option<Self> {
         let place = |address: IpAddr| {
             let place = addresses.binary_search(&address).ok()?;
             u32::try_from(place).ok()
@@ -163,143 +154,5 @@ impl Targets {
             },
             named: named.into(),
         })
-    }
-}
-
-/// A host's endpoints, as a snapshot holds them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Endpoints<'s> {
-    pub(super) v4_count: usize,
-    pub(super) octets: &'s [u8],
-    pub(super) targets: Option<&'s Targets>,
-}
-
-/// One of them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Endpoint<'s> {
-    pub(super) at: EndpointAt<'s>,
-    pub(super) locality: Option<Locality>,
-    pub(super) weight: u16,
-    ports: &'s [(Box<str>, u16)],
-}
-
-/// Where it is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum EndpointAt<'s> {
-    /// Its first address, and an IPv6 address beside an IPv4 one.
-    Address(IpAddr, Option<IpAddr>),
-    /// A name that others have the addresses of.
-    Name(&'s Name),
-}
-
-impl<'s> Endpoints<'s> {
-    /// Those of the host that answers with `records` and `services`.
-    pub(super) fn of(records: RRsets<'s>, services: Option<&'s Services>) -> Self {
-        Self {
-            v4_count: records.v4_bytes / V4_LEN,
-            octets: records.octets.as_slice(),
-            targets: services.and_then(|services| services.targets.as_deref()),
-        }
-    }
-
-    /// Whether clients near to some of them are to try those before others.
-    pub(super) fn have_places(self) -> bool {
-        let places = self.targets.map(|targets| &targets.localities);
-        places.is_some_and(|places| !places.is_empty())
-    }
-
-    /// How many there are.
-    pub(super) fn len(self) -> usize {
-        match self.targets {
-            Some(targets) if !targets.are_alike => targets.each.len() + targets.named.len(),
-            _ => self.address_count(),
-        }
-    }
-
-    fn address_count(self) -> usize {
-        self.v4_count + (self.octets.len() - self.v4_count * V4_LEN) / V6_LEN
-    }
-
-    /// The one with this number, below [`Endpoints::len`].
-    pub(super) fn get(self, number: usize) -> Endpoint<'s> {
-        let alike = |ports| Endpoint {
-            at: EndpointAt::Address(self.address(number), None),
-            locality: None,
-            weight: select::MAX_WEIGHT,
-            ports,
-        };
-        let Some(targets) = self.targets else {
-            return alike(&[]);
-        };
-        let ports = |number: usize| targets.port_maps.get(number).map_or(&[][..], |ports| ports);
-        let endpoint = |at, said: Said| Endpoint {
-            at,
-            locality: targets
-                .localities
-                .get(usize::from(said.locality))
-                .copied()
-                .flatten(),
-            weight: said.weight,
-            ports: ports(said.ports.into()),
-        };
-        if targets.are_alike {
-            return alike(ports(0));
-        }
-        if let Some(each) = targets.each.get(number) {
-            let also_at = (each.also_at != NONE).then(|| self.address(each.also_at as usize));
-            let at = EndpointAt::Address(self.address(each.at as usize), also_at);
-            return endpoint(at, each.said);
-        }
-        let named = &targets.named[number - targets.each.len()];
-        endpoint(EndpointAt::Name(&named.name), named.said)
-    }
-
-    /// The address with this number, IPv4 first, ascending.
-    fn address(self, number: usize) -> IpAddr {
-        let (v4, v6) = self.octets.split_at(self.v4_count * V4_LEN);
-        match v4.as_chunks::<V4_LEN>().0.get(number) {
-            Some(octets) => Ipv4Addr::from(*octets).into(),
-            None => Ipv6Addr::from(v6.as_chunks::<V6_LEN>().0[number - self.v4_count]).into(),
-        }
-    }
-
-    /// The number of `address` among the host's.
-    pub(super) fn place_of(self, address: IpAddr) -> Option<usize> {
-        let (v4, v6) = self.octets.split_at(self.v4_count * V4_LEN);
-        match address {
-            IpAddr::V4(address) => {
-                let addresses = v4.as_chunks::<V4_LEN>().0;
-                addresses.binary_search(&address.octets()).ok()
-            }
-            IpAddr::V6(address) => {
-                let addresses = v6.as_chunks::<V6_LEN>().0;
-                let place = addresses.binary_search(&address.octets()).ok()?;
-                Some(self.v4_count + place)
-            }
-        }
-    }
-
-    /// The number of the address that the endpoint which is named after `address` has in the family of IPv4 or IPv6.
-    pub(super) fn place_beside(self, address: IpAddr, is_v4: bool) -> Option<usize> {
-        let place = self.place_of(address)?;
-        if address.is_ipv4() == is_v4 {
-            return Some(place);
-        }
-        let each = &self.targets?.each;
-        let first = each.partition_point(|each| (each.at as usize) < place);
-        let mut of_address = each[first..]
-            .iter()
-            .take_while(|each| each.at as usize == place);
-        let beside = of_address.find(|each| each.also_at != NONE)?;
-        Some(beside.also_at as usize)
-    }
-}
-
-impl Endpoint<'_> {
-    /// Its port for a port of the service: its own, else the service's target port, else its number
-    /// (Istio's `convertEndpoint`, `serviceentry/conversion.go`).
-    pub(super) fn port(&self, port: &ServicePort) -> u16 {
-        let own = self.ports.iter().find(|(name, _)| **name == *port.name);
-        own.map_or(port.target.unwrap_or(port.number), |(_, port)| *port)
     }
 }
