@@ -228,12 +228,10 @@ fn every_page_fits_a_phone_and_a_desk_and_loads_nothing_from_elsewhere() {
 }
 
 #[test]
+#[ignore = "`make axe` runs it with axe-core, which npm fetches"]
 fn axe_finds_nothing_against_any_page() {
     // MPL-2.0, and of npm alone: whoever has it names it.
-    let Some(axe) = std::env::var_os("AXE_CORE") else {
-        needs::pass_over("axe-core: name its axe.min.js in AXE_CORE");
-        return;
-    };
+    let axe = std::env::var_os("AXE_CORE").expect("the path of axe.min.js in AXE_CORE");
     let axe = std::fs::read_to_string(axe).expect("axe.min.js");
     let Some(browser) = Browser::start() else {
         return;
