@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use hickory_server::proto::{
     rr::{
         DNSClass, Name as HickoryName, RData, Record,
@@ -9,6 +11,7 @@ use hickory_server::proto::{
 use crate::{
     answer::{Answer, Outcome, Query},
     wire::HEADER_LEN,
+    zone::ServiceRecords,
 };
 
 /// The wire form of a name that is the question's ([RFC 1035 §4.1.4](https://www.rfc-editor.org/rfc/rfc1035#section-4.1.4)).
@@ -22,6 +25,8 @@ const IDENTITY_TTL: u32 = 0;
 pub(super) struct Sections {
     pub(super) answers: Vec<Record>,
     pub(super) authorities: Vec<Record>,
+    /// What nobody misses where it does not fit.
+    pub(super) additionals: Vec<Record>,
 }
 
 impl Sections {
@@ -29,7 +34,7 @@ impl Sections {
     pub(super) fn of(query: &Query<'_>, answer: &Answer<'_>) -> Self {
         let answers = |answers| Self {
             answers,
-            authorities: Vec::new(),
+            ..Self::default()
         };
         match answer.outcome {
             Outcome::Addresses(addresses) => {
@@ -37,7 +42,6 @@ impl Sections {
                 addresses.write(&mut records);
                 answers(decode(query, &records, addresses.count()))
             }
-            // The addresses of targets are left out: nobody needs them, and how many fit only the encoder knows.
             Outcome::Services(services) => {
                 let services = services.records(query.name);
                 let (count, length) = services.measure();
@@ -45,7 +49,10 @@ impl Sections {
                 for record in services.each(query.asker.locality).take(count) {
                     record.write(services.ttl(), &mut records);
                 }
-                answers(decode(query, &records, count))
+                Self {
+                    additionals: addresses_of(query, &services, count),
+                    ..answers(decode(query, &records, count))
+                }
             }
             Outcome::Pointer(pointer) => {
                 let mut records = Vec::new();
@@ -74,8 +81,8 @@ impl Sections {
                 let name = &query.question[..query.name.len()];
                 let soa = [&name[apex_at..], soa].concat();
                 Self {
-                    answers: Vec::new(),
                     authorities: decode(query, &soa, 1),
+                    ..Self::default()
                 }
             }
             Outcome::NotOurs
@@ -103,4 +110,28 @@ fn decode(query: &Query<'_>, records: &[u8], count: usize) -> Vec<Record> {
         .expect("the records stand behind the question");
     let record = |_| Record::read(&mut decoder).expect("a snapshot holds whole records");
     (0..count).map(record).collect()
+}
+
+/// The addresses of the targets of the first `count` records, in their order.
+fn addresses_of(query: &Query<'_>, services: &ServiceRecords<'_>, count: usize) -> Vec<Record> {
+    let mut addresses = Vec::new();
+    let mut before = None;
+    for record in services.each(query.asker.locality).take(count) {
+        if let Some(label) = record.label()
+            && before != Some(record.at)
+        {
+            let host = &query.name[query.name.len() - record.host_len()..];
+            let wire = [label.as_wire(), host].concat();
+            let name = HickoryName::read(&mut BinDecoder::new(&wire)).expect("a whole name");
+            let data = |address| match address {
+                IpAddr::V4(address) => RData::A(address.into()),
+                IpAddr::V6(address) => RData::AAAA(address.into()),
+            };
+            let ttl = services.ttl().as_secs();
+            let records = record.addresses().map(data);
+            addresses.extend(records.map(|data| Record::from_rdata(name.clone(), ttl, data)));
+        }
+        before = Some(record.at);
+    }
+    addresses
 }

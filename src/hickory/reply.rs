@@ -59,9 +59,14 @@ impl Reply {
             }
             written
         });
+        let limit_bytes = match request.protocol() {
+            Protocol::Udp => wire::udp_limit_bytes(query),
+            _ => wire::MAX_TCP_BYTES,
+        };
+        reply.fit_additionals(request, limit_bytes);
         // A snapshot cuts RRsets to what fits a message over TCP, with room for the one name that hickory does not compress.
         if request.protocol() == Protocol::Udp {
-            reply.fit_datagram(request, query, answer, wire::udp_limit_bytes(query));
+            reply.fit_datagram(request, query, answer, limit_bytes);
         }
         reply
     }
@@ -90,6 +95,25 @@ impl Reply {
             signature: Some(Box::new(signature)),
             ..Self::error(request, Rcode::NotAuth)
         }
+    }
+
+    /// Leaves addresses of targets out that don't fit; nobody is told ([RFC 2181 §9](https://www.rfc-editor.org/rfc/rfc2181#section-9)).
+    fn fit_additionals(&mut self, request: &Request, limit_bytes: usize) {
+        if self.sections.additionals.is_empty() || self.fits(request, limit_bytes) {
+            return;
+        }
+        let all = std::mem::take(&mut self.sections.additionals);
+        let (mut fitting, mut too_many) = (0, all.len());
+        while fitting + 1 < too_many {
+            let most = usize::midpoint(fitting, too_many);
+            self.sections.additionals = all[..most].to_vec();
+            if self.fits(request, limit_bytes) {
+                fitting = most;
+            } else {
+                too_many = most;
+            }
+        }
+        self.sections.additionals = all[..fitting].to_vec();
     }
 
     /// Leaves addresses out where they don't fit and fewer do as well, else all records, and then an identifier that does not fit
@@ -161,7 +185,7 @@ impl Reply {
             self.sections.answers.iter(),
             self.sections.authorities.iter(),
             iter::empty(),
-            iter::empty(),
+            self.sections.additionals.iter(),
         );
         if let Some(signature) = &self.signature {
             response.set_signature(signature.clone());

@@ -262,7 +262,11 @@ pub(super) struct Opt<'s> {
 
 impl<'s> Opt<'s> {
     /// Leaves an identifier out that would not even fit a message without records.
-    #[inline] // Called once an answer with EDNS.
+    #[allow(
+        clippy::inline_always,
+        reason = "it is called once, for most queries, and what is given back would go through memory"
+    )]
+    #[inline(always)]
     pub(super) fn of(
         edns: Edns,
         query: &Query<'_>,
@@ -289,7 +293,11 @@ impl<'s> Opt<'s> {
         OPT_FIXED_LEN + self.options_len()
     }
 
-    #[inline] // Called once an answer with EDNS.
+    #[allow(
+        clippy::inline_always,
+        reason = "it is called once, for most queries, and what is given back would go through memory"
+    )]
+    #[inline(always)]
     pub(super) fn write(&self, rcode: Rcode, out: &mut Vec<u8>) {
         push_opt(out, rcode as u16, self.dnssec_ok, self.options_len());
         if let Some(error) = self.extended_error {
