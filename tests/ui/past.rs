@@ -44,6 +44,24 @@ fn answer(story: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// That VM 1 failed last, after the third Pod was ready.
+#[track_caller]
+fn check_causes(newest: &Value, oldest: &Value) {
+    assert_eq!(newest["removed"][0], "1.1.1.1");
+    assert_eq!(newest["cause"]["object"]["kind"], "WorkloadEntry");
+    assert_eq!(newest["cause"]["object"]["name"], "vm1");
+    assert_eq!(newest["cause"]["file"], "zones/ns1/vms.yaml");
+    assert_eq!(newest["cause"]["line"], 24);
+    assert_eq!(newest["cause"]["what"], "condition");
+    assert_eq!(newest["cause"]["field"], "Healthy");
+    assert_eq!(newest["cause"]["before"], "True");
+    assert_eq!(newest["cause"]["after"], "False");
+    assert_eq!(newest["hosts"]["names"][0], SVC1);
+    assert_eq!(oldest["added"][0], "192.0.2.13");
+    assert_eq!(oldest["cause"]["field"], "Ready");
+    assert_eq!(oldest["cause"]["line"], 98);
+}
+
 #[test]
 fn each_step_of_a_move_is_told_with_what_caused_it() {
     let place = Place::with_zones();
@@ -68,19 +86,7 @@ fn each_step_of_a_move_is_told_with_what_caused_it() {
     vm1_fails(&place);
     let all = wait_for_changes(&server, 2);
     let (newest, oldest) = (&all[0], &all[1]);
-    assert_eq!(newest["removed"][0], "1.1.1.1");
-    assert_eq!(newest["cause"]["object"]["kind"], "WorkloadEntry");
-    assert_eq!(newest["cause"]["object"]["name"], "vm1");
-    assert_eq!(newest["cause"]["file"], "zones/ns1/vms.yaml");
-    assert_eq!(newest["cause"]["line"], 24);
-    assert_eq!(newest["cause"]["what"], "condition");
-    assert_eq!(newest["cause"]["field"], "Healthy");
-    assert_eq!(newest["cause"]["before"], "True");
-    assert_eq!(newest["cause"]["after"], "False");
-    assert_eq!(newest["hosts"]["names"][0], SVC1);
-    assert_eq!(oldest["added"][0], "192.0.2.13");
-    assert_eq!(oldest["cause"]["field"], "Ready");
-    assert_eq!(oldest["cause"]["line"], 98);
+    check_causes(newest, oldest);
 
     let path = format!("/hosts/{SVC1}");
     let now = server.api(&path);
