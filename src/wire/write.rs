@@ -24,7 +24,7 @@ pub(super) const OPT_FIXED_LEN: usize = 11;
 pub(super) const OPTION_HEADER_LEN: usize = 4;
 const EXTENDED_ERROR_LEN: usize = OPTION_HEADER_LEN + 2;
 
-/// What [`write()`] appended.
+/// What [`super::write()`] appended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Written {
     /// How many bytes.
