@@ -48,7 +48,7 @@ use crate::{
 const MANY_RECORDS: usize = 64;
 
 /// What decides how a mesh is answered, besides the mesh.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
     /// What holds for all zones.
     pub settings: Arc<Settings>,

@@ -3,6 +3,8 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
+use rustix::process::Signal;
+
 use crate::{
     harness::{Place, until},
     program::{PATIENCE, Server},
@@ -91,6 +93,22 @@ fn ask(source: &str, server: SocketAddr, host: &str, option: &[u8]) -> (Vec<u8>,
 }
 
 const NXDOMAIN: u8 = 3;
+
+#[test]
+fn what_is_to_be_hidden_is_hidden_from_the_next_sighup_on() {
+    let place = Place::new();
+    let server = serve(&place);
+    let asked = || ask("127.0.0.1", server.dns, "secret.internal.com", &[]).1;
+    assert_eq!(asked(), NXDOMAIN);
+    for (enforcement, expected) in [("ignore", 0), ("enforce", NXDOMAIN)] {
+        let text = CONFIGURATION.replace("enforce", enforcement);
+        place.write("meshdns.yaml", &text);
+        server.signal(Signal::HUP);
+        until(&format!("exportTo: {enforcement}"), || {
+            (asked() == expected).then_some(())
+        });
+    }
+}
 
 #[test]
 fn a_listener_of_a_namespace_shows_its_view_whoever_asks_there() {

@@ -113,12 +113,7 @@ impl Reloading<'_> {
         let policy = |config| checks::policy(config, self.seed, self.probing.own());
         let (was, policy) = (policy(current), policy(next));
         let (options, had) = (checks::options(next), checks::options(current));
-        if was.settings != policy.settings
-            || was.when_all_unhealthy != policy.when_all_unhealthy
-            || was.traffic != policy.traffic
-            || was.checks != policy.checks
-            || had != options
-        {
+        if was != policy || had != options {
             self.control.set_policy(policy, options);
         }
         if current.health != next.health
