@@ -316,4 +316,18 @@ mod tests {
         );
         assert_eq!(file.http, Some(Http::Off));
     }
+
+    #[test]
+    fn so_does_one_mapping() {
+        for one in [
+            "listen: {address: '10.0.0.1', namespace: shop}",
+            "zones: {name: a.test, unmatched: forward}",
+            "forwarders: {network: 10.0.0.0/8, trust: subnet}",
+            "clients: {network: 10.0.0.0/8, namespace: shop}",
+        ] {
+            let (key, value) = one.split_once(": ").expect("a key");
+            let parse = |text: &str| File::parse("meshdns.yaml".into(), text).expect("valid");
+            assert_eq!(parse(one), parse(&format!("{key}: [{value}]")), "{one}");
+        }
+    }
 }

@@ -57,18 +57,34 @@ impl<'de, T: Deserialize<'de> + FromStr<Err = ValueError>, const MOST: usize> Vi
         self.visit_str(&number.to_string())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(value) = values.next_element()? {
-            if list.len() == MOST {
-                return Err(de::Error::custom(format_args!(
-                    "more than {MOST} values: leave some out"
-                )));
-            }
-            list.push(value);
-        }
-        Ok(OneOrMore(list))
+    fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<Self::Value, A::Error> {
+        one(keys).map(OneOrMore)
     }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, values: A) -> Result<Self::Value, A::Error> {
+        at_most(MOST, values).map(OneOrMore)
+    }
+}
+
+/// A mapping that stands for a list of one.
+fn one<'de, T: Deserialize<'de>, A: MapAccess<'de>>(keys: A) -> Result<Vec<T>, A::Error> {
+    T::deserialize(MapAccessDeserializer::new(keys)).map(|one| vec![one])
+}
+
+fn at_most<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
+    most: usize,
+    mut values: A,
+) -> Result<Vec<T>, A::Error> {
+    let mut list = Vec::new();
+    while let Some(value) = values.next_element()? {
+        if list.len() == most {
+            return Err(de::Error::custom(format_args!(
+                "more than {most} values: leave some out"
+            )));
+        }
+        list.push(value);
+    }
+    Ok(list)
 }
 
 /// A list of at most `MOST` mappings, or one of them that stands for a list of one.
@@ -91,20 +107,11 @@ impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Mappings<T, M
     }
 
     fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(keys)).map(|one| Listed(vec![one]))
+        one(keys).map(Listed)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(value) = values.next_element()? {
-            if list.len() == MOST {
-                return Err(de::Error::custom(format_args!(
-                    "more than {MOST} values: leave some out"
-                )));
-            }
-            list.push(value);
-        }
-        Ok(Listed(list))
+    fn visit_seq<A: SeqAccess<'de>>(self, values: A) -> Result<Self::Value, A::Error> {
+        at_most(MOST, values).map(Listed)
     }
 }
 
