@@ -44,7 +44,7 @@ use crate::{
     health::Settings as HealthSettings,
     history::Limits,
     pipeline::Policy,
-    serve::{CertificateFiles, Listener, Presets, RateLimit, TcpLimits},
+    serve::{CertificateFiles, Listener, RateLimit, TcpLimits},
     source::{ClusterSettings, FollowLinks},
     wire::MAX_UDP_BYTES,
     zone::{AskerPreset, Identity, Settings},
@@ -101,8 +101,8 @@ pub struct Config {
     pub follow_links: FollowLinks,
     /// Where DNS is answered, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
-    /// What is known of those who ask at an address, where anything is.
-    pub presets: Presets,
+    /// What is known of those who ask at an address: by the address, and whether it is QUIC's, as often as it is said.
+    pub presets: Vec<((SocketAddr, bool), AskerPreset)>,
     /// Where DNS is answered encrypted.
     pub encrypted: Vec<Listener>,
     /// What encrypted clients are shown: the certificate's file.

@@ -1,6 +1,12 @@
 //! Settings that are right one by one, and can't hold together.
 
-use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{Config, SaidBy};
 use crate::{
@@ -52,6 +58,9 @@ pub enum Contradiction {
         "the status pages at {0} would be everyone's: name a file with a token (`ui.tokenFile`), or say `ui.open: true`"
     )]
     Unguarded(SocketAddr, SaidBy),
+    /// Of one address, two accounts of who asks there.
+    #[error("{0} stands twice in `listen`, and who asks there is said otherwise: say it once")]
+    OtherAskers(SocketAddr),
     /// Two sockets that can't be bound at the same time.
     #[error("{0} and {1} take the same port: give one of them another one")]
     SamePort(Taken, Taken),
@@ -133,6 +142,7 @@ impl Config {
         self.check_clusters()?;
         self.check_health()?;
         self.check_ui()?;
+        self.check_askers()?;
         self.check_ports()
     }
 
@@ -193,6 +203,19 @@ impl Config {
             Some(address) => Err(Contradiction::Unguarded(address, self.ui.said_by)),
             None => Ok(()),
         }
+    }
+
+    fn check_askers(&self) -> Result<(), Contradiction> {
+        let mut said = HashMap::new();
+        for (at, preset) in &self.presets {
+            if said
+                .insert(at, preset)
+                .is_some_and(|before| before != preset)
+            {
+                return Err(Contradiction::OtherAskers(at.0));
+            }
+        }
+        Ok(())
     }
 
     fn check_ports(&self) -> Result<(), Contradiction> {
@@ -272,6 +295,19 @@ mod tests {
             ),
         );
         check(&format!("{tls}listen: ['quic://127.0.0.1:9153']\n"), "");
+    }
+
+    #[test]
+    fn who_asks_at_an_address_is_said_once() {
+        let shop = "{address: 10.0.0.1, namespace: shop}";
+        let refused = "10.0.0.1:53 stands twice in `listen`, and who asks there is said otherwise: say it once";
+        check(&format!("listen: {shop}\n"), "");
+        check(&format!("listen: [{shop}, {shop}, 10.0.0.2]\n"), "");
+        check(&format!("listen: [{shop}, 10.0.0.1]\n"), refused);
+        check(
+            &format!("listen: [{shop}, {{address: 10.0.0.1, namespace: bill}}]\n"),
+            refused,
+        );
     }
 
     #[test]

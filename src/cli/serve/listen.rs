@@ -15,6 +15,7 @@ use crate::{
         AnswerLimits, CertificateError, Certificates, CookieKeyError, CookieKeys, Encrypted,
         Listener, ServeSettings, Sockets, TcpLimits, Transport,
     },
+    zone::AskerPreset,
 };
 
 /// What encrypted clients are shown, where there is a listener for them.
@@ -47,7 +48,12 @@ pub(super) fn bind(
         workers: config.workers,
         tcp: within_descriptors(config.tcp),
         answers: answer_limits(config)?,
-        presets: config.presets.clone(),
+        presets: config
+            .presets
+            .iter()
+            .copied()
+            .filter(|(_, preset)| *preset != AskerPreset::default())
+            .collect(),
         encrypted: certificates.map(|certificates| Encrypted {
             listen: usable_encrypted(&config.encrypted),
             certificates: Arc::clone(certificates),

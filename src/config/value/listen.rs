@@ -7,7 +7,7 @@ use std::{
 
 use super::{DNS_PORT, HTTPS_PORT, TLS_PORT, ValueError, bare_ip};
 use crate::{
-    serve::{Listener, Presets, Transport},
+    serve::{Listener, Transport},
     zone::AskerPreset,
 };
 
@@ -88,14 +88,13 @@ impl Listeners {
         }
     }
 
-    /// What is known of those who ask there, for each of its addresses, where anything is.
-    pub(in crate::config) fn presets(&self) -> Presets {
+    /// What is known of those who ask there, for each of its addresses.
+    pub(in crate::config) fn presets(
+        &self,
+    ) -> impl Iterator<Item = ((SocketAddr, bool), AskerPreset)> {
         let is_quic = self.transport == Some(Transport::Quic);
         let addresses = self.at.addresses().iter();
-        addresses
-            .filter(|_| self.preset != AskerPreset::default())
-            .map(|address| ((*address, is_quic), self.preset))
-            .collect()
+        addresses.map(move |address| ((*address, is_quic), self.preset))
     }
 
     /// Its addresses, where it is an encrypted one.
