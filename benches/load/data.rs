@@ -80,6 +80,9 @@ impl Data {
         for (host, number) in &hosts {
             for address in addresses(*number) {
                 writeln!(zone, "{host}. A {address}").expect("a string takes everything");
+                if !host.starts_with('*') {
+                    write_endpoint(&mut zone, host, address);
+                }
             }
         }
         // What others hold in its place is as large as what is drawn.
@@ -92,6 +95,16 @@ impl Data {
     fn name(&self, index: u32) -> String {
         format!("service-{index}.team-{}.{}", index % 97, self.zone)
     }
+}
+
+/// What a mesh's host answers besides its addresses: each endpoint has a name, to which the service leads.
+fn write_endpoint(zone: &mut String, host: &str, address: IpAddr) {
+    let label = address.to_string().replace('.', "-");
+    writeln!(
+        zone,
+        "{label}.{host}. A {address}\n_http._tcp.{host}. SRV 0 65280 80 {label}.{host}."
+    )
+    .expect("a string takes everything");
 }
 
 /// Four addresses that no other name has.
