@@ -158,8 +158,15 @@ fn serve(upstream: &Upstream) -> Forwarding {
     );
     let forwarding = Forwarding::with(&[], &configuration);
     forwarding.write("zones/objects.yaml", MESH);
+    let addresses_wanted: Vec<(&str, usize)> = rows()
+        .iter()
+        .filter_map(|row| Some((row.name, row.right[0].strip_prefix("of:")?)))
+        .map(|(name, endpoints)| (name, endpoints.split(',').count()))
+        .collect();
     forwarding.server.wait("the names of endpoints", || {
-        forwarding.addresses("api.payments.test", 1).len() == 2
+        addresses_wanted
+            .iter()
+            .all(|&(name, wanted)| forwarding.addresses(name, 1).len() == wanted)
     });
     forwarding
 }
