@@ -20,6 +20,7 @@ use std::{
 use meshdns::{
     answer::answer,
     dns::{Name, Serial, Ttl},
+    manifest::{ServicePort, Transport},
     serve::{CookieChecker, CookieKeys},
     wire,
     zone::{Compiled, Editor, HostRecords, Settings, Snapshot},
@@ -34,6 +35,7 @@ const NOW: u32 = 1_800_000_000;
 
 const A: u8 = 1;
 const AAAA: u8 = 28;
+const SRV: u8 = 33;
 
 /// An OPT record with a client cookie, as dig sends it.
 const COOKIE: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08\x01\x23\x45\x67\x89\xab\xcd\xef";
@@ -41,7 +43,7 @@ const COOKIE: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08\x01\x23\x45\x
 /// What a query is called, the name and type it asks for, and its additional record.
 type Kind = (&'static str, fn(u32) -> String, u8, &'static [u8]);
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     ("plain", host, A, b""),
     ("cookie", host, A, COOKIE),
     ("nodata", host, AAAA, b""),
@@ -50,6 +52,12 @@ const KINDS: [Kind; 5] = [
         "wildcard",
         |index| format!("tenant-{index}.wild.mesh.example"),
         A,
+        b"",
+    ),
+    (
+        "srv",
+        |index| format!("_http._tcp.{}", host(index)),
+        SRV,
         b"",
     ),
 ];
@@ -68,7 +76,7 @@ fn main() {
         .find(|(name, ..)| name == kind)
         .expect("the kind is one of those that are listed without arguments");
     let rounds: u32 = rounds.parse().expect("a number of rounds");
-    let snapshot = snapshot();
+    let snapshot = snapshot(record_type == SRV);
     let messages: Vec<Vec<u8>> = (0..NAMES)
         .map(|index| question(&name(index), record_type, additional))
         .collect();
@@ -96,7 +104,16 @@ fn main() {
     }
 }
 
-fn snapshot() -> Arc<Snapshot> {
+/// The hosts, which have a port where they are asked for services.
+fn snapshot(has_ports: bool) -> Arc<Snapshot> {
+    let http = has_ports.then(|| ServicePort {
+        number: 80,
+        name: "http".into(),
+        transport: Transport::Tcp,
+        target: None,
+        is_https: false,
+    });
+    let ports: Arc<[ServicePort]> = http.into_iter().collect();
     let settings = Settings {
         zones: vec![parse("mesh.example")],
         ..Settings::default()
@@ -106,10 +123,8 @@ fn snapshot() -> Arc<Snapshot> {
         let addresses: Vec<_> = (first..first + ADDRESSES)
             .map(|address| Ipv4Addr::from(address).into())
             .collect();
-        Some(Compiled::Records(HostRecords::encode(
-            &addresses,
-            Ttl::FIVE_SECONDS,
-        )))
+        let records = HostRecords::encode(&addresses, Ttl::FIVE_SECONDS);
+        Some(Compiled::Records(records.at_ports(ports.clone())))
     };
     let hosts: BTreeMap<Name, _> = (0..NAMES)
         .map(|index| (parse(&host(index)), records(index)))

@@ -62,8 +62,7 @@ pub(super) fn sections(
         Outcome::Services(services) => {
             let mut records = Vec::new();
             let services = services.records(name.as_wire());
-            let (count, _) = services.measure();
-            for record in services.each(asker.locality).take(count) {
+            for record in services.each(asker.locality) {
                 record.write(services.ttl(), &mut records);
             }
             (read_all(name, &records), Vec::new())

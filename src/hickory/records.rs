@@ -44,13 +44,13 @@ impl Sections {
             }
             Outcome::Services(services) => {
                 let services = services.records(query.name);
-                let (count, length) = services.measure();
-                let mut records = Vec::with_capacity(length);
-                for record in services.each(query.asker.locality).take(count) {
+                let (mut records, mut count) = (Vec::new(), 0);
+                for record in services.each(query.asker.locality) {
                     record.write(services.ttl(), &mut records);
+                    count += 1;
                 }
                 Self {
-                    additionals: addresses_of(query, &services, count),
+                    additionals: addresses_of(query, &services),
                     ..answers(decode(query, &records, count))
                 }
             }
@@ -112,23 +112,22 @@ fn decode(query: &Query<'_>, records: &[u8], count: usize) -> Vec<Record> {
     (0..count).map(record).collect()
 }
 
-/// The addresses of the targets of the first `count` records, in their order.
-fn addresses_of(query: &Query<'_>, services: &ServiceRecords<'_>, count: usize) -> Vec<Record> {
+/// The addresses of the targets, in the order of the records.
+fn addresses_of(query: &Query<'_>, services: &ServiceRecords<'_>) -> Vec<Record> {
     let mut addresses = Vec::new();
     let mut before = None;
-    for record in services.each(query.asker.locality).take(count) {
-        if let Some(label) = record.label()
+    for record in services.each(query.asker.locality) {
+        if let Some(parts) = record.below_host()
             && before != Some(record.at)
         {
-            let host = &query.name[query.name.len() - record.host_len()..];
-            let wire = [label.as_wire(), host].concat();
+            let wire = parts.concat();
             let name = HickoryName::read(&mut BinDecoder::new(&wire)).expect("a whole name");
             let data = |address| match address {
                 IpAddr::V4(address) => RData::A(address.into()),
                 IpAddr::V6(address) => RData::AAAA(address.into()),
             };
             let ttl = services.ttl().as_secs();
-            let records = record.addresses().map(data);
+            let records = record.at.addresses().map(data);
             addresses.extend(records.map(|data| Record::from_rdata(name.clone(), ttl, data)));
         }
         before = Some(record.at);

@@ -42,8 +42,7 @@ pub fn write_aliased(
         }
         Outcome::Services(services) => composed.answers(owner, |out| {
             let services = services.records(last);
-            let (count, _) = services.measure();
-            for record in services.each(query.asker.locality).take(count) {
+            for record in services.each(query.asker.locality) {
                 record.write(services.ttl(), out);
             }
         }),

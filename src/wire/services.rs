@@ -10,15 +10,15 @@ use super::{
 use crate::{
     answer::{Answer, Query},
     dns::{Class, RecordType, Ttl},
-    zone::{PointerRecord, ServiceAnswer, ServiceRecord},
+    zone::{EndpointAt, PointerRecord, ServiceAnswer, ServiceRecord},
 };
 
-/// Type, class, TTL and RDATA length.
-const BEHIND_OWNER_LEN: usize = 10;
+/// A pointer, type, class, TTL and RDATA length.
+const FIXED_LEN: usize = 12;
 
 /// The bits that make an offset a pointer, and the farthest that one leads.
 const POINTER: u16 = 0xc000;
-const MAX_OFFSET: usize = 0x3fff;
+const MAX_OFFSET: u16 = 0x3fff;
 
 /// Appends the message that answers `query` with `services`, at most `limit_bytes` of it.
 ///
@@ -26,7 +26,6 @@ const MAX_OFFSET: usize = 0x3fff;
 /// told ([RFC 2181 §9]): who wants them asks for them.
 ///
 /// [RFC 2181 §9]: https://www.rfc-editor.org/rfc/rfc2181#section-9
-#[cold]
 #[inline(never)] // Most answers are addresses: they don't pay for this.
 pub(super) fn write_services(
     query: &Query<'_>,
@@ -35,39 +34,42 @@ pub(super) fn write_services(
     limit_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Written {
-    let start = out.len();
-    let opt = query
-        .edns
-        .map(|edns| Opt::of(edns, query, answer, limit_bytes));
-    let opt_len = opt.as_ref().map_or(0, Opt::len);
-    let front = HEADER_LEN + query.question.len();
+    let (start, opt) = begin(query, answer, limit_bytes, out);
+    let front = out.len();
+    let end = start + limit_bytes.saturating_sub(opt.as_ref().map_or(0, Opt::len));
     let services = services.records(query.name);
-    let (mut count, mut records_len) = services.measure();
-    let truncated = front + records_len + opt_len > limit_bytes;
-    if truncated {
-        (count, records_len) = (0, 0);
-    }
-    out.extend_from_slice(&[0; HEADER_LEN]);
-    out.extend_from_slice(query.question);
     let place = query.asker.locality;
-    for record in services.each(place).take(count) {
+    let mut count = 0;
+    for record in services.each(place) {
         record.write(services.ttl(), out);
-    }
-    debug_assert_eq!(out.len() - start, front + records_len, "as it was measured");
-    let room = limit_bytes.saturating_sub(opt_len);
-    let mut beside = Beside {
-        ttl: services.ttl(),
-        end: start + room,
-        count: 0,
-    };
-    let mut record_at = front;
-    let mut before = None;
-    for record in services.each(place).take(count) {
-        if before != Some(record.at) && !beside.add(query, &record, record_at, out) {
+        count += 1;
+        if out.len() > end {
             break;
         }
-        before = Some(record.at);
-        record_at += record.encoded_len();
+    }
+    let truncated = out.len() > end;
+    if truncated {
+        out.truncate(front);
+        count = 0;
+    }
+    let mut beside = Beside {
+        ttl: services.ttl(),
+        start,
+        end,
+        host_at: query.name.len() - services.host_len(),
+        count: 0,
+    };
+    let mut record_at = front - start;
+    let mut before = None;
+    for at in services.targets().take(count) {
+        let rdata_at = record_at + FIXED_LEN;
+        let target_at = record_at + ServiceRecord::TARGET_AT;
+        if before != Some(at) && !beside.add(at, target_at, out) {
+            break;
+        }
+        before = Some(at);
+        let length = [out[start + rdata_at - 2], out[start + rdata_at - 1]];
+        record_at = rdata_at + usize::from(u16::from_be_bytes(length));
     }
 
     let counts = (count, beside.count);
@@ -84,12 +86,7 @@ pub(super) fn write_pointer(
     limit_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Written {
-    let start = out.len();
-    let opt = query
-        .edns
-        .map(|edns| Opt::of(edns, query, answer, limit_bytes));
-    out.extend_from_slice(&[0; HEADER_LEN]);
-    out.extend_from_slice(query.question);
+    let (start, opt) = begin(query, answer, limit_bytes, out);
     let front = out.len();
     pointer.write(out);
     let truncated = out.len() - start + opt.as_ref().map_or(0, Opt::len) > limit_bytes;
@@ -98,6 +95,21 @@ pub(super) fn write_pointer(
     }
     let counts = (usize::from(!truncated), 0);
     finish(query, answer, opt.as_ref(), counts, truncated, start, out)
+}
+
+/// Appends room for the header, and the question. Returns where the message starts, and the OPT record that it is to have.
+fn begin<'s>(
+    query: &Query<'_>,
+    answer: &Answer<'s>,
+    limit_bytes: usize,
+    out: &mut Vec<u8>,
+) -> (usize, Option<Opt<'s>>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER_LEN]);
+    out.extend_from_slice(query.question);
+    let opt = query.edns;
+    let opt = opt.map(|edns| Opt::of(edns, query, answer, limit_bytes));
+    (start, opt)
 }
 
 /// Appends the OPT record, and writes the header of the message that starts at `start` and has so many answers and records
@@ -133,25 +145,18 @@ fn finish(
 /// The addresses of targets, behind the answers.
 struct Beside {
     ttl: Ttl,
-    /// How far `out` may grow.
+    /// Where the message starts in `out`, and how far `out` may grow.
+    start: usize,
     end: usize,
+    /// Where the host begins in the question's name.
+    host_at: usize,
     count: u16,
 }
 
 impl Beside {
-    /// Appends the addresses of the target of `record`, which begins at `record_at` in the message. Tells whether they fit.
-    fn add(
-        &mut self,
-        query: &Query<'_>,
-        record: &ServiceRecord<'_>,
-        record_at: usize,
-        out: &mut Vec<u8>,
-    ) -> bool {
-        let Some(label) = record.label() else {
-            return true;
-        };
-        let target_at = record_at + ServiceRecord::TARGET_AT;
-        for address in record.addresses() {
+    /// Appends the addresses of an endpoint, whose name begins at `target_at` in the message. Tells whether they fit.
+    fn add(&mut self, at: EndpointAt<'_>, target_at: usize, out: &mut Vec<u8>) -> bool {
+        for address in at.addresses() {
             let (v4, v6);
             let (record_type, data): (_, &[u8]) = match address {
                 IpAddr::V4(address) => {
@@ -163,26 +168,28 @@ impl Beside {
                     (RecordType::AAAA, &v6)
                 }
             };
+            let label_at = self.start + target_at;
             // Behind what a pointer reaches, only the host's part of the name is compressed: it is in the question.
-            let is_far = target_at > MAX_OFFSET;
-            let label_len = if is_far { label.as_wire().len() } else { 0 };
-            let record_len = label_len + 2 + BEHIND_OWNER_LEN + data.len();
-            if out.len() + record_len > self.end {
+            let (label_len, pointer) = match u16::try_from(target_at) {
+                Ok(target_at) if target_at <= MAX_OFFSET => (0, POINTER | target_at),
+                _ => {
+                    let host_at =
+                        u16::try_from(self.host_at).expect("a name has at most 255 bytes");
+                    (1 + usize::from(out[label_at]), QUESTION_NAME + host_at)
+                }
+            };
+            if out.len() + label_len + FIXED_LEN + data.len() > self.end {
                 return false;
             }
-            let pointer = if is_far {
-                out.extend_from_slice(label.as_wire());
-                let before_host = query.name.len() - record.host_len();
-                QUESTION_NAME + u16::try_from(before_host).expect("a name has at most 255 bytes")
-            } else {
-                POINTER | u16::try_from(target_at).expect("a pointer reaches it")
-            };
-            out.extend_from_slice(&pointer.to_be_bytes());
-            out.extend_from_slice(&record_type.0.to_be_bytes());
-            out.extend_from_slice(&Class::IN.0.to_be_bytes());
-            out.extend_from_slice(&self.ttl.to_wire());
             let length = u16::try_from(data.len()).expect("an address is short");
-            out.extend_from_slice(&length.to_be_bytes());
+            let mut fixed = [0; FIXED_LEN];
+            fixed[..2].copy_from_slice(&pointer.to_be_bytes());
+            fixed[2..4].copy_from_slice(&record_type.0.to_be_bytes());
+            fixed[4..6].copy_from_slice(&Class::IN.0.to_be_bytes());
+            fixed[6..10].copy_from_slice(&self.ttl.to_wire());
+            fixed[10..].copy_from_slice(&length.to_be_bytes());
+            out.extend_from_within(label_at..label_at + label_len);
+            out.extend_from_slice(&fixed);
             out.extend_from_slice(data);
             self.count += 1;
         }

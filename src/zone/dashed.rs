@@ -10,18 +10,45 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Eight groups of four digits, and the dashes between them.
 const MAX_LEN: usize = 39;
 
+/// The digits of each octet, and how many they are.
+static DECIMAL: [[u8; 4]; 256] = {
+    let mut all = [[0; 4]; 256];
+    let mut octet = 0;
+    loop {
+        all[octet as usize] = decimal(octet);
+        if octet == u8::MAX {
+            break all;
+        }
+        octet += 1;
+    }
+};
+
+const fn decimal(octet: u8) -> [u8; 4] {
+    let hundreds = b'0' + octet / 100;
+    let tens = b'0' + octet / 10 % 10;
+    let ones = b'0' + octet % 10;
+    match octet {
+        0..=9 => [ones, 0, 0, 1],
+        10..=99 => [tens, ones, 0, 2],
+        100.. => [hundreds, tens, ones, 3],
+    }
+}
+
 /// The label of an address, in wire form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DashedLabel {
     /// The length, then the text.
-    bytes: [u8; 1 + MAX_LEN],
+    bytes: [u8; Self::MAX_WIRE_LEN],
 }
 
 impl DashedLabel {
+    /// How long a label is at most, with its length.
+    pub(super) const MAX_WIRE_LEN: usize = 1 + MAX_LEN;
+
     /// The label of `address`.
     pub fn of(address: IpAddr) -> Self {
         let mut label = Self {
-            bytes: [0; 1 + MAX_LEN],
+            bytes: [0; Self::MAX_WIRE_LEN],
         };
         match address {
             IpAddr::V4(address) => label.push_v4(address),
@@ -40,26 +67,26 @@ impl DashedLabel {
         self.bytes[usize::from(self.bytes[0])] = byte;
     }
 
-    /// Appends a number in this base, without zeros before it.
-    fn push_number(&mut self, number: u16, base: u16) {
+    /// Appends a hexadecimal number, without zeros before it.
+    fn push_hexadecimal(&mut self, number: u16) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut largest = 1;
-        while number / largest >= base {
-            largest *= base;
-        }
-        while largest > 0 {
-            self.push(DIGITS[usize::from(number / largest % base)]);
-            largest /= base;
+        let length = (u16::BITS - number.leading_zeros()).div_ceil(4).max(1);
+        for place in (0..length).rev() {
+            self.push(DIGITS[usize::from(number >> (4 * place) & 0xf)]);
         }
     }
 
     fn push_v4(&mut self, address: Ipv4Addr) {
-        for (at, octet) in address.octets().into_iter().enumerate() {
-            if at > 0 {
-                self.push(b'-');
-            }
-            self.push_number(octet.into(), 10);
+        let mut end = 0;
+        for octet in address.octets() {
+            let [digits @ .., length] = DECIMAL[usize::from(octet)];
+            // What stands behind the digits is written over, or stays zero as all that is behind the label.
+            self.bytes[end..=end + digits.len()][1..].copy_from_slice(&digits);
+            end += 1 + usize::from(length);
+            self.bytes[end] = b'-';
         }
+        self.bytes[end] = 0;
+        self.bytes[0] = u8::try_from(end - 1).expect("an address has at most 15 letters");
     }
 
     fn push_v6(&mut self, address: Ipv6Addr) {
@@ -82,7 +109,7 @@ impl DashedLabel {
             if at > 0 {
                 self.push(b'-');
             }
-            self.push_number(groups[at], 16);
+            self.push_hexadecimal(groups[at]);
             at += 1;
         }
     }

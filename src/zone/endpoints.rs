@@ -51,6 +51,11 @@ impl<'s> Endpoints<'s> {
         places.is_some_and(|places| !places.is_empty())
     }
 
+    /// Whether each address is one endpoint, and none is a name.
+    pub(super) fn are_distinct(self) -> bool {
+        self.targets.is_none_or(|targets| targets.are_alike)
+    }
+
     /// How many there are.
     pub(super) fn len(self) -> usize {
         match self.targets {
@@ -135,6 +140,17 @@ impl<'s> Endpoints<'s> {
             .take_while(|each| each.at as usize == place);
         let beside = of_address.find(|each| each.also_at != NONE)?;
         Some(beside.also_at as usize)
+    }
+}
+
+impl EndpointAt<'_> {
+    /// Its own addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let (first, second) = match self {
+            Self::Address(address, beside) => (Some(*address), *beside),
+            Self::Name(_) => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 }
 

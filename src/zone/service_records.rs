@@ -1,7 +1,5 @@
 //! The SRV records of a service, written from a host's endpoints when they are asked for.
 
-use std::net::IpAddr;
-
 use super::{
     dashed::DashedLabel,
     encode::{FIXED_LEN, MAX_ANSWER_BYTES, QUESTION_NAME},
@@ -108,10 +106,13 @@ impl<'s> ServiceAnswer<'s> {
 pub struct ServiceRecord<'s> {
     /// Where the endpoint is.
     pub at: EndpointAt<'s>,
+    /// The first label of the target, where that is a name below the host.
+    label: Option<DashedLabel>,
+    /// The target, or what of it is behind the label: the host's name.
+    name: &'s [u8],
     priority: u16,
     weight: u16,
     port: u16,
-    host: &'s [u8],
 }
 
 impl<'s> ServiceRecords<'s> {
@@ -120,29 +121,50 @@ impl<'s> ServiceRecords<'s> {
         self.ttl
     }
 
-    /// How many records one message holds, and how many bytes they take.
-    pub fn measure(&self) -> (usize, usize) {
-        let (mut count, mut bytes) = (0, 0);
-        for record in self.each(None) {
-            let with_it = bytes + record.encoded_len();
-            if with_it > MAX_ANSWER_BYTES {
-                break;
-            }
-            (count, bytes) = (count + 1, with_it);
-        }
-        (count, bytes)
-    }
-
     /// Whether there is no record.
     fn is_empty(&self) -> bool {
-        self.each(None).next().is_none()
+        self.endpoints().next().is_none()
     }
 
-    /// The records for a client at this place, from the turn's on.
+    /// The records for a client at this place, from the turn's on: as many as one message holds.
     pub fn each(
         &self,
         place: Option<Locality>,
     ) -> impl Iterator<Item = ServiceRecord<'s>> + use<'s> {
+        let Self { port, host, .. } = *self;
+        let records = self.endpoints().map(move |(endpoint, weight)| {
+            let (label, name) = match endpoint.at {
+                EndpointAt::Address(address, _) => (Some(DashedLabel::of(address)), host),
+                EndpointAt::Name(name) => (None, name.as_wire()),
+            };
+            ServiceRecord {
+                at: endpoint.at,
+                label,
+                name,
+                priority: priority(&endpoint, place),
+                weight,
+                port: endpoint.port(port),
+            }
+        });
+        let mut bytes = 0;
+        records.take_while(move |record| {
+            bytes += record.encoded_len();
+            bytes <= MAX_ANSWER_BYTES
+        })
+    }
+
+    /// Where the endpoints of the records are, in the same order.
+    pub fn targets(&self) -> impl Iterator<Item = EndpointAt<'s>> + use<'s> {
+        self.endpoints().map(|(endpoint, _)| endpoint.at)
+    }
+
+    /// How long the name is that targets are below.
+    pub fn host_len(&self) -> usize {
+        self.host.len()
+    }
+
+    /// The endpoints that have a record, and its weight.
+    fn endpoints(&self) -> impl Iterator<Item = (Endpoint<'s>, u16)> + use<'s> {
         let Self {
             endpoints,
             port,
@@ -150,26 +172,48 @@ impl<'s> ServiceRecords<'s> {
             ..
         } = *self;
         let count = endpoints.len();
+        let are_distinct = endpoints.are_distinct();
         let first =
             usize::try_from((u64::from(self.turn) * count as u64) >> 32).expect("below the count");
         let is_like_the_one_before = |number: &usize| {
             *number > 0 && endpoints.get(number - 1).at == endpoints.get(*number).at
         };
-        let first = (first..count).find(|number| !is_like_the_one_before(number));
-        let first = first.unwrap_or(0);
-        let numbers = (first..count).chain(0..first);
-        numbers.filter_map(move |number| {
+        let first = if are_distinct {
+            first
+        } else {
+            let mut behind = (first..count).filter(|number| !is_like_the_one_before(number));
+            behind.next().unwrap_or(0)
+        };
+        let numbers = (first..first + count).map(move |number| {
+            if number < count {
+                number
+            } else {
+                number - count
+            }
+        });
+        let with_weights = numbers.filter_map(move |number| {
             let endpoint = endpoints.get(number);
-            let record = ServiceRecord {
-                at: endpoint.at,
-                priority: priority(&endpoint, place),
-                weight: endpoint.weight,
-                port: endpoint.port(port),
-                host,
+            let weight = if are_distinct {
+                endpoint.weight
+            } else {
+                joined_weight(&endpoint, number, endpoints, port)?
             };
-            let record = joined(record, &endpoint, number, endpoints, port)?;
-            (record.target_len() <= MAX_NAME_LEN).then_some(record)
-        })
+            Some((endpoint, weight))
+        });
+        with_weights.filter(|(endpoint, _)| has_name(endpoint.at, host))
+    }
+}
+
+/// Whether the name of an endpoint is none that is too long.
+fn has_name(at: EndpointAt<'_>, host: &[u8]) -> bool {
+    if host.len() + DashedLabel::MAX_WIRE_LEN <= MAX_NAME_LEN {
+        return true;
+    }
+    match at {
+        EndpointAt::Address(address, _) => {
+            DashedLabel::of(address).as_wire().len() + host.len() <= MAX_NAME_LEN
+        }
+        EndpointAt::Name(_) => true,
     }
 }
 
@@ -179,34 +223,28 @@ fn priority(endpoint: &Endpoint<'_>, place: Option<Locality>) -> u16 {
     u16::try_from(distance).expect("there are three distances")
 }
 
-/// Makes one record of those that differ in their weight alone, as endpoints do that have one address and the same port:
-/// the first has the weights of all.
-fn joined<'s>(
-    mut record: ServiceRecord<'s>,
+/// The weight of an endpoint and of those that differ from it in their weight alone, as endpoints do that have one address and the
+/// same port: the first has the weights of all, and the others have no record.
+fn joined_weight(
     endpoint: &Endpoint<'_>,
     number: usize,
-    endpoints: Endpoints<'s>,
+    endpoints: Endpoints<'_>,
     port: &ServicePort,
-) -> Option<ServiceRecord<'s>> {
-    let is_same = |other: &Endpoint<'_>| {
-        other.locality == endpoint.locality && other.port(port) == record.port
-    };
+) -> Option<u16> {
     let is_here = |other: &Endpoint<'_>| other.at == endpoint.at;
-    let mut before = (0..number).rev().map(|number| endpoints.get(number));
-    if before
-        .by_ref()
-        .take_while(is_here)
-        .any(|other| is_same(&other))
-    {
+    let is_same = |other: &Endpoint<'_>| {
+        other.locality == endpoint.locality && other.port(port) == endpoint.port(port)
+    };
+    let before = (0..number).rev().map(|number| endpoints.get(number));
+    if before.take_while(is_here).any(|other| is_same(&other)) {
         return None;
     }
     let behind = (number + 1..endpoints.len()).map(|number| endpoints.get(number));
     let same = behind.take_while(is_here).filter(is_same);
-    let weight = same.fold(record.weight, |weight, other| {
+    let weight = same.fold(endpoint.weight, |weight, other| {
         weight.saturating_add(other.weight)
     });
-    record.weight = weight.min(crate::select::MAX_WEIGHT);
-    Some(record)
+    Some(weight.min(crate::select::MAX_WEIGHT))
 }
 
 impl ServiceRecord<'_> {
@@ -219,34 +257,18 @@ impl ServiceRecord<'_> {
     }
 
     fn target_len(&self) -> usize {
-        match self.at {
-            EndpointAt::Address(address, _) => {
-                DashedLabel::of(address).as_wire().len() + self.host.len()
-            }
-            EndpointAt::Name(name) => name.as_wire().len(),
-        }
+        self.target().map(<[u8]>::len).iter().sum()
     }
 
-    /// How long the host's name is in wire form.
-    pub fn host_len(&self) -> usize {
-        self.host.len()
+    /// The label of the target, and the rest of it.
+    fn target(&self) -> [&[u8]; 2] {
+        let label = self.label.as_ref().map_or(&[][..], DashedLabel::as_wire);
+        [label, self.name]
     }
 
-    /// The label below the host that is its target; `None` where that is a name of others.
-    pub fn label(&self) -> Option<DashedLabel> {
-        match self.at {
-            EndpointAt::Address(address, _) => Some(DashedLabel::of(address)),
-            EndpointAt::Name(_) => None,
-        }
-    }
-
-    /// The addresses of its target.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
-        let (first, second) = match self.at {
-            EndpointAt::Address(address, beside) => (Some(address), beside),
-            EndpointAt::Name(_) => (None, None),
-        };
-        first.into_iter().chain(second)
+    /// The target in its two parts, where it is a name below the host: its label, and the host.
+    pub fn below_host(&self) -> Option<[&[u8]; 2]> {
+        self.label.is_some().then(|| self.target())
     }
 
     /// Appends the record, owned by the question's name. The target is not compressed ([RFC 2782]).
@@ -255,19 +277,16 @@ impl ServiceRecord<'_> {
     pub fn write(&self, ttl: Ttl, out: &mut Vec<u8>) {
         let rdata_len =
             u16::try_from(NUMBERS_LEN + self.target_len()).expect("a name has at most 255 bytes");
-        out.extend_from_slice(&QUESTION_NAME);
-        out.extend_from_slice(&RecordType::SRV.0.to_be_bytes());
-        out.extend_from_slice(&Class::IN.0.to_be_bytes());
-        out.extend_from_slice(&ttl.to_wire());
-        out.extend_from_slice(&rdata_len.to_be_bytes());
-        let numbers = [self.priority, self.weight, self.port];
-        out.extend_from_slice(numbers.map(u16::to_be_bytes).as_flattened());
-        match self.at {
-            EndpointAt::Address(address, _) => {
-                out.extend_from_slice(DashedLabel::of(address).as_wire());
-                out.extend_from_slice(self.host);
-            }
-            EndpointAt::Name(name) => out.extend_from_slice(name.as_wire()),
+        let mut fixed = [0; Self::TARGET_AT];
+        fixed[..2].copy_from_slice(&QUESTION_NAME);
+        fixed[2..4].copy_from_slice(&RecordType::SRV.0.to_be_bytes());
+        fixed[4..6].copy_from_slice(&Class::IN.0.to_be_bytes());
+        fixed[6..10].copy_from_slice(&ttl.to_wire());
+        let numbers = [rdata_len, self.priority, self.weight, self.port];
+        fixed[10..].copy_from_slice(numbers.map(u16::to_be_bytes).as_flattened());
+        out.extend_from_slice(&fixed);
+        for part in self.target() {
+            out.extend_from_slice(part);
         }
     }
 }

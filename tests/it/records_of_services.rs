@@ -502,7 +502,12 @@ fn every_target_comes_first_equally_often() {
         };
         let services = services.records(name.as_wire());
         let record = services.each(None).next().expect("a record");
-        let address = record.addresses().next().expect("an address").to_string();
+        let address = record
+            .at
+            .addresses()
+            .next()
+            .expect("an address")
+            .to_string();
         first[usize::from(address.as_bytes()[7] - b'1')] += 1;
     }
     assert_eq!(first, [100, 100, 100]);
