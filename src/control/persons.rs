@@ -16,7 +16,7 @@ use super::shared::HealthOptions;
 use crate::{
     chain::Chain,
     diagnostic::{Cluster, Kind},
-    dns::Ttl,
+    dns::{Name, Ttl},
     health::Overrides,
     manifest::OrderedState,
     pipeline::{EndpointOrder, OrderChange, Pipeline},
@@ -121,6 +121,13 @@ impl Persons {
         }
         if let Some(more @ 1..) = news.len().checked_sub(MAX_TOLD) {
             info!("and {more} more endpoints: see `meshdns explain`");
+        }
+    }
+
+    /// Warns of hosts that have no address left because of an order.
+    pub(super) fn warn_of_emptied(emptied: impl Iterator<Item = (Name, String)>) {
+        for (host, order) in emptied.take(MAX_TOLD) {
+            warn!("{host} answers with no address any more: its last endpoint is {order}");
         }
     }
 

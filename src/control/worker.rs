@@ -439,7 +439,12 @@ impl Worker {
         }
         self.shared.names.want(&report.names);
         self.shared.health.want(mem::take(&mut report.targets));
-        self.persons.published(mem::take(&mut report.orders), ttl);
+        let orders = mem::take(&mut report.orders);
+        if !orders.is_empty() {
+            self.persons.published(orders, ttl);
+            let pipeline = &self.intake.pipeline;
+            Persons::warn_of_emptied(pipeline.emptied_by_orders(&report.affected.hosts, &before));
+        }
         if let Some(exhibitor) = &mut self.exhibitor {
             let pipeline = &mut self.intake.pipeline;
             exhibitor.show(pipeline, &report.affected.hosts, &before, otherwise);

@@ -56,7 +56,7 @@ impl EndpointState {
         match excluded {
             None if is_name => Self::Named,
             None => Self::Selected,
-            Some(Exclusion::Drained(_) | Exclusion::ForcedDown(_)) => Self::Drained,
+            Some(exclusion) if exclusion.is_ordered() => Self::Drained,
             Some(exclusion) if exclusion.is_unready() => Self::Unready,
             Some(_) => Self::Excluded,
         }

@@ -50,6 +50,11 @@ impl Exclusion {
         }
     }
 
+    /// Whether a person's word leaves it out.
+    pub fn is_ordered(&self) -> bool {
+        matches!(self, Self::Drained(_) | Self::ForcedDown(_))
+    }
+
     /// Whether the workload is expected to come back by itself: it has an address and waits for its health.
     pub fn is_unready(&self) -> bool {
         matches!(

@@ -26,15 +26,20 @@ pub use self::{
     judged::{EndpointPlace, JudgedEndpoint},
 };
 use self::{checked::for_each_checked, last_ones::LastOnes, targets::Targets};
-use super::Pipeline;
+use super::{Pipeline, shown};
 use crate::{
     diagnostic::{Cluster, Diagnostic, ObjectKey},
+    dns::Name,
     health::{
         CheckPolicy, Overrides, Ruling, Subject, TargetChanges, TargetId, Verdicts, WhenAllFail,
     },
     manifest::OrderedState,
-    mesh::{EndpointHolder, EndpointState, Endpoints, InlineEndpoint, Mesh, News, Slot, States},
+    mesh::{
+        EndpointHolder, EndpointState, Endpoints, Exclusion, InlineEndpoint, Mesh, News, Slot,
+        States,
+    },
     parallel,
+    zone::Snapshot,
 };
 
 /// From this many reports with a limit on, all of them too old at once mean that nobody renews the objects.
@@ -150,6 +155,28 @@ impl Pipeline {
     /// The orders that are in force, in no order.
     pub fn orders(&self) -> impl Iterator<Item = &EndpointOrder> {
         self.health.orders.values().flatten()
+    }
+
+    /// Those of `hosts` that answered in `before` and have no address left because of an order, and what that says.
+    pub fn emptied_by_orders<'a>(
+        &'a self,
+        hosts: &'a [Name],
+        before: &'a Snapshot,
+    ) -> impl Iterator<Item = (Name, String)> + use<'a> {
+        let has_addresses = |snapshot, host| {
+            let records = shown::records(snapshot, host);
+            records.is_some_and(|records| records.addresses().next().is_some())
+        };
+        let after = self.snapshot();
+        let emptied = hosts
+            .iter()
+            .filter(move |host| has_addresses(before, host) && !has_addresses(after, host));
+        emptied.filter_map(|host| {
+            let candidates = self.select(host)?.candidates.into_iter();
+            let mut exclusions = candidates.filter_map(|candidate| candidate.excluded);
+            let order = exclusions.find(Exclusion::is_ordered)?;
+            Some((host.clone(), order.to_string()))
+        })
     }
 
     /// How many lines of the override file are about nobody: their numbers.

@@ -154,6 +154,11 @@ fn the_last_endpoint_that_is_drained_is_no_data() {
     wait_for(&server, &[]);
     let reply = ask(server.dns, "svc1.internal.com.").expect("an answer");
     assert_eq!(reply.rcode.to_string(), "No Error");
+    let warning = wait_for_message(
+        &server,
+        "svc1.internal.com. answers with no address any more: its last endpoint is drained by overrides.yaml:1",
+    );
+    assert_eq!(warning["level"], "WARN");
 }
 
 #[test]
