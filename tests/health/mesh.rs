@@ -102,6 +102,18 @@ spec: {{address: {ip}}}
         }
     }
 
+    /// A ready Pod of the host.
+    pub(crate) fn write_pod(&self, ip: &str) {
+        let text = format!(
+            "apiVersion: v1
+kind: Pod
+metadata: {{name: pod, namespace: shop, labels: {{app: orders}}}}
+status: {{podIP: {ip}, conditions: [{{type: Ready, status: 'True'}}]}}
+"
+        );
+        self.write("zones/pod.yaml", &text);
+    }
+
     pub(crate) fn remove_vm(&self, name: &str) {
         let path = self.path(&format!("zones/vm-{name}.yaml"));
         fs::remove_file(path).expect("it was written");
@@ -202,6 +214,13 @@ impl Mesh {
         self.server.wait(&format!("{expected:?}"), || {
             self.addresses_of(host) == expected
         });
+    }
+
+    /// Checks that `/api/health` says this of an endpoint, where the configuration has `api: on`.
+    #[track_caller]
+    pub(crate) fn assert_tells(&self, what: &str) {
+        let page = self.server.get("/api/health").body;
+        assert!(page.contains(what), "{page}");
     }
 
     /// A number of the metrics of health.

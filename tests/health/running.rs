@@ -83,7 +83,7 @@ fn a_new_vm_is_in_after_its_first_pass_and_never_before() {
 #[test]
 fn a_new_vm_that_is_dead_is_not_answered_even_as_the_only_one() {
     let port = closed_port(IPS[0]).port();
-    let place = Place::new("startWithin: 1m");
+    let place = Place::new("startWithin: 1m, api: on");
     let mesh = place.serve();
     mesh.place
         .write_vms(&IPS[..1], &get_every_second(port, "failureThreshold: 1"));
@@ -92,12 +92,15 @@ fn a_new_vm_that_is_dead_is_not_answered_even_as_the_only_one() {
     });
     assert!(mesh.has_no_data());
     assert!(mesh.server.is_ready());
+    mesh.assert_tells("check never passed for anyone");
 }
 
 #[test]
 fn a_check_with_a_wrong_port_takes_nobody_out_that_was_in() {
+    const WITH_POD: [&str; 3] = ["10.0.0.1", IPS[0], IPS[1]];
     let (_apps, port) = vms::start([IPS[0], IPS[1]]);
-    let place = Place::new("startWithin: 1m");
+    let place = Place::new("startWithin: 1m, api: on");
+    place.write_pod(WITH_POD[0]);
     place.write_vms(&IPS[..2], &get_every_second(port, "failureThreshold: 1"));
     let mesh = place.serve();
     let wrong = closed_port(IPS[0]).port();
@@ -106,8 +109,9 @@ fn a_check_with_a_wrong_port_takes_nobody_out_that_was_in() {
     mesh.wait_for_metric("probe_failures_total{reason=\"refused\"}", |count| {
         count > 6
     });
-    mesh.assert_answers(&IPS[..2]);
+    mesh.assert_answers(&WITH_POD);
     assert_eq!(mesh.health_metric("checks_unproven"), 1);
+    mesh.assert_tells("check never passed for anyone");
 }
 
 #[test]

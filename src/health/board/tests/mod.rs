@@ -4,7 +4,11 @@ mod starts;
 mod times;
 mod verdicts;
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    sync::Arc,
+};
 
 use super::*;
 use crate::{

@@ -66,6 +66,52 @@ fn starts_are_spread_and_stay_so_after_a_restart() {
     check_spread(&probed, 0);
 }
 
+#[test]
+fn starts_are_spread_when_settings_and_every_check_change() {
+    const TARGETS: u64 = 1000;
+    let mut watch = Watch::established(TARGETS, &tcp());
+    let settings = Settings {
+        start_within: Duration::from_secs(10),
+        ..Settings::default()
+    };
+    watch.board.set_settings(&settings, watch.now);
+    let from = watch.now;
+    let probed = watch.run_until(from + Duration::from_secs(40), |_| PASS);
+    check_spread(&probed, to_ms(from) + 1000);
+    let other = probe("{tcpSocket: {port: 81}}");
+    for number in 1..=TARGETS {
+        watch.board.unwant(TargetId(number), watch.now);
+        watch.want(TARGETS + number, &other, Begin::Kept);
+    }
+    let from = watch.now;
+    let probed = watch.run_until(from + Duration::from_secs(40), |_| PASS);
+    check_spread(&probed, to_ms(from) + 11_000);
+}
+
+#[test]
+fn two_servers_probe_a_target_at_times_of_their_own() {
+    const TARGETS: u64 = 1000;
+    let tenths = |seed| {
+        let mut watch = Watch::after(
+            &Settings::default(),
+            Epoch { seed, ..EPOCH },
+            Saved::default(),
+        );
+        for number in 1..=TARGETS {
+            watch.want(number, &tcp(), Begin::Start);
+        }
+        let probed = watch.run_until(Duration::from_secs(70), |_| PASS);
+        let late = probed.iter().filter(|(at, _)| at.as_secs() >= 60);
+        late.map(|(at, number)| (to_ms(*at) / 100, *number))
+            .collect::<BTreeSet<_>>()
+    };
+    let [one, other] = [1, 2].map(tenths);
+    let together = one.intersection(&other).count();
+    assert!(one.len() > 900, "{}", one.len());
+    // A hundredth by chance.
+    assert!(together < 40, "{together} of {}", one.len());
+}
+
 /// Checks what starts from `from_ms` on: no tenth of a second more than 30, no second less than 60 or more than 140.
 #[track_caller]
 fn check_spread(probed: &[(Duration, u64)], from_ms: u64) {
