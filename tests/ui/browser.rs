@@ -1,6 +1,7 @@
 //! The pages in a real browser: Chromium, driven as `WebDriver` (W3C) has it.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
@@ -27,6 +28,9 @@ const PAGES: [&str; 9] = [
     "/forwarding",
     "/about",
 ];
+
+/// Looks for what keeps people from reading a page.
+const AXE: &str = "axe.min.js";
 
 /// A browser of its own, which ends with the test.
 struct Browser {
@@ -228,14 +232,14 @@ fn every_page_fits_a_phone_and_a_desk_and_loads_nothing_from_elsewhere() {
 }
 
 #[test]
-#[ignore = "`make axe` runs it with axe-core, which npm fetches"]
 fn axe_finds_nothing_against_any_page() {
-    // MPL-2.0, and of npm alone: whoever has it names it.
-    let axe = std::env::var_os("AXE_CORE").expect("the path of axe.min.js in AXE_CORE");
-    let axe = std::fs::read_to_string(axe).expect("axe.min.js");
+    if !needs::met(&[Need::Fetched(AXE, "scripts/axe.sh")]) {
+        return;
+    }
     let Some(browser) = Browser::start() else {
         return;
     };
+    let axe = fs::read_to_string(needs::fetched(AXE)).expect("a text");
     let place = Place::with_zones();
     let server = place.serve(&["--upstream", "127.0.0.1:1"]);
     let vms = place.read("zones/ns1/vms.yaml");
