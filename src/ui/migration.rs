@@ -59,7 +59,7 @@ impl Ui {
             all.map(|(name, hosts)| (name.as_str(), hosts))
         };
         let markup = html! {
-            form.filter method="get" action=(asked.link(&["migration"], &[]).split('?').next().unwrap_or_default()) {
+            form.filter method="get" action=(asked.address(&["migration"])) {
                 label { "Namespace" input name="ns" value=(namespace); }
                 button { "Show" }
             }
