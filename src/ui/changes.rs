@@ -346,6 +346,8 @@ pub(super) fn said(
     added: impl IntoIterator<Item = IpAddr>,
     removed: impl IntoIterator<Item = IpAddr>,
 ) -> Markup {
+    let added: Vec<IpAddr> = added.into_iter().collect();
+    let removed: Vec<IpAddr> = removed.into_iter().collect();
     html! {
         (html::time(entry.at)) " "
         @match &entry.cause {
@@ -373,13 +375,16 @@ pub(super) fn said(
             }
         }
         ": "
-        (addresses("+", "added", added))
-        (addresses("−", "removed", removed))
+        @if added.is_empty() && removed.is_empty() {
+            "the same addresses in other parts"
+        } @else {
+            (addresses("+", "added", added))
+            (addresses("−", "removed", removed))
+        }
     }
 }
 
-fn addresses(sign: &str, word: &str, addresses: impl IntoIterator<Item = IpAddr>) -> Markup {
-    let all: Vec<IpAddr> = addresses.into_iter().collect();
+fn addresses(sign: &str, word: &str, all: Vec<IpAddr>) -> Markup {
     let class = if word == "added" { "in" } else { "out" };
     html! {
         @if !all.is_empty() {
