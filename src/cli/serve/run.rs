@@ -188,6 +188,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         forwarding: &forwarding,
         traffic: &traffic,
         probing: &probing,
+        certificates: certificates.as_ref(),
     })?;
     let listening = listen::Listening::of(&sockets);
     // A mesh that takes longer is not worth waiting for: questions get SERVFAIL until it is loaded.
@@ -204,6 +205,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         probing: &probing,
         own: &own,
         reloads: &reloads,
+        settings: &ui.settings,
         certificates: certificates.as_deref(),
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;
