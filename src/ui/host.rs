@@ -105,7 +105,7 @@ fn object(
     let row = row(told, exhibit);
     let known = json!({
         "since": row.map(|row| html::rfc3339(row.changed())),
-        "migration": row.map(|row| migration(row.counts())),
+        "migration": row.map(migration),
         "knownSince": past.known_since.map(html::rfc3339),
         "history": past.changes(),
     });
@@ -278,22 +278,25 @@ fn row<'e>(told: &Explanation, exhibit: &'e Exhibit) -> Option<&'e HostRow> {
 }
 
 /// How far the host is on its way.
-fn migration(counts: &HostCounts) -> Value {
+fn migration(row: &HostRow) -> Value {
+    let moves = row.moves();
     let HostCounts {
         pods,
         vms,
         inline,
         names,
-    } = *counts;
-    let before = vms.in_count + inline.in_count;
+    } = *row.counts();
+    let before = row.counts().vms_in();
     let all = pods.in_count + before;
     let in_out = |counts: InOut| json!({"in": counts.in_count, "out": counts.out_count});
     json!({
-        "state": counts.state().as_str(),
+        "state": row.counts().state().as_str(),
         "pods": in_out(pods),
         "vms": in_out(vms),
         "inline": in_out(inline),
         "names": in_out(names),
+        "firstPod": moves.first_pod.map(html::rfc3339),
+        "lastVm": moves.last_vm.map(html::rfc3339),
         "share": (all > 0).then(|| f64::from(pods.in_count) / f64::from(all)),
     })
 }
