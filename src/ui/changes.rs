@@ -378,13 +378,13 @@ pub(super) fn said(
         @if added.is_empty() && removed.is_empty() {
             "the same addresses in other parts"
         } @else {
-            (addresses("+", "added", added))
-            (addresses("−", "removed", removed))
+            (addresses("+", "added", &added))
+            (addresses("−", "removed", &removed))
         }
     }
 }
 
-fn addresses(sign: &str, word: &str, all: Vec<IpAddr>) -> Markup {
+fn addresses(sign: &str, word: &str, all: &[IpAddr]) -> Markup {
     let class = if word == "added" { "in" } else { "out" };
     html! {
         @if !all.is_empty() {

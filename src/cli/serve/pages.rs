@@ -67,7 +67,7 @@ impl Pages {
     }
 
     /// Shows them; returns what ends their streams.
-    pub(super) fn serve(self, parts: &Parts<'_>) -> Result<Arc<Ui>, Failure> {
+    pub(super) fn serve(self, parts: &Parts<'_>) -> Arc<Ui> {
         let Parts {
             plan,
             control,
@@ -94,7 +94,7 @@ impl Pages {
         });
         let addresses = self.sockets.addresses();
         if addresses.is_empty() {
-            return Ok(ui);
+            return ui;
         }
         for address in addresses {
             info!(%address, "serving the status pages");
@@ -103,7 +103,7 @@ impl Pages {
         let router = ui::router(ui.clone());
         self.sockets
             .serve(&router, Audience::PEOPLE, &ui.metrics.crowding);
-        Ok(ui)
+        ui
     }
 }
 
