@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH):/usr/sbin:$(HOME)/.cargo/bin
 FOLDER ?= zones
 BENCH ?=
 
-.PHONY: help run test axe fuzz torture bench bench-scale bench-kubernetes bench-health instructions lint fmt clippy features doc circles deny hadolint kubernetes shellcheck
+.PHONY: help run test fuzz torture bench bench-scale bench-kubernetes bench-health instructions lint fmt clippy features doc circles deny hadolint kubernetes shellcheck
 
 help: ## Lists these words
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -23,15 +23,12 @@ test: ## Installs what the tests need (a C compiler, dig and friends), runs all 
 	scripts/build-go-program.sh coredns || echo "going on without CoreDNS" >&2
 	scripts/build-go-program.sh kube-apiserver || echo "going on without kube-apiserver" >&2
 	scripts/build-go-program.sh etcd || echo "going on without lists as streams" >&2
+	scripts/axe.sh || echo "going on without axe-core" >&2
 	scripts/test.sh --features hickory
 
 fuzz: ## Feeds each reader of foreign bytes with what a fuzzer thinks of, for a minute each (or SECONDS_EACH=20)
 	scripts/install-tools.sh build fuzz
 	scripts/fuzz.sh
-
-axe: ## Looks at each status page with axe-core, which npm fetches: light and dark, 390 and 1280 px wide
-	scripts/install-tools.sh build test
-	scripts/axe.sh
 
 torture: ## Takes the server's limits by force, ROUNDS=3 times, then puts it under load for SECONDS_UNDER_LOAD=600
 	scripts/install-tools.sh build test

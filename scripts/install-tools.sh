@@ -33,6 +33,8 @@ test etcd etcd-server keeps what Kubernetes' API server is told in tests/kuberne
 test python3 python3 plays the VMs of docs/health.md
 test chromium chromium opens the status pages
 test chromedriver chromium-driver drives it
+test node nodejs runs npm
+test npm npm fetches axe-core, which looks at the status pages
 test musl-gcc musl-tools has the C library of Alpine
 test /usr/include/ares.h libc-ares-dev looks names up for programs in C
 bench dnsperf dnsperf makes the load

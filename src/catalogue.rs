@@ -13,7 +13,7 @@ use std::{sync::Arc, time::SystemTime};
 
 pub use self::{
     counts::{HostCounts, HostState, InOut},
-    row::{EndpointsFrom, HostFacts, HostRow},
+    row::{EndpointsFrom, HostFacts, HostRow, Moves},
 };
 use crate::dns::Name;
 
@@ -146,8 +146,9 @@ fn merge(
         }
         let before = rest.next_if(|row| *row.host() == update.host);
         if let Some(facts) = update.facts {
-            let is_same = before.filter(|_| !update.answers_otherwise);
-            rows.push(HostRow::new(&update.host, facts, is_same, published));
+            let unchanged = !update.answers_otherwise;
+            let row = HostRow::new(&update.host, facts, before, unchanged, published);
+            rows.push(row);
         }
     }
     rows.extend(rest.cloned());

@@ -1,6 +1,7 @@
 //! What was answered before, and which object's which field changed it: causes, not copies.
 //!
-//! An entry is one cause of one publish, with the addresses that came and went for it. Hosts that select alike refer to one
+//! An entry is one cause of one publish, with the addresses that came and went for it: none where the same ones are answered in
+//! other parts. Hosts that select alike refer to one
 //! entry, however many they are. What an answer was at a time is what it is now with later entries undone. Bounded by bytes and
 //! by age: what is older is not known, and never guessed.
 
@@ -58,6 +59,8 @@ pub struct AddressChange {
     pub removed: Vec<IpAddr>,
     /// Those that are answered from now on, ascending.
     pub added: Vec<IpAddr>,
+    /// Where none came or went, and they are answered in other parts than before: all of them, until the cause is found.
+    pub reweighed: Vec<IpAddr>,
     /// How many hosts these are.
     pub hosts: usize,
     /// The first of them.
@@ -272,6 +275,26 @@ impl History {
     }
 }
 
+/// What made it that `addresses` are answered in other parts: the workloads among them that changed, and the ServiceEntry that did;
+/// none where there is no address. One cause that is unknown where there is no other.
+fn reweighed_by(
+    addresses: &[IpAddr],
+    of_service: Option<usize>,
+    by_address: &HashMap<IpAddr, usize>,
+) -> Vec<Option<usize>> {
+    if addresses.is_empty() {
+        return Vec::new();
+    }
+    let workloads = addresses
+        .iter()
+        .filter_map(|address| by_address.get(address));
+    let causes: BTreeSet<usize> = workloads.copied().chain(of_service).collect();
+    if causes.is_empty() {
+        return vec![None];
+    }
+    causes.into_iter().map(Some).collect()
+}
+
 /// Sorts changes by what caused them: the object that has the address, else the ServiceEntry that has the host, else any object
 /// that changed the same answers, else `otherwise`.
 fn by_cause(
@@ -313,6 +336,9 @@ fn by_cause(
             });
             let (_, removed, added) = &mut shares[place];
             if is_removed { removed } else { added }.push(address);
+        }
+        for cause in reweighed_by(&mem::take(&mut change.reweighed), of_service, &by_address) {
+            shares.push((cause, Vec::new(), Vec::new()));
         }
         let any = shares.iter().find_map(|(cause, ..)| *cause);
         for (cause, removed, added) in shares {

@@ -108,6 +108,11 @@ impl HostCounts {
         }
     }
 
+    /// How many VMs answer, with the endpoints that stand in ServiceEntries: they are the before of a migration.
+    pub fn vms_in(self) -> u32 {
+        self.vms.in_count + self.inline.in_count
+    }
+
     /// What the host is.
     pub fn state(self) -> HostState {
         let total = self.total();
@@ -120,8 +125,7 @@ impl HostCounts {
         if self.names.all() == total.all() {
             return HostState::Names;
         }
-        let vms = self.vms.in_count + self.inline.in_count;
-        match (self.pods.in_count > 0, vms > 0) {
+        match (self.pods.in_count > 0, self.vms_in() > 0) {
             (true, true) => HostState::Mixed,
             (true, false) => HostState::Pod,
             (false, true) => HostState::Vm,

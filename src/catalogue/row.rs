@@ -123,19 +123,46 @@ pub struct HostRow {
 
 const _: () = assert!(size_of::<HostRow>() <= 48);
 
-/// The other ServiceEntries that have the host, which few hosts have.
+/// The other ServiceEntries that have the host, and how it moved: few hosts have either.
 #[derive(Clone, Debug)]
 struct Others {
     chosen: Box<[Arc<Service>]>,
     lost: Box<[(Arc<Service>, Loss)]>,
+    moves: Moves,
+}
+
+/// When a host moved from VMs to Pods, as far as that was seen.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Moves {
+    /// When a Pod was in for the first time.
+    pub first_pod: Option<SystemTime>,
+    /// When the last VM went out, where none has come back.
+    pub last_vm: Option<SystemTime>,
+}
+
+impl Moves {
+    /// What is known once `after` takes the place of `before`.
+    fn then(self, before: &HostCounts, after: &HostCounts, at: SystemTime) -> Self {
+        let pod_came = before.pods.in_count == 0 && after.pods.in_count > 0;
+        let vms_went = before.vms_in() > 0 && after.vms_in() == 0;
+        Self {
+            first_pod: self.first_pod.or(pod_came.then_some(at)),
+            last_vm: if vms_went {
+                Some(at)
+            } else {
+                self.last_vm.filter(|_| after.vms_in() == 0)
+            },
+        }
+    }
 }
 
 impl HostRow {
-    /// The row of `host`, which stands as `before` where it did not change since.
+    /// The row of `host` behind `before`, which stands since then where it has the same counts and is `unchanged`.
     pub(super) fn new(
         host: &Name,
         facts: HostFacts,
         before: Option<&Self>,
+        unchanged: bool,
         published: Published,
     ) -> Self {
         let is_answered = !facts.chosen.is_empty();
@@ -147,7 +174,12 @@ impl HostRow {
         let place = service.hosts.iter().position(|other| other == host);
         let place = place.expect("it has the host");
         let chosen: Box<[_]> = chosen.collect();
-        let is_alone = chosen.is_empty() && facts.lost.is_empty();
+        let moves = before.map_or_else(Moves::default, |before| {
+            let counts = (before.counts(), &*facts.counts);
+            before.moves().then(counts.0, counts.1, published.at)
+        });
+        let is_alone = chosen.is_empty() && facts.lost.is_empty() && moves == Moves::default();
+        let before = unchanged.then_some(before).flatten();
         let before = before.filter(|before| before.counts == facts.counts);
         let since_1970 = published.at.duration_since(SystemTime::UNIX_EPOCH);
         Self {
@@ -159,6 +191,7 @@ impl HostRow {
                 Box::new(Others {
                     chosen,
                     lost: facts.lost.into(),
+                    moves,
                 })
             }),
             generation: before.map_or(published.generation, |before| before.generation),
@@ -204,6 +237,13 @@ impl HostRow {
     /// How many endpoints there are.
     pub fn counts(&self) -> &HostCounts {
         &self.counts
+    }
+
+    /// When it moved from VMs to Pods.
+    pub fn moves(&self) -> Moves {
+        self.others
+            .as_ref()
+            .map_or_else(Moves::default, |others| others.moves)
     }
 
     /// When it last answered otherwise, or had other endpoints.

@@ -10,17 +10,23 @@ use crate::{
     select::{self, Viewer},
 };
 
-fn host(number: u8) -> Name {
+fn host(number: u16) -> Name {
     Name::from_text(&format!("h{number}.test")).expect("valid")
 }
 
-/// A ServiceEntry with all hosts.
+/// More than one page has.
+const HOSTS: u16 = 300;
+
+/// ServiceEntries with all hosts.
 static MESH: LazyLock<Pipeline> = LazyLock::new(|| {
-    let hosts: Vec<String> = (0..=255).map(|number| host(number).to_host()).collect();
-    let text = format!(
-        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: s}}\nspec: {{hosts: [{}], resolution: STATIC}}\n",
-        hosts.join(", ")
-    );
+    let hosts: Vec<String> = (0..HOSTS).map(|number| host(number).to_host()).collect();
+    let documents = hosts.chunks(150).enumerate().map(|(number, hosts)| {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: s{number}}}\nspec: {{hosts: [{}], resolution: STATIC}}\n---\n",
+            hosts.join(", ")
+        )
+    });
+    let text: String = documents.collect();
     let file = Arc::<str>::from("a.yaml");
     let reading = Reading::Read(manifest::parse(&file, &text));
     let mut pipeline = Pipeline::new(Policy::default());
@@ -64,7 +70,7 @@ proptest! {
             let mut updates: Vec<_> = change
                 .into_iter()
                 .map(|(number, pods)| {
-                    let host = host(number);
+                    let host = host(number.into());
                     HostUpdate {
                         facts: pods.map(|pods| facts(&host, pods)),
                         host,
@@ -93,7 +99,7 @@ proptest! {
         let expected: Vec<_> = model.clone().into_iter().collect();
         prop_assert_eq!(&rows, &expected);
         prop_assert_eq!(catalogue.len(), expected.len());
-        let behind = host(behind);
+        let behind = host(behind.into());
         prop_assert_eq!(catalogue.row(&behind).is_some(), model.contains_key(&behind));
         let found: Vec<_> = catalogue.rows_behind(&behind).map(HostRow::host).cloned().collect();
         let expected: Vec<_> = model.keys().filter(|host| **host > behind).cloned().collect();
@@ -105,7 +111,7 @@ proptest! {
 fn a_change_copies_the_pages_that_it_touches() {
     let mut catalogue = Catalogue::default();
     let all = |pods| {
-        let mut hosts: Vec<Name> = (0..=255).map(host).collect();
+        let mut hosts: Vec<Name> = (0..HOSTS).map(host).collect();
         hosts.sort();
         hosts.into_iter().map(move |host| HostUpdate {
             facts: Some(facts(&host, pods)),
@@ -113,13 +119,17 @@ fn a_change_copies_the_pages_that_it_touches() {
             answers_otherwise: false,
         })
     };
-    catalogue.update(all(1).chain([]).collect(), at(1));
+    catalogue.update(all(1).collect(), at(1));
     let before = catalogue.clone();
     catalogue.update(all(2).take(1).collect(), at(2));
     assert_eq!((before.version(), catalogue.version()), (1, 2));
     assert!(before.rows().all(|row| row.generation() == 1));
     let changed = catalogue.rows().filter(|row| row.generation() == 2);
     assert_eq!(changed.count(), 1);
+    let pages = before.pages.iter().zip(&*catalogue.pages);
+    let copied = pages.filter(|(before, after)| !Arc::ptr_eq(before, after));
+    assert_eq!((before.pages.len(), catalogue.pages.len()), (3, 3));
+    assert_eq!(copied.count(), 1);
 }
 
 #[test]

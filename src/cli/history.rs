@@ -228,5 +228,10 @@ fn row(change: &Change) -> [String; 4] {
     let added = change.added.iter().map(|address| format!("+{address}"));
     let removed = change.removed.iter().map(|address| format!("-{address}"));
     let addresses: Vec<String> = added.chain(removed).collect();
-    [change.time.clone(), what, at, addresses.join(" ")]
+    let addresses = if addresses.is_empty() {
+        "the same, in other parts".to_owned()
+    } else {
+        addresses.join(" ")
+    };
+    [change.time.clone(), what, at, addresses]
 }

@@ -212,13 +212,15 @@ impl ServeArgs {
             log_level: self.log_level,
             ..Overrides::default()
         });
-        let config = Config::resolve(&overrides, &self.policy.file()?);
+        let file = self.policy.file()?;
+        let config = Config::resolve(&overrides, &file);
         config.check()?;
         clusters::probe(&config.clusters)?;
         let log = log::start(config.log_format, &config.log_level)?;
         run::run(reload::Plan {
             policy: self.policy,
             overrides,
+            file,
             config,
             log,
         })

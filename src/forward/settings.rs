@@ -86,6 +86,16 @@ pub enum Policy {
 }
 
 /// As the configuration spells it.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(endpoint) => endpoint.fmt(f),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+/// As the configuration spells it.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.transport {

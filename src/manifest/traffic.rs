@@ -5,6 +5,7 @@
 //! all the same: the last value that could be read stays ([`TrafficNotes::unreadable`]).
 
 mod read;
+mod write;
 
 use std::num::NonZeroU16;
 

@@ -8,7 +8,10 @@ use super::{
     addresses::Addresses, entry::Entry, exclusion::Exclusion, read_from::ReadFrom,
     service::Service, workload::Workload,
 };
-use crate::{diagnostic::ObjectKey, dns::Name};
+use crate::{
+    diagnostic::{Kind, ObjectKey},
+    dns::Name,
+};
 
 /// How many are kept until somebody takes them: a change of more objects is told without them.
 const MOST: usize = 100_000;
@@ -182,13 +185,50 @@ fn of_workload(before: &Workload, after: &Workload) -> Difference {
             ..CHANGED
         };
     }
+    let (was, is) = (before.attributes().weight, after.attributes().weight);
+    if was != is {
+        return Difference {
+            field: Some(match after.key.kind {
+                Kind::Pod => "meshdns.io/weight",
+                _ => "weight",
+            }),
+            before: Some(was.to_string().into()),
+            after: Some(is.to_string().into()),
+            ..CHANGED
+        };
+    }
     CHANGED
+}
+
+/// The first annotation of `after` about the parts of answers that says something else in `before`, or is not there.
+fn of_parts(before: &Service, after: &Service) -> Option<Difference> {
+    if before.traffic == after.traffic {
+        return None;
+    }
+    let parts = |service: &Service| service.traffic.as_ref().map(|notes| notes.parts());
+    let (before, after) = (
+        parts(before).unwrap_or_default(),
+        parts(after).unwrap_or_default(),
+    );
+    let text = |parts: &[(&'static str, String)], field| {
+        let mut parts = parts.iter();
+        let (_, text) = parts.find(|(name, _)| *name == field)?;
+        Some(text.as_str().into())
+    };
+    let mut fields = after.iter().chain(&before).map(|(field, _)| *field);
+    let field = fields.find(|field| text(&before, *field) != text(&after, *field))?;
+    Some(Difference {
+        field: Some(field),
+        before: text(&before, field),
+        after: text(&after, field),
+        ..CHANGED
+    })
 }
 
 fn of_service(before: &Service, after: &Service) -> Difference {
     let field = if before.hosts != after.hosts {
         Some("hosts")
-    } else if before.endpoints != after.endpoints {
+    } else if before.endpoints != after.endpoints || before.details != after.details {
         Some(if after.selector().is_some() {
             "workloadSelector"
         } else {
@@ -200,6 +240,8 @@ fn of_service(before: &Service, after: &Service) -> Difference {
         Some("resolution")
     } else if before.export != after.export {
         Some("exportTo")
+    } else if let Some(difference) = of_parts(before, after) {
+        return difference;
     } else {
         None
     };

@@ -42,7 +42,7 @@ impl Pipeline {
         })
     }
 
-    /// Which addresses came and went since `before` for `hosts`: once for all that select alike, and for each of those in `alone`.
+    /// Which addresses came and went since `before`, or are answered in other parts, for `hosts`: once for all that select alike, and for each of those in `alone`.
     pub fn address_changes(
         &self,
         hosts: &[Name],
@@ -51,27 +51,26 @@ impl Pipeline {
     ) -> Vec<AddressChange> {
         let after = self.snapshot();
         let differences = parallel::map(hosts, |host| {
-            let (removed, added) = differing(before, after, host)?;
+            let differing = differing(before, after, host)?;
             let scope = self.scope_of(host).filter(|_| !alone.contains(host));
             let scope = scope.map_or_else(|| Scope::Host(host.clone()), Scope::Selector);
-            Some((scope, removed, added))
+            Some((scope, differing))
         });
         let mut numbers = HashMap::new();
         let mut changes: Vec<AddressChange> = Vec::new();
         let differing = hosts.iter().zip(differences);
         for (host, key) in differing.filter_map(|(host, key)| Some((host, key?))) {
-            let number = *numbers
-                .entry(key)
-                .or_insert_with_key(|(scope, removed, added)| {
-                    changes.push(AddressChange {
-                        scope: scope.clone(),
-                        removed: removed.clone(),
-                        added: added.clone(),
-                        hosts: 0,
-                        names: Vec::new(),
-                    });
-                    changes.len() - 1
+            let number = *numbers.entry(key).or_insert_with_key(|(scope, differing)| {
+                changes.push(AddressChange {
+                    scope: scope.clone(),
+                    removed: differing.removed.clone(),
+                    added: differing.added.clone(),
+                    reweighed: differing.reweighed.clone(),
+                    hosts: 0,
+                    names: Vec::new(),
                 });
+                changes.len() - 1
+            });
             let change = &mut changes[number];
             change.hosts += 1;
             if change.names.len() < MOST_NAMED {
@@ -124,27 +123,41 @@ fn count(selection: &Selection) -> Arc<HostCounts> {
     Arc::new(HostCounts::of(selection))
 }
 
-/// Whether a host has the same addresses in both.
+/// Whether a host has the same addresses in both, in the same parts.
 fn answers_alike(before: &Snapshot, after: &Snapshot, host: &Name) -> bool {
     match (records(before, host), records(after, host)) {
-        (Some(before), Some(after)) => before.addresses().eq(after.addresses()),
+        (Some(before), Some(after)) => {
+            before.addresses().eq(after.addresses()) && before.draws() == after.draws()
+        }
         (before, after) => before.is_none() == after.is_none(),
     }
 }
 
-/// The addresses that a host answers with in `before` alone, and in `after` alone; `None` where there are none.
-fn differing(
-    before: &Snapshot,
-    after: &Snapshot,
-    host: &Name,
-) -> Option<(Vec<IpAddr>, Vec<IpAddr>)> {
+/// In what the answers of a host differ.
+#[derive(Eq, Hash, PartialEq)]
+struct Differing {
+    removed: Vec<IpAddr>,
+    added: Vec<IpAddr>,
+    /// All of them, where none came or went and they are answered in other parts.
+    reweighed: Vec<IpAddr>,
+}
+
+/// In what a host answers otherwise in `after` than in `before`; `None` where it does not.
+fn differing(before: &Snapshot, after: &Snapshot, host: &Name) -> Option<Differing> {
+    if answers_alike(before, after, host) {
+        return None;
+    }
     let addresses = |snapshot| -> Vec<IpAddr> {
         let records = records(snapshot, host);
         records.map_or_else(Vec::new, |records| records.addresses().collect())
     };
     let (before, after) = (addresses(before), addresses(after));
     if before == after {
-        return None;
+        return (!after.is_empty()).then_some(Differing {
+            removed: Vec::new(),
+            added: Vec::new(),
+            reweighed: after,
+        });
     }
     let only = |these: &[IpAddr], others: &[IpAddr]| {
         let these = these.iter().copied();
@@ -152,7 +165,11 @@ fn differing(
             .filter(|address| others.binary_search(address).is_err())
             .collect()
     };
-    Some((only(&before, &after), only(&after, &before)))
+    Some(Differing {
+        removed: only(&before, &after),
+        added: only(&after, &before),
+        reweighed: Vec::new(),
+    })
 }
 
 /// What a host answers with; `None` where the mesh does not answer for it.

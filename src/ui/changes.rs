@@ -125,7 +125,7 @@ impl Ui {
             next: next.map(|entry| entry.number.to_string()),
         };
         let markup = html! {
-            form.filter method="get" action=(asked.link(&["changes"], &[]).split('?').next().unwrap_or_default()) {
+            form.filter method="get" action=(asked.address(&["changes"])) {
                 label { "Host" input type="search" name="host" value=(asked.parameter("host").unwrap_or_default()); }
                 label { "Object has" input name="object" value=(asked.parameter("object").unwrap_or_default()); }
                 label { "Since" input name="since" placeholder="14:05 or 1h" value=(asked.parameter("since").unwrap_or_default()); }
@@ -172,7 +172,7 @@ impl Filter {
             host: host.transpose()?,
             object: asked.parameter("object").map(ToOwned::to_owned),
             since: time_of(asked, "since")?,
-            until: time_of(asked, "until")?,
+            until: time_of(asked, "until")?.map(end_of_second),
             after: after.transpose()?,
         })
     }
@@ -205,6 +205,17 @@ pub(super) fn time_of(asked: &Asked, name: &str) -> Result<Option<SystemTime>, R
         )
     };
     time.ok_or_else(wrong).map(Some)
+}
+
+/// The last moment of the second that a time is in: what is shown of times is whole seconds, and the time of a change is one at which
+/// it is done.
+pub(super) fn end_of_second(at: SystemTime) -> SystemTime {
+    const SECOND: Duration = Duration::from_secs(1);
+    let since_1970 = at
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970.as_secs()) + SECOND
+        - Duration::from_nanos(1)
 }
 
 fn read_time(text: &str, now: SystemTime) -> Option<SystemTime> {
@@ -335,6 +346,8 @@ pub(super) fn said(
     added: impl IntoIterator<Item = IpAddr>,
     removed: impl IntoIterator<Item = IpAddr>,
 ) -> Markup {
+    let added: Vec<IpAddr> = added.into_iter().collect();
+    let removed: Vec<IpAddr> = removed.into_iter().collect();
     html! {
         (html::time(entry.at)) " "
         @match &entry.cause {
@@ -362,13 +375,16 @@ pub(super) fn said(
             }
         }
         ": "
-        (addresses("+", "added", added))
-        (addresses("−", "removed", removed))
+        @if added.is_empty() && removed.is_empty() {
+            "the same addresses in other parts"
+        } @else {
+            (addresses("+", "added", &added))
+            (addresses("−", "removed", &removed))
+        }
     }
 }
 
-fn addresses(sign: &str, word: &str, addresses: impl IntoIterator<Item = IpAddr>) -> Markup {
-    let all: Vec<IpAddr> = addresses.into_iter().collect();
+fn addresses(sign: &str, word: &str, all: &[IpAddr]) -> Markup {
     let class = if word == "added" { "in" } else { "out" };
     html! {
         @if !all.is_empty() {

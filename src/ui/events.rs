@@ -233,7 +233,7 @@ fn topics(asked: &Asked) -> Result<Vec<Topic>, Refusal> {
         return Err(Refusal::wrong_parameter(
             "topic",
             &topics.len().to_string(),
-            "1 to 8 of them",
+            &format!("1 to {MOST_TOPICS} of them"),
         ));
     }
     Ok(topics)

@@ -73,9 +73,7 @@ impl UiMetrics {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         *requests.entry((page, code.as_u16())).or_default() += 1;
     }
-}
 
-impl UiMetrics {
     pub(super) fn count_refused_stream(&self) {
         self.refused_streams.fetch_add(1, Relaxed);
     }

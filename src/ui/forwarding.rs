@@ -79,10 +79,10 @@ impl Ui {
             cache,
         };
         let markup = html! {
-            @if data.routes.is_empty() {
-                p { "Nothing is forwarded: names that are not of the mesh are refused." }
-            } @else {
-                div id="forwarding" data-live="" {
+            div id="forwarding" data-live="" {
+                @if data.routes.is_empty() {
+                    p { "Nothing is forwarded: names that are not of the mesh are refused." }
+                } @else {
                     h2 id="routes" { "Routes" }
                     (html::facts(&data.routes.iter().map(|route| {
                         (route.domain.as_str(), html! { (route.upstreams.join(", ")) })

@@ -1,12 +1,6 @@
 //! `/hosts/NAME`: what a name answers now, who is in and out, why and since when. The story is `explain`'s own.
 
-use std::{
-    collections::BTreeSet,
-    net::IpAddr,
-    str,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeSet, net::IpAddr, str, sync::Arc, time::SystemTime};
 
 use axum::http::StatusCode;
 use maud::{Markup, html};
@@ -111,7 +105,7 @@ fn object(
     let row = row(told, exhibit);
     let known = json!({
         "since": row.map(|row| html::rfc3339(row.changed())),
-        "migration": row.map(|row| migration(row.counts())),
+        "migration": row.map(migration),
         "knownSince": past.known_since.map(html::rfc3339),
         "history": past.changes(),
     });
@@ -131,12 +125,10 @@ fn object(
     }
     if let Some(at) = past.at {
         body["at"] = json!(html::rfc3339(at));
-        match (&past.then, body.as_object_mut()) {
-            (Some(_), _) => body["answer"] = json!(past.records(told)),
-            (None, Some(body)) => {
-                body.remove("answer");
-            }
-            (None, None) => {}
+        if past.then.is_some() {
+            body["answer"] = json!(past.records(told));
+        } else if let Some(body) = body.as_object_mut() {
+            body.remove("answer");
         }
     }
     if told.hosts.is_empty() {
@@ -210,7 +202,7 @@ impl Past {
             let selection = &told.hosts.first()?.selection;
             let scope = seen.pipeline.scope_of(&selection.host);
             let now = selection.gathering.addresses.iter().copied();
-            history.at(end_of_second(at), &selection.host, scope, now)
+            history.at(changes::end_of_second(at), &selection.host, scope, now)
         });
         let mut entries = of_hosts.into_iter().next().unwrap_or_default();
         entries.truncate(MOST_ENTRIES);
@@ -252,17 +244,6 @@ impl Past {
     }
 }
 
-/// The last moment of the second that a time is in: what is shown of times is whole seconds, and the time of a change is one at which
-/// it is done.
-fn end_of_second(at: SystemTime) -> SystemTime {
-    const SECOND: Duration = Duration::from_secs(1);
-    let since_1970 = at
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970.as_secs()) + SECOND
-        - Duration::from_nanos(1)
-}
-
 /// Since when a candidate is in, or out, by the newest change of its addresses.
 fn since(
     story: &HostStory,
@@ -297,22 +278,25 @@ fn row<'e>(told: &Explanation, exhibit: &'e Exhibit) -> Option<&'e HostRow> {
 }
 
 /// How far the host is on its way.
-fn migration(counts: &HostCounts) -> Value {
+fn migration(row: &HostRow) -> Value {
+    let moves = row.moves();
     let HostCounts {
         pods,
         vms,
         inline,
         names,
-    } = *counts;
-    let before = vms.in_count + inline.in_count;
+    } = *row.counts();
+    let before = row.counts().vms_in();
     let all = pods.in_count + before;
     let in_out = |counts: InOut| json!({"in": counts.in_count, "out": counts.out_count});
     json!({
-        "state": counts.state().as_str(),
+        "state": row.counts().state().as_str(),
         "pods": in_out(pods),
         "vms": in_out(vms),
         "inline": in_out(inline),
         "names": in_out(names),
+        "firstPod": moves.first_pod.map(html::rfc3339),
+        "lastVm": moves.last_vm.map(html::rfc3339),
         "share": (all > 0).then(|| f64::from(pods.in_count) / f64::from(all)),
     })
 }

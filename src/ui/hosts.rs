@@ -396,7 +396,7 @@ fn page(
     let states = HostState::ALL.map(HostState::as_str);
     let states = states.into_iter().chain(["partial", "changed1h"]);
     html! {
-        form.filter method="get" action=(asked.link(&["hosts"], &[]).split('?').next().unwrap_or_default()) {
+        form.filter method="get" action=(asked.address(&["hosts"])) {
             label { "Name has" input type="search" name="q" value=(text); }
             label {
                 "State"

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, time::SystemTime};
 
-use maud::html;
+use maud::{Markup, html};
 use serde::Serialize;
 
-use super::{Shown, Stamp, Ui, refusal::Refusal, request::Asked};
-use crate::catalogue::{Catalogue, HostState};
+use super::{Shown, Stamp, Ui, html, refusal::Refusal, request::Asked};
+use crate::catalogue::{Catalogue, HostState, Moves};
 
 const PARAMETERS: [&str; 1] = ["ns"];
 
@@ -22,8 +22,14 @@ struct Sum {
     inline: u64,
     /// For how many days none of them has changed.
     days_without_change: u64,
+    /// When the first of them had a Pod in, as far as that was seen.
+    first_pod: Option<String>,
+    /// When the last VM of all of them went out, where none is in.
+    last_vm: Option<String>,
     #[serde(skip)]
     changed: Option<SystemTime>,
+    #[serde(skip)]
+    moves: Moves,
 }
 
 #[derive(Serialize)]
@@ -59,7 +65,7 @@ impl Ui {
             all.map(|(name, hosts)| (name.as_str(), hosts))
         };
         let markup = html! {
-            form.filter method="get" action=(asked.link(&["migration"], &[]).split('?').next().unwrap_or_default()) {
+            form.filter method="get" action=(asked.address(&["migration"])) {
                 label { "Namespace" input name="ns" value=(namespace); }
                 button { "Show" }
             }
@@ -83,6 +89,8 @@ impl Ui {
                                 th.number scope="col" { "Pods" }
                                 th.number scope="col" { "VMs" }
                                 th.number scope="col" { "Inline" }
+                                th scope="col" { "First Pod in" }
+                                th scope="col" { "Last VM out" }
                                 th.number scope="col" { "Days without a change" }
                             }
                         }
@@ -101,6 +109,8 @@ impl Ui {
                                     td.number { (hosts.pods) }
                                     td.number { (hosts.vms) }
                                     td.number { (hosts.inline) }
+                                    td { (seen(hosts.moves.first_pod)) }
+                                    td { (seen(hosts.moves.last_vm.filter(|_| hosts.last_vm.is_some()))) }
                                     td.number { (hosts.days_without_change) }
                                 }
                             }
@@ -116,6 +126,13 @@ impl Ui {
             data,
             markup,
         })
+    }
+}
+
+/// When something was seen.
+fn seen(at: Option<SystemTime>) -> Markup {
+    html! {
+        @match at { Some(at) => (html::time(at)), None => "-" }
     }
 }
 
@@ -142,10 +159,19 @@ fn sums(catalogue: &Catalogue, wanted: Option<&str>) -> (Sum, BTreeMap<String, S
             hosts.vms += u64::from(counts.vms.in_count);
             hosts.inline += u64::from(counts.inline.in_count);
             hosts.changed = hosts.changed.max(Some(row.changed()));
+            let moves = row.moves();
+            let firsts = [hosts.moves.first_pod, moves.first_pod];
+            hosts.moves = Moves {
+                first_pod: firsts.into_iter().flatten().min(),
+                last_vm: hosts.moves.last_vm.max(moves.last_vm),
+            };
         }
     }
     for hosts in namespaces.values_mut().chain([&mut total]) {
         let age = hosts.changed.and_then(|changed| changed.elapsed().ok());
+        let has_vms = hosts.vms + hosts.inline > 0;
+        hosts.first_pod = hosts.moves.first_pod.map(html::rfc3339);
+        hosts.last_vm = hosts.moves.last_vm.filter(|_| !has_vms).map(html::rfc3339);
         hosts.days_without_change = age.unwrap_or_default().as_secs() / (24 * 60 * 60);
     }
     (total, namespaces)

@@ -50,6 +50,7 @@ use crate::{
     http,
     metrics::Traffic,
     probe::Probing,
+    serve::Certificates,
     status::Status,
     zone::Snapshot,
 };
@@ -85,7 +86,9 @@ pub struct Ui {
     /// What is checked.
     pub probing: Arc<Probing>,
     /// The settings in force, as `/about` shows them.
-    pub settings: Vec<Setting>,
+    pub settings: ArcSwap<Vec<Setting>>,
+    /// What encrypted clients are shown, where there are any.
+    pub certificates: Option<Arc<Certificates>>,
     /// What is counted.
     pub metrics: Arc<UiMetrics>,
     /// When this process began: generations of another one are others.

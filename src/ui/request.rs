@@ -106,18 +106,24 @@ impl Asked {
         seconds.ok_or_else(wrong).map(Some)
     }
 
-    /// A relative link to the page with these parts of a path and these parameters; it keeps `refresh`.
-    pub(super) fn link(&self, path: &[&str], parameters: &[(&str, &str)]) -> String {
-        let mut link = "../".repeat(self.depth);
-        if path.is_empty() && link.is_empty() {
-            link.push_str("./");
+    /// The relative address of the page with these parts of a path, without parameters: a form sends its own.
+    pub(super) fn address(&self, path: &[&str]) -> String {
+        let mut address = "../".repeat(self.depth);
+        if path.is_empty() && address.is_empty() {
+            address.push_str("./");
         }
         for (index, part) in path.iter().enumerate() {
             if index > 0 {
-                link.push('/');
+                address.push('/');
             }
-            encode(part, &mut link);
+            encode(part, &mut address);
         }
+        address
+    }
+
+    /// A relative link to the page with these parts of a path and these parameters; it keeps `refresh`.
+    pub(super) fn link(&self, path: &[&str], parameters: &[(&str, &str)]) -> String {
+        let mut link = self.address(path);
         let refresh = self.parameter("refresh").map(|value| ("refresh", value));
         let all = parameters.iter().copied().chain(refresh);
         let mut said = all.filter(|(_, value)| !value.is_empty()).peekable();
@@ -209,6 +215,7 @@ mod tests {
         );
         let host = read("/hosts/a.test", "refresh=10");
         assert_eq!(host.link(&[], &[]), "../?refresh=10");
+        assert_eq!(host.address(&["hosts"]), "../hosts");
         assert_eq!(
             host.link(&["hosts", "*.é"], &[("q", "")]),
             "../hosts/*.%C3%A9?refresh=10"

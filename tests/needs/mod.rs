@@ -25,6 +25,8 @@ pub(crate) enum Need<'n> {
     Ipv6,
     /// A program, as the command line that tells its version; one word is a program that may fail.
     Program(&'n str),
+    /// A file below target/tools, and the script that fetches it.
+    Fetched(&'n str, &'n str),
 }
 
 /// Whether this machine has all of `needs`. Where it lacks one, the test that asks counts as skipped, and has to return.
@@ -103,6 +105,7 @@ impl Need<'_> {
                     runs(program, &arguments)
                 }
             }
+            Self::Fetched(file, _) => fetched(file).exists(),
         }
     }
 
@@ -114,6 +117,7 @@ impl Need<'_> {
             }
             Self::Ipv6 => "the loopback interface has no IPv6".to_owned(),
             Self::Program(command) => format!("`{command}` does not run"),
+            Self::Fetched(file, script) => format!("{file} is missing, which {script} fetches"),
         }
     }
 }
@@ -135,6 +139,11 @@ fn program_path(program: &str) -> Option<PathBuf> {
     let path = path();
     let mut folders = env::split_paths(&path);
     folders.find_map(|folder| Some(folder.join(program)).filter(|file| file.is_file()))
+}
+
+/// Where a file is that a script fetches.
+pub(crate) fn fetched(file: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools")).join(file)
 }
 
 /// Where programs are: those that scripts/install-tools.sh unpacked, the PATH, and where Debian keeps servers.

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rustix::process::Signal;
@@ -102,17 +102,14 @@ fn many_changes_are_an_event_a_second_and_the_last_one_is_the_newest() {
     let mut stream = Stream::open(&server, "topic=status&topic=host:a.test", "").expect("a place");
     let mut other = Stream::open(&server, "topic=host:b.test", "").expect("a place");
     let start = Instant::now();
-    let mut number = 0;
-    while start.elapsed() < Duration::from_secs(3) {
-        number += 1;
+    let mut last = Value::Null;
+    for number in 1..=40 {
         place.write("zones/a.yaml", &host(number));
-        std::thread::sleep(Duration::from_millis(20));
+        let address = format!("10.0.0.{}", number + 1);
+        last = server.wait_for("/hosts", |page| {
+            page["hosts"][0]["addresses"][0] == *address
+        });
     }
-    let address = format!("10.0.{}.{}", number / 250, number % 250 + 1);
-    let last = server.wait_for("/hosts", |page| {
-        page["hosts"][0]["addresses"][0] == *address
-    });
-    assert!(generation(&last) > 5, "many were published: {last:#}");
     let end = format!("-{}", generation(&last));
     let mut events = Vec::new();
     // Both topics, until both have told of the newest.
@@ -192,24 +189,18 @@ fn sixteen_streams_are_served_and_probes_are_answered_beside_them() {
 fn streams_end_when_the_server_is_told_to_stop_and_queries_are_answered_on() {
     let place = Place::new();
     place.write("zones/a.yaml", &host(0));
-    let mut server = place.serve(&["--lameduck", "2s"]);
+    // Longer than anything here takes: the second signal ends it.
+    let mut server = place.serve(&["--lameduck", "1h"]);
     let mut stream = Stream::open(&server, "topic=status", "").expect("a place");
-    let start = Instant::now();
     server.server.signal(Signal::TERM);
     assert!(stream.next().is_none());
-    let ended = start.elapsed();
     let query =
         b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x04test\x00\x00\x01\x00\x01";
     let reply = crate::program::ask(server.server.dns, query).expect("it still answers");
     assert_eq!(reply[..2], [0, 7]);
+    server.server.signal(Signal::TERM);
     let status = server.server.wait_for_end();
     assert_eq!(status.code(), Some(0));
-    assert!(ended < start.elapsed(), "{ended:?}");
-    assert!(
-        start.elapsed() >= Duration::from_secs(2),
-        "{:?}",
-        start.elapsed()
-    );
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Place {
                 command.env_remove(name);
             }
         }
-        // The flags and the file decide.
+        // Said here, so that `Server::start` leaves the pages to the flags and the file.
         command.env_remove("MESHDNS_UI");
         command.current_dir(self.0.path()).args(arguments);
         command

@@ -1,6 +1,6 @@
 //! `/hosts`: what there is, found by name, state, namespace and zone, a page at a time.
 
-use std::{collections::BTreeSet, fmt::Write as _, time::Instant};
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::Value;
 
@@ -225,9 +225,7 @@ fn many_hosts_are_a_small_page() {
     }
     place.write("zones/many.yaml", &text);
     let server = place.serve(&[]);
-    let start = Instant::now();
     let page = server.page("/hosts");
-    let took = start.elapsed();
     assert_eq!(
         page.body.matches("<tr>").count(),
         101,
@@ -235,6 +233,4 @@ fn many_hosts_are_a_small_page() {
     );
     assert!(page.body.len() < 200_000, "{} bytes", page.body.len());
     assert!(page.body.contains("of 20000 hosts"));
-    // The goal is 50 ms for five times as many, optimised and alone on the machine.
-    assert!(took.as_secs() < 5, "{took:?}");
 }

@@ -1,5 +1,6 @@
 //! The status pages and their API as people and programs meet them: the real binary, asked over HTTP.
 
+mod about;
 mod browser;
 mod events;
 mod harness;

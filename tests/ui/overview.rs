@@ -135,3 +135,43 @@ fn who_answers_for_other_names_is_shown() {
             .contains("Nothing is forwarded")
     );
 }
+
+#[test]
+fn a_move_is_told_with_its_first_pod_and_its_last_vm() {
+    let place = Place::new();
+    let mesh = |vm: bool, pod: &str| {
+        let mut text = format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: s, namespace: ns1}}\nspec: {{hosts: [a.test], resolution: STATIC, ports: [{{number: 80, name: http}}], workloadSelector: {{labels: {{app: a}}}}}}\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: ns1, labels: {{app: a}}}}\nstatus: {{phase: Running, podIP: 10.0.0.1, conditions: [{{type: Ready, status: '{pod}'}}]}}\n"
+        );
+        if vm {
+            text += "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: v, namespace: ns1}\nspec: {address: 10.0.0.2, labels: {app: a}}\n";
+        }
+        place.write("zones/a.yaml", &text);
+    };
+    mesh(true, "False");
+    let server = place.serve(&[]);
+    let state = |state: &str| {
+        let story = server.wait_for("/hosts/a.test", |story| {
+            story["migration"]["state"] == state
+        });
+        let moves = &story["migration"];
+        (moves["firstPod"].clone(), moves["lastVm"].clone())
+    };
+    assert_eq!(state("vm"), (Value::Null, Value::Null));
+    mesh(true, "True");
+    let (first_pod, last_vm) = state("mixed");
+    assert!(first_pod.is_string());
+    assert_eq!(last_vm, Value::Null);
+    mesh(false, "True");
+    let (first, last_vm) = state("pod");
+    assert_eq!(first, first_pod, "it stays the first one");
+    assert!(last_vm.is_string());
+    let migration = server.api("/migration?ns=ns1");
+    let ns1 = &migration["namespaces"]["ns1"];
+    assert_eq!((&ns1["firstPod"], &ns1["lastVm"]), (&first_pod, &last_vm));
+    let page = server.page("/migration").body;
+    assert!(page.contains(first_pod.as_str().expect("a time")), "{page}");
+    // A VM that comes back makes it no longer the last.
+    mesh(true, "True");
+    assert_eq!(state("mixed"), (first_pod, Value::Null));
+}

@@ -276,3 +276,71 @@ fn a_host_that_selects_otherwise_keeps_the_history_of_what_it_selected() {
     );
     assert_eq!(story["history"][1]["cause"]["object"]["name"], "a");
 }
+
+#[test]
+fn a_turn_of_the_dial_is_told_though_the_addresses_stay() {
+    let place = Place::new();
+    let mesh = |annotations: &str, weight: u8| {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: s, namespace: ns1, annotations: {{{annotations}}}}}\nspec: {{hosts: [a.test], resolution: STATIC, ports: [{{number: 80, name: http}}], workloadSelector: {{labels: {{app: a}}}}}}\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: ns1, labels: {{app: a}}}}\nstatus: {{phase: Running, podIP: 10.0.0.1, conditions: [{{type: Ready, status: 'True'}}]}}\n---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: v, namespace: ns1}}\nspec: {{address: 10.0.0.2, labels: {{app: a}}, weight: {weight}}}\n"
+        )
+    };
+    place.write("zones/a.yaml", &mesh("meshdns.io/share: pod=10", 1));
+    let server = place.serve(&[]);
+    let url = format!("http://{}", server.ui);
+    let steps = [
+        (
+            "meshdns.io/share: pod=20",
+            1,
+            "meshdns.io/share",
+            "pod=10",
+            Some("pod=20"),
+            4,
+        ),
+        (
+            "meshdns.io/share: pod=20, meshdns.io/answer: mix",
+            1,
+            "meshdns.io/answer",
+            "unset",
+            Some("mix"),
+            4,
+        ),
+        (
+            "meshdns.io/answer: mix",
+            1,
+            "meshdns.io/share",
+            "pod=20",
+            None,
+            4,
+        ),
+        ("meshdns.io/answer: mix", 3, "weight", "1", Some("3"), 18),
+    ];
+    for (number, (annotations, weight, field, before, after, line)) in steps.into_iter().enumerate()
+    {
+        place.write("zones/a.yaml", &mesh(annotations, weight));
+        let newest = &wait_for_changes(&server, number + 1)[0];
+        let cause = &newest["cause"];
+        assert_eq!(cause["field"], field, "{newest:#}");
+        assert_eq!(cause["before"].as_str().unwrap_or("unset"), before);
+        assert_eq!(cause["after"].as_str(), after);
+        assert_eq!(cause["file"], "zones/a.yaml");
+        assert!(cause["line"].as_u64() <= Some(line), "{newest:#}");
+        assert_eq!(
+            (&newest["added"], &newest["removed"]),
+            (&Value::from([0; 0]), &Value::from([0; 0]))
+        );
+        assert_eq!(newest["hosts"]["names"][0], "a.test");
+        let (code, told, said) = place.run(&["history", "a.test", "--server", &url]);
+        assert_eq!(code, Some(0), "{said}");
+        let line = told.lines().nth(1).expect("a change");
+        let text = format!("{field} {before} → {}", after.unwrap_or("unset"));
+        assert!(
+            line.contains(&text) && line.contains("in other parts"),
+            "{told}"
+        );
+    }
+    let page = server.page("/changes").body;
+    assert!(page.contains("meshdns.io/share pod=10 → pod=20"), "{page}");
+    let story = server.api("/hosts/a.test");
+    assert_eq!(story["history"].as_array().map(Vec::len), Some(4));
+}

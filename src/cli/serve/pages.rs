@@ -3,6 +3,7 @@
 use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -11,7 +12,6 @@ use super::{
     failure::no_address,
     listen,
     reload::Plan,
-    settings,
 };
 use crate::{
     config::{Config, SaidBy},
@@ -21,6 +21,7 @@ use crate::{
     http::{Audience, Sockets},
     metrics::Traffic,
     probe::Probing,
+    serve::Certificates,
     threads,
     ui::{self, Guard, Lately, Ui, UiMetrics},
 };
@@ -42,6 +43,7 @@ pub(super) struct Parts<'p> {
     pub(super) forwarding: &'p Arc<InForce>,
     pub(super) traffic: &'p Arc<Traffic>,
     pub(super) probing: &'p Arc<Probing>,
+    pub(super) certificates: Option<&'p Arc<Certificates>>,
 }
 
 impl Pages {
@@ -65,13 +67,14 @@ impl Pages {
     }
 
     /// Shows them; returns what ends their streams.
-    pub(super) fn serve(self, parts: &Parts<'_>) -> Result<Arc<Ui>, Failure> {
+    pub(super) fn serve(self, parts: &Parts<'_>) -> Arc<Ui> {
         let Parts {
             plan,
             control,
             forwarding,
             traffic,
             probing,
+            certificates,
         } = *parts;
         let ui = Arc::new(Ui {
             guard: self.guard,
@@ -82,7 +85,8 @@ impl Pages {
             forwarding: forwarding.clone(),
             traffic: traffic.clone(),
             probing: probing.clone(),
-            settings: settings::in_force(&plan.config, &plan.overrides, &plan.policy.file()?),
+            settings: ArcSwap::from_pointee(plan.settings(&plan.file, &plan.config)),
+            certificates: certificates.cloned(),
             metrics: self.metrics,
             started: SystemTime::now(),
             lately: Lately::default(),
@@ -90,7 +94,7 @@ impl Pages {
         });
         let addresses = self.sockets.addresses();
         if addresses.is_empty() {
-            return Ok(ui);
+            return ui;
         }
         for address in addresses {
             info!(%address, "serving the status pages");
@@ -99,7 +103,7 @@ impl Pages {
         let router = ui::router(ui.clone());
         self.sockets
             .serve(&router, Audience::PEOPLE, &ui.metrics.crowding);
-        Ok(ui)
+        ui
     }
 }
 

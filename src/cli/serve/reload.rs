@@ -4,18 +4,20 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use tokio::{signal::unix::Signal, time};
 use tracing::{error, info, warn};
 
 use super::{
     super::{log::LogControl, policy::PolicyArgs},
     checks,
+    settings::{self, Said},
     signals::Stop,
     supervisor::{self, Watchdog},
 };
 use crate::{
     chain::Chain,
-    config::{Config, Overrides},
+    config::{Config, File, Overrides},
     control::Control,
     forward::{self, Forwarder, InForce},
     metrics::ConfigReloads,
@@ -23,6 +25,7 @@ use crate::{
     serve::Certificates,
     status::{Status, Watching},
     threads,
+    ui::Setting,
 };
 
 /// What `serve` was asked to do.
@@ -31,8 +34,21 @@ pub(super) struct Plan {
     pub(super) policy: PolicyArgs,
     /// What wins over the file, whenever it is read.
     pub(super) overrides: Overrides,
+    /// What the configuration file said at the start.
+    pub(super) file: File,
     pub(super) config: Config,
     pub(super) log: LogControl,
+}
+
+impl Plan {
+    /// The settings in force where the configuration file says `file`, which comes to `config`.
+    pub(super) fn settings(&self, file: &File, config: &Config) -> Vec<Setting> {
+        let started = Said {
+            config: &self.config,
+            file: &self.file,
+        };
+        settings::in_force(&self.overrides, &started, &Said { config, file })
+    }
 }
 
 /// The parts of a running server that take what SIGHUP reads again.
@@ -45,6 +61,8 @@ pub(super) struct Reloading<'p> {
     /// Where this server answers.
     pub(super) own: &'p [SocketAddr],
     pub(super) reloads: &'p ConfigReloads,
+    /// The settings in force, as the status pages show them.
+    pub(super) settings: &'p ArcSwap<Vec<Setting>>,
     pub(super) certificates: Option<&'p Certificates>,
 }
 
@@ -72,13 +90,15 @@ impl Reloading<'_> {
             }
             info!("SIGHUP: reading everything again");
             supervisor::tell_reloading();
-            if let Some((next, forwarder)) = self.reread() {
+            if let Some((file, next, forwarder)) = self.reread() {
                 if current.forward != next.forward {
                     self.forward_by(forwarder);
                 }
                 self.check_by(&current, &next);
                 info!("configuration read again");
                 self.plan.log.set(&next.log_level);
+                self.settings
+                    .store(Arc::new(self.plan.settings(&file, &next)));
                 self.reloads.count_success();
                 current = next;
             }
@@ -124,12 +144,12 @@ impl Reloading<'_> {
     }
 
     /// The settings as the file has them now, and what forwards by them; `None` where there is no file or it can't be used.
-    fn reread(&self) -> Option<(Config, Option<Arc<Forwarder>>)> {
+    fn reread(&self) -> Option<(File, Config, Option<Arc<Forwarder>>)> {
         let plan = self.plan;
         if !plan.policy.has_file() {
             return None;
         }
-        let (next, forwarder) = match self.next() {
+        let (file, next, forwarder) = match self.next() {
             Ok(next) => next,
             Err(error) => {
                 self.reloads.count_failure();
@@ -143,15 +163,16 @@ impl Reloading<'_> {
                 "`{key}` changed in the configuration file: restart for it to take effect"
             );
         }
-        Some((next, forwarder))
+        Some((file, next, forwarder))
     }
 
     /// What the file asks for, and what forwards by it.
-    fn next(&self) -> anyhow::Result<(Config, Option<Arc<Forwarder>>)> {
-        let next = Config::resolve(&self.plan.overrides, &self.plan.policy.file()?);
+    fn next(&self) -> anyhow::Result<(File, Config, Option<Arc<Forwarder>>)> {
+        let file = self.plan.policy.file()?;
+        let next = Config::resolve(&self.plan.overrides, &file);
         next.check()?;
         let forwarder = self.forwarder(next.forward.clone())?;
-        Ok((next, forwarder))
+        Ok((file, next, forwarder))
     }
 
     /// What is to forward by these settings: what does so already, where they are the same.

@@ -117,6 +117,12 @@ fn share_descriptors(config: &Config) {
     }
 }
 
+fn tell_addresses(for_machines: &http::Sockets) {
+    for address in for_machines.addresses() {
+        info!(%address, "serving /health, /ready and /metrics");
+    }
+}
+
 async fn serve(plan: Plan) -> Result<Exit, Failure> {
     let config = &plan.config;
     share_descriptors(config);
@@ -167,9 +173,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         counted.push(Box::new(certificates.clone()));
     }
     look_up_names(&control, &forwarding, names);
-    for address in for_machines.addresses() {
-        info!(%address, "serving /health, /ready and /metrics");
-    }
+    tell_addresses(&for_machines);
     let router = http::router(Arc::new(Pages {
         lifecycle: lifecycle.clone(),
         status: control.status().clone(),
@@ -188,7 +192,8 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         forwarding: &forwarding,
         traffic: &traffic,
         probing: &probing,
-    })?;
+        certificates: certificates.as_ref(),
+    });
     let listening = listen::Listening::of(&sockets);
     // A mesh that takes longer is not worth waiting for: questions get SERVFAIL until it is loaded.
     let _ = time::timeout(HOLD, published(&control)).await;
@@ -204,6 +209,7 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
         probing: &probing,
         own: &own,
         reloads: &reloads,
+        settings: &ui.settings,
         certificates: certificates.as_deref(),
     };
     let lameduck = reloading.until_stopped(&mut hangup, &mut stop).await;

@@ -5,10 +5,7 @@ use std::num::NonZeroU32;
 use serde_json::{Map, Value, json};
 
 use super::timestamp;
-use crate::manifest::{
-    AnswerMode, HttpGet, MaxAddresses, Notes, Probe, ProbeMethod, ProbeNote, ShareBy,
-    TrafficDistribution, TrafficNotes,
-};
+use crate::manifest::{HttpGet, Notes, Probe, ProbeMethod, ProbeNote, TrafficNotes};
 
 /// What is written as the annotations of an object.
 #[derive(Clone, Copy, Default)]
@@ -36,67 +33,13 @@ impl Annotations<'_> {
             add(notes, &mut annotations);
         }
         if let Some(traffic) = self.traffic {
-            add_traffic(traffic, &mut annotations);
+            let texts = traffic.annotations().into_iter();
+            annotations.extend(texts.map(|(name, text)| (name.to_owned(), text.into())));
         }
         if !annotations.is_empty() {
             out.push_str(",\"annotations\":");
             out.push_str(&Value::Object(annotations).to_string());
         }
-    }
-}
-
-fn add_traffic(traffic: &TrafficNotes, annotations: &mut Map<String, Value>) {
-    let mut add = |name: &str, value: String| {
-        annotations.insert(name.to_owned(), value.into());
-    };
-    if let Some(shares) = &traffic.shares {
-        let wanted = shares.wanted.iter();
-        let wanted: Vec<_> = wanted
-            .map(|(group, share)| format!("{group}={share}"))
-            .collect();
-        add("meshdns.io/share", wanted.join(","));
-        if let ShareBy::Label(key) = &shares.by {
-            add("meshdns.io/share-by", format!("label:{key}"));
-        }
-    }
-    if let Some(answer) = traffic.answer {
-        let answer = match answer {
-            AnswerMode::Side => "side",
-            AnswerMode::Mix => "mix",
-            AnswerMode::All => "all",
-        };
-        add("meshdns.io/answer", answer.to_owned());
-    }
-    if let Some(most) = traffic.max_addresses {
-        let most = match most {
-            MaxAddresses::Fitting => "auto".to_owned(),
-            MaxAddresses::Number(number) => number.to_string(),
-            MaxAddresses::All => "0".to_owned(),
-        };
-        add("meshdns.io/max-addresses", most);
-    }
-    if !traffic.https.is_empty() {
-        add("meshdns.io/https", traffic.https.join(","));
-    }
-    if !traffic.texts.is_empty() {
-        add("meshdns.io/txt", json!(traffic.texts).to_string());
-    }
-    if let Some(config) = &traffic.grpc_config {
-        add("meshdns.io/grpc-config", config.to_string());
-    }
-    if traffic.takes_pointers {
-        add("meshdns.io/ptr", "true".to_owned());
-    }
-    if let Some(distribution) = traffic.distribution {
-        let distribution = match distribution {
-            TrafficDistribution::Any => "Any",
-            TrafficDistribution::SameZone => "PreferSameZone",
-            TrafficDistribution::SameNode => "PreferSameNode",
-        };
-        add(
-            "networking.istio.io/traffic-distribution",
-            distribution.to_owned(),
-        );
     }
 }
 
