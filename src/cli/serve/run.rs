@@ -220,7 +220,10 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     if !answer_on(lameduck, &mut stop).await {
         return Ok(Exit::Fine);
     }
-    tokio::select! { () = running.stop() => {} () = stop.signalled() => {} }
+    tokio::select! {
+        () = running.stop() => {}
+        () = stop.signalled() => {}
+    }
     drop(following);
     control.stop();
     info!("stopped");
