@@ -13,12 +13,13 @@ mod records;
 mod shares;
 pub(crate) mod text;
 
-use std::{io, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 pub use json::Story;
 pub use named::{about_name, age_of};
 pub use near::{Miss, NearWorkload};
 pub use records::Record;
+pub use text::write as write_text;
 
 use crate::{
     answer::{self, Query},
@@ -299,15 +300,6 @@ fn asker_story(pipeline: &Pipeline, client: IpAddr) -> AskerStory {
         objects,
         locality,
     }
-}
-
-/// Writes the story in text, and for a name that is not ours which `others` answer for it.
-pub fn write_text(
-    out: &mut dyn io::Write,
-    told: &Explanation,
-    others: Option<&Others<'_>>,
-) -> io::Result<()> {
-    text::write(out, told, others)
 }
 
 fn via(snapshot: &Snapshot, name: &Name) -> Via {

@@ -370,8 +370,8 @@ fn look_up(view: &View<'_>, host: &Name, service: &Service, name: &Name) -> (Vec
 
 /// Decides which ServiceEntries answer for `host` to `viewer`; `None` where none has it.
 ///
-/// Those of the viewer's own namespace come before all, as in Istio's sidecars; then those that are exported to everyone, of which
-/// the oldest counts.
+/// Those of the viewer's own namespace come before all, as in Istio's sidecars; for [`Viewer::All`], then those that are exported
+/// to everyone. The oldest counts.
 pub fn choose<'m>(mesh: &'m Mesh, host: &Name, viewer: Viewer<'_>) -> Option<Choice<'m>> {
     let mut services: SmallVec<[&Arc<Service>; 1]> = mesh.services_of(host).iter().collect();
     if services.is_empty() {

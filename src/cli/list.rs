@@ -181,7 +181,7 @@ fn row(authority: &Authority, selection: &Selection) -> Row {
         .filter(|candidate| selection.is_in(candidate))
         .count();
     Row {
-        host: output::host(&selection.host),
+        host: selection.host.to_host(),
         namespace: chosen
             .first()
             .map(|service| service.key.namespace.to_string()),

@@ -116,7 +116,7 @@ impl Upstreams {
         let resolving = resolve::resolve(pipeline, &self.forwarder, hosts);
         let failures = self.runtime.block_on(resolving);
         for (name, failure) in failures.iter().take(MOST_TOLD) {
-            let name = output::host(name);
+            let name = name.to_host();
             output::talk(&format!("name {name} of an endpoint: {failure}"));
         }
         if let Some(more @ 1..) = failures.len().checked_sub(MOST_TOLD) {

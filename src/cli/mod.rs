@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check`, `list`, `explain`, `health`, `history` and `snippet`.
+//! The command line: `serve`, `check`, `list`, `explain`, `health`, `drain`, `history` and `snippet`.
 //!
 //! Owns what people type and what they read: help texts, exit codes, the forms of each output. Data goes to stdout, talk
 //! to stderr; every failure ends here, as one line that begins with `meshdns: `.

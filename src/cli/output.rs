@@ -8,7 +8,6 @@ use std::{
 use anyhow::Context as _;
 
 use super::{Exit, Failure};
-use crate::dns::Name;
 pub(super) use crate::wording::count;
 
 /// Hands stdout to `write`, buffered. A reader that has seen enough, such as `head`, is no failure.
@@ -40,9 +39,4 @@ pub(super) fn talk(line: &str) {
 pub(super) fn is_coloured(stream: &impl IsTerminal) -> bool {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !no_color
-}
-
-/// A host as ServiceEntries write it: without the root's dot.
-pub(super) fn host(name: &Name) -> String {
-    name.to_host()
 }

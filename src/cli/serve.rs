@@ -108,7 +108,7 @@ pub(super) struct ServeArgs {
 
     /// Address of the status pages for people, and of their API, or off [default: 127.0.0.1:9154]
     ///
-    /// They show names, files and who asks. Where others than this machine can reach the address, whoever asks needs the token
+    /// They show names, files and addresses. Where others than this machine can reach the address, whoever asks needs the token
     /// of `ui.tokenFile`, unless the configuration says `ui.open: true`. `kubectl port-forward` and `ssh -L` reach the default.
     #[arg(
         long,

@@ -153,12 +153,13 @@ pub(super) fn resolve(
         ForwarderRule::Trusted(network) => Some(network.0),
         ForwarderRule::Network(_) | ForwarderRule::Auto => None,
     };
+    let max_addresses = keys.max_addresses.map(|most| most.0).unwrap_or_default();
     Answers {
         when_all_unhealthy: keys
             .when_all_unhealthy
             .map(|when| when.0)
             .unwrap_or_default(),
-        max_addresses: keys.max_addresses.map(|most| most.0).unwrap_or_default(),
+        max_addresses,
         enforces_export: keys.export_to.is_some_and(|enforcement| enforcement.0),
         traffic: TrafficPolicy {
             shares: shares.into_iter().collect(),
@@ -168,6 +169,10 @@ pub(super) fn resolve(
             forwarders_get: split
                 .forwarders
                 .map_or(defaults.forwarders_get, |answer| answer.0),
+            mixed_addresses: match max_addresses {
+                MaxAddresses::Number(most) => most,
+                MaxAddresses::Fitting | MaxAddresses::All => defaults.mixed_addresses,
+            },
             health_factor_percent: split
                 .health_factor
                 .map_or(defaults.health_factor_percent, |factor| factor.percent),

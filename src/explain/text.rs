@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Tells the story, and for a name that is not ours which `others` answer for it.
-pub(super) fn write(
+pub fn write(
     out: &mut dyn Write,
     told: &Explanation,
     others: Option<&Others<'_>>,

@@ -70,3 +70,4 @@ pub use timestamp::seconds as seconds_of;
 pub use traffic::{
     AnswerMode, MaxAddresses, Percent, ShareBy, Shares, TrafficDistribution, TrafficNotes,
 };
+pub(crate) use workload_entry::STATING_LABELS;

@@ -16,8 +16,9 @@ use super::{
 };
 use crate::diagnostic::code;
 
-/// The label that stands for a locality where the spec has none; dots in it stand for slashes.
-const LOCALITY_LABEL: &str = "istio-locality";
+/// The labels that stand for a locality where the spec has none, the first one that is there; dots in it stand for slashes
+/// (Istio's `GetLocalityLabel`, `pilot/pkg/model/proxy.go`).
+pub(crate) const STATING_LABELS: [&str; 2] = ["topology.istio.io/locality", "istio-locality"];
 
 const NETWORK_LABEL: &str = "topology.istio.io/network";
 
@@ -64,8 +65,9 @@ pub(super) fn decode(
 
 /// What a selector sees: `metadata.labels` win over the spec's, and the topology is added.
 pub(super) fn selectable_labels(spec: &WorkloadSpec<'_>, metadata: &[Entry<'_>]) -> LabelMap {
-    let stated =
-        labels::get(metadata, LOCALITY_LABEL).or_else(|| labels::get(&spec.labels, LOCALITY_LABEL));
+    let stated = STATING_LABELS.iter().find_map(|label| {
+        labels::get(metadata, label).or_else(|| labels::get(&spec.labels, label))
+    });
     let locality = match (spec.locality, stated) {
         (Some(locality), _) => Cow::Borrowed(locality),
         (None, Some(label)) if label.contains('/') => Cow::Borrowed(label),

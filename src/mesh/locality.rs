@@ -4,8 +4,7 @@ use std::{hash::BuildHasher, num::NonZeroU64};
 
 use foldhash::quality::FixedState;
 
-/// Istio's labels that state a locality, with dots in place of slashes (`GetLocalityLabel` in `pilot/pkg/model/proxy.go`).
-const STATING_LABELS: [&str; 2] = ["topology.istio.io/locality", "istio-locality"];
+use crate::manifest::STATING_LABELS;
 
 /// Kubernetes' labels of a region and of a zone in it.
 const REGION_LABEL: &str = "topology.kubernetes.io/region";

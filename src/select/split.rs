@@ -31,6 +31,9 @@ pub(super) const OTHER: &str = "other";
 /// The group of a host that has weights and no shares.
 const ALL: &str = "all";
 
+/// How many addresses of all groups an answer holds where nobody says how many: as many as fit 512 bytes at a short name.
+const MIXED_ADDRESSES: NonZeroU16 = NonZeroU16::new(28).expect("not 0");
+
 /// How questions are shared out where an object or the configuration asks for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrafficPolicy {
@@ -40,6 +43,8 @@ pub struct TrafficPolicy {
     pub side_addresses: NonZeroU16,
     /// What forwarders get: [`AnswerMode::Side`] or [`AnswerMode::Mix`].
     pub forwarders_get: AnswerMode,
+    /// How many addresses of one family an answer of [`AnswerMode::Mix`] holds where the host has no number of its own.
+    pub mixed_addresses: NonZeroU16,
     /// How far the healthy part of a group carries its share, in percent: with 140 a group has all of its share while 5 of 7 are
     /// healthy. With 0 shares don't follow health.
     pub health_factor_percent: u16,
@@ -57,6 +62,7 @@ impl Default for TrafficPolicy {
             shares: HashMap::default(),
             side_addresses: NonZeroU16::MIN.saturating_add(1),
             forwarders_get: AnswerMode::Mix,
+            mixed_addresses: MIXED_ADDRESSES,
             health_factor_percent: 140,
             prefers_near: false,
             min_endpoints: NonZeroU16::MIN,
@@ -86,6 +92,8 @@ pub struct Split {
     pub forwarder: AnswerMode,
     /// How many addresses of one group an answer holds.
     pub side_addresses: NonZeroU16,
+    /// How many addresses of one family an answer of [`AnswerMode::Mix`] holds.
+    pub mixed_addresses: NonZeroU16,
     /// How many addresses an answer holds at most, where the host has a word of its own.
     pub max_addresses: Option<MaxAddresses>,
     /// Whether unhealthy endpoints have the shares because there is no healthy one.
@@ -313,6 +321,11 @@ pub(super) fn split<'m>(
             other => other,
         },
         side_addresses: policy.side_addresses,
+        mixed_addresses: match max_addresses {
+            Some(MaxAddresses::Number(most)) => most,
+            Some(MaxAddresses::Fitting | MaxAddresses::All) => MIXED_ADDRESSES,
+            None => policy.mixed_addresses,
+        },
         max_addresses,
         all_unhealthy,
         kept,

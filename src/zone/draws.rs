@@ -14,9 +14,6 @@ use crate::{
     select::{Group, Member, Nearness, Split, has_weights, tiers},
 };
 
-/// How many addresses of all groups an answer holds where nobody says how many: as many as fit 512 bytes at a short name.
-const MIXED_ADDRESSES: usize = 28;
-
 /// What parts come to where they are not weights already: 32 bits, as a turn has.
 const SCALE: f64 = 4_294_967_296.0;
 
@@ -356,10 +353,7 @@ impl Pool {
         if members.is_empty() {
             return Vec::new();
         }
-        let most = match split.max_addresses {
-            Some(MaxAddresses::Number(most)) => most.get().into(),
-            _ => MIXED_ADDRESSES,
-        };
+        let most = split.mixed_addresses.get().into();
         vec![Self::sampled(TURNS, &members, weights, most)]
     }
 

@@ -12,6 +12,7 @@ use std::{
 
 use meshdns::{
     answer::{Answer, Outcome, Query, answer},
+    config::{Config, File, Overrides},
     dns::{Class, Name, RecordType},
     manifest::{self, MaxAddresses, Percent, ShareBy, Shares},
     mesh::{FileChange, Reading},
@@ -311,6 +312,24 @@ fn a_forwarder_gets_a_set_in_the_proportion_of_the_shares() {
         counts.check_pod_percent(percent);
         counts.check_evenness();
     }
+}
+
+#[test]
+fn a_forwarders_set_holds_as_many_addresses_as_anybody_says() {
+    let sizes = |configured: &str, annotations: &[(&str, &str)]| {
+        let mut mesh = Mesh::new(&[&[("meshdns.io/share", "pod=5")], annotations].concat());
+        mesh.pods(3, 0).vms(60, 0);
+        let text = format!("answers: {{maxAddresses: {configured}}}");
+        let file = File::parse("meshdns.yaml".into(), &text).expect("a configuration");
+        let answers = Config::resolve(&Overrides::default(), &file).answers;
+        mesh.policy.traffic = Arc::new(answers.traffic);
+        mesh.asked_by_forwarder().sizes()
+    };
+    for (configured, size) in [("auto", 28), ("0", 28), ("5", 5), ("40", 40)] {
+        assert_eq!(sizes(configured, &[]), [size], "{configured}");
+    }
+    assert_eq!(sizes("40", &[("meshdns.io/max-addresses", "31")]), [31]);
+    assert_eq!(sizes("40", &[("meshdns.io/max-addresses", "0")]), [28]);
 }
 
 #[test]

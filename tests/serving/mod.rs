@@ -195,6 +195,7 @@ fn drawn(text: &str) -> (Name, Option<Compiled>) {
         direct: AnswerMode::Side,
         forwarder: AnswerMode::Mix,
         side_addresses: NonZeroU16::new(2).expect("two"),
+        mixed_addresses: NonZeroU16::new(28).expect("more"),
         max_addresses: None,
         all_unhealthy: false,
         kept: Kept::default(),

@@ -33,6 +33,7 @@ use crate::{
     metrics::{ConfigReloads, Crowding, MetricsPage, Traffic},
     probe::{ProbeMetrics, Probing},
     resolve,
+    serve::Running,
     source::Wish,
     threads,
 };
@@ -220,11 +221,19 @@ async fn serve(plan: Plan) -> Result<Exit, Failure> {
     if !answer_on(lameduck, &mut stop).await {
         return Ok(Exit::Fine);
     }
-    tokio::select! { () = running.stop() => {} () = stop.signalled() => {} }
+    end(running, &mut stop).await;
     drop(following);
     control.stop();
     info!("stopped");
     Ok(Exit::Fine)
+}
+
+/// Lets what was begun be answered, until a further signal.
+async fn end(running: Running, stop: &mut Stop) {
+    tokio::select! {
+        () = running.stop() => {}
+        () = stop.signalled() => {}
+    }
 }
 
 /// Answers for so long after the first signal; `false` where a second one ends that.

@@ -204,7 +204,7 @@ impl SnippetArgs {
             }
         }
         for Domain(name) in self.zones {
-            let zone = output::host(&name);
+            let zone = name.to_host();
             if zone == "." {
                 return Err(SnippetError::Root);
             }

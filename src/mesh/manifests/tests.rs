@@ -119,6 +119,7 @@ fn what_was_derived_is_derived_again() {
     for spec in [
         "{address: 10.0.0.1, network: net one, locality: us east/a b/c}",
         "{address: 10.0.0.1, labels: {istio-locality: a.b.c, app: x}}",
+        "{address: 10.0.0.1, labels: {istio-locality: a.b.c, topology.istio.io/locality: d.e}}",
         "{address: 10.0.0.1, locality: //c, labels: {istio-locality: x.y}}",
         "{address: 10.0.0.1, network: net, labels: {topology.istio.io/network: m}}",
         "{network: net, labels: {topology.istio.io/network: m, Example.com/A: b}}",
