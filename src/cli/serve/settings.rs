@@ -1,13 +1,17 @@
-//! The settings in force, as the status pages show them: a row for each key of docs/configuration.md.
+//! The settings in force, as the status pages show them: a row for each key of docs/configuration.md's table.
 //!
 //! What is secret is never among them: files are named, not read.
 
 use std::{fmt::Display, path::Path, time::Duration};
 
 use crate::{
-    config::{Config, File, Overrides, SaidBy, file::ForwardKeys},
+    config::{
+        Config, File, Overrides, SaidBy,
+        file::{ClusterKeys, ForwardKeys},
+    },
     dns::{Name, Ttl},
     forward::Route,
+    health::{MassFailure, Settings},
     ui::Setting,
 };
 
@@ -93,9 +97,56 @@ impl Rows {
         let clusters = config.clusters.iter().map(|cluster| &cluster.name);
         let is_file = file.kubernetes.is_some();
         self.add("kubernetes", listed(clusters), flags.kubernetes, is_file);
+        self.add_clusters(flags, said);
         let links = lower(&config.follow_links);
         let is_file = file.follow_links.is_some();
         self.add("followLinks", links, flags.follow_links.is_some(), is_file);
+    }
+
+    /// What is said of the clusters, of one behind the other.
+    fn add_clusters(&mut self, flags: &Overrides, said: &Said<'_>) {
+        let clusters = &said.config.clusters;
+        let keys = said.file.kubernetes.iter().flat_map(|clusters| &clusters.0);
+        let is_file = |is_said: fn(&ClusterKeys) -> bool| keys.clone().any(is_said);
+        let kubeconfigs = clusters
+            .iter()
+            .filter_map(|cluster| cluster.kubeconfig.as_deref());
+        self.add(
+            "kubernetes[].kubeconfig",
+            listed(kubeconfigs.map(Path::display)),
+            flags.kubeconfig.is_some(),
+            is_file(|keys| keys.kubeconfig.is_some()),
+        );
+        self.add(
+            "kubernetes[].context",
+            listed(
+                clusters
+                    .iter()
+                    .filter_map(|cluster| cluster.context.as_ref()),
+            ),
+            flags.context.is_some(),
+            is_file(|keys| keys.context.is_some()),
+        );
+        self.add(
+            "kubernetes[].namespaces",
+            listed(clusters.iter().flat_map(|cluster| &cluster.namespaces)),
+            !flags.namespaces.is_empty(),
+            is_file(|keys| keys.namespaces.is_some()),
+        );
+        self.add_key(
+            "kubernetes[].name",
+            listed(clusters.iter().map(|cluster| &cluster.name)),
+            is_file(|keys| keys.name.is_some()),
+        );
+        self.add_key(
+            "kubernetes[].podSelector",
+            listed(
+                clusters
+                    .iter()
+                    .filter_map(|cluster| cluster.pod_selector.as_ref()),
+            ),
+            is_file(|keys| keys.pod_selector.is_some()),
+        );
     }
 
     fn add_listeners(&mut self, flags: &Overrides, said: &Said<'_>) {
@@ -420,33 +471,118 @@ impl Rows {
     }
 
     fn add_health(&mut self, said: &Said<'_>) {
-        let keys = said.file.health.as_ref();
+        let keys = said.file.health.clone().unwrap_or_default();
         let health = said.config.health.as_ref();
-        let on = switch(health.is_some());
-        self.add_key("health", on, keys.is_some());
-        let checks = keys
-            .iter()
-            .flat_map(|keys| &keys.checks)
-            .flat_map(|checks| &checks.0);
-        let is_file = keys.is_some_and(|keys| keys.checks.is_some());
-        self.add_key(
-            "health.checks",
-            listed(checks.map(|check| &check.name.0)),
-            is_file,
-        );
-        let networks = health.into_iter().flat_map(|health| &health.networks);
-        let is_file = keys.is_some_and(|keys| keys.networks.is_some());
-        self.add_key("health.networks", listed(networks), is_file);
-        let file = health.and_then(|health| health.state_file.as_deref());
-        let is_file = keys.is_some_and(|keys| keys.state_file.is_some());
-        self.add_key("health.stateFile", path(file), is_file);
-        let file = health.and_then(|health| health.overrides.as_deref());
-        let is_file = keys.is_some_and(|keys| keys.overrides.is_some());
-        self.add_key("health.overrides", path(file), is_file);
-        let api = health.is_some_and(|health| health.has_api);
-        let is_file = keys.is_some_and(|keys| keys.api.is_some());
-        self.add_key("health.api", switch(api), is_file);
+        let is_on = switch(health.is_some());
+        self.add_key("health", is_on, said.file.health.is_some());
+        let checks = keys.checks.iter().flat_map(|checks| &checks.0);
+        let checks = listed(checks.map(|check| &check.name.0));
+        self.add_key("health.checks", checks, keys.checks.is_some());
+        let value = |of: &dyn Fn(&Settings) -> String| listed(health.map(of));
+        let number = |of: &dyn Fn(&Settings) -> usize| value(&|health| of(health).to_string());
+        let on = |of: fn(&Settings) -> bool| value(&|health| switch(of(health)).to_owned());
+        let rows = [
+            (
+                "health.workloadGroups",
+                value(&|health| lower(&health.policy.workload_groups)),
+                keys.workload_groups.is_some(),
+            ),
+            (
+                "health.whenAllFail",
+                value(&|health| lower(&health.policy.when_all_fail)),
+                keys.when_all_fail.is_some(),
+            ),
+            (
+                "health.massFailure",
+                value(&|health| mass_failure(health.mass_failure)),
+                keys.mass_failure.is_some(),
+            ),
+            (
+                "health.canaries",
+                value(&|health| listed(&health.canaries)),
+                keys.canaries.is_some(),
+            ),
+            (
+                "health.networks",
+                value(&|health| listed(&health.networks)),
+                keys.networks.is_some(),
+            ),
+            (
+                "health.source",
+                value(&|health| listed(health.source)),
+                keys.source.is_some(),
+            ),
+            (
+                "health.startWithin",
+                value(&|health| time(health.start_within)),
+                keys.start_within.is_some(),
+            ),
+            (
+                "health.maxPerSecond",
+                number(&|health| health.max_per_second as usize),
+                keys.max_per_second.is_some(),
+            ),
+            (
+                "health.maxInFlight",
+                number(&|health| health.max_in_flight),
+                keys.max_in_flight.is_some(),
+            ),
+            (
+                "health.flapDamping",
+                on(|health| health.has_flap_damping),
+                keys.flap_damping.is_some(),
+            ),
+            (
+                "health.stateFile",
+                value(&|health| path(health.state_file.as_deref())),
+                keys.state_file.is_some(),
+            ),
+            (
+                "health.reportMaxAge",
+                value(&|health| report_max_age(health.policy.report_max_age)),
+                keys.report_max_age.is_some(),
+            ),
+            (
+                "health.overrides",
+                value(&|health| path(health.overrides.as_deref())),
+                keys.overrides.is_some(),
+            ),
+            (
+                "health.drainMargin",
+                value(&|health| time(health.drain_margin)),
+                keys.drain_margin.is_some(),
+            ),
+            (
+                "health.perEndpointMetrics",
+                on(|health| health.has_endpoint_metrics),
+                keys.per_endpoint_metrics.is_some(),
+            ),
+            (
+                "health.api",
+                on(|health| health.has_api),
+                keys.api.is_some(),
+            ),
+        ];
+        for (key, value, is_file) in rows {
+            self.add_key(key, value, is_file);
+        }
     }
+}
+
+fn mass_failure(mass: Option<MassFailure>) -> String {
+    mass.map_or("off".to_owned(), |mass| {
+        let hold = time(Duration::from_secs(mass.hold_for_seconds.into()));
+        format!(
+            "{{share: {}%, atLeast: {}, holdFor: {hold}}}",
+            mass.share_percent, mass.at_least
+        )
+    })
+}
+
+fn report_max_age(seconds: Option<u32>) -> String {
+    seconds.map_or("off".to_owned(), |seconds| {
+        time(Duration::from_secs(seconds.into()))
+    })
 }
 
 /// Whether names that no other route holds go there.
@@ -495,14 +631,9 @@ fn listed<T: Display>(values: impl IntoIterator<Item = T>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
 
     use super::*;
-
-    /// The part of a key that stands at the top of a configuration file.
-    fn top(key: &str) -> String {
-        key.split(['.', '[']).next().unwrap_or_default().to_owned()
-    }
 
     fn shown(
         flags: &Overrides,
@@ -524,19 +655,32 @@ mod tests {
             .collect()
     }
 
+    /// The table of docs/configuration.md says which keys there are, and which of them take a restart.
     #[test]
-    fn every_section_of_the_configuration_is_shown() {
+    fn every_key_of_the_configuration_is_shown_and_the_right_ones_wait_for_a_restart() {
         let documentation = include_str!("../../../docs/configuration.md");
-        let rows = documentation.lines().filter(|line| line.starts_with("| "));
-        let keys = rows.filter_map(|line| {
-            let key = line.split('|').nth(3)?.trim().strip_prefix('`')?;
-            Some(top(key.strip_suffix('`')?))
+        let table = documentation.lines().filter_map(|line| {
+            let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+            let &["", _, _, key, _, on_sighup, ""] = &*columns else {
+                return None;
+            };
+            let key = key.strip_prefix('`')?.strip_suffix('`')?;
+            let is_taken = ["yes", "the next start"].contains(&on_sighup);
+            Some((key.to_owned(), !is_taken))
         });
-        let keys: BTreeSet<String> = keys.collect();
-        assert!(keys.contains("rateLimit"), "the table was found: {keys:?}");
-        let shown = shown(&Overrides::default(), "", "");
-        let shown: BTreeSet<String> = shown.iter().map(|(key, ..)| top(key)).collect();
-        assert_eq!(shown, keys);
+        let table: BTreeMap<String, bool> = table.collect();
+        assert!(table.len() > 70, "the table was found: {table:?}");
+        let file = File::parse("meshdns.yaml".into(), "").expect("a valid file");
+        let config = Config::resolve(&Overrides::default(), &file);
+        let said = Said {
+            config: &config,
+            file: &file,
+        };
+        let rows = rows(&Overrides::default(), &said).into_iter();
+        let shown: BTreeMap<String, bool> = rows
+            .map(|row| (row.setting.key, row.needs_restart))
+            .collect();
+        assert_eq!(shown, table);
     }
 
     #[test]
