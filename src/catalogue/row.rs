@@ -134,19 +134,23 @@ struct Others {
 /// When a host moved from VMs to Pods, as far as that was seen.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Moves {
-    /// When a Pod was in for the first time.
+    /// When a Pod came in for the first time; `None` where none did, or one was in from the start on.
     pub first_pod: Option<SystemTime>,
     /// When the last VM went out, where none has come back.
     pub last_vm: Option<SystemTime>,
+    /// Whether Pods were in from the start on, and have all gone out since: those that come now are not the first.
+    had_pods: bool,
 }
 
 impl Moves {
     /// What is known once `after` takes the place of `before`.
     fn then(self, before: &HostCounts, after: &HostCounts, at: SystemTime) -> Self {
-        let pod_came = before.pods.in_count == 0 && after.pods.in_count > 0;
+        let [pods_before, pods_after] = [before, after].map(|counts| counts.pods.in_count > 0);
+        let pod_came = !pods_before && pods_after && !self.had_pods;
         let vms_went = before.vms_in() > 0 && after.vms_in() == 0;
         Self {
             first_pod: self.first_pod.or(pod_came.then_some(at)),
+            had_pods: self.had_pods || self.first_pod.is_none() && pods_before && !pods_after,
             last_vm: if vms_went {
                 Some(at)
             } else {
@@ -175,8 +179,8 @@ impl HostRow {
         let place = place.expect("it has the host");
         let chosen: Box<[_]> = chosen.collect();
         let moves = before.map_or_else(Moves::default, |before| {
-            let counts = (before.counts(), &*facts.counts);
-            before.moves().then(counts.0, counts.1, published.at)
+            let moves = before.moves();
+            moves.then(before.counts(), &facts.counts, published.at)
         });
         let is_alone = chosen.is_empty() && facts.lost.is_empty() && moves == Moves::default();
         let before = unchanged.then_some(before).flatten();

@@ -158,3 +158,26 @@ fn a_state_tells_who_answers() {
     assert_eq!(check((1, 0), none, (1, 0), none), "mixed");
     assert_eq!(check(none, none, none, (1, 0)), "names");
 }
+
+#[test]
+fn pods_that_come_back_are_not_the_first() {
+    let first_pod = |pods: &[u32]| {
+        let mut catalogue = Catalogue::default();
+        for (generation, pods) in (1..).zip(pods) {
+            let update = HostUpdate {
+                facts: Some(facts(&host(0), *pods)),
+                host: host(0),
+                answers_otherwise: true,
+            };
+            catalogue.update(vec![update], at(generation));
+        }
+        let row = catalogue.row(&host(0)).expect("it is there");
+        let first = row.moves().first_pod?;
+        first.duration_since(SystemTime::UNIX_EPOCH).ok()
+    };
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(first_pod(&[0, 0, 1]), seconds(3));
+    assert_eq!(first_pod(&[0, 1, 0, 2]), seconds(2));
+    assert_eq!(first_pod(&[1]), None);
+    assert_eq!(first_pod(&[1, 0, 1, 0, 2]), None, "one was in before");
+}

@@ -161,10 +161,8 @@ fn sums(catalogue: &Catalogue, wanted: Option<&str>) -> (Sum, BTreeMap<String, S
             hosts.changed = hosts.changed.max(Some(row.changed()));
             let moves = row.moves();
             let firsts = [hosts.moves.first_pod, moves.first_pod];
-            hosts.moves = Moves {
-                first_pod: firsts.into_iter().flatten().min(),
-                last_vm: hosts.moves.last_vm.max(moves.last_vm),
-            };
+            hosts.moves.first_pod = firsts.into_iter().flatten().min();
+            hosts.moves.last_vm = hosts.moves.last_vm.max(moves.last_vm);
         }
     }
     for hosts in namespaces.values_mut().chain([&mut total]) {
