@@ -124,13 +124,6 @@ impl Persons {
         }
     }
 
-    /// Warns of hosts that have no address left because of an order.
-    pub(super) fn warn_of_emptied(emptied: impl Iterator<Item = (Name, String)>) {
-        for (host, order) in emptied.take(MAX_TOLD) {
-            warn!("{host} answers with no address any more: its last endpoint is {order}");
-        }
-    }
-
     /// Notes that an endpoint is drained. Tells when it may be stopped, where that is news.
     fn drain(
         &mut self,
@@ -180,6 +173,16 @@ impl Persons {
             has_failed: self.has_failed,
             drains: self.drains.clone(),
         }))
+    }
+}
+
+/// Warns of hosts that have no address left because of an order.
+pub(super) fn warn_of_emptied(mut emptied: impl Iterator<Item = (Name, String)>) {
+    for (host, order) in emptied.by_ref().take(MAX_TOLD) {
+        warn!("{host} answers with no address any more: its last endpoint is {order}");
+    }
+    if emptied.next().is_some() {
+        warn!("and so it is with more hosts: see `meshdns list`");
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     clusters::Clusters,
     intake::Intake,
     last_good, pace,
-    persons::Persons,
+    persons::{self, Persons},
     questions::Seen,
     reload_log,
     shared::{HealthOptions, Options, Shared, ShowProgress},
@@ -441,9 +441,10 @@ impl Worker {
         self.shared.health.want(mem::take(&mut report.targets));
         let orders = mem::take(&mut report.orders);
         if !orders.is_empty() {
-            self.persons.published(orders, ttl);
             let pipeline = &self.intake.pipeline;
-            Persons::warn_of_emptied(pipeline.emptied_by_orders(&report.affected.hosts, &before));
+            let emptied = pipeline.emptied_by(&orders, &report.affected.hosts, &before);
+            self.persons.published(orders, ttl);
+            persons::warn_of_emptied(emptied);
         }
         if let Some(exhibitor) = &mut self.exhibitor {
             let pipeline = &mut self.intake.pipeline;

@@ -8,6 +8,8 @@ mod judged;
 mod last_ones;
 mod remarks;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod untied;
 
 use std::{
@@ -18,7 +20,7 @@ use std::{
     time::SystemTime,
 };
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use smallvec::SmallVec;
 
 pub use self::{
@@ -34,10 +36,7 @@ use crate::{
         CheckPolicy, Overrides, Ruling, Subject, TargetChanges, TargetId, Verdicts, WhenAllFail,
     },
     manifest::OrderedState,
-    mesh::{
-        EndpointHolder, EndpointState, Endpoints, Exclusion, InlineEndpoint, Mesh, News, Slot,
-        States,
-    },
+    mesh::{EndpointHolder, EndpointState, Endpoints, InlineEndpoint, Mesh, News, Slot, States},
     parallel,
     zone::Snapshot,
 };
@@ -157,12 +156,18 @@ impl Pipeline {
         self.health.orders.values().flatten()
     }
 
-    /// Those of `hosts` that answered in `before` and have no address left because of an order, and what that says.
-    pub fn emptied_by_orders<'a>(
+    /// Those of `hosts` that answered in `before` and have no address left because of one of these orders, and what that says.
+    pub fn emptied_by<'a>(
         &'a self,
+        orders: &[OrderChange],
         hosts: &'a [Name],
         before: &'a Snapshot,
     ) -> impl Iterator<Item = (Name, String)> + use<'a> {
+        let came = orders.iter().filter_map(|change| match change {
+            OrderChange::Came(order) => Some(&order.addresses),
+            OrderChange::Went(_) => None,
+        });
+        let ordered: HashSet<IpAddr> = came.flatten().copied().collect();
         let has_addresses = |snapshot, host| {
             let records = shown::records(snapshot, host);
             records.is_some_and(|records| records.addresses().next().is_some())
@@ -171,10 +176,17 @@ impl Pipeline {
         let emptied = hosts
             .iter()
             .filter(move |host| has_addresses(before, host) && !has_addresses(after, host));
-        emptied.filter_map(|host| {
-            let candidates = self.select(host)?.candidates.into_iter();
-            let mut exclusions = candidates.filter_map(|candidate| candidate.excluded);
-            let order = exclusions.find(Exclusion::is_ordered)?;
+        emptied.filter_map(move |host| {
+            let mut candidates = self.select(host)?.candidates.into_iter();
+            let order = candidates.find_map(|candidate| {
+                let is_new = candidate
+                    .addresses
+                    .iter()
+                    .any(|address| ordered.contains(address));
+                candidate
+                    .excluded
+                    .filter(|excluded| is_new && excluded.is_ordered())
+            })?;
             Some((host.clone(), order.to_string()))
         })
     }
