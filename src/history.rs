@@ -1,9 +1,8 @@
 //! What was answered before, and which object's which field changed it: causes, not copies.
 //!
 //! An entry is one cause of one publish, with the addresses that came and went for it: none where the same ones are answered in
-//! other parts. Hosts that select alike refer to one
-//! entry, however many they are. What an answer was at a time is what it is now with later entries undone. Bounded by bytes and
-//! by age: what is older is not known, and never guessed.
+//! other parts. Hosts that select alike refer to one entry, however many they are. What an answer was at a time is what it is now
+//! with later entries undone. Bounded by bytes and by age: what is older is not known, and never guessed.
 
 use std::{
     collections::{BTreeSet, VecDeque},

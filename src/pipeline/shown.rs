@@ -42,7 +42,8 @@ impl Pipeline {
         })
     }
 
-    /// Which addresses came and went since `before`, or are answered in other parts, for `hosts`: once for all that select alike, and for each of those in `alone`.
+    /// Which addresses came and went since `before`, or are answered in other parts, for `hosts`: once for all that select alike, and
+    /// for each of those in `alone`.
     pub fn address_changes(
         &self,
         hosts: &[Name],

@@ -202,36 +202,36 @@ fn every_page_fits_a_phone_and_a_desk_and_loads_nothing_from_elsewhere() {
     let place = Place::with_zones();
     let server = place.serve(&[]);
     browser.look_at_every_page(&server, |page, width, scheme| {
-            let seen = browser.run(
-                "const root = document.documentElement;
-                 const others = performance.getEntriesByType('resource').filter((each) => new URL(each.name).origin !== location.origin);
-                 return {
-                     scrolls: root.scrollWidth > root.clientWidth,
-                     others: others.length,
-                     styled: getComputedStyle(document.body).margin,
-                     paper: getComputedStyle(document.body).backgroundColor,
-                     heading: document.querySelectorAll('h1').length,
-                     unnamed: [...document.querySelectorAll('input, select')].filter((each) => !each.labels?.length && each.type !== 'hidden').length,
-                     heads: [...document.querySelectorAll('th')].filter((each) => !each.scope).length,
-                 };",
-            );
-            let what = format!("{page} at {width} px, {scheme}: {seen}");
-            assert_eq!(seen["scrolls"], false, "{what}");
-            assert_eq!(seen["others"], 0, "{what}");
-            assert_eq!(seen["styled"], "0px", "{what}");
-            assert_eq!(seen["heading"], 1, "{what}");
-            assert_eq!(
-                (&seen["unnamed"], &seen["heads"]),
-                (&json!(0), &json!(0)),
-                "{what}"
-            );
-            let paper = if scheme == "dark" {
-                "rgb(13, 17, 23)"
-            } else {
-                "rgb(255, 255, 255)"
-            };
-            assert_eq!(seen["paper"], paper, "{what}");
-            assert_eq!(browser.complaints(), Vec::<String>::new(), "{what}");
+        let seen = browser.run(
+            "const root = document.documentElement;
+             const others = performance.getEntriesByType('resource').filter((each) => new URL(each.name).origin !== location.origin);
+             return {
+                 scrolls: root.scrollWidth > root.clientWidth,
+                 others: others.length,
+                 styled: getComputedStyle(document.body).margin,
+                 paper: getComputedStyle(document.body).backgroundColor,
+                 heading: document.querySelectorAll('h1').length,
+                 unnamed: [...document.querySelectorAll('input, select')].filter((each) => !each.labels?.length && each.type !== 'hidden').length,
+                 heads: [...document.querySelectorAll('th')].filter((each) => !each.scope).length,
+             };",
+        );
+        let what = format!("{page} at {width} px, {scheme}: {seen}");
+        assert_eq!(seen["scrolls"], false, "{what}");
+        assert_eq!(seen["others"], 0, "{what}");
+        assert_eq!(seen["styled"], "0px", "{what}");
+        assert_eq!(seen["heading"], 1, "{what}");
+        assert_eq!(
+            (&seen["unnamed"], &seen["heads"]),
+            (&json!(0), &json!(0)),
+            "{what}"
+        );
+        let paper = if scheme == "dark" {
+            "rgb(13, 17, 23)"
+        } else {
+            "rgb(255, 255, 255)"
+        };
+        assert_eq!(seen["paper"], paper, "{what}");
+        assert_eq!(browser.complaints(), Vec::<String>::new(), "{what}");
     });
 }
 
@@ -250,15 +250,15 @@ fn axe_finds_nothing_against_any_page() {
     place.write("zones/ns1/vms.yaml", &vms.replace("2.2.2.2", "2.2.2.256"));
     server.wait_for("/problems", |problems| problems["errors"] == 1);
     browser.look_at_every_page(&server, |page, width, scheme| {
-            browser.run(&axe);
-            let found = browser.ask(
-                "/execute/async",
-                &json!({
-                    "script": "const done = arguments[0]; axe.run().then((found) => done(found.violations.map((each) => `${each.id}: ${each.nodes[0].html}`)));",
-                    "args": [],
-                }),
-            );
-            assert_eq!(found, json!([]), "{page} at {width} px, {scheme}");
+        browser.run(&axe);
+        let found = browser.ask(
+            "/execute/async",
+            &json!({
+                "script": "const done = arguments[0]; axe.run().then((found) => done(found.violations.map((each) => `${each.id}: ${each.nodes[0].html}`)));",
+                "args": [],
+            }),
+        );
+        assert_eq!(found, json!([]), "{page} at {width} px, {scheme}");
     });
 }
 
