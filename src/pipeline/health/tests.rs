@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use super::*;
 use crate::{
@@ -20,10 +20,12 @@ fn file(is_ready: bool) -> FileChange {
         if is_ready { "True" } else { "False" }
     );
     for (name, address) in [("a", "192.0.2.1"), ("b", "192.0.2.2")] {
-        text += &format!(
+        write!(
+            text,
             "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}}}\nspec: {{hosts: [{name}.test], resolution: STATIC, ports: [{{number: 80, name: http}}], workloadSelector: {{labels: {{app: {name}}}}}}}\n\
              ---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}, labels: {{app: {name}}}}}\nspec: {{address: {address}}}\n"
-        );
+        )
+        .expect("a string");
     }
     let file: Arc<str> = "a.yaml".into();
     let reading = Reading::Read(manifest::parse(&file, &text));
